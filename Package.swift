@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// OpenMP. Swift's clang compiles `-fopenmp` but brings neither omp.h nor libomp, so the library is looked up where Debian
+// (libomp-dev) and Homebrew (libomp) put it; SWIFT_PHI_LIBOMP names another folder.
+let openMP: [String] = {
+    let files = FileManager.default
+    var folders = ["/opt/homebrew/opt/libomp/lib", "/usr/local/opt/libomp/lib"]
+    let versions = ((try? files.contentsOfDirectory(atPath: "/usr/lib")) ?? []).compactMap { name in
+        name.hasPrefix("llvm-") ? Int(name.dropFirst(5)) : nil
+    }
+    folders = versions.sorted(by: >).map { "/usr/lib/llvm-\($0)/lib" } + folders
+    if let named = ProcessInfo.processInfo.environment["SWIFT_PHI_LIBOMP"] { folders = [named] }
+    let found = folders.first { folder in
+        ["libomp.so", "libomp.dylib"].contains { files.fileExists(atPath: folder + "/" + $0) }
+    }
+    guard let found else { return ["-lomp"] }
+    return ["-L\(found)", "-lomp", "-Xlinker", "-rpath", "-Xlinker", found]
+}()
+
+let cSettings: [CSetting] = [
+    .unsafeFlags(["-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Werror=implicit"])
+]
+
+let package = Package(
+    name: "swift-phi",
+    platforms: [.macOS(.v14)],
+    products: [
+        .executable(name: "phi", targets: ["PhiCLI"]),
+        // Not "Phi": the command `phi` and a library of that name would be one file where case does not count.
+        .library(name: "SwiftPhi", targets: ["Phi"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    ],
+    targets: [
+        // The engine.
+        .target(name: "CPhiKernels", cSettings: cSettings, linkerSettings: [.unsafeFlags(openMP)]),
+        .target(name: "PhiTokenizer"),
+        .target(name: "PhiFormat", dependencies: ["CPhiKernels"]),
+        .target(name: "Phi", dependencies: ["CPhiKernels", "PhiFormat", "PhiTokenizer"]),
+        // The tools around it.
+        .target(name: "PhiConvert", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
+        .executableTarget(
+            name: "PhiCLI",
+            dependencies: [
+                "CPhiModel", "Phi", "PhiConvert", "PhiFormat", "PhiTokenizer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
+        // Tests mirror the sources.
+        .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels"]),
+        .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"]),
+        .testTarget(name: "PhiFormatTests", dependencies: ["PhiFormat"]),
+        .testTarget(name: "PhiTests", dependencies: ["Phi"]),
+        .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"]),
+        .testTarget(name: "PhiCLITests", dependencies: ["PhiConvert"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
+)

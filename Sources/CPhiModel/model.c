@@ -1,0 +1,1 @@
+int phi_model_unused;

@@ -51,10 +51,10 @@ let package = Package(
             ]),
         // Tests mirror the sources.
         .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels"]),
-        .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"]),
+        .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(name: "PhiFormatTests", dependencies: ["PhiFormat"]),
-        .testTarget(name: "PhiTests", dependencies: ["Phi"]),
-        .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"]),
+        .testTarget(name: "PhiTests", dependencies: ["Phi", "PhiConvert"], exclude: ["Goldens"]),
+        .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
         .testTarget(name: "PhiCLITests", dependencies: ["PhiConvert"]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,10 +1,161 @@
+/* Arithmetic on raw memory for swift-phi: no allocation, no files, no notion of a model.
+ *
+ * Every operation is a function over a range of independent items. All instruction sets give the same bits as the plain
+ * C of reference.c, whatever the range, so neither threads nor batches can change a result.
+ *
+ * Adding to it: an operation is a line in operations.inc, its arguments here, its plain form in reference.c and its
+ * vector body in bodies/. An instruction set is a line in instruction_sets.inc and a file in isa/. */
 #ifndef CPHI_KERNELS_H
 #define CPHI_KERNELS_H
+
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-/* SHA-256 (FIPS 180-4) of `length` bytes into 32 bytes. */
-typedef struct { uint32_t state[8]; uint64_t length; uint8_t block[64]; uint32_t used; } phi_sha256;
+
+/* ---- Shapes of the file format (Formats/phi-file.md, section 3) ---- */
+
+enum {
+    PHI_TILE_ROWS = 16,
+    PHI_BLOCK_COLUMNS = 64,
+    PHI_GROUP = 32,           /* columns that share a scale, in weights and in activations */
+    PHI_BLOCK_BYTES_F32 = 4096,
+    PHI_BLOCK_BYTES_F16 = 2048,
+    PHI_BLOCK_BYTES_Q8 = 1088,
+    PHI_BLOCK_BYTES_Q4 = 576,
+    PHI_ZERO_Q8 = 128,        /* the stored byte that means zero */
+    PHI_ZERO_Q4 = 64,         /* the level that means zero */
+};
+
+/* Levels of the sixteen q4 codes, before PHI_ZERO_Q4 is taken off. */
+extern const uint8_t phi_q4_levels[16];
+
+/* ---- Arguments of the operations ---- */
+
+/* Activations to int8 in groups of 32 with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all zero
+ * when max|x| is below 1e-30. Item: one token. */
+typedef struct {
+    const float *x;     /* [tokens][x_stride]; columns and zeros up to width */
+    size_t x_stride;
+    size_t width;       /* columns rounded up to 64 */
+    int zero;           /* of the weights that these activations will meet: PHI_ZERO_* */
+    int8_t *q;          /* [tokens][width] */
+    float *scales;      /* [tokens][width / 32] */
+    int32_t *starts;    /* [tokens][width / 32]: -zero * sum of the group's q, where an integer dot starts */
+} phi_quantise_args;
+
+/* out = W x + bias, or out += that. W is in tiles. Sums are taken
+ *   f32, f16:  acc = fma(w[k], x[k], acc) for k = 0, 1, ...
+ *   q8, q4:    acc = fma(float(start + sum of u[k] q[k] over a group), w_scale * x_scale, acc) for groups 0, 1, ...
+ * then y = acc + bias, and out = out + y when accumulating. Item: a few tiles for a few tokens, see phi_matmul_items. */
+typedef struct {
+    const void *weights;
+    const float *bias;      /* [rows] */
+    size_t rows, width;     /* width: columns rounded up to 64 */
+    size_t tokens;
+    const float *x;         /* f32, f16: [tokens][x_stride], zero beyond the columns */
+    size_t x_stride;
+    const int8_t *q;        /* q8, q4: as phi_quantise_args left them */
+    const float *scales;
+    const int32_t *starts;
+    float *out;             /* [tokens][out_stride]; rows rounded up to 16 are written */
+    size_t out_stride;
+    bool accumulate;
+    size_t tile_bytes;      /* of all the blocks of one tile; set by phi_matmul_items */
+} phi_matmul_args;
+
+/* Causal attention with a running softmax over blocks of 64 absolute positions. Keys lie in tiles of 16 positions,
+ * [kv head][position / 16][head_size][16], values as [kv head][position][value_size]. For every query and block:
+ *   s[j] = scale * sum over d of fma(q[d], k[j][d], .)         m' = max(m, max s)      c = exp(m - m')
+ *   p[j] = exp(s[j] - m')      sum[l] = fma(sum[l], c, (p[l] + p[l+16]) + (p[l+32] + p[l+48]))  for 16 lanes l
+ *   o[d] = o[d] * c, then fma(p[j], v[j][d], o[d]) for j = 0, 1, ...
+ * and at last o / sum, the sum's lanes added as a tree of halves. Item: one head and PHI_QUERY_BLOCK queries. */
+typedef struct {
+    const float *q;         /* [tokens][q_stride], heads side by side */
+    size_t q_stride;
+    const void *keys, *values;
+    size_t key_stride, value_stride;    /* elements between kv heads */
+    size_t head_size;
+    size_t value_size;      /* head_size rounded up to 16; the rest is zero */
+    size_t heads, kv_heads;
+    size_t first;           /* position of the first query */
+    size_t tokens;
+    float scale;
+    float *out;             /* [tokens][out_stride] */
+    size_t out_stride;
+} phi_attention_args;
+enum { PHI_QUERY_BLOCK = 8, PHI_POSITION_BLOCK = 64, PHI_MAX_HEAD_SIZE = 1024 };
+
+/* gelu_new(x) = x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which is Hugging Face's 0.5 x (1 + tanh(...)).
+ * Item: up to PHI_GELU_CHUNK columns of one token. */
+typedef struct {
+    const float *x;         /* [tokens][x_stride] */
+    size_t x_stride;
+    float *out;             /* [tokens][out_stride] */
+    size_t out_stride;
+    size_t columns;
+} phi_gelu_args;
+enum { PHI_GELU_CHUNK = 512 };
+
+/* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero. */
+typedef struct {
+    const float *rows;      /* [row count][columns] */
+    size_t row_count, columns;
+    void *out;              /* tiles, one after the other */
+    double *errors;         /* [tiles]: sum of squared differences between the weights and what was stored */
+    double *squares;        /* [tiles]: sum of squared weights */
+} phi_encode_args;
+
+/* ---- The table of one instruction set ---- */
+
+#if defined(__clang__)
+#define PHI_SENDABLE __attribute__((swift_attr("@Sendable")))
+#else
+#define PHI_SENDABLE
+#endif
+
+typedef void (*phi_operation)(const void *args, size_t begin, size_t end);
+
+typedef struct PHI_SENDABLE {
+    const char *name;
+#define PHI_OPERATION(operation, arguments) phi_operation operation;
+#include "operations.inc"
+#undef PHI_OPERATION
+} phi_kernels;
+
+/* Instruction sets in order of preference; the last is "reference", plain C, which every machine has. */
+size_t phi_instruction_set_count(void);
+const phi_kernels *phi_instruction_set(size_t index);
+bool phi_instruction_set_runs_here(size_t index);
+
+/* Number of items in a matrix product with weights of `block_bytes` a block; sets args->tile_bytes. */
+size_t phi_matmul_items(phi_matmul_args *args, size_t block_bytes);
+size_t phi_attention_items(const phi_attention_args *args);
+size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens);
+
+/* One row of a tiled matrix as f32: the embedding look-up. `block_bytes` names the encoding. */
+void phi_row(const void *weights, size_t block_bytes, size_t row, size_t columns, float *out);
+
+/* 16-bit floats to f32, exactly. */
+float phi_half_to_float(uint16_t half);
+/* f32 to the nearest f16, ties to even. */
+uint16_t phi_float_to_half(float value);
+
+/* ---- Threads ---- */
+
+/* Runs operation(args, begin, end) over all of 0..<items on `threads` threads, a few items at a time as threads come
+ * free. Returns when all are done. */
+void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
+
+/* ---- SHA-256 (FIPS 180-4) ---- */
+
+typedef struct {
+    uint32_t state[8];
+    uint64_t length;
+    uint8_t block[64];
+    uint32_t used;
+} phi_sha256;
 void phi_sha256_begin(phi_sha256 *hash);
 void phi_sha256_add(phi_sha256 *hash, const void *bytes, size_t length);
 void phi_sha256_end(phi_sha256 *hash, uint8_t digest[32]);
+
 #endif

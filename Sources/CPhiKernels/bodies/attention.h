@@ -1,0 +1,103 @@
+/* Causal attention over blocks of 64 positions. Queries of a batch go together through a block, so that its keys and
+ * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold. */
+
+PHI_INLINE vf load_cache(const void *cache, size_t at, const size_t size) {
+    return size == 4 ? vf_load((const float *)cache + at) : vf_load_half((const uint16_t *)cache + at);
+}
+
+/* What a query carries from block to block. */
+typedef struct {
+    vf sum;                                  /* of the probabilities, by lane */
+    float most;                              /* the largest score so far */
+    float out[PHI_MAX_HEAD_SIZE];            /* the weighted values so far */
+} running;
+
+/* Scores of one query with 64 positions turned into probabilities; positions from `count` on get none. */
+PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t count, float scale, vf *shrink) {
+    vf lanes = vf_lanes(), none = vf_set(-INFINITY), s[4], most = vf_set(r->most);
+    for (int i = 0; i < 4; i++) {
+        s[i] = vf_mul(vf_load(p + 16 * i), vf_set(scale));
+        s[i] = vf_where_less(lanes, vf_set((float)count - 16.0f * (float)i), s[i], none);
+        most = vf_max(s[i], most);
+    }
+    float now = vf_lane_max(most);
+    *shrink = vf_exp(vf_sub(vf_set(r->most), vf_set(now)));
+    for (int i = 0; i < 4; i++) {
+        s[i] = vf_exp(vf_sub(s[i], vf_set(now)));
+        vf_store(p + 16 * i, s[i]);
+    }
+    r->sum = vf_fma(r->sum, *shrink, vf_add(vf_add(s[0], s[1]), vf_add(s[2], s[3])));
+    r->most = now;
+}
+
+/* One block for `queries` neighbouring queries that all see `count` positions of it. */
+PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const float *q, size_t keys, size_t values,
+                             size_t block, size_t count, const int queries, const size_t size) {
+    float p[ATTENTION_QUERIES][PHI_POSITION_BLOCK];
+    for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16) {
+        vf s[ATTENTION_QUERIES];
+        for (int i = 0; i < queries; i++) s[i] = vf_set(0);
+        size_t at = keys + (block + j) * a->head_size;
+        for (size_t d = 0; j < count && d < a->head_size; d++, at += 16) {
+            vf k = load_cache(a->keys, at, size);
+            for (int i = 0; i < queries; i++) s[i] = vf_fma(vf_set(q[(size_t)i * a->q_stride + d]), k, s[i]);
+        }
+        for (int i = 0; i < queries; i++) vf_store(p[i] + j, s[i]);
+    }
+
+    vf shrink[ATTENTION_QUERIES];
+    for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], count, a->scale, &shrink[i]);
+
+    for (size_t d = 0; d < a->value_size; d += 16) {
+        vf o[ATTENTION_QUERIES];
+        for (int i = 0; i < queries; i++) o[i] = vf_mul(vf_load(r[i].out + d), shrink[i]);
+        size_t at = values + block * a->value_size + d;
+        for (size_t j = 0; j < count; j++, at += a->value_size) {
+            vf v = load_cache(a->values, at, size);
+            for (int i = 0; i < queries; i++) o[i] = vf_fma(vf_set(p[i][j]), v, o[i]);
+        }
+        for (int i = 0; i < queries; i++) vf_store(r[i].out + d, o[i]);
+    }
+}
+
+PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, const size_t size) {
+    const float *q = a->q + token * a->q_stride + head * a->head_size;
+    size_t kv = head / (a->heads / a->kv_heads), first = a->first + token;
+    size_t keys = kv * a->key_stride, values = kv * a->value_stride;
+    running r[ATTENTION_QUERIES];
+    for (int i = 0; i < queries; i++) {
+        r[i].sum = vf_set(0);
+        r[i].most = PHI_ATTENTION_LEAST;
+        for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_set(0));
+    }
+    size_t block = 0;
+    for (; block + PHI_POSITION_BLOCK <= first + 1; block += PHI_POSITION_BLOCK)
+        attend_block(a, r, q, keys, values, block, PHI_POSITION_BLOCK, queries, size);
+    /* The last blocks are cut by the diagonal, so that each query sees its own number of positions. */
+    for (; block < first + (size_t)queries; block += PHI_POSITION_BLOCK)
+        for (int i = 0; i < queries; i++) {
+            size_t end = first + (size_t)i + 1;
+            if (block >= end) continue;
+            size_t count = end - block < PHI_POSITION_BLOCK ? end - block : PHI_POSITION_BLOCK;
+            attend_block(a, r + i, q + (size_t)i * a->q_stride, keys, values, block, count, 1, size);
+        }
+    for (int i = 0; i < queries; i++) {
+        float *out = a->out + (token + (size_t)i) * a->out_stride + head * a->head_size;
+        vf sum = vf_set(vf_lane_sum(r[i].sum));
+        for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_div(vf_load(r[i].out + d), sum));
+        memcpy(out, r[i].out, a->head_size * sizeof *out);
+    }
+}
+
+PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end, const size_t size) {
+    for (size_t item = begin; item < end; item++) {
+        size_t head = item % a->heads, token = item / a->heads * PHI_QUERY_BLOCK;
+        size_t last = token + PHI_QUERY_BLOCK < a->tokens ? token + PHI_QUERY_BLOCK : a->tokens;
+        for (; token + ATTENTION_QUERIES <= last; token += ATTENTION_QUERIES)
+            attend(a, head, token, ATTENTION_QUERIES, size);
+        for (; token < last; token++) attend(a, head, token, 1, size);
+    }
+}
+
+static void attention_f32(const void *a, size_t begin, size_t end) { attention(a, begin, end, 4); }
+static void attention_f16(const void *a, size_t begin, size_t end) { attention(a, begin, end, 2); }

@@ -1,0 +1,67 @@
+/* The list of instruction sets and the question which of them this CPU has. */
+#include "kernels.h"
+
+#define PHI_INSTRUCTION_SET(symbol, name, condition) extern const phi_kernels phi_kernels_##symbol;
+#include "instruction_sets.inc"
+#undef PHI_INSTRUCTION_SET
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+typedef struct {
+    unsigned a, b, c, d;
+} cpuid_leaf;
+
+static cpuid_leaf leaf(unsigned number, unsigned part) {
+    cpuid_leaf l = {0, 0, 0, 0};
+    __get_cpuid_count(number, part, &l.a, &l.b, &l.c, &l.d);
+    return l;
+}
+
+static bool bit(unsigned word, int index) { return word >> index & 1; }
+
+/* Registers that the system saves: XCR0's bits for SSE and AVX (6) or also AVX-512 (0xe6). */
+static bool system_saves(unsigned mask) {
+    if (!bit(leaf(1, 0).c, 27)) return false;
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (low & mask) == mask;
+}
+
+static bool cpu_has_avx2_fma(void) {
+    cpuid_leaf one = leaf(1, 0), seven = leaf(7, 0);
+    return system_saves(0x06) && bit(one.c, 12) /* FMA */ && bit(one.c, 29) /* F16C */ && bit(seven.b, 5) /* AVX2 */;
+}
+
+static bool cpu_has_avx512_vnni(void) {
+    cpuid_leaf seven = leaf(7, 0);
+    return cpu_has_avx2_fma() && system_saves(0xe6) && bit(seven.b, 16) /* F */ && bit(seven.b, 17) /* DQ */ &&
+           bit(seven.b, 30) /* BW */ && bit(seven.b, 31) /* VL */ && bit(seven.c, 11) /* VNNI */;
+}
+#endif
+
+size_t phi_instruction_set_count(void) {
+    size_t count = 0;
+#define PHI_INSTRUCTION_SET(symbol, name, condition) count++;
+#include "instruction_sets.inc"
+#undef PHI_INSTRUCTION_SET
+    return count;
+}
+
+const phi_kernels *phi_instruction_set(size_t index) {
+    static const phi_kernels *const list[] = {
+#define PHI_INSTRUCTION_SET(symbol, name, condition) &phi_kernels_##symbol,
+#include "instruction_sets.inc"
+#undef PHI_INSTRUCTION_SET
+    };
+    return index < phi_instruction_set_count() ? list[index] : NULL;
+}
+
+bool phi_instruction_set_runs_here(size_t index) {
+    size_t i = 0;
+#define PHI_INSTRUCTION_SET(symbol, name, condition) \
+    if (i++ == index) return condition;
+#include "instruction_sets.inc"
+#undef PHI_INSTRUCTION_SET
+    return false;
+}

@@ -1,0 +1,36 @@
+/* How work is cut into items, the unit that a thread takes. */
+#include "kernels.h"
+
+/* Enough weights for a few microseconds of reading, so that taking an item costs nothing beside it. */
+static size_t tiles_per_item(const phi_matmul_args *args) {
+    size_t tiles = (96 << 10) / args->tile_bytes;
+    return tiles ? tiles : 1;
+}
+
+static size_t divide_up(size_t n, size_t d) { return (n + d - 1) / d; }
+
+size_t phi_matmul_items(phi_matmul_args *args, size_t block_bytes) {
+    args->tile_bytes = args->width / PHI_BLOCK_COLUMNS * block_bytes;
+    size_t tiles = divide_up(args->rows, PHI_TILE_ROWS);
+    return divide_up(tiles, tiles_per_item(args)) * divide_up(args->tokens, PHI_TOKEN_BLOCK);
+}
+
+phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item) {
+    size_t tiles = divide_up(args->rows, PHI_TILE_ROWS), run = tiles_per_item(args);
+    size_t runs = divide_up(tiles, run);
+    size_t tile = item % runs * run, token = item / runs * PHI_TOKEN_BLOCK;
+    return (phi_matmul_item){
+        .tile = tile,
+        .tile_end = tile + run < tiles ? tile + run : tiles,
+        .token = token,
+        .token_end = token + PHI_TOKEN_BLOCK < args->tokens ? token + PHI_TOKEN_BLOCK : args->tokens,
+    };
+}
+
+size_t phi_attention_items(const phi_attention_args *args) {
+    return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK);
+}
+
+size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens) {
+    return tokens * divide_up(args->columns, PHI_GELU_CHUNK);
+}

@@ -1,0 +1,309 @@
+/* Every operation in plain C: the definition that all instruction sets equal bit for bit. Written for reading, not for
+ * speed; where the order of operations matters it is the one CPhiKernels.h states. */
+#include "kernels.h"
+
+static float fused(float a, float b, float c) { return fmaf(a, b, c); }
+
+static float exponential(float x) {
+    if (x < PHI_EXP_LOW) return 0;
+    float n = rintf(x * PHI_EXP_LOG2E);
+    float r = fused(n, -PHI_EXP_LN2_HIGH, x);
+    r = fused(n, -PHI_EXP_LN2_LOW, r);
+    float p = PHI_EXP_C0;
+    p = fused(p, r, PHI_EXP_C1);
+    p = fused(p, r, PHI_EXP_C2);
+    p = fused(p, r, PHI_EXP_C3);
+    p = fused(p, r, PHI_EXP_C4);
+    p = fused(p, r, PHI_EXP_C5);
+    p = fused(p, r * r, r) + 1.0f;
+    uint32_t bits;
+    memcpy(&bits, &p, 4);
+    bits += (uint32_t)(int32_t)n << 23;
+    memcpy(&p, &bits, 4);
+    return p;
+}
+
+/* ---- Activations ---- */
+
+static void quantise(const void *raw, size_t begin, size_t end) {
+    const phi_quantise_args *a = raw;
+    for (size_t t = begin; t < end; t++) {
+        for (size_t g = 0; g < a->width / PHI_GROUP; g++) {
+            const float *x = a->x + t * a->x_stride + g * PHI_GROUP;
+            int8_t *q = a->q + t * a->width + g * PHI_GROUP;
+            float largest = 0;
+            for (int i = 0; i < PHI_GROUP; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+            bool zero = largest < PHI_QUANTISE_LEAST;
+            float inverse = zero ? 0 : 127.0f / largest;
+            int sum = 0;
+            for (int i = 0; i < PHI_GROUP; i++) {
+                q[i] = (int8_t)(int)rintf(x[i] * inverse);
+                sum += q[i];
+            }
+            a->scales[t * (a->width / PHI_GROUP) + g] = zero ? 0 : largest / 127.0f;
+            a->starts[t * (a->width / PHI_GROUP) + g] = -a->zero * sum;
+        }
+    }
+}
+
+static void gelu(const void *raw, size_t begin, size_t end) {
+    const phi_gelu_args *a = raw;
+    size_t chunks = (a->columns + PHI_GELU_CHUNK - 1) / PHI_GELU_CHUNK;
+    for (size_t item = begin; item < end; item++) {
+        size_t t = item / chunks, first = item % chunks * PHI_GELU_CHUNK;
+        for (size_t i = first; i < first + PHI_GELU_CHUNK && i < a->columns; i++) {
+            float x = a->x[t * a->x_stride + i];
+            float cube = x * x * x;
+            float u = PHI_GELU_FACTOR * fused(PHI_GELU_CUBE, cube, x);
+            u = u < PHI_EXP_HIGH ? u : PHI_EXP_HIGH;
+            a->out[t * a->out_stride + i] = x / (1.0f + exponential(u));
+        }
+    }
+}
+
+/* ---- Matrix products ---- */
+
+static void finish(const phi_matmul_args *a, size_t token, size_t row, float sum) {
+    float *out = a->out + token * a->out_stride + row;
+    float y = sum + (row < a->rows ? a->bias[row] : 0);
+    *out = a->accumulate ? *out + y : y;
+}
+
+typedef float (*row_product)(const phi_matmul_args *, const uint8_t *tile, size_t i, size_t token);
+
+static void matmul(const phi_matmul_args *a, size_t begin, size_t end, row_product product) {
+    for (size_t n = begin; n < end; n++) {
+        phi_matmul_item item = phi_matmul_item_at(a, n);
+        for (size_t tile = item.tile; tile < item.tile_end; tile++)
+            for (size_t token = item.token; token < item.token_end; token++)
+                for (size_t i = 0; i < PHI_TILE_ROWS; i++) {
+                    const uint8_t *weights = (const uint8_t *)a->weights + tile * a->tile_bytes;
+                    finish(a, token, tile * PHI_TILE_ROWS + i, product(a, weights, i, token));
+                }
+    }
+}
+
+static float product_f32(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
+    float sum = 0;
+    for (size_t k = 0; k < a->width; k++) {
+        float w;
+        memcpy(&w, tile + 4 * (16 * k + i), 4);
+        sum = fused(w, a->x[token * a->x_stride + k], sum);
+    }
+    return sum;
+}
+
+static float product_f16(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
+    float sum = 0;
+    for (size_t k = 0; k < a->width; k++) {
+        uint16_t w;
+        memcpy(&w, tile + 2 * (16 * k + i), 2);
+        sum = fused(phi_half_to_float(w), a->x[token * a->x_stride + k], sum);
+    }
+    return sum;
+}
+
+static int byte_q8(const uint8_t *block, size_t i, size_t k) { return block[64 + 64 * (k / 4) + 4 * i + k % 4]; }
+
+static int byte_q4(const uint8_t *block, size_t i, size_t k) {
+    uint8_t byte = block[64 + 64 * (k / 8) + 4 * i + k % 4];
+    return phi_q4_levels[k / 4 % 2 ? byte >> 4 : byte & 15];
+}
+
+static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, size_t block_bytes,
+                               int (*byte)(const uint8_t *, size_t, size_t)) {
+    float sum = 0;
+    size_t groups = a->width / PHI_GROUP;
+    for (size_t g = 0; g < groups; g++) {
+        const uint8_t *block = tile + g / 2 * block_bytes;
+        int32_t dot = a->starts[token * groups + g];
+        for (size_t k = 0; k < PHI_GROUP; k++)
+            dot += byte(block, i, g % 2 * PHI_GROUP + k) * a->q[token * a->width + g * PHI_GROUP + k];
+        uint16_t half;
+        memcpy(&half, block + 2 * (16 * (g % 2) + i), 2);
+        sum = fused((float)dot, phi_half_to_float(half) * a->scales[token * groups + g], sum);
+    }
+    return sum;
+}
+
+static float product_q8(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
+    return product_quantised(a, tile, i, token, PHI_BLOCK_BYTES_Q8, byte_q8);
+}
+
+static float product_q4(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
+    return product_quantised(a, tile, i, token, PHI_BLOCK_BYTES_Q4, byte_q4);
+}
+
+static void matmul_f32(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_f32); }
+static void matmul_f16(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_f16); }
+static void matmul_q8(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_q8); }
+static void matmul_q4(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_q4); }
+
+/* ---- Attention ---- */
+
+static float load_f32(const void *p, size_t i) { return ((const float *)p)[i]; }
+static float load_f16(const void *p, size_t i) { return phi_half_to_float(((const uint16_t *)p)[i]); }
+
+static void attend(const phi_attention_args *a, size_t head, size_t token, float (*load)(const void *, size_t)) {
+    enum { N = PHI_POSITION_BLOCK };
+    const float *q = a->q + token * a->q_stride + head * a->head_size;
+    size_t kv = head / (a->heads / a->kv_heads), count = a->first + token + 1;
+    size_t keys = kv * a->key_stride, values = kv * a->value_stride;
+    float most = PHI_ATTENTION_LEAST, sum[16] = {0}, o[PHI_MAX_HEAD_SIZE] = {0};
+
+    for (size_t block = 0; block < count; block += N) {
+        size_t n = count - block < N ? count - block : N;
+        float s[N], p[N] = {0}, now = most;
+        for (size_t j = 0; j < n; j++) {
+            float dot = 0;
+            for (size_t d = 0; d < a->head_size; d++) {
+                size_t at = keys + ((block + j) / 16 * a->head_size + d) * 16 + (block + j) % 16;
+                dot = fused(q[d], load(a->keys, at), dot);
+            }
+            s[j] = dot * a->scale;
+            now = s[j] > now ? s[j] : now;
+        }
+        float shrink = exponential(most - now);
+        for (size_t j = 0; j < n; j++) p[j] = exponential(s[j] - now);
+        for (size_t l = 0; l < 16; l++) sum[l] = fused(sum[l], shrink, (p[l] + p[l + 16]) + (p[l + 32] + p[l + 48]));
+        for (size_t d = 0; d < a->head_size; d++) {
+            o[d] *= shrink;
+            for (size_t j = 0; j < n; j++)
+                o[d] = fused(p[j], load(a->values, values + (block + j) * a->value_size + d), o[d]);
+        }
+        most = now;
+    }
+    for (size_t half = 8; half; half /= 2)
+        for (size_t l = 0; l < half; l++) sum[l] += sum[l + half];
+    for (size_t d = 0; d < a->head_size; d++) a->out[token * a->out_stride + head * a->head_size + d] = o[d] / sum[0];
+}
+
+static void attention(const phi_attention_args *a, size_t begin, size_t end, float (*load)(const void *, size_t)) {
+    for (size_t item = begin; item < end; item++) {
+        size_t head = item % a->heads, first = item / a->heads * PHI_QUERY_BLOCK;
+        for (size_t token = first; token < first + PHI_QUERY_BLOCK && token < a->tokens; token++)
+            attend(a, head, token, load);
+    }
+}
+
+static void attention_f32(const void *a, size_t begin, size_t end) { attention(a, begin, end, load_f32); }
+static void attention_f16(const void *a, size_t begin, size_t end) { attention(a, begin, end, load_f16); }
+
+/* ---- Weights into tiles ---- */
+
+/* Stores `count` weights of one row, one group at most, at row i of group g in `block`, and what they became. */
+typedef void (*group_encoder)(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored);
+
+static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t block_bytes, group_encoder encoder) {
+    size_t blocks = (a->columns + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS;
+    for (size_t tile = begin; tile < end; tile++) {
+        double errors[PHI_TILE_ROWS] = {0}, squares[PHI_TILE_ROWS] = {0};
+        uint8_t *out = (uint8_t *)a->out + tile * blocks * block_bytes;
+        memset(out, 0, blocks * block_bytes);
+        for (size_t i = 0; i < PHI_TILE_ROWS && tile * PHI_TILE_ROWS + i < a->row_count; i++)
+            for (size_t c = 0; c < a->columns; c += PHI_GROUP) {
+                const float *w = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + c;
+                size_t count = a->columns - c < PHI_GROUP ? a->columns - c : PHI_GROUP;
+                float stored[PHI_GROUP];
+                encoder(w, count, out + c / PHI_BLOCK_COLUMNS * block_bytes, i, c / PHI_GROUP % 2, stored);
+                for (size_t k = 0; k < count; k++) {
+                    double difference = (double)w[k] - (double)stored[k];
+                    errors[i] += difference * difference;
+                    squares[i] += (double)w[k] * (double)w[k];
+                }
+            }
+        a->errors[tile] = a->squares[tile] = 0;
+        for (size_t i = 0; i < PHI_TILE_ROWS; i++) {
+            a->errors[tile] += errors[i];
+            a->squares[tile] += squares[i];
+        }
+    }
+}
+
+static void group_f32(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+    for (size_t k = 0; k < count; k++) {
+        memcpy(block + 4 * (16 * (32 * g + k) + i), w + k, 4);
+        stored[k] = w[k];
+    }
+}
+
+static void group_f16(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+    for (size_t k = 0; k < count; k++) {
+        uint16_t half = phi_float_to_half(w[k]);
+        memcpy(block + 2 * (16 * (32 * g + k) + i), &half, 2);
+        stored[k] = phi_half_to_float(half);
+    }
+}
+
+static float largest_of(const float *w, size_t count) {
+    float largest = 0;
+    for (size_t k = 0; k < count; k++) largest = fabsf(w[k]) > fabsf(largest) ? w[k] : largest;
+    return largest;
+}
+
+static float within(float x, float low, float high) {
+    x = x > low ? x : low;
+    return x < high ? x : high;
+}
+
+static void group_q8(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+    uint16_t half = phi_float_to_half(within(fabsf(largest_of(w, count)) / 127.0f, 0, PHI_HALF_MAX));
+    float scale = phi_half_to_float(half), inverse = scale > 0 ? 1.0f / scale : 0;
+    memcpy(block + 2 * (16 * g + i), &half, 2);
+    for (size_t k = 0; k < count; k++) {
+        float n = within(rintf(w[k] * inverse), -127, 127);
+        block[64 + 64 * (8 * g + k / 4) + 4 * i + k % 4] = (uint8_t)((int)n + PHI_ZERO_Q8);
+        stored[k] = scale * n;
+    }
+}
+
+static int code_q4(float x) {
+    int code = 0;
+    for (int j = 0; j < 15; j++) code += x > phi_q4_middle(j);
+    return code;
+}
+
+static float level_q4(int code) { return (float)(phi_q4_levels[code] - PHI_ZERO_Q4); }
+
+static void group_q4(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+    float largest = largest_of(w, count), square = 0;
+    for (size_t k = 0; k < count; k++) square = fused(w[k], w[k], square);
+    float best_error = INFINITY, best_inverse = 0, best_scale = 0;
+    for (int end = 0; end < 16; end += 15)
+        for (int step = 0; step < PHI_Q4_SEARCH_STEPS; step++) {
+            float inverse = level_q4(end) * PHI_Q4_SEARCH_FACTOR(step) / largest;
+            float product = 0, power = 0;
+            for (size_t k = 0; k < count; k++) {
+                float level = level_q4(code_q4(w[k] * inverse));
+                product = fused(level, w[k], product);
+                power = fused(level, level, power);
+            }
+            uint16_t half = phi_float_to_half(within(product / power, -PHI_HALF_MAX, PHI_HALF_MAX));
+            float scale = phi_half_to_float(half);
+            float error = fused(scale, fused(scale, power, -2 * product), square);
+            if (error < best_error) {
+                best_error = error;
+                best_inverse = inverse;
+                best_scale = scale;
+            }
+        }
+    uint16_t half = phi_float_to_half(best_scale);
+    memcpy(block + 2 * (16 * g + i), &half, 2);
+    for (size_t k = 0; k < count; k++) {
+        int code = code_q4(w[k] * best_inverse);
+        block[64 + 64 * (4 * g + k / 8) + 4 * i + k % 4] |= (uint8_t)(k / 4 % 2 ? code << 4 : code);
+        stored[k] = best_scale * level_q4(code);
+    }
+}
+
+static void encode_f32(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_F32, group_f32); }
+static void encode_f16(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_F16, group_f16); }
+static void encode_q8(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_Q8, group_q8); }
+static void encode_q4(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_Q4, group_q4); }
+
+const phi_kernels phi_kernels_reference = {
+    .name = "reference",
+#define PHI_OPERATION(operation, arguments) .operation = operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+};

@@ -1,0 +1,367 @@
+import CPhiKernels
+import Foundation
+import Testing
+
+/// The operations of one instruction set.
+struct InstructionSet: CustomTestStringConvertible {
+    let name: String
+    let kernels: phi_kernels
+
+    var testDescription: String { name }
+
+    static let all: [InstructionSet] = (0..<phi_instruction_set_count()).compactMap { index in
+        guard phi_instruction_set_runs_here(index), let kernels = phi_instruction_set(index) else { return nil }
+        return InstructionSet(name: String(cString: kernels.pointee.name), kernels: kernels.pointee)
+    }
+    static let fast = all.filter { $0.name != "reference" }
+    static var reference: phi_kernels {
+        guard let last = all.last, last.name == "reference" else { fatalError("the reference must be the last") }
+        return last.kernels
+    }
+}
+
+/// The weight encodings: their name, bytes a block, zero, and operations.
+struct Encoding: CustomTestStringConvertible {
+    let name: String
+    let blockBytes: Int
+    let zero: Int32
+    let matmul: @Sendable (phi_kernels) -> phi_operation
+    let encode: @Sendable (phi_kernels) -> phi_operation
+
+    var testDescription: String { name }
+
+    static let all = [
+        Encoding(name: "f32", blockBytes: 4096, zero: 0, matmul: { $0.matmul_f32 }, encode: { $0.encode_f32 }),
+        Encoding(name: "f16", blockBytes: 2048, zero: 0, matmul: { $0.matmul_f16 }, encode: { $0.encode_f16 }),
+        Encoding(name: "q8", blockBytes: 1088, zero: 128, matmul: { $0.matmul_q8 }, encode: { $0.encode_q8 }),
+        Encoding(name: "q4", blockBytes: 576, zero: 64, matmul: { $0.matmul_q4 }, encode: { $0.encode_q4 }),
+    ]
+}
+
+private func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
+
+struct EncodeTests {
+    struct Result: Equatable {
+        var tiles: [UInt8]
+        var errors: [UInt64]
+    }
+
+    static func encode(
+        _ kernels: phi_kernels, _ encoding: Encoding, _ weights: [Float], rows: Int, columns: Int
+    ) -> Guarded<UInt8> {
+        let tiles = roundUp(rows, 16) / 16
+        let out = Guarded<UInt8>(tiles * roundUp(columns, 64) / 64 * encoding.blockBytes)
+        let source = Guarded(weights)
+        let errors = Guarded<Double>(tiles)
+        let squares = Guarded<Double>(tiles)
+        var arguments = phi_encode_args(
+            rows: source.pointer, row_count: rows, columns: columns, out: out.pointer, errors: errors.pointer,
+            squares: squares.pointer)
+        encoding.encode(kernels)(&arguments, 0, tiles)
+        return out
+    }
+
+    @Test(arguments: Encoding.all, [(1, 1), (16, 64), (17, 65), (5, 31), (48, 33), (33, 200), (16, 2048)])
+    func equalsTheReference(encoding: Encoding, shape: (Int, Int)) {
+        var random = SeededGenerator(UInt64(shape.0 * 1000 + shape.1))
+        let (rows, columns) = shape
+        var weights = random.weights(rows * columns, scale: 0.02)
+        for i in weights.indices where i % 64 < 20 && i % 192 < 64 { weights[i] = 0 }
+        if columns > 64 { for k in 0..<64 { weights[k] = k < 32 ? 0 : 1e-9 } }
+        let expected = Self.encode(InstructionSet.reference, encoding, weights, rows: rows, columns: columns)
+        for set in InstructionSet.fast {
+            let found = Self.encode(set.kernels, encoding, weights, rows: rows, columns: columns)
+            #expect(found.bytes == expected.bytes, "\(set.name) \(encoding.name) \(shape)")
+        }
+    }
+
+    @Test(arguments: Encoding.all)
+    func rowsComeBackWithinTheEncodingsError(encoding: Encoding) {
+        var random = SeededGenerator(7)
+        let rows = 35, columns = 130
+        let weights = random.weights(rows * columns)
+        let tiles = Self.encode(InstructionSet.reference, encoding, weights, rows: rows, columns: columns)
+        var error: Float = 0, power: Float = 0
+        for row in 0..<rows {
+            var values = [Float](repeating: .nan, count: columns)
+            phi_row(tiles.pointer, encoding.blockBytes, row, columns, &values)
+            for (value, weight) in zip(values, weights[row * columns..<(row + 1) * columns]) {
+                error += (value - weight) * (value - weight)
+                power += weight * weight
+            }
+        }
+        let limits: [String: Float] = ["f32": 0, "f16": 1e-6, "q8": 2e-4, "q4": 2e-2]
+        #expect(error / power <= limits[encoding.name] ?? 0, "\(error / power)")
+    }
+}
+
+struct MatmulTests {
+    static func product(
+        _ kernels: phi_kernels, _ encoding: Encoding, tiles: Guarded<UInt8>, x: [Float], bias: [Float], rows: Int,
+        columns: Int, tokens: Int, accumulate: Bool, threads: Int32 = 1
+    ) -> Guarded<Float> {
+        let width = roundUp(columns, 64)
+        let outStride = roundUp(rows, 16) + 16
+        let padded = Guarded([Float](repeating: 0, count: tokens * width))
+        for t in 0..<tokens { for c in 0..<columns { padded.pointer[t * width + c] = x[t * columns + c] } }
+        let q = Guarded<Int8>(tokens * width)
+        let scales = Guarded<Float>(tokens * width / 32)
+        let starts = Guarded<Int32>(tokens * width / 32)
+        var quantise = phi_quantise_args(
+            x: padded.pointer, x_stride: width, width: width, zero: encoding.zero, q: q.pointer,
+            scales: scales.pointer, starts: starts.pointer)
+        kernels.quantise(&quantise, 0, tokens)
+        let out = Guarded([Float](repeating: 0.25, count: tokens * outStride))
+        let biases = Guarded(bias)
+        var arguments = phi_matmul_args(
+            weights: tiles.pointer, bias: biases.pointer, rows: rows, width: width, tokens: tokens, x: padded.pointer,
+            x_stride: width, q: q.pointer, scales: scales.pointer, starts: starts.pointer, out: out.pointer,
+            out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
+        let items = phi_matmul_items(&arguments, encoding.blockBytes)
+        phi_parallel(threads, items, encoding.matmul(kernels), &arguments)
+        return out
+    }
+
+    @Test(arguments: Encoding.all, [1, 2, 3, 4, 5, 6, 7, 13, 49, 101])
+    func equalsTheReference(encoding: Encoding, tokens: Int) {
+        for (rows, columns) in [(1, 1), (16, 64), (17, 100), (50, 257), (130, 192)] {
+            var random = SeededGenerator(UInt64(tokens * 7919 + rows))
+            let weights = random.weights(rows * columns, scale: 0.02)
+            let x = random.weights(tokens * columns)
+            let bias = random.weights(rows)
+            let tiles = EncodeTests.encode(
+                InstructionSet.reference, encoding, weights, rows: rows, columns: columns)
+            for accumulate in [false, true] {
+                func run(_ kernels: phi_kernels, _ threads: Int32 = 1) -> [UInt8] {
+                    Self.product(
+                        kernels, encoding, tiles: tiles, x: x, bias: bias, rows: rows, columns: columns,
+                        tokens: tokens, accumulate: accumulate, threads: threads
+                    ).bytes
+                }
+                let expected = run(InstructionSet.reference)
+                for set in InstructionSet.all {
+                    for threads: Int32 in [1, 2, 3] {
+                        #expect(run(set.kernels, threads) == expected, "\(set.name) \(rows)x\(columns), \(threads) threads")
+                    }
+                }
+            }
+        }
+    }
+
+    /// The product itself against plain arithmetic in double precision on the decoded rows.
+    @Test(arguments: Encoding.all)
+    func isTheProduct(encoding: Encoding) {
+        var random = SeededGenerator(3)
+        let rows = 40, columns = 300, tokens = 5
+        let weights = random.weights(rows * columns, scale: 0.05)
+        let x = random.weights(tokens * columns)
+        let bias = random.weights(rows)
+        let tiles = EncodeTests.encode(InstructionSet.reference, encoding, weights, rows: rows, columns: columns)
+        let out = Self.product(
+            InstructionSet.reference, encoding, tiles: tiles, x: x, bias: bias, rows: rows, columns: columns,
+            tokens: tokens, accumulate: false
+        ).elements
+        var error = 0.0, power = 0.0
+        for row in 0..<rows {
+            var decoded = [Float](repeating: 0, count: columns)
+            phi_row(tiles.pointer, encoding.blockBytes, row, columns, &decoded)
+            for t in 0..<tokens {
+                var sum = Double(bias[row])
+                for c in 0..<columns { sum += Double(decoded[c]) * Double(x[t * columns + c]) }
+                let difference = sum - Double(out[t * (roundUp(rows, 16) + 16) + row])
+                error += difference * difference
+                power += sum * sum
+            }
+        }
+        // Only the activations' int8 remains for the quantised ones.
+        #expect(error / power < (encoding.zero == 0 ? 1e-11 : 1e-3), "\(error / power)")
+    }
+}
+
+struct ActivationTests {
+    @Test(arguments: [1, 15, 16, 17, 511, 512, 513, 1040])
+    func geluEqualsTheReference(columns: Int) {
+        var random = SeededGenerator(UInt64(columns))
+        let tokens = 3
+        var x = random.weights(tokens * columns, scale: 2)
+        for (i, special) in [Float(0), -0.0, 100, -100, 1e-30, 1e30, -1e30, .infinity].enumerated() where i < x.count {
+            x[i] = special
+        }
+        func run(_ kernels: phi_kernels) -> Guarded<Float> {
+            let source = Guarded(x)
+            let out = Guarded<Float>(tokens * (columns + 3))
+            var arguments = phi_gelu_args(
+                x: source.pointer, x_stride: columns, out: out.pointer, out_stride: columns + 3, columns: columns)
+            kernels.gelu(&arguments, 0, phi_gelu_items(&arguments, tokens))
+            return out
+        }
+        let expected = run(InstructionSet.reference)
+        for set in InstructionSet.fast { #expect(run(set.kernels).bytes == expected.bytes, "\(set.name)") }
+        for t in 0..<tokens {
+            for c in 0..<columns where abs(x[t * columns + c]) < 50 {
+                let v = Double(x[t * columns + c])
+                let truth = v / (1 + exp(-2 * 0.7978845608028654 * (v + 0.044715 * v * v * v)))
+                #expect(abs(Double(expected.elements[t * (columns + 3) + c]) - truth) <= 3e-7 * max(1, abs(truth)))
+            }
+        }
+    }
+
+    @Test(arguments: [64, 128, 320])
+    func quantiseEqualsTheReference(width: Int) {
+        var random = SeededGenerator(UInt64(width))
+        let tokens = 4
+        var x = random.weights(tokens * width)
+        for i in 0..<32 { x[i] = 0 }
+        for i in 32..<64 { x[i] = 1e-38 }
+        func run(_ kernels: phi_kernels) -> [[UInt8]] {
+            let source = Guarded(x)
+            let q = Guarded<Int8>(tokens * width)
+            let scales = Guarded<Float>(tokens * width / 32)
+            let starts = Guarded<Int32>(tokens * width / 32)
+            var arguments = phi_quantise_args(
+                x: source.pointer, x_stride: width, width: width, zero: 128, q: q.pointer, scales: scales.pointer,
+                starts: starts.pointer)
+            kernels.quantise(&arguments, 0, tokens)
+            return [q.bytes, scales.bytes, starts.bytes]
+        }
+        let expected = run(InstructionSet.reference)
+        for set in InstructionSet.fast { #expect(run(set.kernels) == expected, "\(set.name)") }
+    }
+}
+
+struct AttentionTests {
+    struct Shape: CustomTestStringConvertible {
+        var heads = 4, kvHeads = 4, headSize = 64, first = 0, tokens = 1
+        var testDescription: String { "\(heads)/\(kvHeads) x \(headSize), \(tokens) from \(first)" }
+    }
+
+    @Test(
+        arguments: [true, false],
+        [
+            Shape(), Shape(first: 63), Shape(first: 64), Shape(tokens: 70), Shape(first: 100, tokens: 37),
+            Shape(heads: 3, kvHeads: 3, headSize: 80, first: 17, tokens: 9),
+            Shape(heads: 4, kvHeads: 2, headSize: 32, first: 200, tokens: 3),
+            Shape(heads: 5, kvHeads: 1, headSize: 8, first: 5, tokens: 130),
+        ])
+    func equalsTheReference(half: Bool, shape: Shape) {
+        var random = SeededGenerator(UInt64(shape.first + shape.tokens))
+        let positions = roundUp(shape.first + shape.tokens, 64)
+        let valueSize = roundUp(shape.headSize, 16), width = shape.heads * shape.headSize
+        let q = random.weights(shape.tokens * width)
+        let keys = random.weights(shape.kvHeads * positions * shape.headSize, scale: 0.3)
+        var values = random.weights(shape.kvHeads * positions * valueSize)
+        for i in values.indices where i % valueSize >= shape.headSize { values[i] = 0 }
+        func run(_ kernels: phi_kernels) -> Guarded<Float> {
+            let queries = Guarded(q)
+            let out = Guarded<Float>(shape.tokens * (width + 5))
+            func call(_ k: UnsafeRawPointer, _ v: UnsafeRawPointer, _ operation: phi_operation) {
+                var arguments = phi_attention_args(
+                    q: queries.pointer, q_stride: width, keys: k, values: v,
+                    key_stride: positions * shape.headSize, value_stride: positions * valueSize,
+                    head_size: shape.headSize, value_size: valueSize, heads: shape.heads, kv_heads: shape.kvHeads,
+                    first: shape.first, tokens: shape.tokens, scale: 0.125, out: out.pointer, out_stride: width + 5)
+                operation(&arguments, 0, phi_attention_items(&arguments))
+            }
+            if half {
+                let k = Guarded(keys.map(phi_float_to_half)), v = Guarded(values.map(phi_float_to_half))
+                call(k.pointer, v.pointer, kernels.attention_f16)
+            } else {
+                let k = Guarded(keys), v = Guarded(values)
+                call(k.pointer, v.pointer, kernels.attention_f32)
+            }
+            return out
+        }
+        let expected = run(InstructionSet.reference)
+        for set in InstructionSet.fast { #expect(run(set.kernels).bytes == expected.bytes, "\(set.name)") }
+        #expect(expected.elements.allSatisfy { $0.isFinite })
+        if half { return }
+        // The definition, in double precision.
+        let group = shape.heads / shape.kvHeads
+        for t in 0..<shape.tokens {
+            for head in 0..<shape.heads {
+                let kv = head / group
+                let scores = (0...shape.first + t).map { j in
+                    (0..<shape.headSize).reduce(0.0) { sum, d in
+                        let key = keys[(kv * positions + j / 16 * 16) * shape.headSize + d * 16 + j % 16]
+                        return sum + Double(q[t * width + head * shape.headSize + d]) * Double(key)
+                    } * 0.125
+                }
+                let most = scores.max() ?? 0
+                let weights = scores.map { exp($0 - most) }
+                let total = weights.reduce(0, +)
+                for d in 0..<shape.headSize {
+                    let truth = weights.enumerated().reduce(0.0) { sum, item in
+                        sum + item.element * Double(values[(kv * positions + item.offset) * valueSize + d])
+                    } / total
+                    let found = expected.elements[t * (width + 5) + head * shape.headSize + d]
+                    #expect(abs(Double(found) - truth) < 2e-5 * max(1, abs(truth)))
+                }
+            }
+        }
+    }
+}
+
+struct HalfTests {
+    @Test func everyHalfThereAndBack() {
+        for bits in UInt16.min...UInt16.max {
+            let value = phi_half_to_float(bits)
+            if value.isNaN { continue }
+            #expect(phi_float_to_half(value) == bits)
+        }
+    }
+
+    @Test func roundsToTheNearestTiesToEven() {
+        for bits: UInt16 in 0..<0x7bff {
+            let low = phi_half_to_float(bits), high = phi_half_to_float(bits + 1)
+            let middle = (low + high) / 2
+            #expect(phi_float_to_half(middle) == (bits % 2 == 0 ? bits : bits + 1))
+            #expect(phi_float_to_half(middle.nextDown) == bits)
+            #expect(phi_float_to_half(middle.nextUp) == bits + 1)
+        }
+        #expect(phi_half_to_float(phi_float_to_half(65519)) == 65504)
+        #expect(phi_half_to_float(phi_float_to_half(65520)) == .infinity)
+    }
+}
+
+struct ParallelTests {
+    /// Each item is done once, whatever the threads.
+    @Test(arguments: [Int32(1), 2, 3, 8], [0, 1, 2, 7, 100, 10_001])
+    func everyItemOnce(threads: Int32, items: Int) {
+        let counts = Guarded([Int32](repeating: 0, count: items))
+        struct Arguments { var counts: UnsafeMutablePointer<Int32> }
+        var arguments = Arguments(counts: counts.pointer)
+        phi_parallel(
+            threads, items,
+            { raw, begin, end in
+                guard let raw else { return }
+                let counts = raw.assumingMemoryBound(to: Arguments.self).pointee.counts
+                for i in begin..<end { counts[i] += 1 }
+            }, &arguments)
+        #expect(counts.elements.allSatisfy { $0 == 1 })
+        _ = arguments
+    }
+}
+
+struct SHA256Tests {
+    static func hash(_ bytes: [UInt8], pieces: Int) -> String {
+        var state = phi_sha256()
+        phi_sha256_begin(&state)
+        for start in stride(from: 0, to: bytes.count, by: pieces) {
+            let piece = Array(bytes[start..<min(start + pieces, bytes.count)])
+            phi_sha256_add(&state, piece, piece.count)
+        }
+        var digest = [UInt8](repeating: 0, count: 32)
+        phi_sha256_end(&state, &digest)
+        return digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// Vectors of FIPS 180-4's examples.
+    @Test func knownAnswers() {
+        #expect(Self.hash([], pieces: 1) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+        #expect(Self.hash(Array("abc".utf8), pieces: 1) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        let long = Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8)
+        #expect(Self.hash(long, pieces: 7) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
+        let million = [UInt8](repeating: 0x61, count: 1_000_000)
+        #expect(Self.hash(million, pieces: 999) == "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0")
+    }
+}

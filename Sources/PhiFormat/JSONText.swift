@@ -1,0 +1,106 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// JSON (RFC 8259) out of files that nobody vouches for.
+package enum JSONText {
+    /// Decodes `bytes`, or throws ``FormatError`` naming the place when they are not JSON, nest deeper than Foundation's 512,
+    /// are not what `type` wants, or hold one key twice in an object: readers differ in which of the two they take.
+    package static func decode<Value: Decodable>(
+        _ type: Value.Type, from bytes: [UInt8], of file: String
+    ) throws(FormatError) -> Value {
+        // Foundation also takes UTF-16 and UTF-32, whose ASCII letters have zero bytes. JSON in UTF-8 never has.
+        guard !bytes.contains(0), !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else {
+            throw FormatError(file, "is not JSON in UTF-8")
+        }
+        do {
+            let value = try JSONDecoder().decode(type, from: Data(bytes))
+            if let key = firstDuplicateKey(in: bytes) { throw FormatError(file, "holds the key \(key.shown) twice") }
+            return value
+        } catch let error as FormatError {
+            throw error
+        } catch let error as DecodingError {
+            throw FormatError(file, fault(error))
+        } catch {
+            throw FormatError(file, "is not JSON")
+        }
+    }
+
+    /// Decodes a whole file of at most `limit` bytes.
+    package static func decode<Value: Decodable>(
+        _ type: Value.Type, from file: ReadableFile, limit: Int = 64 << 20
+    ) throws(FormatError) -> Value {
+        try decode(type, from: file.readAll(limit: limit), of: file.path)
+    }
+
+    private static func fault(_ error: DecodingError) -> String {
+        func place(_ path: [any CodingKey], _ last: String? = nil) -> String {
+            let keys = path.map { key in key.intValue.map { "[\($0)]" } ?? key.stringValue } + (last.map { [$0] } ?? [])
+            return keys.joined(separator: ".").shown
+        }
+        switch error {
+        case .keyNotFound(let key, let context):
+            return "has no \(place(context.codingPath, key.stringValue))"
+        case .valueNotFound(_, let context):
+            return "has null for \(place(context.codingPath))"
+        case .typeMismatch(let type, let context):
+            return context.codingPath.isEmpty
+                ? "is not a JSON object" : "\(place(context.codingPath)) is not \(noun(type))"
+        case .dataCorrupted(let context):
+            return context.codingPath.isEmpty
+                ? "is not JSON" : "\(place(context.codingPath)): \(context.debugDescription.shown)"
+        @unknown default:
+            return "is not the JSON that is expected"
+        }
+    }
+
+    private static func noun(_ type: Any.Type) -> String {
+        switch type {
+        case is any BinaryInteger.Type: "a whole number"
+        case is any BinaryFloatingPoint.Type: "a number"
+        case is String.Type: "a string"
+        case is Bool.Type: "true or false"
+        default: "of the expected kind"
+        }
+    }
+
+    /// Scans text that Foundation has accepted. Keys are compared byte by byte after undoing escapes.
+    private static func firstDuplicateKey(in bytes: [UInt8]) -> String? {
+        var open: [Set<ArraySlice<UInt8>>?] = []  // nil for an array
+        var keyIsNext = false
+        var index = 0
+        while index < bytes.count {
+            defer { index += 1 }
+            switch bytes[index] {
+            case UInt8(ascii: "{"):
+                open.append([])
+                keyIsNext = true
+            case UInt8(ascii: "["):
+                open.append(nil)
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                open.removeLast(open.isEmpty ? 0 : 1)
+            case UInt8(ascii: ","):
+                keyIsNext = open.last.map { $0 != nil } ?? false
+            case UInt8(ascii: "\""):
+                let quote = index
+                index += 1
+                while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+                    index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
+                }
+                guard keyIsNext, index < bytes.count else { continue }
+                keyIsNext = false
+                var key = bytes[quote + 1..<index]
+                if key.contains(UInt8(ascii: "\\")) {
+                    let plain = try? JSONDecoder().decode(String.self, from: Data(bytes[quote...index]))
+                    key = ArraySlice((plain ?? "").utf8)
+                }
+                if open[open.count - 1]?.insert(key).inserted == false { return String(decoding: key, as: UTF8.self) }
+            default:
+                break
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,131 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A regular file, opened once and read by position.
+///
+/// Checkpoints are read with `pread` and not mapped: mapped pages count as the process's own memory while a 5 GB
+/// checkpoint goes by, and a file that is cut short while it is mapped kills the process instead of failing a read.
+/// Any number of threads may read at once.
+public final class ReadableFile: Sendable {
+    /// The path as it was given.
+    public let path: String
+    /// Length in bytes when the file was opened.
+    public let size: Int
+    private let descriptor: Int32
+
+    /// Opens the file at `path`, or throws ``FormatError`` when it is missing, a directory, not readable, or neither
+    /// file nor link to one.
+    public init(path: String) throws(FormatError) {
+        switch PathKind(path) {
+        case .missing(let fault): throw FormatError(path, fault)
+        case .directory: throw FormatError(path, "is a directory")
+        case .other: throw FormatError(path, "is not a regular file")
+        case .file: break
+        }
+        // The kind may change between the two looks: O_NONBLOCK keeps a pipe from waiting, and the kind is asked again.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else { throw FormatError(path, lastSystemFault()) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+            let size = Int(exactly: status.st_size)
+        else {
+            close(descriptor)
+            throw FormatError(path, "is not a regular file")
+        }
+        self.path = path
+        self.size = size
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    /// Fills `buffer` from the bytes that start at `offset`, or throws ``FormatError`` when they are not all in the file
+    /// or cannot be read.
+    public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FormatError) {
+        try check(offset, buffer.count)
+        var done = 0
+        while done < buffer.count {
+            // Linux moves at most 2 GiB a call and macOS refuses more, so ask for less.
+            let piece = UnsafeMutableRawBufferPointer(rebasing: buffer[done..<min(done + 1 << 28, buffer.count)])
+            let moved = pread(descriptor, piece.baseAddress, piece.count, off_t(offset + done))
+            if moved > 0 {
+                done += moved
+            } else if moved == 0 {
+                throw FormatError(path, "was cut short while it was read")
+            } else if errno != EINTR {
+                throw FormatError(path, lastSystemFault())
+            }
+        }
+    }
+
+    /// The `count` bytes that start at `offset`; throws as ``read(at:into:)`` does, before memory is taken for them.
+    public func readBytes(at offset: Int, count: Int) throws(FormatError) -> [UInt8] {
+        try check(offset, count)
+        var fault: FormatError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            do throws(FormatError) {
+                let exact = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
+                try read(at: offset, into: UnsafeMutableRawBufferPointer(exact))
+                filled = count
+            } catch {
+                fault = error
+            }
+        }
+        if let fault { throw fault }
+        return bytes
+    }
+
+    /// All bytes of a file that is expected to be small; throws when it is longer than `limit`.
+    public func readAll(limit: Int) throws(FormatError) -> [UInt8] {
+        guard size <= limit else { throw FormatError(path, "is \(size) bytes long; at most \(limit) are expected") }
+        return try readBytes(at: 0, count: size)
+    }
+
+    private func check(_ offset: Int, _ count: Int) throws(FormatError) {
+        let (end, overflow) = offset.addingReportingOverflow(count)
+        guard offset >= 0, count >= 0, !overflow, end <= size else {
+            throw FormatError(path, "is too short: \(count) bytes at \(offset) are wanted, it has \(size)")
+        }
+    }
+}
+
+/// What a path leads to.
+package enum PathKind {
+    /// A regular file, or a link to one.
+    case file
+    /// A directory, or a link to one.
+    case directory
+    /// A pipe, socket or device.
+    case other
+    /// Nothing that can be seen, and why.
+    case missing(fault: String)
+
+    /// Looks at `path`, following links.
+    package init(_ path: String) {
+        var status = stat()
+        if path.utf8.contains(0) {
+            self = .missing(fault: "is not a path: it holds a zero byte")
+        } else if stat(path, &status) != 0 {
+            self = .missing(fault: lastSystemFault())
+        } else {
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: self = .file
+            case S_IFDIR: self = .directory
+            default: self = .other
+            }
+        }
+    }
+}
+
+private func lastSystemFault() -> String {
+    switch errno {
+    case ENOENT, ENOTDIR: "no such file"
+    case EACCES, EPERM: "permission denied"
+    case let code: String(cString: strerror(code))
+    }
+}

@@ -1,0 +1,88 @@
+/// Reads what `torch.save` writes since torch 1.6: a zip archive of stored entries, all under one folder's name,
+///
+///     NAME/data.pkl       the pickle of the state_dict, see ``Unpickler``
+///     NAME/byteorder      "little"; absent before torch 2.1
+///     NAME/data/KEY       the bytes of one storage
+///
+/// as https://github.com/pytorch/pytorch/blob/main/torch/serialization.py does.
+public enum TorchArchive {
+    /// The tensors of the state_dict in `file` in its order, or throws ``FormatError`` with the first thing that is wrong or
+    /// that reading a state_dict does not need. Tensors that are of other types than float, half and bfloat16 or do not lie
+    /// row by row are listed with a ``StoredTensor/refusal``. Several tensors may share their bytes.
+    public static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
+        let start = try file.readBytes(at: 0, count: min(4, file.size))
+        if start.starts(with: [0x80, 0x02]) {
+            throw FormatError(
+                file.path, "is in torch's format from before version 1.6; load and save it once with a newer torch")
+        }
+        guard start == [0x50, 0x4B, 3, 4] else { throw FormatError(file.path, "is not a torch archive (a zip file)") }
+        let entries = try ZipDirectory(of: file).entries
+        let pickles = entries.filter { $0.name.hasSuffix("/data.pkl") && $0.name.count(where: { $0 == "/" }) == 1 }
+        guard pickles.count == 1, let pickle = pickles.first else {
+            throw FormatError(file.path, "is not a torch archive: it holds \(pickles.count) entries NAME/data.pkl")
+        }
+        let folder = String(pickle.name.dropLast("data.pkl".count))
+        var byName: [String: ZipDirectory.Entry] = [:]
+        for entry in entries { byName[entry.name] = entry }
+
+        if let order = byName[folder + "byteorder"] {
+            let bytes = try file.readBytes(at: order.offset, count: min(order.size, 16))
+            guard bytes.elementsEqual("little".utf8) else {
+                let name = String(decoding: bytes, as: UTF8.self)
+                throw FormatError(file.path, "is of byte order \(name.shown), not little")
+            }
+        }
+        guard pickle.size <= Unpickler.byteLimit else {
+            throw FormatError(file.path, "data.pkl is larger than any state_dict: \(pickle.size) bytes")
+        }
+        let bytes = try file.readBytes(at: pickle.offset, count: pickle.size)
+        var tensors: [StoredTensor] = []
+        var names: Set<String> = []
+        for (name, tensor) in try Unpickler.tensors(from: bytes, of: file.path) {
+            guard names.insert(name).inserted else {
+                throw FormatError(file.path, "holds two tensors \(name.shown)")
+            }
+            guard let entry = byName[folder + "data/" + tensor.storage.key] else {
+                throw FormatError(file.path, "has no entry for the bytes of tensor \(name.shown)")
+            }
+            tensors.append(try place(tensor, name, in: entry, of: file))
+        }
+        return tensors
+    }
+
+    private static func place(
+        _ tensor: PickledTensor, _ name: String, in entry: ZipDirectory.Entry, of file: ReadableFile
+    ) throws(FormatError) -> StoredTensor {
+        func refused(_ fault: String) -> FormatError { FormatError(file.path, "tensor \(name.shown) \(fault)") }
+        let storage = tensor.storage
+        guard tensor.shape.count == tensor.strides.count, let count = tensor.shape.checkedProduct, tensor.offset >= 0,
+            storage.count >= 0
+        else { throw refused("has a shape that cannot be true") }
+        let rows = isRowMajor(tensor.shape, tensor.strides)
+        guard let size = storage.elementType.size else {
+            return StoredTensor(
+                name: name, elementType: storage.elementType, shape: tensor.shape, count: count, file: file,
+                offset: entry.offset, strided: !rows)
+        }
+        let (bytes, overflow) = storage.count.multipliedReportingOverflow(by: size)
+        guard !overflow, bytes == entry.size else {
+            throw refused("is in a storage of \(storage.count) elements, whose entry has \(entry.size) bytes")
+        }
+        guard tensor.offset <= storage.count, !rows || count <= storage.count - tensor.offset else {
+            throw refused("lies outside its storage")
+        }
+        return StoredTensor(
+            name: name, elementType: storage.elementType, shape: tensor.shape, count: count, file: file,
+            offset: entry.offset + tensor.offset * size, strided: !rows)
+    }
+
+    private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {
+        if shape.contains(0) { return true }
+        var expected = 1
+        for (size, stride) in zip(shape, strides).reversed() where size != 1 {
+            if stride != expected { return false }
+            expected *= size  // at most the product of the shape, which has been checked
+        }
+        return true
+    }
+}

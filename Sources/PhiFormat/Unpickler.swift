@@ -1,0 +1,221 @@
+/// An interpreter for the pickle that `torch.save` writes of a state_dict: protocol 2, or 4 when asked, of
+/// https://github.com/python/cpython/blob/main/Lib/pickletools.py.
+///
+/// Python's own interpreter runs whatever a pickle names. This one has an explicit stack, knows the few opcodes and the
+/// few names that a state_dict needs, and refuses all others by name. What it holds is bounded by ``objectLimit``.
+struct Unpickler {
+    /// The most values on the stack, in the memo, and in containers, each.
+    static let objectLimit = 1 << 20
+    /// The longest pickle that is read.
+    static let byteLimit = 32 << 20
+
+    private var cursor: ByteCursor
+    private let file: String
+    private var stack: [PickleValue] = []
+    private var marks: [Int] = []
+    private var memo: [Int: PickleValue] = [:]
+    private var heap = PickleHeap()
+
+    /// The tensors of the state_dict that `bytes` pickle, by name in its order, or throws ``FormatError`` about `file`.
+    static func tensors(
+        from bytes: [UInt8], of file: String
+    ) throws(FormatError) -> [(name: String, tensor: PickledTensor)] {
+        var unpickler = Unpickler(bytes, file)
+        let root = try unpickler.run()
+        guard case .dictionary(let index) = root else { throw unpickler.refused("holds no state_dict") }
+        var tensors: [(name: String, tensor: PickledTensor)] = []
+        for (key, value) in unpickler.heap.dictionaries[index] {
+            guard case .text(let name) = key else { throw unpickler.refused("has an item whose name is not text") }
+            guard case .tensor(let tensor) = value else {
+                throw unpickler.refused("has an item \(name.shown) that is not a tensor")
+            }
+            tensors.append((name, unpickler.heap.tensors[tensor]))
+        }
+        return tensors
+    }
+
+    private init(_ bytes: [UInt8], _ file: String) {
+        cursor = ByteCursor(bytes, end: FormatError(file, "data.pkl breaks off"))
+        self.file = file
+    }
+
+    private func refused(_ fault: String) -> FormatError { FormatError(file, "data.pkl \(fault)") }
+
+    private mutating func run() throws(FormatError) -> PickleValue {
+        while true {
+            let place = cursor.position
+            let code = try cursor.integer(UInt8.self)
+            guard let opcode = Opcode(rawValue: code) else {
+                throw refused("has opcode 0x\(String(code, radix: 16)) at byte \(place), which no state_dict needs")
+            }
+            if opcode == .stop { break }
+            try step(opcode)
+            guard stack.count <= Self.objectLimit, memo.count <= Self.objectLimit, heap.count <= Self.objectLimit,
+                marks.count <= Self.objectLimit
+            else { throw refused("is larger than any state_dict") }
+        }
+        guard cursor.isAtEnd else { throw refused("goes on after its end") }
+        guard stack.count == 1, marks.isEmpty else { throw refused("is damaged: it ends with \(stack.count) values") }
+        return stack[0]
+    }
+
+    private mutating func step(_ opcode: Opcode) throws(FormatError) {
+        switch opcode {
+        case .proto: _ = try cursor.take(1)
+        case .frame: _ = try cursor.take(8)
+        case .stop: break
+        case .mark: marks.append(stack.count)
+        case .none: stack.append(.none)
+        case .newTrue: stack.append(.boolean(true))
+        case .newFalse: stack.append(.boolean(false))
+        case .int: stack.append(.integer(Int(try cursor.integer(Int32.self))))
+        case .int1: stack.append(.integer(Int(try cursor.integer(UInt8.self))))
+        case .int2: stack.append(.integer(Int(try cursor.integer(UInt16.self))))
+        case .long1: stack.append(.integer(try longInteger()))
+        case .unicode: stack.append(.text(try text(Int(try cursor.integer(UInt32.self)))))
+        case .shortUnicode: stack.append(.text(try text(Int(try cursor.integer(UInt8.self)))))
+        case .global:
+            let (module, name) = (try cursor.line(), try cursor.line())
+            try pushGlobal(String(decoding: module, as: UTF8.self), String(decoding: name, as: UTF8.self))
+        case .stackGlobal:
+            guard case .text(let name) = try pop(), case .text(let module) = try pop() else {
+                throw refused("names a global by something that is not text")
+            }
+            try pushGlobal(module, name)
+        case .emptyTuple: stack.append(heap.add(tuple: []))
+        case .tuple: stack.append(heap.add(tuple: try popToMark()))
+        case .tuple1: stack.append(heap.add(tuple: try pop(1)))
+        case .tuple2: stack.append(heap.add(tuple: try pop(2)))
+        case .tuple3: stack.append(heap.add(tuple: try pop(3)))
+        case .emptyDictionary: stack.append(heap.addDictionary())
+        case .setItem: try setItems(try pop(2))
+        case .setItems: try setItems(try popToMark())
+        case .put: memo[Int(try cursor.integer(UInt8.self))] = try top()
+        case .longPut: memo[Int(try cursor.integer(UInt32.self))] = try top()
+        case .memoize: memo[memo.count] = try top()
+        case .get: try recall(Int(try cursor.integer(UInt8.self)))
+        case .longGet: try recall(Int(try cursor.integer(UInt32.self)))
+        case .persistentID: stack.append(heap.add(storage: try storage(try pop())))
+        case .reduce:
+            let arguments = try pop()
+            stack.append(try reduce(try pop(), arguments))
+        case .build:
+            // Attributes of the OrderedDict: `_metadata`, the versions of torch's modules.
+            _ = try pop()
+            guard case .dictionary = try top() else { throw refused("sets the state of something other than a dict") }
+        }
+    }
+
+    private mutating func longInteger() throws(FormatError) -> Int {
+        let bytes = try cursor.take(Int(try cursor.integer(UInt8.self)))
+        guard bytes.count <= 8 else { throw refused("has an integer of \(bytes.count) bytes") }
+        var value = bytes.last.map { $0 >= 128 ? -1 : 0 } ?? 0
+        for byte in bytes.reversed() { value = value << 8 | Int(byte) }
+        return value
+    }
+
+    private mutating func text(_ length: Int) throws(FormatError) -> String {
+        guard let text = String(strictUTF8: try cursor.take(length)) else {
+            throw refused("has text that is not UTF-8")
+        }
+        return text
+    }
+
+    private mutating func pushGlobal(_ module: String, _ name: String) throws(FormatError) {
+        guard let global = PickleGlobal(module: module, name: name) else {
+            throw refused("wants to call \("\(module).\(name)".shown); refused")
+        }
+        stack.append(.global(global))
+    }
+
+    private mutating func recall(_ index: Int) throws(FormatError) {
+        guard let value = memo[index] else { throw refused("is damaged: it recalls what it has not kept") }
+        stack.append(value)
+    }
+
+    // A value below the last mark belongs to a container that is still being filled.
+    private mutating func pop(_ count: Int = 1) throws(FormatError) -> [PickleValue] {
+        guard stack.count - (marks.last ?? 0) >= count else { throw refused("is damaged: its stack is empty") }
+        defer { stack.removeLast(count) }
+        return Array(stack.suffix(count))
+    }
+
+    private mutating func pop() throws(FormatError) -> PickleValue { try pop(1)[0] }
+
+    private func top() throws(FormatError) -> PickleValue {
+        guard let value = stack.last, stack.count > marks.last ?? 0 else {
+            throw refused("is damaged: its stack is empty")
+        }
+        return value
+    }
+
+    private mutating func popToMark() throws(FormatError) -> [PickleValue] {
+        guard let mark = marks.popLast() else { throw refused("is damaged: it has no mark to go back to") }
+        defer { stack.removeLast(stack.count - mark) }
+        return Array(stack[mark...])
+    }
+
+    private mutating func setItems(_ items: [PickleValue]) throws(FormatError) {
+        guard case .dictionary(let dictionary) = try top(), items.count % 2 == 0 else {
+            throw refused("sets an item of something other than a dict")
+        }
+        for index in stride(from: 0, to: items.count, by: 2) {
+            heap.addItem(key: items[index], value: items[index + 1], to: dictionary)
+        }
+    }
+
+    // MARK: What torch's names stand for
+
+    /// `('storage', torch.FloatStorage, '0', 'cpu', 24)`
+    private func storage(_ value: PickleValue) throws(FormatError) -> PickledStorage {
+        let parts = if case .tuple(let index) = value { heap.tuples[index] } else { [PickleValue]() }
+        guard parts.count == 5, case .text("storage") = parts[0],
+            case .global(.storage(let elementType)) = parts[1], case .text(let key) = parts[2],
+            case .integer(let count) = parts[4]
+        else { throw refused("has a persistent id that is not a torch storage") }
+        return PickledStorage(key: key, elementType: elementType, count: count)
+    }
+
+    private mutating func reduce(_ callee: PickleValue, _ arguments: PickleValue) throws(FormatError) -> PickleValue {
+        guard case .global(let global) = callee, case .tuple(let index) = arguments else {
+            throw refused("calls something that has no name")
+        }
+        let arguments = heap.tuples[index]
+        switch global {
+        case .orderedDict where arguments.isEmpty:
+            return heap.addDictionary()
+        case .rebuildTensor where arguments.count >= 4:
+            // storage, offset, size, stride, requires_grad, backward_hooks
+            guard case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1] else { break }
+            guard let shape = integers(arguments[2]), let strides = integers(arguments[3]) else { break }
+            let tensor = PickledTensor(
+                storage: heap.storages[storage], offset: offset, shape: shape, strides: strides)
+            return heap.add(tensor: tensor)
+        case .rebuildParameter where !arguments.isEmpty:
+            // data, requires_grad, backward_hooks
+            if case .tensor = arguments[0] { return arguments[0] }
+        default: break
+        }
+        throw refused("calls torch with arguments that no state_dict has")
+    }
+
+    private func integers(_ value: PickleValue) -> [Int]? {
+        guard case .tuple(let index) = value else { return nil }
+        var numbers: [Int] = []
+        for item in heap.tuples[index] {
+            guard case .integer(let number) = item else { return nil }
+            numbers.append(number)
+        }
+        return numbers
+    }
+}
+
+/// The opcodes that are known, by pickletools' values.
+private enum Opcode: UInt8 {
+    case mark = 0x28, emptyTuple = 0x29, stop = 0x2E
+    case int = 0x4A, int1 = 0x4B, int2 = 0x4D, none = 0x4E, persistentID = 0x51, reduce = 0x52, unicode = 0x58
+    case build = 0x62, global = 0x63, get = 0x68, longGet = 0x6A, put = 0x71, longPut = 0x72
+    case setItem = 0x73, tuple = 0x74, setItems = 0x75, emptyDictionary = 0x7D
+    case proto = 0x80, tuple1 = 0x85, tuple2 = 0x86, tuple3 = 0x87, newTrue = 0x88, newFalse = 0x89, long1 = 0x8A
+    case shortUnicode = 0x8C, stackGlobal = 0x93, memoize = 0x94, frame = 0x95
+}

@@ -15,9 +15,6 @@ extension ReadableFile {
             phi_sha256_add(&hash, part.baseAddress, part.count)
             done += part.count
         }
-        var digest = [UInt8](repeating: 0, count: 32)
-        phi_sha256_end(&hash, &digest)
-        let digits = Array("0123456789abcdef")
-        return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        return SHA256Digest(finishing: &hash).description
     }
 }

@@ -16,7 +16,7 @@ public final class ReadableFile: Sendable {
     public let path: String
     /// Length in bytes when the file was opened.
     public let size: Int
-    private let descriptor: Int32
+    let descriptor: Int32
 
     /// Opens the file at `path`, or throws ``FormatError`` when it is missing, a directory, not readable, or neither
     /// file nor link to one.

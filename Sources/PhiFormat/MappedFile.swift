@@ -1,0 +1,50 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Bytes that stay where they are for as long as somebody holds this: a file mapped read-only, or memory that lives as
+/// long as the process.
+///
+/// Processes that map one file share its pages. A file that is cut short while it is mapped kills its readers; replace
+/// files by renaming a new one over them, as ``PhiFileWriter`` does.
+public final class MappedFile: Sendable {
+    /// The file's path, or a name for memory; errors begin with it.
+    public let path: String
+    /// Length in bytes.
+    public let count: Int
+    private let base: UInt
+    private let isMapped: Bool
+
+    /// Maps the file at `path`. Throws ``FormatError`` when it cannot be opened or mapped, or is empty.
+    public init(path: String) throws(FormatError) {
+        let file = try ReadableFile(path: path)
+        guard file.size > 0 else { throw FormatError(path, "is empty") }
+        let pointer = mmap(nil, file.size, PROT_READ, MAP_SHARED, file.descriptor, 0)
+        guard let pointer, pointer != MAP_FAILED else { throw FormatError(path, String(cString: strerror(errno))) }
+        self.path = path
+        count = file.size
+        base = UInt(bitPattern: pointer)
+        isMapped = true
+    }
+
+    /// Wraps memory that is never freed or written again, such as a constant of the program.
+    public init(permanent bytes: UnsafeRawBufferPointer, name: String) {
+        path = name
+        count = bytes.count
+        base = UInt(bitPattern: bytes.baseAddress)
+        isMapped = false
+    }
+
+    deinit {
+        if isMapped { munmap(UnsafeMutableRawPointer(bitPattern: base), count) }
+    }
+
+    /// The bytes; valid while this object lives.
+    package var bytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: base), count: count)
+    }
+}

@@ -1,0 +1,28 @@
+import CPhiKernels
+
+/// A SHA-256 digest (FIPS 180-4).
+public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
+    /// Its 32 bytes.
+    public let bytes: [UInt8]
+
+    /// The digest of `parts`, one after the other.
+    package init(_ parts: UnsafeRawBufferPointer...) {
+        var hash = phi_sha256()
+        phi_sha256_begin(&hash)
+        for part in parts { phi_sha256_add(&hash, part.baseAddress, part.count) }
+        self.init(finishing: &hash)
+    }
+
+    /// The digest of what `hash` has been given.
+    package init(finishing hash: inout phi_sha256) {
+        var digest = [UInt8](repeating: 0, count: 32)
+        phi_sha256_end(&hash, &digest)
+        bytes = digest
+    }
+
+    /// Lower-case hexadecimal.
+    public var description: String {
+        let digits = Array("0123456789abcdef")
+        return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    }
+}

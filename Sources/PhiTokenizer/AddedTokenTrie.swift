@@ -8,7 +8,7 @@ struct AddedTokenTrie: Sendable {
 
     /// Node 0 is the root.
     private var nodes = [Node()]
-    /// From a node and a byte to the node below.
+    /// From a node and a byte to the number of the edge that leads down; edge i leads to node i + 1.
     private var edges: PairTable
     /// The node below the root of each byte, 0 for none: nearly every byte of a text is done with here.
     private var first = [UInt32](repeating: 0, count: 256)
@@ -22,14 +22,11 @@ struct AddedTokenTrie: Sendable {
     mutating func insert(_ bytes: ArraySlice<UInt8>, _ token: Vocabulary.AddedToken) -> Bool {
         var node: UInt32 = 0
         for byte in bytes {
-            let new = UInt32(nodes.count)
-            if edges.insert(node, UInt32(byte), value: new) {
-                nodes.append(Node())
-                if node == 0 { first[Int(byte)] = new }
-                node = new
-            } else {
-                node = edges[node, UInt32(byte)]
-            }
+            let isNew = edges.insert(node, UInt32(byte))
+            let next = edges[node, UInt32(byte)] + 1
+            if isNew { nodes.append(Node()) }
+            if node == 0 { first[Int(byte)] = next }
+            node = next
         }
         guard nodes[Int(node)].id < 0 else { return false }
         nodes[Int(node)] = Node(id: token.id, isSpecial: token.isSpecial)
@@ -62,8 +59,9 @@ struct AddedTokenTrie: Sendable {
             let here = nodes[Int(node)]
             if here.id >= 0, special || !here.isSpecial { found = (position, here.id) }
             guard position < text.count else { return found }
-            node = edges[node, UInt32(text[position])]
-            guard node != PairTable.absent else { return found }
+            let edge = edges[node, UInt32(text[position])]
+            guard edge != PairTable.absent else { return found }
+            node = edge + 1
             position += 1
         }
     }

@@ -20,6 +20,13 @@ struct ByteView {
     /// Whether `count` bytes from `first` are those from `second`. Linear in `count`.
     @inline(__always)
     func agree(_ count: Int, from first: Int, and second: Int) -> Bool {
+        precondition(count >= 0 && first >= 0 && second >= 0)
+        if count <= 8, max(first, second) + 8 <= bytes.count, let base = bytes.baseAddress {
+            // Most tokens are short: one comparison, of words from which the bytes that follow are shifted out.
+            let first = UInt64(littleEndian: UnsafeRawPointer(base + first).loadUnaligned(as: UInt64.self))
+            let second = UInt64(littleEndian: UnsafeRawPointer(base + second).loadUnaligned(as: UInt64.self))
+            return (first ^ second) << UInt64(8 * (8 - count)) == 0
+        }
         for index in 0..<count where self[first + index] != self[second + index] { return false }
         return true
     }

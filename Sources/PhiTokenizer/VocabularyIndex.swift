@@ -78,31 +78,31 @@ struct VocabularyIndex: Sendable {
     ) throws(TokenizerError) -> PairTable {
         guard merges.count < Int(PairTable.absent) else { throw TokenizerError(fault: "too many merges") }
         var ranks = PairTable(capacity: merges.count)
-        let tokens = Int32(starts.count - 1)
+        let tokens = 0..<TokenID(starts.count - 1)
         for (rank, merge) in merges.enumerated() {
-            for id in [merge.left, merge.right, merge.result] where id < 0 || id >= tokens {
-                throw TokenizerError(fault: "merge \(rank) names token \(id) of \(tokens)")
+            guard tokens.contains(merge.left), tokens.contains(merge.right), tokens.contains(merge.result) else {
+                throw TokenizerError(fault: "merge \(rank) names a token that there is not")
             }
-            guard isJoined(merge, text: text, starts: starts) else {
-                throw TokenizerError(fault: "merge \(rank): token \(merge.result) is not its two tokens joined")
-            }
-            guard ranks.insert(UInt32(merge.left), UInt32(merge.right), value: UInt32(rank)) else {
+            guard ranks.insert(UInt32(merge.left), UInt32(merge.right)) else {
                 throw TokenizerError(fault: "merge \(rank): the pair \(merge.left) \(merge.right) stands twice")
             }
+        }
+        let unjoined = text.withUnsafeBufferPointer { text in
+            merges.firstIndex { !isJoined($0, ByteView(text), starts) }
+        }
+        if let rank = unjoined {
+            throw TokenizerError(fault: "merge \(rank): token \(merges[rank].result) is not its two tokens joined")
         }
         return ranks
     }
 
     /// Whether the result has the left's bytes followed by the right's.
-    private static func isJoined(_ merge: Vocabulary.Merge, text: [UInt8], starts: [UInt32]) -> Bool {
+    @inline(__always)
+    private static func isJoined(_ merge: Vocabulary.Merge, _ text: ByteView, _ starts: [UInt32]) -> Bool {
         func range(_ id: TokenID) -> Range<Int> { Int(starts[Int(id)])..<Int(starts[Int(id) + 1]) }
         let (left, right, result) = (range(merge.left), range(merge.right), range(merge.result))
-        guard result.count == left.count + right.count else { return false }
-        for index in 0..<left.count where text[result.lowerBound + index] != text[left.lowerBound + index] {
-            return false
-        }
-        let middle = result.lowerBound + left.count
-        for index in 0..<right.count where text[middle + index] != text[right.lowerBound + index] { return false }
-        return true
+        return result.count == left.count + right.count
+            && text.agree(left.count, from: result.lowerBound, and: left.lowerBound)
+            && text.agree(right.count, from: result.lowerBound + left.count, and: right.lowerBound)
     }
 }

@@ -1,0 +1,108 @@
+/// What encoding looks up in a vocabulary. Building it checks every rule of Formats/phi-file.md, 2.2, that the parts of a
+/// vocabulary can break: the table that finds a pair's merge is also what finds a pair that stands twice.
+struct VocabularyIndex: Sendable {
+    /// The token of each byte value, 256 of them.
+    let byteTokens: [TokenID]
+    /// The rank, which is the place among the merges, of each pair of tokens.
+    let ranks: PairTable
+    /// Finds added tokens in text.
+    let added: AddedTokenTrie
+    /// The added tokens that are never printed.
+    let special: Set<TokenID>
+
+    init(
+        text: [UInt8], starts: [UInt32], merges: [Vocabulary.Merge], addedTokens: [Vocabulary.AddedToken]
+    ) throws(TokenizerError) {
+        try Self.checkStarts(starts, textCount: text.count)
+        added = try Self.trie(of: addedTokens, text: text, starts: starts)
+        special = Set(addedTokens.lazy.filter(\.isSpecial).map(\.id))
+        byteTokens = try Self.byteTokens(text: text, starts: starts, addedTokens: addedTokens)
+        ranks = try Self.ranks(of: merges, text: text, starts: starts)
+    }
+
+    private static func checkStarts(_ starts: [UInt32], textCount: Int) throws(TokenizerError) {
+        guard starts.count - 1 <= Int(TokenID.max) else { throw TokenizerError(fault: "too many tokens") }
+        guard starts.first == 0 else { throw TokenizerError(fault: "the first token does not start at 0") }
+        var last: UInt32 = 0
+        for (token, start) in starts.enumerated() {
+            guard start >= last else { throw TokenizerError(fault: "token \(token - 1) ends before it starts") }
+            last = start
+        }
+        guard Int(last) == textCount else {
+            throw TokenizerError(fault: "the tokens end at byte \(last) of a text of \(textCount) bytes")
+        }
+    }
+
+    private static func trie(
+        of addedTokens: [Vocabulary.AddedToken], text: [UInt8], starts: [UInt32]
+    ) throws(TokenizerError) -> AddedTokenTrie {
+        var ids: Set<TokenID> = []
+        var edges = 0
+        for token in addedTokens {
+            guard token.id >= 0, Int(token.id) < starts.count - 1 else {
+                throw TokenizerError(fault: "added token \(token.id) is no token")
+            }
+            guard ids.insert(token.id).inserted else {
+                throw TokenizerError(fault: "token \(token.id) is added twice")
+            }
+            edges += Int(starts[Int(token.id) + 1] - starts[Int(token.id)])
+        }
+        var trie = AddedTokenTrie(edges: edges)
+        for token in addedTokens {
+            let bytes = text[Int(starts[Int(token.id)])..<Int(starts[Int(token.id) + 1])]
+            guard !bytes.isEmpty else { throw TokenizerError(fault: "added token \(token.id) is empty") }
+            guard trie.insert(bytes, token) else {
+                throw TokenizerError(fault: "added token \(token.id) has the bytes of another one")
+            }
+        }
+        return trie
+    }
+
+    private static func byteTokens(
+        text: [UInt8], starts: [UInt32], addedTokens: [Vocabulary.AddedToken]
+    ) throws(TokenizerError) -> [TokenID] {
+        let added = Set(addedTokens.lazy.map(\.id))
+        var tokens = [TokenID](repeating: -1, count: 256)
+        for token in 0..<starts.count - 1 where starts[token + 1] - starts[token] == 1 {
+            let byte = Int(text[Int(starts[token])])
+            if tokens[byte] < 0, !added.contains(TokenID(token)) { tokens[byte] = TokenID(token) }
+        }
+        if let byte = tokens.firstIndex(of: -1) {
+            throw TokenizerError(fault: "no token stands for the byte \(byte)")
+        }
+        return tokens
+    }
+
+    private static func ranks(
+        of merges: [Vocabulary.Merge], text: [UInt8], starts: [UInt32]
+    ) throws(TokenizerError) -> PairTable {
+        guard merges.count < Int(PairTable.absent) else { throw TokenizerError(fault: "too many merges") }
+        var ranks = PairTable(capacity: merges.count)
+        let tokens = 0..<TokenID(starts.count - 1)
+        for (rank, merge) in merges.enumerated() {
+            guard tokens.contains(merge.left), tokens.contains(merge.right), tokens.contains(merge.result) else {
+                throw TokenizerError(fault: "merge \(rank) names a token that there is not")
+            }
+            guard ranks.insert(UInt32(merge.left), UInt32(merge.right)) else {
+                throw TokenizerError(fault: "merge \(rank): the pair \(merge.left) \(merge.right) stands twice")
+            }
+        }
+        let unjoined = text.withUnsafeBufferPointer { text in
+            merges.firstIndex { !isJoined($0, ByteView(text), starts) }
+        }
+        if let rank = unjoined {
+            throw TokenizerError(fault: "merge \(rank): token \(merges[rank].result) is not its two tokens joined")
+        }
+        return ranks
+    }
+
+    /// Whether the result has the left's bytes followed by the right's.
+    @inline(__always)
+    private static func isJoined(_ merge: Vocabulary.Merge, _ text: ByteView, _ starts: [UInt32]) -> Bool {
+        func range(_ id: TokenID) -> Range<Int> { Int(starts[Int(id)])..<Int(starts[Int(id) + 1]) }
+        let (left, right, result) = (range(merge.left), range(merge.right), range(merge.result))
+        return result.count == left.count + right.count
+            && text.agree(left.count, from: result.lowerBound, and: left.lowerBound)
+            && text.agree(right.count, from: result.lowerBound + left.count, and: right.lowerBound)
+    }
+}

@@ -1,0 +1,101 @@
+/// The section `tokenizer` of a `.phi` file: Formats/phi-file.md, 2.2.
+extension Vocabulary {
+    private static let headerSize = 32
+    private static let kind: UInt32 = 1
+
+    /// Reads a section, and trusts nothing in it. The memory is needed only during the call.
+    ///
+    /// - Throws: `TokenizerError` if the section breaks a rule of its specification.
+    /// - Complexity: Linear in the section's length, in time and in memory, whatever the numbers in it say.
+    public init(section: UnsafeRawBufferPointer) throws(TokenizerError) {
+        var reader = SectionReader(section)
+        guard section.count >= Self.headerSize else {
+            throw TokenizerError(fault: "the tokenizer has \(section.count) bytes, fewer than its header")
+        }
+        let kind = reader.word()
+        guard kind == Self.kind else { throw TokenizerError(fault: "the tokenizer's kind is \(kind), not 1") }
+        let (tokens, merges, added, bytes) = (reader.word(), reader.word(), reader.word(), reader.word())
+        for _ in 0..<3 where reader.word() != 0 {
+            throw TokenizerError(fault: "the tokenizer's reserved bytes are not zero")
+        }
+        // Below 2^37, so that nothing overflows; from here on every count is known to fit the section.
+        let length =
+            UInt64(Self.headerSize) + 4 * (UInt64(tokens) + 1) + 12 * UInt64(merges) + 8 * UInt64(added) + UInt64(bytes)
+        guard UInt64(section.count) == length else {
+            throw TokenizerError(fault: "the tokenizer has \(section.count) bytes where its counts make \(length)")
+        }
+        let starts = reader.words(Int(tokens) + 1)
+        var readMerges: [Merge] = []
+        readMerges.reserveCapacity(Int(merges))
+        for _ in 0..<merges {
+            readMerges.append(Merge(left: reader.id(), right: reader.id(), result: reader.id()))
+        }
+        var readAdded: [AddedToken] = []
+        readAdded.reserveCapacity(Int(added))
+        for _ in 0..<added {
+            let id = reader.id()
+            let flags = reader.word()
+            guard flags <= 1 else { throw TokenizerError(fault: "added token \(id) has unknown flags \(flags)") }
+            readAdded.append(AddedToken(id: id, isSpecial: flags == 1))
+        }
+        let text = reader.bytes(Int(bytes))
+        try self.init(text: text, starts: starts, merges: readMerges, addedTokens: readAdded)
+    }
+
+    /// The section that holds this vocabulary; the same bytes each time. Linear in their number.
+    public func section() -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(
+            Self.headerSize + 4 * starts.count + 12 * merges.count + 8 * addedTokens.count + text.count)
+        func append(_ word: UInt32) {
+            for shift in [0, 8, 16, 24] as [UInt32] { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+        }
+        append(Self.kind)
+        for count in [count, merges.count, addedTokens.count, text.count] { append(UInt32(count)) }
+        for _ in 0..<3 { append(0) }
+        for start in starts { append(start) }
+        for merge in merges {
+            for id in [merge.left, merge.right, merge.result] { append(UInt32(id)) }
+        }
+        for token in addedTokens {
+            append(UInt32(token.id))
+            append(token.isSpecial ? 1 : 0)
+        }
+        return bytes + text
+    }
+}
+
+/// Reads little-endian words from memory that need not be aligned, and never past its end.
+private struct SectionReader {
+    private let memory: UnsafeRawBufferPointer
+    private var offset = 0
+
+    init(_ memory: UnsafeRawBufferPointer) {
+        self.memory = memory
+    }
+
+    mutating func word() -> UInt32 {
+        let next = offset + 4
+        precondition(next <= memory.count)
+        defer { offset = next }
+        return UInt32(littleEndian: memory.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+
+    /// A token's id; one above what an id can be becomes negative, which no token has.
+    mutating func id() -> TokenID {
+        TokenID(bitPattern: word())
+    }
+
+    mutating func words(_ count: Int) -> [UInt32] {
+        var words: [UInt32] = []
+        words.reserveCapacity(count)
+        for _ in 0..<count { words.append(word()) }
+        return words
+    }
+
+    mutating func bytes(_ count: Int) -> [UInt8] {
+        precondition(count <= memory.count - offset)
+        defer { offset += count }
+        return [UInt8](memory[offset..<offset + count])
+    }
+}

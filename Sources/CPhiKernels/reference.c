@@ -141,6 +141,23 @@ static void matmul_q4(const void *a, size_t begin, size_t end) { matmul(a, begin
 
 /* ---- Attention ---- */
 
+static void put_f32(void *p, size_t i, float x) { ((float *)p)[i] = x; }
+static void put_f16(void *p, size_t i, float x) { ((uint16_t *)p)[i] = phi_float_to_half(x); }
+
+static void store(const phi_store_args *a, size_t begin, size_t end, void (*put)(void *, size_t, float)) {
+    for (size_t head = begin; head < end; head++)
+        for (size_t t = 0; t < a->tokens; t++)
+            for (size_t d = 0; d < a->head_size; d++) {
+                size_t position = a->first + t, from = t * a->stride + head * a->head_size + d;
+                size_t tile = position / 16 * a->head_size * 16;
+                put(a->keys, head * a->key_stride + tile + d * 16 + position % 16, a->k[from]);
+                put(a->values, head * a->value_stride + position * a->value_size + d, a->v[from]);
+            }
+}
+
+static void store_f32(const void *a, size_t begin, size_t end) { store(a, begin, end, put_f32); }
+static void store_f16(const void *a, size_t begin, size_t end) { store(a, begin, end, put_f16); }
+
 static float load_f32(const void *p, size_t i) { return ((const float *)p)[i]; }
 static float load_f16(const void *p, size_t i) { return phi_half_to_float(((const uint16_t *)p)[i]); }
 

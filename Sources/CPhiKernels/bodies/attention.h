@@ -1,6 +1,38 @@
 /* Causal attention over blocks of 64 positions. Queries of a batch go together through a block, so that its keys and
  * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold. */
 
+static void store_f32(const void *raw, size_t begin, size_t end) {
+    const phi_store_args *a = raw;
+    for (size_t head = begin; head < end; head++)
+        for (size_t t = 0; t < a->tokens; t++) {
+            size_t position = a->first + t, from = t * a->stride + head * a->head_size;
+            float *keys = (float *)a->keys + head * a->key_stride + position / 16 * a->head_size * 16 + position % 16;
+            float *values = (float *)a->values + head * a->value_stride + position * a->value_size;
+            for (size_t d = 0; d < a->head_size; d++) keys[16 * d] = a->k[from + d];
+            memcpy(values, a->v + from, a->head_size * sizeof *values);
+        }
+}
+
+/* The f16 of `count` floats, sixteen at a time. */
+PHI_INLINE void halves(const float *from, size_t count, uint16_t *to) {
+    size_t d = 0;
+    for (; d + 16 <= count; d += 16) vf_store_half(to + d, vf_load(from + d));
+    for (; d < count; d++) to[d] = phi_float_to_half(from[d]);
+}
+
+static void store_f16(const void *raw, size_t begin, size_t end) {
+    const phi_store_args *a = raw;
+    for (size_t head = begin; head < end; head++)
+        for (size_t t = 0; t < a->tokens; t++) {
+            size_t position = a->first + t, from = t * a->stride + head * a->head_size;
+            uint16_t *keys = (uint16_t *)a->keys + head * a->key_stride + position / 16 * a->head_size * 16 + position % 16;
+            uint16_t key[PHI_MAX_HEAD_SIZE];
+            halves(a->k + from, a->head_size, key);
+            for (size_t d = 0; d < a->head_size; d++) keys[16 * d] = key[d];
+            halves(a->v + from, a->head_size, (uint16_t *)a->values + head * a->value_stride + position * a->value_size);
+        }
+}
+
 PHI_INLINE vf load_cache(const void *cache, size_t at, const size_t size) {
     return size == 4 ? vf_load((const float *)cache + at) : vf_load_half((const uint16_t *)cache + at);
 }

@@ -63,8 +63,19 @@ typedef struct {
     size_t tile_bytes;      /* of all the blocks of one tile; set by phi_matmul_items */
 } phi_matmul_args;
 
-/* Causal attention with a running softmax over blocks of 64 absolute positions. Keys lie in tiles of 16 positions,
- * [kv head][position / 16][head_size][16], values as [kv head][position][value_size]. For every query and block:
+/* Keys and values into the cache: keys in tiles of 16 positions, [kv head][position / 16][head_size][16], values as
+ * [kv head][position][value_size]. Item: one kv head. */
+typedef struct {
+    const float *k, *v;     /* [tokens][stride], heads side by side */
+    size_t stride;
+    size_t tokens, first;   /* first: position of the first token */
+    void *keys, *values;
+    size_t key_stride, value_stride;    /* elements between kv heads */
+    size_t head_size;
+    size_t value_size;      /* head_size rounded up to 16; what is beyond is never written */
+} phi_store_args;
+
+/* Causal attention with a running softmax over blocks of 64 absolute positions. For every query and block:
  *   s[j] = scale * sum over d of fma(q[d], k[j][d], .)         m' = max(m, max s)      c = exp(m - m')
  *   p[j] = exp(s[j] - m')      sum[l] = fma(sum[l], c, (p[l] + p[l+16]) + (p[l+32] + p[l+48]))  for 16 lanes l
  *   o[d] = o[d] * c, then fma(p[j], v[j][d], o[d]) for j = 0, 1, ...
@@ -72,7 +83,7 @@ typedef struct {
 typedef struct {
     const float *q;         /* [tokens][q_stride], heads side by side */
     size_t q_stride;
-    const void *keys, *values;
+    const void *keys, *values;          /* as phi_store_args left them; zero beyond head_size */
     size_t key_stride, value_stride;    /* elements between kv heads */
     size_t head_size;
     size_t value_size;      /* head_size rounded up to 16; the rest is zero */
@@ -145,6 +156,9 @@ uint16_t phi_float_to_half(float value);
 /* Runs operation(args, begin, end) over all of 0..<items on `threads` threads, a few items at a time as threads come
  * free. Returns when all are done. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
+
+/* Cores that this process may run on: its CPU affinity on Linux, the fast cores on Apple's machines. */
+int phi_core_count(void);
 
 /* ---- SHA-256 (FIPS 180-4) ---- */
 

@@ -1,0 +1,38 @@
+/// The buffers that a batch of tokens passes through, made once for a session. What is beyond a row's own elements, up to
+/// its stride, is and stays zero.
+final class Activations {
+    /// Tokens that go through together.
+    static let batch = 192
+    /// Positions whose logits are computed together.
+    static let logitsBatch = 16
+
+    let hiddenStride: Int
+    let innerStride: Int
+    let outerStride: Int
+    let logitsStride: Int
+
+    let residual: Buffer<Float>  // [batch][hidden], the residual stream
+    let normed: Buffer<Float>  // [batch][hidden]
+    let inner: Buffer<Float>  // [batch][query, key, value, intermediate]
+    let outer: Buffer<Float>  // [batch][query, intermediate]
+    let quantised: Buffer<Int8>  // [batch][hidden or outer]
+    let scales: Buffer<Float>  // [batch][groups of 32]
+    let starts: Buffer<Int32>  // [batch][groups of 32]
+    let logits: Buffer<Float>  // [logits batch][vocabulary]
+
+    init(_ config: ModelConfig) {
+        hiddenStride = roundUp(config.hiddenSize, to: 64)
+        innerStride = roundUp(config.blockInSize, to: 64)
+        outerStride = roundUp(config.blockOutSize, to: 64)
+        logitsStride = roundUp(config.vocabulary, to: 16)
+        let widest = max(hiddenStride, outerStride)
+        residual = Buffer(Self.batch * hiddenStride)
+        normed = Buffer(Self.batch * hiddenStride)
+        inner = Buffer(Self.batch * innerStride)
+        outer = Buffer(Self.batch * outerStride)
+        quantised = Buffer(Self.batch * widest)
+        scales = Buffer(Self.batch * widest / 32)
+        starts = Buffer(Self.batch * widest / 32)
+        logits = Buffer(Self.logitsBatch * logitsStride)
+    }
+}

@@ -1,0 +1,26 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Zeroed memory for `count` elements, page-aligned, freed with its owner. Pages that are never touched take no memory.
+final class Buffer<Element: BitwiseCopyable> {
+    let count: Int
+    let start: UnsafeMutablePointer<Element>
+
+    init(_ count: Int) {
+        let bytes = max(1, count) * MemoryLayout<Element>.stride
+        let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let pointer, pointer != MAP_FAILED else { fatalError("no memory for \(bytes) bytes") }
+        self.count = count
+        start = pointer.assumingMemoryBound(to: Element.self)
+    }
+
+    deinit { munmap(start, max(1, count) * MemoryLayout<Element>.stride) }
+}
+#if canImport(Darwin)
+    private let MAP_ANONYMOUS = MAP_ANON
+#endif

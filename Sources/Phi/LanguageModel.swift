@@ -1,0 +1,80 @@
+import PhiFormat
+import PhiTokenizer
+
+/// A phi model, mapped from a `.phi` file and ready to run.
+///
+/// ```swift
+/// let model = try LanguageModel(path: "model.phi")
+/// let session = try Session(model)
+/// let result = try session.complete("def fibonacci(n):", GenerationOptions(maximumTokens: 64))
+/// print(result.text)
+/// ```
+///
+/// Opening takes the same time for any size: weights are read where they lie when they are first used. A model is
+/// immutable and may serve any number of sessions on any threads.
+public final class LanguageModel: Sendable {
+    /// Its shape.
+    public let config: ModelConfig
+    /// Its tokenizer.
+    public let tokenizer: Tokenizer
+    /// The file that it lies in.
+    public let file: PhiFile
+    /// The kernels that it runs on.
+    public let kernels: Kernels
+    let weights: Weights
+    let rotary: RotaryEmbedding
+
+    /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model.
+    public convenience init(path: String, kernels: Kernels? = nil) throws {
+        try self.init(PhiFile(MappedFile(path: path)), kernels: kernels)
+    }
+
+    /// Takes an opened file. Throws ``FormatError`` when it does not hold a phi model, and ``KernelsError`` when `PHI_ISA`
+    /// asks for kernels that cannot be had.
+    public init(_ file: PhiFile, kernels: Kernels? = nil) throws {
+        self.kernels = try kernels ?? Kernels.named(environment("PHI_ISA"))
+        self.file = file
+        config = try Self.config(of: file)
+        tokenizer = try Self.tokenizer(of: file)
+        guard tokenizer.vocabulary.count == config.vocabulary else {
+            throw FormatError(
+                file.path,
+                "the tokenizer has \(tokenizer.vocabulary.count) tokens, the config \(config.vocabulary)")
+        }
+        weights = try Weights(file, config)
+        rotary = RotaryEmbedding(
+            dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: config.context)
+    }
+
+    /// Bytes of weights that each decoded token reads.
+    public var bytesPerToken: Int { weights.bytesPerToken }
+
+    /// The encoding of the blocks' matrices, by which a file is called `q4` or `q8`.
+    public var encoding: TensorEncoding { weights.blocks.first?.inner.encoding ?? weights.head.encoding }
+
+    private static func config(of file: PhiFile) throws(FormatError) -> ModelConfig {
+        let bytes = try plainSection(SectionName.config, of: file)
+        do throws(ModelConfigError) {
+            return try ModelConfig(section: bytes)
+        } catch {
+            throw FormatError(file.path, "config: \(error.fault)")
+        }
+    }
+
+    private static func tokenizer(of file: PhiFile) throws(FormatError) -> Tokenizer {
+        let bytes = try plainSection(SectionName.tokenizer, of: file)
+        do throws(TokenizerError) {
+            return Tokenizer(try Vocabulary(section: bytes))
+        } catch {
+            throw FormatError(file.path, "tokenizer: \(error.fault)")
+        }
+    }
+
+    private static func plainSection(_ name: String, of file: PhiFile) throws(FormatError) -> UnsafeRawBufferPointer {
+        guard let section = file.section(name) else { throw FormatError(file.path, "has no section \(name)") }
+        guard section.encodingNumber == 0 else {
+            throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), not 0")
+        }
+        return file.bytes(of: section)
+    }
+}

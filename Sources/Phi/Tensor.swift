@@ -1,0 +1,28 @@
+import CPhiKernels
+import PhiFormat
+
+/// A matrix of weights where it lies in a mapped file. Valid as long as the file is mapped, which ``Weights`` sees to.
+struct Matrix: @unchecked Sendable {
+    let encoding: TensorEncoding
+    let rows: Int
+    let columns: Int
+    /// Tiles in file order.
+    let tiles: UnsafeRawPointer
+
+    /// Columns with those that fill the last block.
+    var width: Int { roundUp(columns, to: TensorEncoding.blockColumns) }
+
+    /// Writes row `row` to `out`, which has room for ``columns`` elements.
+    func copyRow(_ row: Int, to out: UnsafeMutablePointer<Float>) {
+        phi_row(tiles, encoding.blockBytes, row, columns, out)
+    }
+}
+
+/// A vector of f32 where it lies in a mapped file. Valid as long as the file is mapped.
+struct Vector: @unchecked Sendable {
+    let count: Int
+    let elements: UnsafePointer<Float>
+}
+
+/// `n` rounded up to a multiple of `unit`.
+func roundUp(_ n: Int, to unit: Int) -> Int { (n + unit - 1) / unit * unit }

@@ -1,0 +1,105 @@
+import PhiFormat
+
+/// A model's weights where they lie in the mapped file. Immutable; any number of sessions share them.
+struct Weights: Sendable {
+    /// A layer norm's scale and shift.
+    struct Norm: Sendable {
+        let weight: Vector  // [hidden]
+        let bias: Vector  // [hidden]
+    }
+
+    /// One block: attention and MLP, which read the same normalised input.
+    struct Block: Sendable {
+        let norm: Norm
+        let inner: Matrix  // [query + key + value + intermediate, hidden]
+        let innerBias: Vector
+        let outer: Matrix  // [hidden, query + intermediate]
+        let outerBias: Vector
+    }
+
+    let embedding: Matrix  // [vocabulary, hidden]
+    let blocks: [Block]
+    let norm: Norm
+    let head: Matrix  // [vocabulary, hidden]
+    let headBias: Vector
+    /// Keeps the bytes where they are.
+    let file: PhiFile
+
+    /// Finds every tensor in `file` and checks its shape; throws ``FormatError`` naming the first that is missing or
+    /// wrong, or a required section that a phi model does not have.
+    init(_ file: PhiFile, _ config: ModelConfig) throws(FormatError) {
+        var reader = TensorReader(file: file)
+        let hidden = config.hiddenSize
+        embedding = try reader.matrix(SectionName.embedding, config.vocabulary, hidden)
+        var blocks: [Block] = []
+        for n in 0..<config.layers {
+            blocks.append(
+                Block(
+                    norm: Norm(
+                        weight: try reader.vector(SectionName.blockNormWeight(n), hidden),
+                        bias: try reader.vector(SectionName.blockNormBias(n), hidden)),
+                    inner: try reader.matrix(SectionName.blockInWeight(n), config.blockInSize, hidden),
+                    innerBias: try reader.vector(SectionName.blockInBias(n), config.blockInSize),
+                    outer: try reader.matrix(SectionName.blockOutWeight(n), hidden, config.blockOutSize),
+                    outerBias: try reader.vector(SectionName.blockOutBias(n), hidden)))
+        }
+        self.blocks = blocks
+        norm = Norm(
+            weight: try reader.vector(SectionName.normWeight, hidden),
+            bias: try reader.vector(SectionName.normBias, hidden))
+        head = try reader.matrix(SectionName.headWeight, config.vocabulary, hidden)
+        headBias = try reader.vector(SectionName.headBias, config.vocabulary)
+        try reader.refuseUnknown(except: [
+            SectionName.config, SectionName.tokenizer, SectionName.provenance, SectionName.tests,
+        ])
+        self.file = file
+    }
+
+    /// Bytes that one decoded token reads: every matrix but the embedding, and all vectors.
+    var bytesPerToken: Int {
+        file.sections.reduce(0) { sum, section in
+            section.encodingNumber == 0 || section.name == SectionName.embedding ? sum : sum + section.length
+        }
+    }
+}
+
+/// Takes tensors out of a file and remembers which.
+private struct TensorReader {
+    let file: PhiFile
+    var taken: Set<String> = []
+
+    mutating func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(FormatError) -> Matrix {
+        let (section, bytes) = try take(name, rows, columns)
+        guard let encoding = section.encoding, encoding != .vector, let base = bytes.baseAddress else {
+            throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), which no matrix here has")
+        }
+        return Matrix(encoding: encoding, rows: rows, columns: columns, tiles: base)
+    }
+
+    mutating func vector(_ name: String, _ count: Int) throws(FormatError) -> Vector {
+        let (section, bytes) = try take(name, count, 1)
+        guard section.encoding == .vector, let base = bytes.baseAddress else {
+            throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), not that of a vector")
+        }
+        return Vector(count: count, elements: base.assumingMemoryBound(to: Float.self))
+    }
+
+    private mutating func take(
+        _ name: String, _ rows: Int, _ columns: Int
+    ) throws(FormatError) -> (Section, UnsafeRawBufferPointer) {
+        guard let section = file.section(name) else { throw FormatError(file.path, "has no section \(name)") }
+        guard section.rows == rows, section.columns == columns else {
+            throw FormatError(
+                file.path, "\(name) is \(section.rows) x \(section.columns), its config asks for \(rows) x \(columns)")
+        }
+        taken.insert(name)
+        return (section, file.bytes(of: section))
+    }
+
+    func refuseUnknown(except others: Set<String>) throws(FormatError) {
+        for section in file.sections
+        where section.isRequired && !taken.contains(section.name) && !others.contains(section.name) {
+            throw FormatError(file.path, "needs section \(section.name), which this version does not know")
+        }
+    }
+}

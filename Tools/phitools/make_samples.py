@@ -1,0 +1,82 @@
+"""Writes the sample files of the `.phi` specification: Formats/good and Formats/refused.
+
+    python -m phitools.make_samples [-o Formats]
+
+Every file of `good` must be read; beside NAME.phi, NAME.tensors.txt holds what `phi_file --sha256-of-tensors` prints
+of it. Every file of `refused` must be refused on opening, for the fault in its name; those named `verify-...` open, and
+must be refused when everything is verified. The same bytes are written each time; other .phi files there are removed.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from phitools import phi_encodings as enc
+from phitools.fault_making import Fault
+from phitools.faults_of_contents import content_faults
+from phitools.faults_of_header import header_faults
+from phitools.phi_file import PhiFile
+from phitools.phi_file_write import NewSection, file_bytes
+from phitools.sample_model import model, tiny_config
+
+FORMATS = Path(__file__).resolve().parents[2] / "Formats"
+
+
+def good() -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of each file that must be read."""
+    plain = tiny_config()
+    yield "q4", file_bytes(model(plain, enc.Q4))
+    yield "q8", file_bytes(model(tiny_config(hidden=24, intermediate=40, heads=3, kv_heads=3), enc.Q8))
+    yield "f16", file_bytes(model(plain, enc.F16))
+    yield "f32", file_bytes(model(plain, enc.F32))
+    grouped = tiny_config(hidden=48, intermediate=36, layers=2, heads=6, kv_heads=2)
+    yield "grouped-query", file_bytes(model(grouped, enc.Q4))
+    mixed = {"": enc.Q4, "head.weight": enc.Q8, "block.0.in.weight": enc.F32, "block.0.out.weight": enc.F16}
+    yield "mixed-encodings", file_bytes(model(plain, mixed))
+    no_tests = model(plain, enc.Q4)[:-1]
+    provenance = NewSection("provenance", '{"licence": "MIT", "note": "tiny é"}'.encode(), flags=0)
+    yield "provenance-without-tests", file_bytes([*no_tests, provenance])
+    yield "minor-version-7", file_bytes(no_tests, minor=7)
+    later = NewSection("adapter.x-1", b"from a later version", flags=0)
+    tensor = NewSection("adapter.weight", bytes(range(100)), encoding=77, rows=5, columns=9, flags=0)
+    yield "unknown-optional-sections", file_bytes([no_tests[0], later, *no_tests[1:], tensor], minor=1)
+    yield "sections-in-another-order", file_bytes(no_tests[::-1])
+    no_tests[4].alignment = 4096
+    yield "wider-alignment", file_bytes(no_tests)
+
+
+def refused() -> Iterator[Fault]:
+    """Name, bytes and the reader's words of each file that must be refused."""
+    yield from header_faults()
+    yield from content_faults()
+
+
+def write(folder: Path) -> None:
+    for name in ("good", "refused"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for old in [*(folder / name).glob("*.phi"), *(folder / name).glob("*.tensors.txt")]:
+            old.unlink()
+    for name, data in good():
+        path = folder / "good" / f"{name}.phi"
+        path.write_bytes(data)
+        lines = "".join(f"{line}\n" for line in PhiFile(path).tensor_hashes())
+        path.with_suffix(".tensors.txt").write_text(lines)
+    for name, data, _ in refused():
+        (folder / "refused" / f"{name}.phi").write_bytes(data)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="phitools.make_samples", description="Writes the sample .phi files.")
+    parser.add_argument("-o", dest="folder", type=Path, default=FORMATS)
+    folder = parser.parse_args().folder
+    write(folder)
+    for name in ("good", "refused"):
+        sizes = [path.stat().st_size for path in (folder / name).glob("*.phi")]
+        print(f"{folder / name}: {len(sizes)} files, {sum(sizes):,} bytes", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

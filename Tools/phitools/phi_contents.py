@@ -1,0 +1,161 @@
+"""The contents of a `.phi` file's own sections: config, tokenizer and tests (Formats/phi-file.md, section 2).
+
+Not run by itself; `phi_file.py` imports it. Each `read_` function takes a section's bytes and refuses what breaks a
+rule of the specification with a `PhiFileError`.
+"""
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from phitools.phi_error import PhiFileError
+
+
+def require(holds: bool, fault: str) -> None:
+    if not holds:
+        raise PhiFileError(fault)
+
+
+@dataclass(frozen=True)
+class Config:
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    rotary_dimensions: int
+    context: int
+    vocabulary: int
+    end_of_text: int
+    rotary_base: float
+    layer_norm_epsilon: float
+
+    def tensors(self) -> dict[str, tuple[int, int]]:
+        """Rows and columns of every tensor the model needs; vectors have one column."""
+        query, key = self.heads * self.head_size, self.kv_heads * self.head_size
+        shapes = {"embedding.weight": (self.vocabulary, self.hidden)}
+        for n in range(self.layers):
+            rows, columns = query + 2 * key + self.intermediate, query + self.intermediate
+            shapes[f"block.{n}.norm.weight"] = shapes[f"block.{n}.norm.bias"] = (self.hidden, 1)
+            shapes[f"block.{n}.in.weight"], shapes[f"block.{n}.in.bias"] = (rows, self.hidden), (rows, 1)
+            shapes[f"block.{n}.out.weight"], shapes[f"block.{n}.out.bias"] = (self.hidden, columns), (self.hidden, 1)
+        shapes["norm.weight"] = shapes["norm.bias"] = (self.hidden, 1)
+        shapes["head.weight"], shapes["head.bias"] = (self.vocabulary, self.hidden), (self.vocabulary, 1)
+        return shapes
+
+
+def is_matrix(name: str) -> bool:
+    """Whether a tensor of section 2 is a matrix: it is, unless it is a bias or belongs to a norm."""
+    return name.endswith(".weight") and not name.endswith("norm.weight")
+
+
+def read_config(data: bytes) -> Config:
+    require(len(data) == 64, f"config: {len(data)} bytes, not 64")
+    require(data[48:] == bytes(16), "config: reserved bytes are not zero")
+    c = Config(*struct.unpack_from("<10I2f", data))
+    for name, value, low, high in (
+        ("hidden size", c.hidden, 1, 65_536), ("intermediate size", c.intermediate, 1, 262_144),
+        ("layers", c.layers, 1, 1024), ("heads", c.heads, 1, 1024), ("kv heads", c.kv_heads, 1, c.heads),
+        ("head size", c.head_size, 1, 1024), ("heads x head size", c.heads * c.head_size, 1, 65_536),
+        ("rotary dimensions", c.rotary_dimensions, 0, c.head_size), ("context", c.context, 1, 1_048_576),
+        ("vocabulary", c.vocabulary, 1, 1_048_576), ("end-of-text id", c.end_of_text, 0, c.vocabulary - 1),
+    ):
+        require(low <= value <= high, f"config: {name} is {value}, not {low} to {high}")
+    require(c.heads % c.kv_heads == 0, f"config: kv heads {c.kv_heads} do not divide {c.heads} heads")
+    require(c.rotary_dimensions % 2 == 0, f"config: rotary dimensions are odd: {c.rotary_dimensions}")
+    for name, number in (("rotary base", c.rotary_base), ("layer norm epsilon", c.layer_norm_epsilon)):
+        require(math.isfinite(number) and number > 0, f"config: {name} is {number}")
+    return c
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    tokens: list[bytes]
+    merges: list[tuple[int, int, int]]
+    """left, right and result ids, in rank order"""
+    added: dict[int, bool]
+    """ids of added tokens, each with whether it is special"""
+
+
+def read_tokenizer(data: bytes) -> Tokenizer:
+    require(len(data) >= 32, f"tokenizer: {len(data)} bytes, fewer than 32")
+    kind, t, m, a, b = struct.unpack_from("<5I", data)
+    require(kind == 1, f"tokenizer: kind {kind}")
+    require(data[20:32] == bytes(12), "tokenizer: reserved bytes are not zero")
+    length = 32 + 4 * (t + 1) + 12 * m + 8 * a + b
+    require(len(data) == length, f"tokenizer: {len(data)} bytes, not the {length} that its counts give")
+    numbers = np.frombuffer(data, "<u4", t + 1 + 3 * m + 2 * a, 32).astype(np.int64)
+    starts, merges, added = np.split(numbers, [t + 1, t + 1 + 3 * m])
+    merges, added = merges.reshape(m, 3), added.reshape(a, 2)
+    require(starts[0] == 0 and starts[-1] == b, "tokenizer: token starts do not run from 0 to the text's end")
+    require(bool((np.diff(starts) >= 0).all()), "tokenizer: token starts fall")
+    require(bool((merges < t).all()), "tokenizer: a merge names an id that is no token")
+    require(bool((added[:, 0] < t).all()), "tokenizer: an added token's id is no token")
+    text = data[length - b :]
+    edges = starts.tolist()
+    tokens = [text[start:end] for start, end in zip(edges, edges[1:])]
+    found = Tokenizer(tokens, [tuple(merge) for merge in merges.tolist()],
+                      {i: bool(flags & 1) for i, flags in added.tolist()})
+    require(len(found.added) == a, "tokenizer: an id is added twice")
+    added_bytes = [tokens[i] for i in found.added]
+    require(all(added_bytes), "tokenizer: an added token is empty")
+    require(len(set(added_bytes)) == a, "tokenizer: two added tokens have the same bytes")
+    alone = {token for i, token in enumerate(tokens) if len(token) == 1 and i not in found.added}
+    for byte in range(256):
+        require(bytes([byte]) in alone, f"tokenizer: no token for byte {byte}")
+    for left, right, result in found.merges:
+        require(tokens[result] == tokens[left] + tokens[right],
+                f"tokenizer: merge of {left} and {right} does not give the bytes of {result}")
+    pairs = {(left, right) for left, right, _ in found.merges}
+    require(len(pairs) == m, "tokenizer: a pair is merged twice")
+    return found
+
+
+@dataclass(frozen=True)
+class Tests:
+    texts: list[tuple[str, list[int]]]
+    prompt: list[int]
+    deviation: float
+    logits: dict[int, float]
+
+
+def read_tests(data: bytes, config: Config) -> Tests:
+    at = 0
+
+    def take(count: int) -> bytes:
+        nonlocal at
+        require(count <= len(data) - at, "tests: the section ends early")
+        at += count
+        return data[at - count : at]
+
+    def number() -> int:
+        return int.from_bytes(take(4), "little")
+
+    def ids(count: int) -> list[int]:
+        found = np.frombuffer(take(4 * count), "<u4").tolist()
+        require(all(i < config.vocabulary for i in found), "tests: an id is no token")
+        return found
+
+    texts: list[tuple[str, list[int]]] = []
+    count = number()
+    require(count <= 1024, f"tests: {count} texts, more than 1024")
+    for _ in range(count):
+        byte_count, id_count = number(), number()
+        raw = take(byte_count)
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise PhiFileError("tests: a text is not UTF-8") from None
+        texts.append((text, ids(id_count)))
+    prompt_count = number()
+    require(prompt_count <= config.context, f"tests: a prompt of {prompt_count} ids is longer than the context")
+    prompt = ids(prompt_count)
+    deviation = struct.unpack("<f", take(4))[0]
+    pairs = np.frombuffer(take(8 * number()), [("id", "<u4"), ("logit", "<f4")])
+    require(bool((pairs["id"] < config.vocabulary).all()), "tests: an expected logit's id is no token")
+    require(at == len(data), "tests: bytes left over at the end")
+    return Tests(texts, prompt, deviation, dict(zip(pairs["id"].tolist(), pairs["logit"].tolist())))

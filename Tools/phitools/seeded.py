@@ -1,0 +1,177 @@
+"""Random phi checkpoints that any program can make again from a rule, without torch.
+
+    python -m phitools.seeded --shape phi-1 -o DIR [--tokenizer DIR] [--dtype float32|float16|bfloat16] [--seed 1]
+    python -m phitools.seeded --hidden 192 --intermediate 200 --layers 2 --heads 3 --rows 300 --tokens 290 -o DIR
+
+Writes config.json, tokenizer.json and model.safetensors, which `PhiForCausalLM.from_pretrained` loads. phi-1's shape
+is 5.7 GB in float32 and takes about half a minute and 100 MB of memory.
+
+The rule. All integers are unsigned and wrap at 64 bits. For the tensor of a given name:
+
+    seed = FNV-1a of the name's UTF-8 bytes (start 0xCBF29CE484222325, prime 0x100000001B3), xor the base seed
+    element i (row-major, from 0):
+        z = seed + (i + 1) * 0x9E3779B97F4A7C15                      the i-th state of splitmix64
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9
+        z = (z ^ z >> 27) * 0x94D049BB133111EB
+        z = z ^ z >> 31
+        v = (z >> 40) - 2^23                                         signed: -2^23 up to 2^23 - 1
+        norm weight: 1 + v * 2^(norm exponent - 23), rounded once to the nearest float32, ties to even
+        any other:   v * 2^(exponent of its kind - 23), which float32 holds exactly
+
+Exponents by kind, unless a shape says otherwise: linear -5 (q, k, v, dense, fc1, fc2), head -5 (lm_head.weight),
+embedding -4, bias -6 (every .bias, also those of norms), norm -3 (every norm's .weight). float16 and bfloat16 files
+hold the float32 values rounded to nearest, ties to even.
+
+Order in the file: model.embed_tokens.weight; for each block i from 0, model.layers.i. self_attn.q_proj, .k_proj,
+.v_proj, .dense, mlp.fc1, mlp.fc2, input_layernorm, each .weight then .bias; model.final_layernorm.weight, .bias;
+lm_head.weight, .bias.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from phitools.byte_tokenizer import END_OF_TEXT_ID, generated_tokenizer
+from phitools.shapes import SHAPES, Exponents, Shape
+
+GAMMA = 0x9E3779B97F4A7C15
+MASK = (1 << 64) - 1
+PIECE = 1 << 16  # elements made at a time: half a megabyte, so that the passes over it stay in cache
+DTYPES = {"float32": ("F32", 4), "float16": ("F16", 2), "bfloat16": ("BF16", 2)}
+STEPS = np.arange(1, PIECE + 1, dtype=np.uint64) * np.uint64(GAMMA)
+
+
+def fnv1a(data: bytes) -> int:
+    """The 64-bit FNV-1a hash."""
+    h = 0xCBF29CE484222325
+    for byte in data:
+        h = (h ^ byte) * 0x100000001B3 & MASK
+    return h
+
+
+def piece(seed: int, start: int, count: int) -> np.ndarray:
+    """v of elements `start` to `start + count` (at most PIECE) of the tensor with this seed, as float32."""
+    z = STEPS[:count] + np.uint64((seed + start * GAMMA) & MASK)
+    other = z >> np.uint64(30)
+    z ^= other
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    np.right_shift(z, np.uint64(27), out=other)
+    z ^= other
+    z *= np.uint64(0x94D049BB133111EB)
+    np.right_shift(z, np.uint64(31), out=other)
+    z ^= other
+    z >>= np.uint64(40)
+    return (z.astype(np.int32) - np.int32(1 << 23)).astype(np.float32)
+
+
+def pieces(name: str, count: int, kind: str, exponents: Exponents, base_seed: int) -> Iterator[np.ndarray]:
+    """The values of a tensor in order, as float32 arrays of at most PIECE elements."""
+    seed = fnv1a(name.encode()) ^ base_seed
+    scale = np.float32(2.0 ** (getattr(exponents, kind) - 23))
+    for start in range(0, count, PIECE):
+        values = piece(seed, start, min(PIECE, count - start))
+        values *= scale
+        if kind == "norm":
+            values += np.float32(1)
+        yield values
+
+
+def tensor(shape: Shape, name: str, base_seed: int = 1) -> np.ndarray:
+    """One whole tensor of a seeded checkpoint, as float32."""
+    for other, dimensions, kind in shape.tensors():
+        if other == name:
+            values = pieces(name, prod(dimensions), kind, shape.exponents, base_seed)
+            return np.concatenate(list(values)).reshape(dimensions)
+    raise KeyError(name)
+
+
+def as_bytes(values: np.ndarray, dtype: str) -> bytes:
+    """Float32 values in the bytes of a dtype of DTYPES, rounded to nearest, ties to even."""
+    if dtype == "float16":
+        return values.astype("<f2").tobytes()
+    if dtype == "bfloat16":
+        bits = values.view(np.uint32)
+        return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype("<u2").tobytes()
+    return values.astype("<f4", copy=False).tobytes()
+
+
+def write_safetensors(path: Path, shape: Shape, dtype: str, base_seed: int) -> None:
+    """Streams the checkpoint's tensors into one safetensors file."""
+    code, size = DTYPES[dtype]
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, dimensions, _ in shape.tensors():
+        start, end = end, end + prod(dimensions) * size
+        header[name] = {"dtype": code, "shape": list(dimensions), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name, dimensions, kind in shape.tensors():
+            for values in pieces(name, prod(dimensions), kind, shape.exponents, base_seed):
+                file.write(as_bytes(values, dtype))
+
+
+def write_checkpoint(
+    folder: Path, shape: Shape, *, dtype: str = "float32", base_seed: int = 1, tokenizer: Path | None = None
+) -> None:
+    """Writes a complete checkpoint directory; the tokenizer is copied from a folder, or generated."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if tokenizer is None:
+        text = json.dumps(generated_tokenizer(shape.tokens), ensure_ascii=False, separators=(",", ":"))
+        (folder / "tokenizer.json").write_text(text, encoding="utf-8")
+    else:
+        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json"):
+            if (tokenizer / name).exists():
+                shutil.copyfile(tokenizer / name, folder / name)
+    (folder / "config.json").write_text(json.dumps(shape.config(dtype), indent=2) + "\n", encoding="utf-8")
+    write_safetensors(folder / "model.safetensors", shape, dtype, base_seed)
+
+
+def chosen_shape(arguments: argparse.Namespace) -> Shape:
+    """The named shape with the numbers given on the command line put in."""
+    shape = SHAPES[arguments.shape]
+    if arguments.tokenizer is None:
+        shape = replace(shape, end_of_text=END_OF_TEXT_ID)
+    given = {f.name: getattr(arguments, f.name, None) for f in fields(Shape)}
+    shape = replace(shape, **{name: value for name, value in given.items() if value is not None})
+    if shape.hidden % shape.heads or shape.heads % (shape.kv_heads or shape.heads) or shape.tokens > shape.rows:
+        raise ValueError("heads must divide hidden, kv heads divide heads, and tokens be at most rows")
+    return shape
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="phitools.seeded", description="Writes a seeded random phi checkpoint.")
+    parser.add_argument("--shape", choices=SHAPES, default="phi-1", help="the shape to start from")
+    for number in ("hidden", "intermediate", "layers", "heads", "kv-heads", "rows", "tokens", "context", "end-of-text"):
+        parser.add_argument(f"--{number}", type=int, help="instead of the named shape's")
+    parser.add_argument("--rotary-factor", type=float)
+    parser.add_argument("--tokenizer", type=Path, help="a folder with tokenizer.json; without it one is generated")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32")
+    parser.add_argument("--seed", type=lambda text: int(text, 0) & MASK, default=1)
+    parser.add_argument("-o", dest="folder", type=Path, required=True)
+    arguments = parser.parse_args()
+    began = time.monotonic()
+    try:
+        shape = chosen_shape(arguments)
+        write_checkpoint(
+            arguments.folder, shape, dtype=arguments.dtype, base_seed=arguments.seed, tokenizer=arguments.tokenizer)
+    except (OSError, ValueError) as error:
+        print(f"{arguments.folder}: {error}", file=sys.stderr)
+        return 1
+    size = (arguments.folder / "model.safetensors").stat().st_size
+    print(f"{arguments.folder}: {size / 1e9:.2f} GB in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -32,6 +32,8 @@ struct StreamDecoderTests {
         #expect(stream([0xE2, 0x82, 0x61], vocabulary).pieces == ["", "", "\u{FFFD}a", ""])
         #expect(stream([0xFF, 0x61], vocabulary).pieces == ["\u{FFFD}", "a", ""])
         #expect(stream([0xE0, 0x80], vocabulary).pieces == ["", "\u{FFFD}\u{FFFD}", ""])
+        #expect(stream([0xED, 0xA0], vocabulary).pieces == ["", "\u{FFFD}\u{FFFD}", ""])
+        #expect(stream([0xC0, 0xAF], vocabulary).pieces == ["\u{FFFD}", "\u{FFFD}", ""])
         #expect(stream([0xF0, 0x9F], vocabulary).pieces == ["", "", "\u{FFFD}"])
     }
 

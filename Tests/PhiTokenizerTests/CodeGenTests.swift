@@ -4,8 +4,8 @@ import Testing
 
 /// Equality with Hugging Face's tokenizers on phi-1's own tokenizer, which is not in the repository.
 ///
-/// The environment variable SWIFT_PHI_DATA names a folder with codegen-tokenizer/{vocab.json,merges.txt,added_tokens.json},
-/// HumanEval.jsonl.gz and mbpp.jsonl.
+/// The environment variable SWIFT_PHI_DATA names a folder with
+/// codegen-tokenizer/{vocab.json,merges.txt,added_tokens.json}, HumanEval.jsonl.gz and mbpp.jsonl.
 struct CodeGenTests {
     private struct HumanEvalTask: Decodable {
         let prompt, canonical_solution, test: String

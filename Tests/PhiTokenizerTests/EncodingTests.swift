@@ -1,8 +1,8 @@
 import PhiTokenizer
 import Testing
 
-/// The merging of pieces, against the rule written down as plainly as possible, and texts that would be slow if anything were
-/// quadratic.
+/// The merging of pieces, against the rule written down as plainly as possible, and texts that would be slow if
+/// anything were quadratic.
 struct EncodingTests {
     /// The rule: of all adjacent pairs the one of lowest rank, of equal ones the leftmost, until none has a merge.
     private func merged(_ piece: [UInt8], _ merges: [Vocabulary.Merge]) -> [TokenID] {

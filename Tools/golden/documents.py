@@ -1,15 +1,21 @@
 """Random documents that Tests/PhiTokenizerTests/RandomDocuments.swift makes too, from the same seed, number for number.
 
-They are made of what splits tokenizers apart: white space of all kinds and lengths, contractions, digits and letters of many
-scripts, marks, emoji, control characters, added tokens in pieces, any code point.
+They are made of what splits tokenizers apart: white space of all kinds and lengths, contractions, digits and letters of
+many scripts, marks, emoji, control characters, added tokens in pieces, any code point.
 """
 
-WORDS = ("def", "return", "self", "print", "import", "the", "Prime", "n", "x1", "naïve", "größe", "слово", "日本", "한국어", "עברית")
+WORDS = (
+    "def", "return", "self", "print", "import", "the", "Prime", "n", "x1", "naïve", "größe", "слово", "日本", "한국어",
+    "עברית",
+)
 TAILS = ("'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'", "''", "'r", "'l", "\u2019s", "'em")
-MARKS = ("==", "!=", "->", "():", "\"\"\"", "#", "...", "<|endoftext|>", "<|endoftext", "|>", "<<|endoftext|>>", "\\n", "€", "—", "½")
+MARKS = (
+    "==", "!=", "->", "():", "\"\"\"", "#", "...", "<|endoftext|>", "<|endoftext", "|>", "<<|endoftext|>>", "\\n", "€",
+    "—", "½",
+)
 SPACES = (
-    0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1F, 0x20, 0x85, 0xA0, 0x1680, 0x180E, 0x2000, 0x2003, 0x200A, 0x200B, 0x2028, 0x2029,
-    0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF,
+    0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x1C, 0x1F, 0x20, 0x85, 0xA0, 0x1680, 0x180E, 0x2000, 0x2003, 0x200A, 0x200B,
+    0x2028, 0x2029, 0x202F, 0x205F, 0x2060, 0x3000, 0xFEFF,
 )
 DIGITS = (0x30, 0x660, 0x966, 0xFF10, 0x1D7CE, 0xB2, 0x2160, 0x3021)
 EMOJI = (0x1F600, 0x1F468, 0x200D, 0x1F469, 0xFE0F, 0x2764, 0x1F1E6, 0x1F3FB, 0x1FAE0)

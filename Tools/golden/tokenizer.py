@@ -6,8 +6,8 @@ small.json      two small tokenizers, trained here, with texts and their ids: te
 classes.json    a tokenizer that tells from its ids where GPT-2's pattern splits, and hashes over all code points
 codegen.json    hashes of what phi-1's own tokenizer makes of random documents, HumanEval and MBPP
 
-DATA is a folder with codegen-tokenizer/tokenizer.json, HumanEval.jsonl.gz and mbpp.jsonl, as SWIFT_PHI_DATA names it to the
-tests. A hash is FNV-1a, 64 bits, over the ids as little-endian 32-bit integers, an id of -1 after each document.
+DATA is a folder with codegen-tokenizer/tokenizer.json, HumanEval.jsonl.gz and mbpp.jsonl, as SWIFT_PHI_DATA names it to
+the tests. A hash is FNV-1a, 64 bits, over the ids as little-endian 32-bit integers, an id of -1 after each document.
 """
 
 import argparse
@@ -25,24 +25,28 @@ from documents import SplitMix64, document
 SEED = 20230620  # the day the paper appeared
 MODULES = ("argparse.py", "ast.py", "heapq.py", "random.py", "statistics.py", "textwrap.py")
 FOREIGN = """
-Ein Größenvergleich ist möglich. L'été dernier, une naïve façade. Простые числа делятся только на себя. Слово за слово.
-日本語のテキストと日本の文字。 한국어 문장입니다 한국어. עברית היא שפה. العربية لغة جميلة. हिन्दी में लिखा हुआ। ٠١٢٣ ٤٥٦ ½ ² Ⅳ € — ’s “quoted”
+Ein Größenvergleich ist möglich. L'été dernier, une naïve façade.
+Простые числа делятся только на себя. Слово за слово.
+日本語のテキストと日本の文字。 한국어 문장입니다 한국어. עברית היא שפה.
+العربية لغة جميلة. हिन्दी में लिखा हुआ। ٠١٢٣ ٤٥٦ ½ ² Ⅳ € — ’s “quoted”
 👨‍👩‍👧‍👦 ❤️ 😀😁😂 🇦🇧 éé
 """ * 20
 WHITE = [" " * n for n in range(31, 1, -1)] + ["\t" * n for n in range(9, 1, -1)]
 # None that is also a byte's token in disguise, as "a" and "é" are: `tokenizers` would give both one id.
-OVERLAPPING = ["ab", "abcd", "bc", "cde", "ef", "ee", "日本", "本", "  a", "<|", "<<|e", "\n\n", " \n", "\x00", "\xa0 ", "😀"]
+OVERLAPPING = ["ab", "abcd", "bc", "cde", "ef", "ee", "日本", "本", "  a", "<|", "<<|e", "\n\n", " \n", "\x00", "\xa0 "]
 TEXTS = (
-    ["", " ", "\t", "\n", "\r\n", "a", "é", "\x00", "\x00\x00a\x00", "\ufeff", "\ufffd", "\U0010ffff", "a\u0301", "\u0301"]
+    ["", " ", "\t", "\n", "\r\n", "a", "é", "\x00", "\x00\x00a\x00", "\ufeff", "\ufffd", "\U0010ffff"]
+    + ["a\u0301", "\u0301"]
     + [" " * n + tail for n in range(0, 71) for tail in ("", "x")]
     + ["\t" * n + tail for n in range(1, 21) for tail in ("", " x")]
     + ["\n" * n + tail for n in range(1, 6) for tail in ("", " x", "x")]
     + ["x" + " \t" * n + "  \n" for n in range(8)]
-    + ["it's I'm we're you've he'll she'd can't", "IT'S 'S 's''s !'s 're're 'r 'l 'll", "\u2019s don\u2019t", "'", "''", "' s"]
-    + ["<|endoftext|>", "  <|endoftext|>  ", "<|endoftext|><|endoftext|>x", "<|endoftex", "a<|endoftext|", "<<|endoftext|>>"]
-    + ["a\u00a0b", "a \u00a0b", "a\u2003\u2003 b", "\u3000x", "a\u200bb", "a\u0085b", "\x1c\x1d\x1e\x1f", "a\x0bb\x0cc"]
-    + ["abcabcdabcdef", "aababcbcdcde", "日本日本本日", "é e\u0301", " a  a   a", " \n\n \n\n\n", "<<|<|e", "12ab34 ½²Ⅳ٣"]
-    + ["👨\u200d👩\u200d👧", "❤\ufe0f", "🇦🇧🇨", "x" * 33, "ab" * 40, "return " * 9, "e" * 15 + "f", "=" * 64, "0" * 70]
+    + ["it's I'm we're you've he'll she'd can't", "IT'S 'S 's''s !'s 're're 'r 'l 'll", "\u2019s don\u2019t"]
+    + ["'", "''", "' s", "<|endoftext|>", "  <|endoftext|>  ", "<|endoftext|><|endoftext|>x", "<|endoftex"]
+    + ["a<|endoftext|", "<<|endoftext|>>", "a\u00a0b", "a \u00a0b", "a\u2003\u2003 b", "\u3000x", "a\u200bb"]
+    + ["a\u0085b", "\x1c\x1d\x1e\x1f", "a\x0bb\x0cc", "abcabcdabcdef", "aababcbcdcde", "日本日本本日", "é e\u0301", " a  a   a"]
+    + [" \n\n \n\n\n", "<<|<|e", "12ab34 ½²Ⅳ٣", "👨\u200d👩\u200d👧", "❤\ufe0f", "🇦🇧🇨", "x" * 33, "ab" * 40]
+    + ["return " * 9, "e" * 15 + "f", "=" * 64, "0" * 70]
     + ["def f(n):\n\treturn [i  for i in range(2, n)\n\t\t\tif n % i == 0]\n\n\nclass  A: pass  # end\n   "]
 )
 
@@ -95,7 +99,7 @@ def vocabulary(tokenizer):
         tokens[number] = token.content.encode()
     return {
         "tokens": [token.hex() for token in tokens],
-        "merges": [[model["vocab"][left], model["vocab"][right], model["vocab"][left + right]] for left, right in model["merges"]],
+        "merges": [[model["vocab"][text] for text in (left, right, left + right)] for left, right in model["merges"]],
         "added": [[number, int(token.special)] for number, token in added.items()],
     }
 
@@ -107,7 +111,7 @@ def trained(extra):
         vocab_size=600, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[], show_progress=False
     )
     tokenizer.train_from_iterator([FOREIGN, *((library / name).read_text() for name in MODULES)], trainer)
-    # Not normalised, as there is no normaliser: so that all added tokens are looked for at once, as the specification says.
+    # Not normalised, as there is no normaliser: all added tokens are looked for at once, as the specification says.
     tokenizer.add_special_tokens([AddedToken("<|endoftext|>", normalized=False)])
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in extra])
     return tokenizer
@@ -137,8 +141,8 @@ def small(extra):
 
 
 def classes():
-    """Merges join each of four characters, one of each class, with each first byte of a sequence: where it stays split from
-    it, the two were in different pieces."""
+    """Merges join each of four characters, one of each class, with each first byte of a sequence: where it stays split
+    from it, the two were in different pieces."""
     disguise = {bytes_of(character)[0]: character for character in pre_tokenizers.ByteLevel.alphabet()}
     vocab = {disguise[byte]: byte for byte in range(256)}
     merges = []
@@ -157,7 +161,8 @@ def codegen(data):
     tokenizer = Tokenizer.from_file(str(data / "codegen-tokenizer" / "tokenizer.json"))
     with gzip.open(data / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as file:
         human = [json.loads(line) for line in file if line.strip()]
-    mbpp = [json.loads(line) for line in (data / "mbpp.jsonl").read_text(encoding="utf-8").splitlines() if line.strip()]
+    with open(data / "mbpp.jsonl", encoding="utf-8") as file:
+        mbpp = [json.loads(line) for line in file if line.strip()]
     return {
         "documentsPerHash": 10,
         "documents": hashes_of_documents(tokenizer, 1000, 10),

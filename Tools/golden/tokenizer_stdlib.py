@@ -2,8 +2,9 @@
 
     python Tools/golden/tokenizer_stdlib.py TOKENIZER.json .build/release/phi [-m MODEL] [--documents 1000]
 
-TOKENIZER.json is the one that the model was converted with; without -m it is the small model's that `phi` carries. Random
-documents (documents.py) are compared too. Prints a line for each difference and the counts; exits with 1 if anything differs.
+TOKENIZER.json is the one that the model was converted with; without -m it is the small model's that `phi` carries.
+Random documents (documents.py) are compared too. Prints a line for each difference and the counts; exits with 1 if
+anything differs.
 """
 
 import argparse
@@ -55,7 +56,8 @@ def main():
         bytes_compared += len(text.encode())
         if found != expected:
             different += 1
-            place = next((i for i, pair in enumerate(zip(found, expected)) if pair[0] != pair[1]), min(len(found), len(expected)))
+            end = min(len(found), len(expected))
+            place = next((place for place in range(end) if found[place] != expected[place]), end)
             print(f"{name}: id {place} is {found[place:place + 4]}, should be {expected[place:place + 4]}")
     print(f"{compared} texts, {bytes_compared} bytes, {different} different; tokenizers {tokenizers.__version__}")
     sys.exit(1 if different else 0)

@@ -54,7 +54,7 @@ let package = Package(
         .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"]),
         .testTarget(name: "PhiFormatTests", dependencies: ["PhiFormat"]),
         .testTarget(name: "PhiTests", dependencies: ["Phi"]),
-        .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"]),
+        .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
         .testTarget(name: "PhiCLITests", dependencies: ["PhiConvert"]),
     ],
     swiftLanguageModes: [.v6],

@@ -52,8 +52,9 @@ let package = Package(
         // Tests mirror the sources.
         .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels"]),
         .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
-        .testTarget(name: "PhiFormatTests", dependencies: ["PhiFormat"]),
-        .testTarget(name: "PhiTests", dependencies: ["Phi", "PhiConvert"], exclude: ["Goldens"]),
+        .testTarget(name: "PhiFormatTests", dependencies: ["CPhiKernels", "Phi", "PhiFormat"]),
+        .testTarget(
+            name: "PhiTests", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
         .testTarget(name: "PhiCLITests", dependencies: ["PhiConvert"]),
     ],

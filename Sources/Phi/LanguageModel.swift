@@ -21,6 +21,8 @@ public final class LanguageModel: Sendable {
     public let file: PhiFile
     /// The kernels that it runs on.
     public let kernels: Kernels
+    /// What the file asks a reader to reproduce, if it does.
+    package let tests: ModelTests?
     let weights: Weights
     let rotary: RotaryEmbedding
 
@@ -41,6 +43,7 @@ public final class LanguageModel: Sendable {
                 file.path,
                 "the tokenizer has \(tokenizer.vocabulary.count) tokens, the config \(config.vocabulary)")
         }
+        tests = try Self.tests(of: file, config)
         weights = try Weights(file, config)
         rotary = RotaryEmbedding(
             dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: config.context)
@@ -75,6 +78,11 @@ public final class LanguageModel: Sendable {
         } catch {
             throw FormatError(file.path, "tokenizer: \(error.fault)")
         }
+    }
+
+    private static func tests(of file: PhiFile, _ config: ModelConfig) throws(FormatError) -> ModelTests? {
+        guard file.section(SectionName.tests) != nil else { return nil }
+        return try ModelTests(section: plainSection(SectionName.tests, of: file), of: file.path, config)
     }
 
     private static func plainSection(_ name: String, of file: PhiFile) throws(FormatError) -> UnsafeRawBufferPointer {

@@ -106,7 +106,7 @@ public final class Session {
         }
     }
 
-    private func check(_ token: TokenID) throws(SessionError) {
+    func check(_ token: TokenID) throws(SessionError) {
         guard token >= 0, Int(token) < model.config.vocabulary else {
             throw .notAToken(token, vocabulary: model.config.vocabulary)
         }

@@ -55,6 +55,14 @@ struct Weights: Sendable {
         self.file = file
     }
 
+    /// Every matrix with its section's name.
+    var matrices: [(name: String, matrix: Matrix)] {
+        let inBlocks = blocks.enumerated().flatMap { n, block in
+            [(SectionName.blockInWeight(n), block.inner), (SectionName.blockOutWeight(n), block.outer)]
+        }
+        return [(SectionName.embedding, embedding)] + inBlocks + [(SectionName.headWeight, head)]
+    }
+
     /// Bytes that one decoded token reads: every matrix but the embedding, and all vectors.
     var bytesPerToken: Int {
         file.sections.reduce(0) { sum, section in

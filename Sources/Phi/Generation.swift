@@ -1,0 +1,108 @@
+import PhiTokenizer
+
+extension Session {
+    /// Continues a text.
+    ///
+    /// Special tokens, like `<|endoftext|>`, are found in the prompt; encode text that somebody else wrote with
+    /// ``PhiTokenizer/Tokenizer/encode(_:specialTokens:)`` instead. Otherwise as with a prompt of tokens.
+    public func complete(
+        _ prompt: String, _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
+    ) throws(SessionError) -> Completion {
+        try complete(model.tokenizer.encode(prompt), options, onText: onText)
+    }
+
+    /// Continues a text given as tokens.
+    ///
+    /// The prompt is the whole text: what this session holds already is kept as far as it agrees with the prompt and
+    /// taken back from there on, which changes no result. An empty prompt stands for `<|endoftext|>`, after which texts
+    /// begin. The prompt may fill the context, as the last token chosen needs no place in it: at most context - prompt + 1
+    /// tokens are made, then the completion ends with ``StopReason/contextFull``.
+    ///
+    /// Afterwards the session holds the prompt and all tokens that were chosen but the last one.
+    ///
+    /// - Parameter onText: Gets the text as it is made, in pieces that together are the completion's text; false ends it.
+    ///   Text that may be the beginning of a stop string comes when that is decided.
+    /// - Throws: ``SessionError`` when the prompt is longer than the context or has an id that is no token; then nothing
+    ///   has changed.
+    public func complete(
+        _ prompt: [TokenID], _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
+    ) throws(SessionError) -> Completion {
+        let endOfText = TokenID(model.config.endOfText)
+        let prompt = prompt.isEmpty ? [endOfText] : prompt
+        var clock = GenerationClock()
+        let reused = try read(prompt)
+        clock.promptIsRead()
+
+        var sampler = Sampler(options.sampling, vocabulary: model.config.vocabulary)
+        var output = GeneratedText(model.tokenizer.vocabulary, stop: options.stop)
+        var chosen: [TokenID] = []
+        var reason: StopReason? = options.maximumTokens == 0 ? .maximumTokens : nil
+        while reason == nil, let token = withLogits({ sampler.sample($0, history: tokens) }) {
+            clock.tokenIsChosen()
+            if token == endOfText {
+                reason = .endOfText
+            } else {
+                chosen.append(token)
+                reason = output.push(token, onText)
+                if reason == nil, chosen.count == options.maximumTokens { reason = .maximumTokens }
+                if reason == nil, room == 0 { reason = .contextFull }
+                if reason == nil { try append(token) }
+            }
+        }
+        let end = output.finish(reason ?? .contextFull, onText)
+        return Completion(
+            text: output.text, tokens: chosen, stopReason: end, promptTokens: prompt.count, reusedTokens: reused,
+            timings: clock.timings())
+    }
+
+    /// Makes the session hold `prompt` and its logits; returns how many tokens were there before.
+    private func read(_ prompt: [TokenID]) throws(SessionError) -> Int {
+        guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }
+        for token in prompt { try check(token) }
+        var shared = zip(tokens, prompt).prefix { $0 == $1 }.count
+        let isRead = shared == tokens.count && withLogits { _ in } != nil
+        if shared == prompt.count, !isRead { shared -= 1 }  // the last one again, for its logits
+        truncate(to: shared)
+        if shared < prompt.count { try append(prompt[shared...]) }
+        return shared
+    }
+}
+
+/// A completion's text in the making: tokens in, decided text out.
+private struct GeneratedText {
+    private(set) var text = ""
+    private var decoder: StreamDecoder
+    private var matcher: StopMatcher
+
+    init(_ vocabulary: Vocabulary, stop: [String]) {
+        decoder = StreamDecoder(vocabulary, skipSpecial: true)
+        matcher = StopMatcher(stop)
+    }
+
+    /// Takes a token; returns why the text ends with it, if it does.
+    mutating func push(_ token: TokenID, _ onText: (String) -> Bool) -> StopReason? {
+        let (piece, stop) = matcher.push(decoder.push(token))
+        let isWanted = give(piece, onText)
+        if let stop { return .stopString(stop) }
+        return isWanted ? nil : .cancelled
+    }
+
+    /// Ends the text for `reason`, giving what was held back if it still belongs to it; returns the reason that it has
+    /// in the end.
+    mutating func finish(_ reason: StopReason, _ onText: (String) -> Bool) -> StopReason {
+        switch reason {
+        case .stopString, .cancelled:
+            return reason
+        case .endOfText, .maximumTokens, .contextFull:
+            let (piece, stop) = matcher.push(decoder.finish())
+            _ = give(stop == nil ? piece + matcher.finish() : piece, onText)
+            return stop.map(StopReason.stopString) ?? reason
+        }
+    }
+
+    private mutating func give(_ piece: String, _ onText: (String) -> Bool) -> Bool {
+        if piece.isEmpty { return true }
+        text += piece
+        return onText(piece)
+    }
+}

@@ -1,0 +1,108 @@
+import PhiTokenizer
+
+/// Chooses tokens from logits by ``SamplingOptions``.
+///
+/// ```swift
+/// var sampler = Sampler(options, vocabulary: model.config.vocabulary)
+/// let token = session.withLogits { sampler.sample($0, history: session.tokens) }
+/// ```
+///
+/// All arithmetic is IEEE's in a fixed order, so one seed gives the same tokens on every machine. Where tokens are
+/// equally likely, the one of the lower id comes first. After it is made, sampling allocates nothing.
+///
+/// Complexity: linear in the vocabulary, and m log m in the m tokens that top-k, top-p or min-p could leave.
+public struct Sampler: Sendable {
+    /// What it goes by.
+    public let options: SamplingOptions
+    private var generator: SplitMix64
+    private var penalised: [Float]  // [vocabulary]
+    private var weights: [Double]  // [vocabulary]
+    private var candidates: CandidateHeap
+
+    /// A sampler at the beginning of its random numbers, for a model of `vocabulary` tokens.
+    public init(_ options: SamplingOptions, vocabulary: Int) {
+        self.options = options
+        generator = SplitMix64(seed: options.seed)
+        penalised = [Float](repeating: 0, count: options.repeatPenalty == 1 ? 0 : vocabulary)
+        weights = [Double](repeating: 0, count: options.temperature == 0 ? 0 : vocabulary)
+        let prunes = options.temperature != 0 && (options.topK > 0 || options.topP < 1 || options.minP > 0)
+        candidates = CandidateHeap(capacity: prunes ? vocabulary : 0)
+    }
+
+    /// The next token. `logits` has one logit a token of the vocabulary that the sampler was made for, `history` is the
+    /// text so far, which only the repeat penalty reads. A token whose logit is NaN is not taken unless all are.
+    public mutating func sample(_ logits: UnsafeBufferPointer<Float>, history: [TokenID]) -> TokenID {
+        guard options.repeatPenalty != 1 else { return choose(Logits(values: logits)) }
+        // Moved out and back, so that the array is not copied.
+        var values: [Float] = []
+        swap(&values, &penalised)
+        defer { swap(&values, &penalised) }
+        Self.penalise(logits, history, by: Float(options.repeatPenalty), into: &values)
+        return values.withUnsafeBufferPointer { choose(Logits(values: $0)) }
+    }
+
+    /// As in Hugging Face, once for each token of the history, however often it is there.
+    private static func penalise(
+        _ logits: UnsafeBufferPointer<Float>, _ history: [TokenID], by penalty: Float, into values: inout [Float]
+    ) {
+        values.withUnsafeMutableBufferPointer { values in
+            for (i, logit) in logits.enumerated() { values[i] = logit }
+            for token in history where logits.indices.contains(Int(token)) {
+                let logit = logits[Int(token)]
+                values[Int(token)] = logit < 0 ? logit * penalty : logit / penalty
+            }
+        }
+    }
+
+    private mutating func choose(_ logits: Logits) -> TokenID {
+        guard options.temperature > 0 else { return logits.likeliest }
+        let sum = logits.exponentials(temperature: options.temperature, into: &weights)
+        guard sum > 0 else { return logits.likeliest }  // a logit is infinite, or all are NaN
+        let place = generator.nextUnit()
+        guard candidates.capacity > 0 else { return Self.draw(weights, place * sum) }
+        candidates.fill(weights, from: leastWeight(sum))
+        let kept = prune(sum)
+        return candidates.draw(weights, kept.count, place * kept.sum)
+    }
+
+    /// What a token weighs at least that the options can leave. All tokens below (1 - topP) / n of the sum weigh less than
+    /// 1 - topP of it together, so that those above them reach topP; halved to be clear of rounding.
+    private func leastWeight(_ sum: Double) -> Double {
+        var least = Double.leastNonzeroMagnitude
+        if options.topK == 0 { least = max(least, (1 - options.topP) / 2 * sum / Double(weights.count)) }
+        // Min-p comes after top-p, which has to see all that top-k leaves.
+        if options.topK == 0 || options.topP == 1 { least = max(least, options.minP) }
+        return least
+    }
+
+    /// How many of the candidates in falling order top-k, top-p and min-p leave, and their sum.
+    private mutating func prune(_ sum: Double) -> (count: Int, sum: Double) {
+        var limit = candidates.count
+        var whole = sum  // what top-p is a share of
+        if options.topK > 0 {
+            limit = min(options.topK, limit)
+            whole = 0
+            for place in 0..<limit { whole += weights[Int(candidates.token(at: place, weights))] }
+        }
+        var kept = 0.0
+        for place in 0..<limit {
+            let weight = weights[Int(candidates.token(at: place, weights))]
+            let isNucleus = options.topP < 1 && kept >= options.topP * whole
+            if place > 0, isNucleus || weight < options.minP { return (place, kept) }
+            kept += weight
+        }
+        return (limit, kept)
+    }
+
+    /// The token at which the running sum of weights, by rising id, passes `place`.
+    private static func draw(_ weights: [Double], _ place: Double) -> TokenID {
+        var sum = 0.0
+        var last = 0
+        for (i, weight) in weights.enumerated() where weight > 0 {
+            sum += weight
+            last = i
+            if sum > place { break }
+        }
+        return TokenID(truncatingIfNeeded: last)
+    }
+}

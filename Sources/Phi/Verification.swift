@@ -1,0 +1,77 @@
+import PhiFormat
+import PhiTokenizer
+
+extension LanguageModel {
+    /// Replays the file's section `tests` (`Formats/phi-file.md`, 2.3), if it has one: the tokenizer must give every text's
+    /// ids, and the engine the logits after the prompt, within 0.02 of their standard deviation. Throws ``FormatError``
+    /// naming the first difference.
+    public func verifyTests() throws(FormatError) {
+        guard let tests else { return }
+        for (number, text) in tests.texts.enumerated() where tokenizer.encode(text.text) != text.ids {
+            throw FormatError(file.path, "tests: the tokenizer gives other ids for text \(number), \(text.text.debugDescription)")
+        }
+        guard !tests.prompt.isEmpty else { return }
+        let logits = try logits(after: tests.prompt)
+        for expected in tests.expected {
+            let value = logits[Int(expected.id)]
+            // Written so that NaN is a difference.
+            guard abs(value - expected.value) <= ModelTests.tolerance * tests.deviation else {
+                throw FormatError(
+                    file.path, "tests: the logit of token \(expected.id) after the prompt is \(value), not \(expected.value)")
+            }
+        }
+    }
+
+    /// Looks at every weight for what `Formats/phi-file.md` 3 forbids inside tiles: padding that is not zero, a scale that is
+    /// not finite, a q8 code of 0. Throws ``FormatError`` naming the first matrix that has such a thing. ``PhiFile/verify(progress:)``
+    /// checks the hashes; a sound file passes both.
+    public func verifyWeights() throws(FormatError) {
+        for (name, matrix) in weights.matrices {
+            if let fault = TileCheck(matrix: matrix).fault() { throw FormatError(file.path, "\(name) \(fault)") }
+        }
+    }
+
+    fileprivate func logits(after prompt: [TokenID]) throws(FormatError) -> [Float] {
+        do throws(SessionError) {
+            let session = try Session(self, context: prompt.count)
+            try session.append(prompt)
+            return session.withLogits(Array.init) ?? []
+        } catch {
+            throw FormatError(file.path, "tests: \(error)")
+        }
+    }
+}
+
+extension ModelTests {
+    /// Expected logits in a section, if the vocabulary has so many.
+    private static let expectedCount = 5
+
+    /// The tests that `model` passes: its tokens of `texts`, and after `prompt`, which is not empty and fits the context,
+    /// its likeliest tokens. Throws ``FormatError`` when the logits are not finite or all the same.
+    package static func make(
+        model: LanguageModel, texts: [String], prompt: [TokenID]
+    ) throws(FormatError) -> ModelTests {
+        let logits = try model.logits(after: prompt)
+        let mean = logits.reduce(0.0) { $0 + Double($1) } / Double(logits.count)
+        let variance = logits.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(logits.count)
+        let deviation = Float(variance.squareRoot())
+        guard deviation.isFinite, deviation > 0 else {
+            throw FormatError(model.file.path, "gives logits with a standard deviation of \(deviation)")
+        }
+        let best = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }.prefix(expectedCount)
+        return ModelTests(
+            texts: texts.map { Text(text: $0, ids: model.tokenizer.encode($0)) }, prompt: prompt, deviation: deviation,
+            expected: best.map { Logit(id: TokenID($0), value: logits[$0]) })
+    }
+
+    /// Tests of the same length as those that ``make(model:texts:prompt:)`` gives, to be put in their place until there is a
+    /// model to ask: no reader refuses them.
+    package static func placeholder(
+        tokenizer: Tokenizer, texts: [String], prompt: [TokenID]
+    ) -> ModelTests {
+        let count = min(expectedCount, tokenizer.vocabulary.count)
+        return ModelTests(
+            texts: texts.map { Text(text: $0, ids: tokenizer.encode($0)) }, prompt: prompt, deviation: 1,
+            expected: [Logit](repeating: Logit(id: 0, value: 0), count: count))
+    }
+}

@@ -18,10 +18,10 @@ struct Verify: ParsableCommand {
         let total = Double(file.mapping.count)
         try file.verify { bar.update(Double($0) / total) }
         let model = try LanguageModel(file)
-        _ = model
-        let tests = 0
+        try model.verifyWeights()
+        try model.verifyTests()
         bar.finish()
         try Console.write(
-            "\(file.path): sound; \(file.sections.count) sections, \(tests) tests reproduced, sha256 \(file.digest)\n")
+            "\(file.path): sound; \(file.sections.count) sections, sha256 \(file.digest)\n")
     }
 }

@@ -37,8 +37,8 @@ public struct Converter {
         to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
         let matrices = self.matrices
-        // config, tokenizer, four vectors a block, final norm, head bias, provenance
-        let count = matrices.count + 4 * checkpoint.config.layers + 6
+        // config, tokenizer, four vectors a block, final norm, head bias, provenance, tests
+        let count = matrices.count + 4 * checkpoint.config.layers + 7
         let writer = try PhiFileWriter(path: path, sectionCount: count, overwrite: overwrite)
         var report = ConversionReport(type: type)
         let total = Double(matrices.reduce(0) { $0 + $1.rows * $1.columns })
@@ -57,6 +57,7 @@ public struct Converter {
         }
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
         try writer.write(SectionName.provenance, required: false, bytes: provenance.section())
+        try writeTests(to: writer)
         try writer.commit()
         return report
     }
@@ -106,6 +107,22 @@ public struct Converter {
             try writer.write(SectionName.headBias, vector: checkpoint.readVector(.bias(.head)))
         }
     }
+
+    /// Writes what `phi verify` replays: the finished file is run for it, so a conversion that made nonsense fails here.
+    private func writeTests(to writer: PhiFileWriter) throws {
+        let tokenizer = Tokenizer(checkpoint.vocabulary)
+        let prompt = Array(tokenizer.encode(Self.testPrompt).prefix(checkpoint.config.context))
+        let placeholder = ModelTests.placeholder(tokenizer: tokenizer, texts: Self.testTexts, prompt: prompt)
+        try writer.write(SectionName.tests, required: false, bytes: placeholder.section())
+        let model = try LanguageModel(writer.preview(), kernels: kernels)
+        let tests = try ModelTests.make(model: model, texts: Self.testTexts, prompt: prompt)
+        try writer.replace(SectionName.tests, bytes: tests.section())
+    }
+
+    private static let testPrompt = "def is_even(n):\n    \"\"\"Return True if n is even.\"\"\"\n    return"
+    private static let testTexts = [
+        testPrompt, "x  =  1\n\n\tif x:\n\t\tpass\n", "it's 3.14 don't", "na\u{EF}ve \u{4F60}\u{597D} \u{1F600}!", "<|endoftext|>",
+    ]
 
     private func write(
         _ matrix: MatrixSource, to writer: PhiFileWriter, _ report: inout ConversionReport,

@@ -118,4 +118,16 @@ import Testing
             #expect(error.description == copy.path + "/config.json: no such file")
         }
     }
+
+    @Test(arguments: [
+        ("current-safetensors-f32", "config.json"), ("current-safetensors-f32", "tokenizer.json"),
+        ("transformer-bin-f16", "merges.txt"), ("transformer-bin-f16", "vocab.json"),
+        ("mixformer-bin-split-f32", "pytorch_model.bin.index.json"),
+    ])
+    func aThousandDamagedFiles(_ folder: String, _ name: String) throws {
+        let accepted = try Copy(of: folder).fuzz(name, rounds: 1000, seed: 3) { path in
+            _ = try CheckpointModel(directory: path)
+        }
+        #expect(accepted < 900, "\(accepted)")
+    }
 }

@@ -33,6 +33,31 @@ final class Copy {
         try Data(bytes).write(to: URL(fileURLWithPath: path + "/" + name))
     }
 
+    /// Opens the directory with one to four bytes of a file changed, many times; returns how often that went well.
+    func fuzz(_ name: String, rounds: Int, seed: UInt64, _ open: (String) throws -> Void) throws -> Int {
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path + "/" + name))
+        let syntax = Array("{}[]\",:0123456789-.eE\\".utf8)
+        var random = Random(state: seed)
+        var accepted = 0
+        for _ in 0..<rounds {
+            var damaged = bytes
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                let place = Int.random(in: 0..<bytes.count, using: &random)
+                let byte = UInt8.random(in: 0...255, using: &random)
+                damaged[place] = Bool.random(using: &random) ? byte : syntax[Int(byte) % syntax.count]
+            }
+            try remove(name)
+            try write(name, damaged)
+            do {
+                try open(path)
+                accepted += 1
+            } catch {
+                #expect(error is FormatError)
+            }
+        }
+        return accepted
+    }
+
     func write(_ name: String, _ text: String) throws { try write(name, text.utf8) }
 
     func read(_ name: String) throws -> String { try String(contentsOfFile: path + "/" + name, encoding: .utf8) }
@@ -82,4 +107,17 @@ func safetensors(_ tensors: [String: TestTensor]) -> [UInt8] {
     let header = Array("{\(entries.joined(separator: ","))}".utf8)
     let length = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) }
     return length + header + data
+}
+
+/// SplitMix64: the same numbers in every run.
+struct Random: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
 }

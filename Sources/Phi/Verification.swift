@@ -8,7 +8,8 @@ extension LanguageModel {
     public func verifyTests() throws(FormatError) {
         guard let tests else { return }
         for (number, text) in tests.texts.enumerated() where tokenizer.encode(text.text) != text.ids {
-            throw FormatError(file.path, "tests: the tokenizer gives other ids for text \(number), \(text.text.debugDescription)")
+            throw FormatError(
+                file.path, "tests: the tokenizer gives other ids for text \(number), \(text.text.debugDescription)")
         }
         guard !tests.prompt.isEmpty else { return }
         let logits = try logits(after: tests.prompt)
@@ -17,7 +18,8 @@ extension LanguageModel {
             // Written so that NaN is a difference.
             guard abs(value - expected.value) <= ModelTests.tolerance * tests.deviation else {
                 throw FormatError(
-                    file.path, "tests: the logit of token \(expected.id) after the prompt is \(value), not \(expected.value)")
+                    file.path,
+                    "tests: the logit of token \(expected.id) after the prompt is \(value), not \(expected.value)")
             }
         }
     }

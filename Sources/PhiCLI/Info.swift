@@ -42,7 +42,8 @@ private struct Machine: Encodable {
 
     var text: String {
         let list = known.map { name in
-            name == instruction_set ? "\(name) (used)" : available.contains(name) ? name : "\(name) (not on this machine)"
+            name == instruction_set
+                ? "\(name) (used)" : available.contains(name) ? name : "\(name) (not on this machine)"
         }
         return "instruction sets: \(list.joined(separator: ", "))\nthreads: \(threads)\n"
     }

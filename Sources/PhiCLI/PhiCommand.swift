@@ -33,7 +33,7 @@ struct PhiCommand: ParsableCommand {
             Self.exit()
         } catch is CancellationError {
             Self.exit(withError: ExitCode(130))
-        } catch where exitCode(for: error) == .failure && !(error is ExitCode) {
+        } catch  where exitCode(for: error) == .failure && !(error is ExitCode) {
             Console.error("phi: \(error)\n")
             Self.exit(withError: ExitCode.failure)
         } catch {

@@ -121,7 +121,8 @@ public struct Converter {
 
     private static let testPrompt = "def is_even(n):\n    \"\"\"Return True if n is even.\"\"\"\n    return"
     private static let testTexts = [
-        testPrompt, "x  =  1\n\n\tif x:\n\t\tpass\n", "it's 3.14 don't", "na\u{EF}ve \u{4F60}\u{597D} \u{1F600}!", "<|endoftext|>",
+        testPrompt, "x  =  1\n\n\tif x:\n\t\tpass\n", "it's 3.14 don't", "na\u{EF}ve \u{4F60}\u{597D} \u{1F600}!",
+        "<|endoftext|>",
     ]
 
     private func write(

@@ -38,7 +38,7 @@ struct Provenance: Encodable {
         var sources: [Source] = []
         for file in checkpoint.files {
             guard goOn() else { throw CancellationError() }
-            let name = String(file.path[(file.path.lastIndex(of: "/").map(file.path.index(after:)) ?? file.path.startIndex)...])
+            let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
             sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256()))
         }
         self.sources = sources

@@ -26,7 +26,7 @@ struct TokenizerJSON: Decodable {
         let single: [Piece]?
 
         var addsNothing: Bool {
-            type == "ByteLevel" || type == "TemplateProcessing" && (single ?? []).allSatisfy { $0.SpecialToken == nil }
+            type == "ByteLevel" || type == "TemplateProcessing" && single?.allSatisfy { $0.SpecialToken == nil } == true
         }
     }
 

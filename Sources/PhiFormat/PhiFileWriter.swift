@@ -70,7 +70,8 @@ public final class PhiFileWriter {
 
     /// Puts other bytes of the same length into a section that has been written.
     public func replace(_ name: String, bytes: [UInt8]) throws(FormatError) {
-        guard let number = sections.firstIndex(where: { $0.name == name }), sections[number].length == bytes.count else {
+        guard let number = sections.firstIndex(where: { $0.name == name }), sections[number].length == bytes.count
+        else {
             throw FormatError(path, "has no section \(name) of \(bytes.count) bytes")
         }
         try bytes.withBytes { bytes throws(FormatError) in try file.write(bytes, at: sections[number].offset) }

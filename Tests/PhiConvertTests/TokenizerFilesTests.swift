@@ -94,11 +94,13 @@ import Testing
 
     @Test func refusesByName() throws {
         let deep = String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000)
+        let template = #"{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}]}"#
         let cases: [(json: String, fault: String)] = [
             ("", "is not JSON"), ("[]", "is not a JSON object"), ("{}", "has no 'model'"),
             (Self.small(rest: #""x":\#(deep),"#), "is not JSON"),
             (Self.small(rest: #""normalizer":{"type":"NFC"},"#), "normalizer 'NFC' is not supported"),
-            (Self.small(rest: #""post_processor":{"type":"TemplateProcessing"},"#), "'TemplateProcessing' is not"),
+            (Self.small(rest: #""post_processor":{"type":"TemplateProcessing"},"#), "'TemplateProcessing' adds tokens"),
+            (Self.small(rest: #""post_processor":\#(template),"#), "'TemplateProcessing' adds tokens"),
             (Self.small(rest: #""decoder":{"type":"WordPiece"},"#), "decoder 'WordPiece' is not ByteLevel"),
             (Self.small(preTokenizer: #""add_prefix_space":true"#), "pre_tokenizer.add_prefix_space is set"),
             (Self.small(preTokenizer: #""trim_offsets":true"#), "pre_tokenizer.add_prefix_space is set"),

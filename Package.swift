@@ -54,7 +54,9 @@ let package = Package(
         .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(name: "PhiFormatTests", dependencies: ["CPhiKernels", "Phi", "PhiFormat"]),
         .testTarget(
-            name: "PhiTests", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["Goldens"]),
+            name: "PhiTests", dependencies: ["CAllocationCounter", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"],
+            exclude: ["Goldens"]),
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
         .testTarget(name: "PhiCLITests", dependencies: ["PhiConvert"]),
     ],

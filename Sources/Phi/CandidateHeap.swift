@@ -5,7 +5,7 @@ import PhiTokenizer
 ///
 /// Weights are not kept here; each call gets the same ones. Nothing allocates after it is made.
 struct CandidateHeap: Sendable {
-    private var ids: [TokenID]  // [capacity]: the heap, then nothing, or what was taken, last taken first
+    private var ids: [TokenID]  // [capacity]: the heap, then what was taken, last taken first, up to count
     private var heapCount = 0
     /// Tokens that were filled in.
     private(set) var count = 0
@@ -23,7 +23,9 @@ struct CandidateHeap: Sendable {
             count += 1
         }
         heapCount = count
-        for parent in stride(from: count / 2 - 1, through: 0, by: -1) { sink(parent, weights) }
+        withHeap(weights) { heap in
+            for parent in stride(from: heap.count / 2 - 1, through: 0, by: -1) { heap.sink(parent) }
+        }
     }
 
     /// The token at `place`, from 0 and below ``count``, in falling order. Logarithmic when asked for the first time.
@@ -31,7 +33,7 @@ struct CandidateHeap: Sendable {
         while count - heapCount <= place {
             heapCount -= 1
             ids.swapAt(0, heapCount)
-            sink(0, weights)
+            withHeap(weights) { $0.sink(0) }
         }
         return ids[count - 1 - place]
     }
@@ -47,20 +49,40 @@ struct CandidateHeap: Sendable {
         return token(at: taken - 1, weights)
     }
 
-    private mutating func sink(_ from: Int, _ weights: [Double]) {
-        var parent = from
-        while true {
-            var first = parent
-            for child in 2 * parent + 1...2 * parent + 2 where child < heapCount {
-                if comesBefore(ids[child], ids[first], weights) { first = child }
+    private mutating func withHeap(_ weights: [Double], _ body: (Heap) -> Void) {
+        let count = heapCount
+        ids.withUnsafeMutableBufferPointer { ids in
+            weights.withUnsafeBufferPointer { weights in
+                body(Heap(ids: UnsafeMutableBufferPointer(rebasing: ids[..<count]), weights: weights))
             }
-            if first == parent { return }
-            ids.swapAt(parent, first)
-            parent = first
         }
     }
+}
 
-    private func comesBefore(_ a: TokenID, _ b: TokenID, _ weights: [Double]) -> Bool {
+/// The heap while it is worked on: no parent comes after its children, which are at twice its place plus 1 and 2.
+private struct Heap {
+    let ids: UnsafeMutableBufferPointer<TokenID>
+    let weights: UnsafeBufferPointer<Double>
+
+    var count: Int { ids.count }
+
+    /// Moves the token at `place` down to where it belongs.
+    func sink(_ place: Int) {
+        guard place < count else { return }
+        let token = ids[place]
+        var hole = place
+        while true {
+            var child = 2 * hole + 1
+            if child >= count { break }
+            if child + 1 < count, comesBefore(ids[child + 1], ids[child]) { child += 1 }
+            if !comesBefore(ids[child], token) { break }
+            ids[hole] = ids[child]
+            hole = child
+        }
+        ids[hole] = token
+    }
+
+    private func comesBefore(_ a: TokenID, _ b: TokenID) -> Bool {
         let (x, y) = (weights[Int(a)], weights[Int(b)])
         return x > y || (x == y && a < b)
     }

@@ -1,7 +1,7 @@
 extension DeterministicMath {
     /// e to the power of each of `x`, which are at most 0, to about 1e-15 relative; 0 below -700 and for NaN.
     @inline(__always)
-    static func exp(atMostZero x: SIMD8<Double>) -> SIMD8<Double> {
+    package static func exp(atMostZero x: SIMD8<Double>) -> SIMD8<Double> {
         let isTooSmall = .!(x .>= -700)  // true for NaN
         let clamped = x.replacing(with: -700, where: isTooSmall)
         // Adding 1.5 * 2^52 rounds to the nearest integer and leaves it in the low bits.

@@ -1,10 +1,10 @@
 /// Elementary functions from nothing but IEEE additions, multiplications and divisions in a fixed order: the system's
 /// own differ in their last bits from one C library to the next, and would change a model's answers with them.
-enum DeterministicMath {
+package enum DeterministicMath {
     private static let ln2 = 0.693147180559945309417
 
     /// e to the power `x`, to about 1e-15 relative; 0 below -700 and infinity above 700.
-    static func exp(_ x: Double) -> Double {
+    package static func exp(_ x: Double) -> Double {
         if x < -700 { return 0 }
         if x > 700 { return .infinity }
         let n = (x / ln2).rounded()
@@ -19,7 +19,7 @@ enum DeterministicMath {
     }
 
     /// The natural logarithm of a positive `x`, to about 1e-15 relative.
-    static func log(_ x: Double) -> Double {
+    package static func log(_ x: Double) -> Double {
         var exponent = Double(x.exponent)
         var m = x.significand
         if m > 1.4142135623730951 {
@@ -38,7 +38,7 @@ enum DeterministicMath {
     }
 
     /// The cosine and sine of `x`, |x| at most 1e7 or so, to about 1e-10 absolute.
-    static func cosineAndSine(_ x: Double) -> (Double, Double) {
+    package static func cosineAndSine(_ x: Double) -> (Double, Double) {
         let quarter = (x / 1.57079632679489661923).rounded()
         // pi / 2 in three parts (Cody and Waite).
         let r =

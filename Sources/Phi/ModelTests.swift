@@ -93,9 +93,8 @@ package struct ModelTests: Sendable, Equatable {
             guard deviation.isFinite, deviation > 0 else {
                 throw reader.fault("has a standard deviation of \(deviation)")
             }
-            guard expected.allSatisfy(\.value.isFinite) else {
-                throw reader.fault("expects a logit that is not finite")
-            }
+            let isFinite = expected.allSatisfy(\.value.isFinite)
+            guard isFinite else { throw reader.fault("expects a logit that is not finite") }
         }
         self.texts = texts
         self.expected = expected

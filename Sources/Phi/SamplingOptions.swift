@@ -66,6 +66,9 @@ public struct OptionError: Error, Equatable, CustomStringConvertible {
     /// Which one, and what it may be, in one line.
     public let fault: String
 
+    /// Makes the error that says `fault`.
+    public init(fault: String) { self.fault = fault }
+
     /// The fault.
     public var description: String { fault }
 }

@@ -8,8 +8,7 @@ extension LanguageModel {
     public func verifyTests() throws(FormatError) {
         guard let tests else { return }
         for (number, text) in tests.texts.enumerated() where tokenizer.encode(text.text) != text.ids {
-            throw FormatError(
-                file.path, "tests: the tokenizer gives other ids for text \(number), \(text.text.debugDescription)")
+            throw FormatError(file.path, "tests: the tokenizer gives other ids for text \(number)")
         }
         guard !tests.prompt.isEmpty else { return }
         let logits = try logits(after: tests.prompt)
@@ -19,14 +18,14 @@ extension LanguageModel {
             guard abs(value - expected.value) <= ModelTests.tolerance * tests.deviation else {
                 throw FormatError(
                     file.path,
-                    "tests: the logit of token \(expected.id) after the prompt is \(value), not \(expected.value)")
+                    "tests: token \(expected.id) gets the logit \(value) after the prompt, not \(expected.value)")
             }
         }
     }
 
-    /// Looks at every weight for what `Formats/phi-file.md` 3 forbids inside tiles: padding that is not zero, a scale that is
-    /// not finite, a q8 code of 0. Throws ``FormatError`` naming the first matrix that has such a thing. ``PhiFile/verify(progress:)``
-    /// checks the hashes; a sound file passes both.
+    /// Looks at every weight for what `Formats/phi-file.md` 3 forbids inside tiles: padding that is not zero, a scale that
+    /// is not finite, a q8 code of 0. Throws ``FormatError`` naming the first matrix that has such a thing. Hashes are
+    /// left to ``PhiFormat/PhiFile/verify(progress:)``; a sound file passes both.
     public func verifyWeights() throws(FormatError) {
         for (name, matrix) in weights.matrices {
             if let fault = TileCheck(matrix: matrix).fault() { throw FormatError(file.path, "\(name) \(fault)") }

@@ -1,0 +1,180 @@
+import Phi
+import PhiFormat
+import PhiTokenizer
+import Testing
+
+/// Completions by a tiny model, whose text makes no sense and is always the same.
+struct GenerationTests {
+    private let model: LanguageModel
+    private let prompt: [TokenID]
+
+    init() throws {
+        model = try TinyPhi().model(.q8)
+        prompt = Seeded.ids(10, vocabulary: 250)
+    }
+
+    private func options(_ count: Int?, temperature: Double = 1, stop: [String] = []) throws -> GenerationOptions {
+        try GenerationOptions(
+            maximumTokens: count, sampling: SamplingOptions(temperature: temperature, seed: 11), stop: stop)
+    }
+
+    /// One token after the other, with nothing but a session and a sampler.
+    private func plainly(_ prompt: [TokenID], _ options: SamplingOptions, _ count: Int) throws -> [TokenID] {
+        let session = try Session(model, threads: 1)
+        try session.append(prompt)
+        var sampler = Sampler(options, vocabulary: model.config.vocabulary)
+        var tokens: [TokenID] = []
+        while tokens.count < count {
+            let token = try #require(session.withLogits { sampler.sample($0, history: session.tokens) })
+            if token == TokenID(model.config.endOfText) { break }
+            tokens.append(token)
+            try session.append(token)
+        }
+        return tokens
+    }
+
+    @Test
+    func tokensAndTextAreThoseOfTheSampler() throws {
+        let session = try Session(model, threads: 1)
+        var pieces: [String] = []
+        let options = try options(40)
+        let made = try session.complete(prompt, options) {
+            pieces.append($0)
+            return true
+        }
+        #expect(made.tokens == (try plainly(prompt, options.sampling, 40)))
+        #expect(made.text == model.tokenizer.decode(made.tokens, skipSpecial: true))
+        #expect(pieces.joined() == made.text)
+        #expect(!pieces.contains(""))
+        #expect(made.promptTokens == 10)
+        #expect(made.reusedTokens == 0)
+        #expect(made.stopReason == .maximumTokens || made.stopReason == .endOfText)
+        #expect(session.tokens == prompt + made.tokens.dropLast(made.stopReason == .endOfText ? 0 : 1))
+        #expect(made.timings.prefill > 0 && made.timings.decode > 0)
+        #expect((made.timings.firstToken ?? 0) >= made.timings.prefill)
+    }
+
+    @Test
+    func asOftenAsAsked() throws {
+        let session = try Session(model, threads: 1)
+        let greedy = try GenerationOptions(maximumTokens: 25, sampling: .init(repeatPenalty: 1.2))
+        let first = try session.complete(prompt, greedy)
+        let again = try session.complete(prompt, greedy)
+        #expect(again.text == first.text && again.tokens == first.tokens)
+        #expect(again.reusedTokens == 9)  // the last one is read again for its logits
+        // Another prompt with the same beginning, and the text so far as a prompt.
+        let other = try session.complete(Array(prompt.prefix(5)) + [70, 71], greedy)
+        #expect(other.reusedTokens == 5)
+        let fresh = try Session(model, threads: 1).complete(Array(prompt.prefix(5)) + [70, 71], greedy)
+        #expect(other.tokens == fresh.tokens)
+        let more = try session.complete(session.tokens, greedy)
+        #expect(more.reusedTokens == more.promptTokens)
+        #expect(more.tokens.first == other.tokens.last)
+    }
+
+    @Test
+    func emptyPromptBeginsAfterEndOfText() throws {
+        let options = try options(5)
+        let empty = try Session(model, threads: 1).complete([TokenID](), options)
+        let explicit = try Session(model, threads: 1).complete([256], options)
+        let text = try Session(model, threads: 1).complete("", options)
+        let special = try Session(model, threads: 1).complete("<|endoftext|>", options)
+        #expect(empty.promptTokens == 1)
+        for other in [explicit, text, special] { #expect(other.tokens == empty.tokens) }
+    }
+
+    @Test
+    func noTokensAreMadeWhenNoneAreWanted() throws {
+        let session = try Session(model, threads: 1)
+        let made = try session.complete(prompt, options(0))
+        #expect(made.text == "" && made.tokens.isEmpty && made.stopReason == .maximumTokens)
+        #expect(made.timings.firstToken == nil)
+        #expect(session.tokens == prompt)
+    }
+
+    @Test
+    func theContextEndsACompletion() throws {
+        for count in [10, 11, 20] {
+            let session = try Session(model, context: count, threads: 1)
+            let options = try GenerationOptions(sampling: .init(temperature: 0.01))
+            let made = try session.complete(prompt, options)
+            #expect(made.stopReason == .contextFull)
+            #expect(made.tokens.count == count - 10 + 1)
+            #expect(session.room == 0)
+            #expect(made.text == model.tokenizer.decode(made.tokens, skipSpecial: true))
+        }
+        let session = try Session(model, context: 9, threads: 1)
+        try session.append([1, 2])
+        #expect(throws: SessionError.doesNotFit(10, limit: 9)) { try session.complete(prompt) }
+        #expect(throws: SessionError.notAToken(290, vocabulary: 290)) { try session.complete([3, 290]) }
+        #expect(session.tokens == [1, 2])
+        #expect(session.withLogits { _ in } != nil)
+    }
+
+    @Test
+    func endOfTextEndsACompletionAndIsNotInIt() throws {
+        for seed in 0..<200 as Range<UInt64> {
+            let options = try GenerationOptions(sampling: SamplingOptions(temperature: 3, seed: seed))
+            let session = try Session(model, threads: 1)
+            let made = try session.complete(prompt, options)
+            #expect(!made.tokens.contains(256))
+            #expect(!made.text.contains("<|endoftext|>"))
+            if made.stopReason == .endOfText {
+                #expect(session.tokens == prompt + made.tokens)
+                return
+            }
+        }
+        Issue.record("no text ended")
+    }
+
+    @Test
+    func stopStringsEndACompletionAcrossTokens() throws {
+        let whole = try Session(model, threads: 1).complete(prompt, options(60))
+        let scalars = Array(whole.text.unicodeScalars)
+        #expect(scalars.count > 20)
+        func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
+            String(String.UnicodeScalarView(scalars))
+        }
+        for start in 0..<scalars.count - 5 {
+            for length in [1, 2, 5] {
+                let stop = string(scalars[start..<start + length])
+                var streamed = ""
+                let session = try Session(model, threads: 1)
+                let made = try session.complete(prompt, options(60, stop: [stop, "not there"])) {
+                    streamed += $0
+                    return true
+                }
+                var first = 0
+                while !scalars[first...].starts(with: stop.unicodeScalars) { first += 1 }
+                #expect(made.stopReason == .stopString(stop))
+                #expect(Array(made.text.utf8) == Array(string(scalars[..<first]).utf8))
+                #expect(Array(streamed.utf8) == Array(made.text.utf8))
+                #expect(whole.tokens.starts(with: made.tokens))
+                #expect(session.tokens == prompt + made.tokens.dropLast())
+            }
+        }
+    }
+
+    @Test
+    func theCallerEndsACompletion() throws {
+        let whole = try Session(model, threads: 1).complete(prompt, options(30))
+        var streamed = ""
+        let session = try Session(model, threads: 1)
+        let made = try session.complete(prompt, options(30)) {
+            streamed += $0
+            return streamed.utf8.count < 8
+        }
+        #expect(made.stopReason == .cancelled)
+        #expect(made.text == streamed)
+        #expect(whole.tokens.starts(with: made.tokens))
+        #expect(made.tokens.count < whole.tokens.count)
+        // The session goes on as if nothing had been.
+        #expect(try session.complete(prompt, options(30)).tokens == whole.tokens)
+    }
+
+    @Test
+    func namesForJSONStay() {
+        let reasons: [StopReason] = [.endOfText, .stopString("x"), .maximumTokens, .contextFull, .cancelled]
+        #expect(reasons.map(\.name) == ["end_of_text", "stop_string", "max_tokens", "context_full", "cancelled"])
+    }
+}

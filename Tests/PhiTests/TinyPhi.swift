@@ -1,0 +1,166 @@
+import CPhiKernels
+import Foundation
+import Phi
+import PhiFormat
+import PhiTokenizer
+
+/// A small phi of any shape whose weights follow from a rule, made into a `.phi` file of any encoding.
+struct TinyPhi: Sendable, CustomStringConvertible {
+    /// Powers of two that scale weights by their kind.
+    struct Exponents: Decodable, Sendable {
+        var linear = -3
+        var head = -2
+        var embedding = 0
+        var bias = -3
+        var norm = -2
+    }
+
+    var name = "tiny"
+    var hidden = 64
+    var intermediate = 96
+    var layers = 2
+    var heads = 2
+    var kvHeads: Int?
+    var rotaryFactor = 0.5
+    /// Rows of the checkpoint's embedding; more than there are tokens.
+    var rows = 300
+    var context = 128
+    var exponents = Exponents()
+
+    var description: String { name }
+
+    private var headSize: Int { hidden / heads }
+    private var keySize: Int { (kvHeads ?? heads) * headSize }
+
+    func config(vocabulary: Int) throws -> ModelConfig {
+        try ModelConfig(
+            hiddenSize: hidden, intermediateSize: intermediate, layers: layers, heads: heads, kvHeads: kvHeads ?? heads,
+            headSize: headSize, rotaryDimensions: Int(Double(headSize) * rotaryFactor), context: context,
+            vocabulary: vocabulary, endOfText: 256, rotaryBase: 10_000, layerNormEpsilon: 1e-5)
+    }
+
+    private func weight(_ name: String, _ count: Int) -> [Float] {
+        let isNormWeight = name.hasSuffix("layernorm.weight")
+        var exponent = exponents.linear
+        if isNormWeight { exponent = exponents.norm }
+        if name.hasPrefix("lm_head") { exponent = exponents.head }
+        if name.hasPrefix("model.embed") { exponent = exponents.embedding }
+        if name.hasSuffix(".bias") { exponent = exponents.bias }
+        return Seeded.tensor(name, count, exponent: exponent, isNormWeight: isNormWeight)
+    }
+
+    private func linear(_ block: Int, _ name: String) -> String { "model.layers.\(block).\(name)" }
+
+    /// SHA-256 of all the checkpoint's tensors in its file's order.
+    func weightsDigest() -> String {
+        var hash = phi_sha256()
+        phi_sha256_begin(&hash)
+        func add(_ name: String, _ count: Int) {
+            weight(name, count).withUnsafeBytes { phi_sha256_add(&hash, $0.baseAddress, $0.count) }
+        }
+        add("model.embed_tokens.weight", rows * hidden)
+        for block in 0..<layers {
+            for (name, rows, columns) in [
+                ("self_attn.q_proj", hidden, hidden), ("self_attn.k_proj", keySize, hidden),
+                ("self_attn.v_proj", keySize, hidden), ("self_attn.dense", hidden, hidden),
+                ("mlp.fc1", intermediate, hidden), ("mlp.fc2", hidden, intermediate), ("input_layernorm", hidden, 1),
+            ] {
+                add(linear(block, name) + ".weight", rows * columns)
+                add(linear(block, name) + ".bias", rows)
+            }
+        }
+        add("model.final_layernorm.weight", hidden)
+        add("model.final_layernorm.bias", hidden)
+        add("lm_head.weight", rows * hidden)
+        add("lm_head.bias", rows)
+        return SHA256Digest(finishing: &hash).description
+    }
+
+    /// The model in `encoding`, on `kernels`. Its file is gone by then: a mapping needs no name.
+    func model(
+        _ encoding: TensorEncoding, kernels: Kernels? = nil, tests: ((LanguageModel) throws -> ModelTests)? = nil
+    ) throws -> LanguageModel {
+        let path = NSTemporaryDirectory() + "tiny-\(UUID().uuidString).phi"
+        try write(encoding, to: path, tests: tests)
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try LanguageModel(path: path, kernels: kernels)
+    }
+
+    /// Writes the model to `path`, with the section that `tests` gives if there is one.
+    func write(
+        _ encoding: TensorEncoding, to path: String, tests: ((LanguageModel) throws -> ModelTests)? = nil
+    ) throws {
+        let vocabulary = try Goldens.vocabulary()
+        let config = try config(vocabulary: vocabulary.count)
+        let writer = try PhiFileWriter(
+            path: path, sectionCount: 2 + 1 + 6 * layers + 4 + (tests == nil ? 0 : 1), overwrite: false)
+        try writer.write(SectionName.config, required: true, bytes: config.section())
+        try writer.write(SectionName.tokenizer, required: true, bytes: vocabulary.section())
+        func matrix(_ name: String, _ values: [Float], _ rows: Int, _ columns: Int) throws {
+            try writer.begin(name, encoding: encoding, rows: rows, columns: columns)
+            try Self.encode(values, rows, columns, encoding).withUnsafeBytes { try writer.append($0) }
+            try writer.end()
+        }
+        let tokens = vocabulary.count
+        let embedding = weight("model.embed_tokens.weight", rows * hidden)
+        try matrix(SectionName.embedding, Array(embedding[..<(tokens * hidden)]), tokens, hidden)
+        for n in 0..<layers {
+            let parts = [
+                ("self_attn.q_proj", hidden), ("self_attn.k_proj", keySize), ("self_attn.v_proj", keySize),
+                ("mlp.fc1", intermediate),
+            ]
+            let inner = parts.flatMap { weight(linear(n, $0.0) + ".weight", $0.1 * hidden) }
+            let innerBias = parts.flatMap { weight(linear(n, $0.0) + ".bias", $0.1) }
+            let dense = weight(linear(n, "self_attn.dense.weight"), hidden * hidden)
+            let fc2 = weight(linear(n, "mlp.fc2.weight"), hidden * intermediate)
+            var outer: [Float] = []
+            for row in 0..<hidden {
+                outer += dense[row * hidden..<(row + 1) * hidden]
+                outer += fc2[row * intermediate..<(row + 1) * intermediate]
+            }
+            let outerBias = zip(
+                weight(linear(n, "self_attn.dense.bias"), hidden), weight(linear(n, "mlp.fc2.bias"), hidden)
+            ).map { $0 + $1 }
+            try writer.write(
+                SectionName.blockNormWeight(n), vector: weight(linear(n, "input_layernorm.weight"), hidden))
+            try writer.write(SectionName.blockNormBias(n), vector: weight(linear(n, "input_layernorm.bias"), hidden))
+            try matrix(SectionName.blockInWeight(n), inner, config.blockInSize, hidden)
+            try writer.write(SectionName.blockInBias(n), vector: innerBias)
+            try matrix(SectionName.blockOutWeight(n), outer, hidden, config.blockOutSize)
+            try writer.write(SectionName.blockOutBias(n), vector: outerBias)
+        }
+        try writer.write(SectionName.normWeight, vector: weight("model.final_layernorm.weight", hidden))
+        try writer.write(SectionName.normBias, vector: weight("model.final_layernorm.bias", hidden))
+        let head = weight("lm_head.weight", rows * hidden)
+        try matrix(SectionName.headWeight, Array(head[..<(tokens * hidden)]), tokens, hidden)
+        try writer.write(SectionName.headBias, vector: Array(weight("lm_head.bias", rows)[..<tokens]))
+        if let tests {
+            let plain = try model(encoding)
+            try writer.write(SectionName.tests, required: false, bytes: tests(plain).section())
+        }
+        try writer.commit()
+    }
+
+    private static func encode(
+        _ values: [Float], _ rows: Int, _ columns: Int, _ encoding: TensorEncoding
+    ) throws -> [UInt8] {
+        let tiles = (rows + 15) / 16
+        var out = [UInt8](repeating: 0xff, count: encoding.byteCount(rows: rows, columns: columns) ?? 0)
+        var errors = [Double](repeating: 0, count: tiles)
+        var squares = errors
+        let operation = try Kernels.named(nil).encode(encoding)
+        values.withUnsafeBufferPointer { values in
+            out.withUnsafeMutableBytes { out in
+                errors.withUnsafeMutableBufferPointer { errors in
+                    squares.withUnsafeMutableBufferPointer { squares in
+                        var arguments = phi_encode_args(
+                            rows: values.baseAddress, row_count: rows, columns: columns, out: out.baseAddress,
+                            errors: errors.baseAddress, squares: squares.baseAddress)
+                        operation(&arguments, 0, tiles)
+                    }
+                }
+            }
+        }
+        return out
+    }
+}

@@ -13,7 +13,7 @@ PHI = .build/release/phi
 .PHONY: demo test test-swift test-python test-full build install lint deps python-deps clean
 
 demo: build
-	$(PHI) complete --stop "$$(printf '\n\n\n')" -n 96 "$$(printf 'def is_palindrome(text):\n    """Return True if text reads the same backwards."""\n')"
+	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
 
 build: deps
 	$(SWIFT_BUILD) --product phi

@@ -42,11 +42,12 @@ let package = Package(
         .target(name: "Phi", dependencies: ["CPhiKernels", "PhiFormat", "PhiTokenizer"]),
         // The tools around it.
         .target(name: "PhiConvert", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "CPhiModel", "Phi", "PhiConvert", "PhiFormat", "PhiTokenizer",
+                "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiFormat", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Tests mirror the sources.

@@ -318,6 +318,34 @@ static void encode_f16(const void *a, size_t begin, size_t end) { encode(a, begi
 static void encode_q8(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_Q8, group_q8); }
 static void encode_q4(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_Q4, group_q4); }
 
+/* ---- Limits ---- */
+
+static void probe_read(const void *raw, size_t begin, size_t end) {
+    const phi_probe_args *a = raw;
+    for (size_t item = begin; item < end; item++) {
+        uint32_t sum = 0;
+        for (size_t i = 0; i < PHI_PROBE_BYTES; i += 4) {
+            uint32_t word;
+            memcpy(&word, (const uint8_t *)a->memory + item * PHI_PROBE_BYTES + i, 4);
+            sum += word;
+        }
+        a->sink[item] = (int32_t)sum;
+    }
+}
+
+static void probe_dot(const void *raw, size_t begin, size_t end) {
+    const phi_probe_args *a = raw;
+    const int8_t *q = a->memory;
+    for (size_t item = begin; item < end; item++) {
+        int32_t sum[PHI_TILE_ROWS] = {0};
+        for (size_t n = 0; n < PHI_PROBE_DOTS; n++)
+            for (size_t i = 0; i < PHI_TILE_ROWS; i++)
+                for (size_t k = 0; k < 4; k++) sum[i] += (q[i] & 15) * q[k];
+        a->sink[item] = 0;
+        for (size_t i = 0; i < PHI_TILE_ROWS; i++) a->sink[item] += sum[i];
+    }
+}
+
 const phi_kernels phi_kernels_reference = {
     .name = "reference",
 #define PHI_OPERATION(operation, arguments) .operation = operation,

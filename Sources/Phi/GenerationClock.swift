@@ -12,12 +12,12 @@ struct GenerationClock {
     func timings() -> Completion.Timings {
         let now = ContinuousClock.now
         return Completion.Timings(
-            prefill: seconds(start, read ?? now), decode: seconds(firstToken ?? now, now),
-            firstToken: firstToken.map { seconds(start, $0) })
+            prefill: ((read ?? now) - start).seconds, decode: (now - (firstToken ?? now)).seconds,
+            firstToken: firstToken.map { ($0 - start).seconds })
     }
+}
 
-    private func seconds(_ from: ContinuousClock.Instant, _ to: ContinuousClock.Instant) -> Double {
-        let (seconds, attoseconds) = (to - from).components
-        return Double(seconds) + Double(attoseconds) * 1e-18
-    }
+extension Duration {
+    /// In seconds.
+    package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }

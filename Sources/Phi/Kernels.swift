@@ -8,7 +8,7 @@ import PhiFormat
 public struct Kernels: Sendable {
     /// The name to force it by, such as `avx512`.
     public let name: String
-    let table: phi_kernels
+    package let table: phi_kernels
 
     /// The instruction sets that this machine can run, best first; the last is `reference`, plain C.
     public static let available: [Kernels] = (0..<phi_instruction_set_count()).compactMap { index in

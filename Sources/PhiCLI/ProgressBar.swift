@@ -1,3 +1,5 @@
+import Phi
+
 /// A line on standard error that fills up. On anything but a terminal it stays silent.
 struct ProgressBar {
     private let label: String
@@ -23,11 +25,6 @@ struct ProgressBar {
     func finish() {
         if isShown { Console.error("\r\u{1B}[K") }
     }
-}
-
-extension Duration {
-    /// In seconds.
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
 
 extension Double {

@@ -116,6 +116,14 @@ typedef struct {
     double *squares;        /* [tiles]: sum of squared weights */
 } phi_encode_args;
 
+/* What the machine can do at most, for benchmarks. probe_read: an item reads PHI_PROBE_BYTES of memory. probe_dot: an item
+ * makes about PHI_PROBE_DOTS integer dots of 16 rows by 4 columns from registers. */
+typedef struct {
+    const void *memory;     /* probe_dot: 64 bytes */
+    int32_t *sink;          /* [items]: sums, so that no work can be left out */
+} phi_probe_args;
+enum { PHI_PROBE_BYTES = 1 << 18, PHI_PROBE_DOTS = 12000 };
+
 /* ---- The table of one instruction set ---- */
 
 #if defined(__clang__)

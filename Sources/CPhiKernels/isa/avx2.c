@@ -124,12 +124,14 @@ PHI_INLINE vi vi_dot_q4(vi sum, vw w, const int8_t *q) {
     return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)};
 }
 
+#define PROBE_CHAINS 6
 #define MATMUL_TOKENS 3
 #define ATTENTION_QUERIES 4
 #include "../bodies/activations.h"
 #include "../bodies/attention.h"
 #include "../bodies/encode.h"
 #include "../bodies/matmul.h"
+#include "../bodies/probe.h"
 
 #pragma clang attribute pop
 

@@ -66,12 +66,14 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
 }
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, quad(q)); }
 
+#define PROBE_CHAINS 12
 #define MATMUL_TOKENS 6
 #define ATTENTION_QUERIES 8
 #include "../bodies/activations.h"
 #include "../bodies/attention.h"
 #include "../bodies/encode.h"
 #include "../bodies/matmul.h"
+#include "../bodies/probe.h"
 
 #pragma clang attribute pop
 

@@ -1,0 +1,30 @@
+/* The machine's two limits, measured with the same registers and threads that the kernels use. */
+
+static void probe_read(const void *raw, size_t begin, size_t end) {
+    const phi_probe_args *a = raw;
+    for (size_t item = begin; item < end; item++) {
+        const uint8_t *p = (const uint8_t *)a->memory + item * PHI_PROBE_BYTES;
+        vi sum[4] = {vi_set(0), vi_set(0), vi_set(0), vi_set(0)};
+        for (size_t i = 0; i < PHI_PROBE_BYTES; i += 256)
+            for (size_t j = 0; j < 4; j++) {
+                __builtin_prefetch(p + i + 64 * j + 4096, 0, 3);
+                sum[j] = vi_add(sum[j], vw_load_q8(p + i + 64 * j));
+            }
+        a->sink[item] = vi_lane_sum(vi_add(vi_add(sum[0], sum[1]), vi_add(sum[2], sum[3])));
+    }
+}
+
+static void probe_dot(const void *raw, size_t begin, size_t end) {
+    const phi_probe_args *a = raw;
+    vw low, high;
+    vw_load_q4(a->memory, &low, &high);
+    for (size_t item = begin; item < end; item++) {
+        vi sum[PROBE_CHAINS];
+        for (int i = 0; i < PROBE_CHAINS; i++) sum[i] = vi_set(i);
+        for (size_t n = 0; n < PHI_PROBE_DOTS; n += PROBE_CHAINS)
+            for (int i = 0; i < PROBE_CHAINS; i++) sum[i] = vi_dot_q4(sum[i], low, a->memory);
+        vi all = sum[0];
+        for (int i = 1; i < PROBE_CHAINS; i++) all = vi_add(all, sum[i]);
+        a->sink[item] = vi_lane_sum(all);
+    }
+}

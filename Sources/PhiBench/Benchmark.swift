@@ -1,0 +1,50 @@
+import Phi
+import PhiTokenizer
+
+/// Times a model as llama-bench does: tokens are made up, nothing is tokenized or sampled, each case is run once to warm up
+/// and then timed.
+public struct Benchmark {
+    private let model: LanguageModel
+    private let repetitions: Int
+
+    /// A benchmark that times each case `repetitions` times.
+    public init(_ model: LanguageModel, repetitions: Int) {
+        self.model = model
+        self.repetitions = repetitions
+    }
+
+    /// Runs a case. Throws ``SessionError`` when it needs more positions than the model has.
+    public func run(_ benchmark: BenchmarkCase) throws(SessionError) -> BenchmarkResult {
+        guard benchmark.positions <= model.config.context else {
+            throw .doesNotFit(benchmark.positions, limit: model.config.context)
+        }
+        let limits = MachineLimits(model, threads: benchmark.threads)
+        let session = try Session(model, context: benchmark.positions, threads: benchmark.threads)
+        let tokens = madeUpTokens(benchmark.positions)
+        try session.append(tokens[..<benchmark.depth])
+        var samples: [Double] = []
+        for run in 0...repetitions {
+            session.truncate(to: benchmark.depth)
+            let start = ContinuousClock.now
+            try session.append(tokens[benchmark.depth..<benchmark.depth + benchmark.prompt])
+            for token in tokens[(benchmark.depth + benchmark.prompt)...] { try session.append(token) }
+            let elapsed = start.duration(to: .now).seconds * 1e9
+            if run > 0 { samples.append(elapsed) }
+        }
+        let config = model.config
+        let weights = config.layers * config.hiddenSize * (config.blockInSize + config.blockOutSize)
+        let isInteger = model.encoding == .q4 || model.encoding == .q8
+        return BenchmarkResult(
+            benchmark: benchmark, samples: samples, limits: limits, bytesPerToken: model.bytesPerToken,
+            operationsPerToken: isInteger ? 2 * Double(weights) : 0)
+    }
+
+    /// Tokens in no order, the same each time.
+    private func madeUpTokens(_ count: Int) -> [TokenID] {
+        var state: UInt64 = 1
+        return (0..<count).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return TokenID((state >> 33) % UInt64(model.config.vocabulary))
+        }
+    }
+}

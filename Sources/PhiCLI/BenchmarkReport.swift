@@ -1,0 +1,188 @@
+import ArgumentParser
+import Phi
+import PhiBench
+import PhiFormat
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// How `phi bench` prints.
+enum BenchmarkFormat: String, ExpressibleByArgument, CaseIterable {
+    case md, csv, json, jsonl
+}
+
+/// What is measured once, before anything else.
+struct Startup {
+    /// Opening the file.
+    let loadSeconds: Double
+    /// From before opening until a token followed a prompt of five.
+    let firstTokenSeconds: Double
+
+    init(_ model: LanguageModel, since start: ContinuousClock.Instant) throws {
+        loadSeconds = start.duration(to: .now).seconds
+        let session = try Session(model, context: min(8, model.config.context))
+        _ = try session.complete([0, 1, 2, 3, 4], GenerationOptions(maximumTokens: 1))
+        firstTokenSeconds = start.duration(to: .now).seconds
+    }
+}
+
+/// One line of the report; the names are llama-bench's where it has them.
+struct BenchmarkRecord: Encodable {
+    let build_version: String
+    let test_time: String
+    let instruction_set: String
+    let backends = "CPU"
+    let model_filename: String
+    let model_type: String
+    let model_size: Int
+    let model_n_params: Int
+    let n_threads: Int
+    let n_prompt: Int
+    let n_gen: Int
+    let n_depth: Int
+    let avg_ns: Double
+    let stddev_ns: Double
+    let avg_ts: Double
+    let stddev_ts: Double
+    let median_ts: Double
+    let samples_ns: [Double]
+    let samples_ts: [Double]
+    let read_gbps: Double
+    let read_share: Double?
+    let int8_tops: Double
+    let int8_share: Double?
+    let load_s: Double
+    let first_token_s: Double
+    let private_mb: Double?
+    let test: String
+
+    init(_ result: BenchmarkResult, _ model: LanguageModel, _ startup: Startup) {
+        build_version = swiftPhiVersion
+        test_time = Date.now.ISO8601Format()
+        instruction_set = model.kernels.name
+        model_filename = model.file.path
+        model_type = "phi \((Double(model.config.parameters) / 1e9).fixed(2))B \(model.encoding.name)"
+        model_size = model.file.mapping.count
+        model_n_params = model.config.parameters
+        n_threads = result.benchmark.threads
+        n_prompt = result.benchmark.prompt
+        n_gen = result.benchmark.generate
+        n_depth = result.benchmark.depth
+        samples_ns = result.samples
+        samples_ts = result.rates
+        avg_ns = mean(samples_ns)
+        stddev_ns = standardDeviation(samples_ns)
+        avg_ts = mean(samples_ts)
+        stddev_ts = standardDeviation(samples_ts)
+        median_ts = median(samples_ts)
+        read_gbps = result.limits.readRate / 1e9
+        read_share = result.readShare
+        int8_tops = result.limits.integerRate / 1e12
+        int8_share = result.integerShare
+        load_s = startup.loadSeconds
+        first_token_s = startup.firstTokenSeconds
+        private_mb = ProcessMemory.privateBytes.map { Double($0) / 1e6 }
+        test = result.benchmark.name
+    }
+}
+
+/// Prints records in a format, each as soon as it is there.
+struct BenchmarkReport {
+    private let format: BenchmarkFormat
+    private var count = 0
+    private var startup: BenchmarkRecord?
+
+    init(_ format: BenchmarkFormat) { self.format = format }
+
+    mutating func add(_ record: BenchmarkRecord) throws {
+        defer { count += 1 }
+        startup = record
+        switch format {
+        case .md:
+            if count == 0 { try printRow(Self.columns.map(\.name), rule: true) }
+            try printRow(Self.columns.map { $0.value(record) }, rule: false)
+        case .csv:
+            if count == 0 { try Console.write(Self.fields.map(\.name).joined(separator: ",") + "\n") }
+            try Console.write(Self.fields.map { $0.value(record) }.joined(separator: ",") + "\n")
+        case .json:
+            try Console.write(count == 0 ? "[\n" : ",\n")
+            try JSONOutput.print(record)
+        case .jsonl:
+            try JSONOutput.print(record, pretty: false)
+        }
+    }
+
+    func finish() throws {
+        if format == .json { try Console.write(count == 0 ? "[]\n" : "]\n") }
+        guard format == .md, let startup else { return }
+        let memory = startup.private_mb.map { "; memory beyond the file \($0.fixed(0)) MB" } ?? ""
+        try Console.write(
+            """
+
+            \(startup.instruction_set); opened in \((startup.load_s * 1e3).fixed(1)) ms, first token after \
+            \((startup.first_token_s * 1e3).fixed(0)) ms\(memory)
+
+            """)
+    }
+
+    private func printRow(_ cells: [String], rule: Bool) throws {
+        let widths = [24, 11, 9, 7, 18, 18, 18, 20]
+        func pad(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(0, width - text.count))
+        }
+        try Console.write("| " + zip(cells, widths).map(pad).joined(separator: " | ") + " |\n")
+        if rule {
+            try Console.write("|" + widths.map { String(repeating: "-", count: $0 + 2) }.joined(separator: "|") + "|\n")
+        }
+    }
+
+    private typealias Column = (name: String, value: @Sendable (BenchmarkRecord) -> String)
+
+    /// Of the Markdown table.
+    private static let columns: [Column] = [
+        ("model", { $0.model_type }),
+        ("size", { "\((Double($0.model_size) / 1_048_576).fixed(2)) MiB" }),
+        ("params", { "\((Double($0.model_n_params) / 1e6).fixed(1)) M" }),
+        ("threads", { "\($0.n_threads)" }),
+        ("test", { $0.test }),
+        ("t/s", { "\($0.avg_ts.fixed(2)) ± \($0.stddev_ts.fixed(2))" }),
+        ("read share", { row in row.read_share.map { "\(percent($0)) of \(row.read_gbps.fixed(1)) GB/s" } ?? "" }),
+        ("int8 share", { row in row.int8_share.map { "\(percent($0)) of \(row.int8_tops.fixed(2)) TOPS" } ?? "" }),
+    ]
+
+    /// Of the CSV, whose samples are left to JSON.
+    private static let fields: [Column] = [
+        ("build_version", { quoted($0.build_version) }), ("test_time", { quoted($0.test_time) }),
+        ("instruction_set", { quoted($0.instruction_set) }), ("backends", { quoted($0.backends) }),
+        ("model_filename", { quoted($0.model_filename) }), ("model_type", { quoted($0.model_type) }),
+        ("model_size", { "\($0.model_size)" }), ("model_n_params", { "\($0.model_n_params)" }),
+        ("n_threads", { "\($0.n_threads)" }), ("n_prompt", { "\($0.n_prompt)" }), ("n_gen", { "\($0.n_gen)" }),
+        ("n_depth", { "\($0.n_depth)" }), ("avg_ns", { $0.avg_ns.fixed(0) }), ("stddev_ns", { $0.stddev_ns.fixed(0) }),
+        ("avg_ts", { $0.avg_ts.fixed(4) }), ("stddev_ts", { $0.stddev_ts.fixed(4) }),
+        ("median_ts", { $0.median_ts.fixed(4) }), ("read_gbps", { $0.read_gbps.fixed(3) }),
+        ("read_share", { $0.read_share?.fixed(4) ?? "" }), ("int8_tops", { $0.int8_tops.fixed(4) }),
+        ("int8_share", { $0.int8_share?.fixed(4) ?? "" }), ("load_s", { $0.load_s.fixed(6) }),
+        ("first_token_s", { $0.first_token_s.fixed(6) }), ("private_mb", { $0.private_mb?.fixed(1) ?? "" }),
+        ("test", { quoted($0.test) }),
+    ]
+
+    private static func percent(_ share: Double) -> String { (share * 100).fixed(0) + "%" }
+    private static func quoted(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
+}
+
+/// Memory of this process that is not a mapped file.
+enum ProcessMemory {
+    /// Resident bytes, or nil where the system does not say.
+    static var privateBytes: Int? {
+        // The kernel makes this file as it is read, so its size says nothing.
+        guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("RssAnon:") }),
+            let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
+                ?? line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
+        else { return nil }
+        return kilobytes << 10
+    }
+}

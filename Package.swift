@@ -25,7 +25,7 @@ let cSettings: [CSetting] = [
 
 let package = Package(
     name: "swift-phi",
-    platforms: [.macOS(.v14)],
+    platforms: [.macOS(.v15)],
     products: [
         .executable(name: "phi", targets: ["PhiCLI"]),
         // Not "Phi": the command `phi` and a library of that name would be one file where case does not count.

@@ -30,6 +30,9 @@ public struct Kernels: Sendable {
         return found
     }
 
+    /// The kernels that the environment variable `PHI_ISA` names, or the best ones when it is not set.
+    public static func fromEnvironment() throws(KernelsError) -> Kernels { try named(environment("PHI_ISA")) }
+
     /// The matrix product for weights in `encoding`.
     func matmul(_ encoding: TensorEncoding) -> phi_operation {
         switch encoding {

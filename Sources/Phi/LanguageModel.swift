@@ -34,7 +34,7 @@ public final class LanguageModel: Sendable {
     /// Takes an opened file. Throws ``FormatError`` when it does not hold a phi model, and ``KernelsError`` when `PHI_ISA`
     /// asks for kernels that cannot be had.
     public init(_ file: PhiFile, kernels: Kernels? = nil) throws {
-        self.kernels = try kernels ?? Kernels.named(environment("PHI_ISA"))
+        self.kernels = try kernels ?? Kernels.fromEnvironment()
         self.file = file
         config = try Self.config(of: file)
         tokenizer = try Self.tokenizer(of: file)
@@ -52,10 +52,16 @@ public final class LanguageModel: Sendable {
     /// Bytes of weights that each decoded token reads.
     public var bytesPerToken: Int { weights.bytesPerToken }
 
+    /// Where the file comes from: a JSON object for people, as `phi convert` wrote it.
+    public var provenance: String? {
+        file.section(SectionName.provenance).map { String(decoding: file.bytes(of: $0), as: UTF8.self) }
+    }
+
     /// The encoding of the blocks' matrices, by which a file is called `q4` or `q8`.
     public var encoding: TensorEncoding { weights.blocks.first?.inner.encoding ?? weights.head.encoding }
 
-    private static func config(of file: PhiFile) throws(FormatError) -> ModelConfig {
+    /// The shape alone. Throws ``FormatError`` when it breaks a rule.
+    public static func config(of file: PhiFile) throws(FormatError) -> ModelConfig {
         let bytes = try plainSection(SectionName.config, of: file)
         do throws(ModelConfigError) {
             return try ModelConfig(section: bytes)
@@ -64,7 +70,8 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    private static func tokenizer(of file: PhiFile) throws(FormatError) -> Tokenizer {
+    /// The tokenizer alone, which takes no time to open. Throws ``FormatError`` when it breaks a rule.
+    public static func tokenizer(of file: PhiFile) throws(FormatError) -> Tokenizer {
         let bytes = try plainSection(SectionName.tokenizer, of: file)
         do throws(TokenizerError) {
             return Tokenizer(try Vocabulary(section: bytes))

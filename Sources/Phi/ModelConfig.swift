@@ -81,9 +81,10 @@ public struct ModelConfig: Sendable, Equatable {
     public var blockInSize: Int { querySize + 2 * keySize + intermediateSize }
     /// Columns of a block's second matrix: attention's output and the MLP's inner layer side by side.
     public var blockOutSize: Int { querySize + intermediateSize }
-    /// Parameters of the model, biases and norms counted.
+    /// Parameters of the model, biases and norms counted, and those of padding rows not.
     public var parameters: Int {
-        let block = (hiddenSize + 1) * blockInSize + (blockOutSize + 1) * hiddenSize + 2 * hiddenSize
+        // The two matrices, the four biases of the first, the two of the second, the norm.
+        let block = (hiddenSize + 1) * blockInSize + (blockOutSize + 2) * hiddenSize + 2 * hiddenSize
         return layers * block + 2 * hiddenSize + vocabulary * (2 * hiddenSize + 1)
     }
 }

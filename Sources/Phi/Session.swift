@@ -19,7 +19,7 @@ public final class Session {
     /// this process may use. Throws ``SessionError`` when one is out of range.
     public init(_ model: LanguageModel, context: Int? = nil, threads: Int? = nil) throws(SessionError) {
         let context = context ?? model.config.context
-        let threads = threads ?? Threads.defaultCount
+        let threads = threads ?? Self.defaultThreads
         guard (1...model.config.context).contains(context) else {
             throw .contextOutOfRange(context, limit: model.config.context)
         }
@@ -33,6 +33,9 @@ public final class Session {
             cache: KVCache(model.config, capacity: context, isHalf: model.weights.head.encoding != .f32),
             buffers: Activations(model.config))
     }
+
+    /// Threads that a session takes when it is not told: one for each core that this process may use.
+    public static var defaultThreads: Int { Threads.defaultCount }
 
     /// Positions that are left.
     public var room: Int { context - tokens.count }

@@ -22,7 +22,7 @@ package enum JSONText {
         } catch let error as FormatError {
             throw error
         } catch let error as DecodingError {
-            throw FormatError(file, fault(error))
+            throw FormatError(file, fault(error, bytes))
         } catch {
             throw FormatError(file, "is not JSON")
         }
@@ -35,7 +35,12 @@ package enum JSONText {
         try decode(type, from: file.readAll(limit: limit), of: file.path)
     }
 
-    private static func fault(_ error: DecodingError) -> String {
+    /// Takes any JSON, and looks at no number.
+    private struct Anything: Decodable {
+        init(from decoder: any Decoder) {}
+    }
+
+    private static func fault(_ error: DecodingError, _ bytes: [UInt8]) -> String {
         func place(_ path: [any CodingKey], _ last: String? = nil) -> String {
             let keys = path.map { key in key.intValue.map { "[\($0)]" } ?? key.stringValue } + (last.map { [$0] } ?? [])
             return keys.joined(separator: ".").shown
@@ -49,8 +54,12 @@ package enum JSONText {
             return context.codingPath.isEmpty
                 ? "is not a JSON object" : "\(place(context.codingPath)) is not \(noun(type))"
         case .dataCorrupted(let context):
-            return context.codingPath.isEmpty
-                ? "is not JSON" : "\(place(context.codingPath)): \(context.debugDescription.shown)"
+            guard context.codingPath.isEmpty else {
+                return "\(place(context.codingPath)): \(context.debugDescription.shown)"
+            }
+            // Foundation says the same of what is no JSON and of a number that is not whole or too large, or bad UTF-8.
+            let isJSON = (try? JSONDecoder().decode(Anything.self, from: Data(bytes))) != nil
+            return isJSON ? "holds a number or a text that cannot stand where it does" : "is not JSON"
         @unknown default:
             return "is not the JSON that is expected"
         }

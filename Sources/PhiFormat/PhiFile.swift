@@ -92,7 +92,8 @@ public struct PhiFile: Sendable {
         }
         let major = fields.number(at: 8, as: UInt16.self)
         guard major == PhiHeader.majorVersion else {
-            throw FormatError(path, "is of format version \(major), this reader knows version \(PhiHeader.majorVersion)")
+            throw FormatError(
+                path, "is of format version \(major), this reader knows version \(PhiHeader.majorVersion)")
         }
         let size = fields.number(at: 16, as: UInt64.self)
         guard size == UInt64(mapping.count) else {

@@ -77,27 +77,16 @@ private struct ZipEnd {
         var values = (count: UInt64(count), size: UInt64(size), offset: UInt64(offset))
         var endOfDirectory = file.size - tail.count + found
 
-        if count == .max || size == .max || offset == .max || disk == .max {
-            // zip64: a locator of 20 bytes lies before, and leads to a record of 56 bytes and more.
-            guard endOfDirectory >= 20 + 56 else { throw damaged }
-            var locator = ByteCursor(try file.readBytes(at: endOfDirectory - 20, count: 20), end: damaged)
-            let signature = try locator.integer(UInt32.self)
-            _ = try locator.take(4)
-            guard signature == 0x0706_4B50, let place = Int(exactly: try locator.integer(UInt64.self)),
-                place <= endOfDirectory - 20 - 56
-            else { throw damaged }
-            var record = ByteCursor(try file.readBytes(at: place, count: 56), end: damaged)
-            guard try record.integer(UInt32.self) == 0x0606_4B50 else { throw damaged }
-            guard try record.integer(UInt64.self) == endOfDirectory - 20 - place - 12 else { throw damaged }
-            _ = try record.take(2 + 2 + 4 + 4)
-            let countHere = try record.integer(UInt64.self)
-            values.count = try record.integer(UInt64.self)
-            values.size = try record.integer(UInt64.self)
-            values.offset = try record.integer(UInt64.self)
-            guard countHere == values.count else { throw FormatError(file.path, "is one part of a split zip archive") }
-            endOfDirectory = place
-        } else if disk != 0 || directoryDisk != 0 || countHere != count {
+        guard disk == directoryDisk, disk == 0 || disk == .max, countHere == count else {
             throw FormatError(file.path, "is one part of a split zip archive")
+        }
+        if let wide = try Self.zip64(before: endOfDirectory, in: file, damaged) {
+            // Torch writes the zip64 record always; what fits in the short one stands there too.
+            guard count == .max || UInt64(count) == wide.count, size == .max || UInt64(size) == wide.size,
+                offset == .max || UInt64(offset) == wide.offset
+            else { throw damaged }
+            values = (wide.count, wide.size, wide.offset)
+            endOfDirectory = wide.place
         }
         guard let entryCount = Int(exactly: values.count), let directorySize = Int(exactly: values.size),
             let directoryOffset = Int(exactly: values.offset), directoryOffset <= endOfDirectory,
@@ -106,6 +95,23 @@ private struct ZipEnd {
             throw FormatError(file.path, "has a zip directory that is not where its end says")
         }
         (self.count, self.directorySize, self.directoryOffset) = (entryCount, directorySize, directoryOffset)
+    }
+    /// The zip64 record, if a locator of 20 bytes before `end` leads to one: it has 56 bytes, and more that is not known.
+    private static func zip64(
+        before end: Int, in file: ReadableFile, _ damaged: FormatError
+    ) throws(FormatError) -> (place: Int, count: UInt64, size: UInt64, offset: UInt64)? {
+        guard end >= 20 + 56 else { return nil }
+        var locator = ByteCursor(try file.readBytes(at: end - 20, count: 20), end: damaged)
+        guard try locator.integer(UInt32.self) == 0x0706_4B50 else { return nil }
+        _ = try locator.take(4)
+        guard let place = Int(exactly: try locator.integer(UInt64.self)), place <= end - 20 - 56 else { throw damaged }
+        var record = ByteCursor(try file.readBytes(at: place, count: 56), end: damaged)
+        guard try record.integer(UInt32.self) == 0x0606_4B50 else { throw damaged }
+        guard try record.integer(UInt64.self) == end - 20 - place - 12 else { throw damaged }
+        _ = try record.take(2 + 2 + 4 + 4)
+        let (countHere, count) = (try record.integer(UInt64.self), try record.integer(UInt64.self))
+        guard countHere == count else { throw FormatError(file.path, "is one part of a split zip archive") }
+        return (place, count, try record.integer(UInt64.self), try record.integer(UInt64.self))
     }
 }
 

@@ -1,7 +1,7 @@
 /// Merges the tokens of a piece of any length, in n log n time: a linked list of tokens and a heap of pairs by rank.
 ///
-/// The rule is that of GPT-2's encoder.py: the lowest rank first, the leftmost of equal ones. A pair that changes is not
-/// looked for in the heap; its old entry is recognised by its rank when it comes up, and dropped.
+/// The rule is that of GPT-2's encoder.py: the lowest rank first, the leftmost of equal ones. A pair that changes is
+/// not looked for in the heap; its old entry is recognised by its rank when it comes up, and dropped.
 struct LongPieceMerger: ~Copyable {
     /// The number of a place that does not exist: before the first token, after the last one.
     private static let none = UInt32.max

@@ -1,15 +1,15 @@
 /// Numbers pairs of numbers in the order they are added in, and finds a pair's number: open addressing, linear probing.
 ///
-/// The hash is multiplied by an odd number drawn at random, so that no file can be made whose pairs all collide. What is
-/// found does not depend on it. A lookup or an insertion takes constant time on average.
+/// The hash is multiplied by an odd number drawn at random, so that no file can be made whose pairs all collide. What
+/// is found does not depend on it. A lookup or an insertion takes constant time on average.
 struct PairTable: Sendable {
     /// What `self[left, right]` is for a pair that is not in the table.
     static let absent = UInt32.max
 
     /// The pairs, left above right, in their order.
     private var pairs: [UInt64] = []
-    /// Numbers of pairs. At most half of the slots are taken, and slots are small, so that filling them is quick: this is
-    /// most of what opening a vocabulary takes.
+    /// Numbers of pairs. At most half of the slots are taken, and slots are small, so that filling them is quick: this
+    /// is most of what opening a vocabulary takes.
     private var slots: [UInt32]
     private let multiplier: UInt64
     private let shift: UInt64

@@ -1,6 +1,7 @@
 /// The pieces of up to 15 bytes that one call has met, with the place of their tokens in that call's output.
 ///
-/// A text repeats its words: nine pieces of ten are found here. Direct-mapped: a piece takes the place of the one there.
+/// A text repeats its words: nine pieces of ten are found here. Direct-mapped: a piece takes the place of the one
+/// there.
 struct PieceCache {
     private struct Entry {
         /// The piece, as `ByteView.words` gives it; 0 and 0, which no piece has, in an empty entry.

@@ -2,8 +2,8 @@
 ///
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 ///
-/// The pattern matches at every place, so that the pieces follow each other without gaps. It is written out by hand: linear
-/// time, no backtracking beyond one character.
+/// The pattern matches at every place, so that the pieces follow each other without gaps. It is written out by hand:
+/// linear time, no backtracking beyond one character.
 struct PieceSplitter {
     private let text: ByteView
     private var position: Int
@@ -55,8 +55,8 @@ struct PieceSplitter {
         return position
     }
 
-    /// `\s+(?!\S)|\s+`: all of a run of white space at the end of the text; before anything else all but its last character,
-    /// unless that is the only one.
+    /// `\s+(?!\S)|\s+`: all of a run of white space at the end of the text; before anything else all but its last
+    /// character, unless that is the only one.
     private func endOfSpaces(from start: Int) -> Int {
         var position = start
         var last = start

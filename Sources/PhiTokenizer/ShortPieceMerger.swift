@@ -1,7 +1,7 @@
 /// Merges the tokens of pieces of up to `limit` bytes: looks through all pairs for the lowest rank, merges, again.
 ///
-/// Quadratic, and for so few bytes faster than anything cleverer: all is in the first-level cache and nothing is linked.
-/// The rule is that of GPT-2's encoder.py: the lowest rank first, the leftmost of equal ones.
+/// Quadratic, and for so few bytes faster than anything cleverer: all is in the first-level cache and nothing is
+/// linked. The rule is that of GPT-2's encoder.py: the lowest rank first, the leftmost of equal ones.
 struct ShortPieceMerger: ~Copyable {
     /// The longest piece, in bytes.
     static let limit = 32

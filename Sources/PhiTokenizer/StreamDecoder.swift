@@ -4,8 +4,8 @@
 ///     for id in ids { print(decoder.push(id), terminator: "") }
 ///     print(decoder.finish())
 ///
-/// A character's bytes may be spread over several tokens; they are held back until it is complete or cannot be. The pieces
-/// together are what `Tokenizer.decode` gives for all the tokens, U+FFFD for U+FFFD.
+/// A character's bytes may be spread over several tokens; they are held back until it is complete or cannot be. The
+/// pieces together are what `Tokenizer.decode` gives for all the tokens, U+FFFD for U+FFFD.
 public struct StreamDecoder: Sendable {
     private let vocabulary: Vocabulary
     private let skipSpecial: Bool

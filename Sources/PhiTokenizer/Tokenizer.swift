@@ -16,11 +16,13 @@ public struct Tokenizer: Sendable {
 
     /// The tokens of a text.
     ///
-    /// Added tokens are found first, the text between them is split by GPT-2's pattern, and in each piece the tokens of its
-    /// bytes are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). Nothing is put before or after.
+    /// Added tokens are found first, the text between them is split by GPT-2's pattern, and in each piece the tokens of
+    /// its bytes are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). Nothing is put before or
+    /// after.
     ///
-    /// - Parameter specialTokens: Whether special tokens, like `<|endoftext|>`, are found in the text. Pass false for a text
-    ///   that somebody else wrote: its characters are then only characters. Added tokens that are not special are always found.
+    /// - Parameter specialTokens: Whether special tokens, like `<|endoftext|>`, are found in the text. Pass false for a
+    ///   text that somebody else wrote: its characters are then only characters. Added tokens that are not special are
+    ///   always found.
     /// - Complexity: Linear, except in pieces above 32 bytes, where it is n log n in their length.
     public func encode(_ text: String, specialTokens: Bool = true) -> [TokenID] {
         var text = text
@@ -29,8 +31,8 @@ public struct Tokenizer: Sendable {
 
     /// The tokens of bytes that should be UTF-8.
     ///
-    /// As `encode` of a text; a byte that is not part of well-formed UTF-8 counts as a character that is neither letter, number
-    /// nor white space. `decodeBytes` gives the same bytes back, whatever they are.
+    /// As `encode` of a text; a byte that is not part of well-formed UTF-8 counts as a character that is neither
+    /// letter, number nor white space. `decodeBytes` gives the same bytes back, whatever they are.
     public func encode(bytes: [UInt8], specialTokens: Bool = true) -> [TokenID] {
         bytes.withUnsafeBufferPointer { encode(ByteView($0), specialTokens: specialTokens) }
     }
@@ -47,7 +49,8 @@ public struct Tokenizer: Sendable {
         return encoding.tokens
     }
 
-    /// The text of tokens. Bytes that are not well-formed UTF-8 are replaced by U+FFFD, as `String(decoding:as:)` does it.
+    /// The text of tokens. Bytes that are not well-formed UTF-8 are replaced by U+FFFD, as `String(decoding:as:)` does
+    /// it.
     ///
     /// - Parameter skipSpecial: Whether special tokens, like `<|endoftext|>`, are left out.
     /// - Complexity: Linear in the bytes. An id that no token has stands for no bytes.

@@ -1,6 +1,7 @@
 /// One step through bytes that should be UTF-8: a well-formed sequence, or a single byte that begins none.
 ///
-/// Well-formed is what table 3-7 of the Unicode Standard lists: no overlong forms, no surrogates, nothing above U+10FFFF.
+/// Well-formed is what table 3-7 of the Unicode Standard lists: no overlong forms, no surrogates, nothing above
+/// U+10FFFF.
 struct UTF8Sequence {
     /// The code point; U+FFFD for a byte that begins no well-formed sequence.
     let scalar: UInt32

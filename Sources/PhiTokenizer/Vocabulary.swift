@@ -1,7 +1,7 @@
 /// The tokens of a byte-level BPE, the merges that make them and the tokens that are looked for in the text itself.
 ///
-/// What a `.phi` file's section `tokenizer` holds (Formats/phi-file.md, 2.2). Every vocabulary obeys that page's rules: one that
-/// breaks them cannot be made. Copying one costs nothing.
+/// What a `.phi` file's section `tokenizer` holds (Formats/phi-file.md, 2.2). Every vocabulary obeys that page's rules:
+/// one that breaks them cannot be made. Copying one costs nothing.
 public struct Vocabulary: Sendable, Equatable {
     /// Two tokens that become one. Merges are applied in the order they stand in, the first of them first.
     public struct Merge: Sendable, Equatable {

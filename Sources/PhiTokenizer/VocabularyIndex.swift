@@ -1,5 +1,5 @@
-/// What encoding looks up in a vocabulary. Building it checks every rule of Formats/phi-file.md, 2.2, that the parts of a
-/// vocabulary can break: the table that finds a pair's merge is also what finds a pair that stands twice.
+/// What encoding looks up in a vocabulary. Building it checks every rule of Formats/phi-file.md, 2.2, that the parts of
+/// a vocabulary can break: the table that finds a pair's merge is also what finds a pair that stands twice.
 struct VocabularyIndex: Sendable {
     /// The token of each byte value, 256 of them.
     let byteTokens: [TokenID]

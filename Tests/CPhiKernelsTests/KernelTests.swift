@@ -141,7 +141,8 @@ struct MatmulTests {
                 let expected = run(InstructionSet.reference)
                 for set in InstructionSet.all {
                     for threads: Int32 in [1, 2, 3] {
-                        #expect(run(set.kernels, threads) == expected, "\(set.name) \(rows)x\(columns), \(threads) threads")
+                        #expect(
+                            run(set.kernels, threads) == expected, "\(set.name) \(rows)x\(columns), \(threads) threads")
                     }
                 }
             }
@@ -290,9 +291,10 @@ struct AttentionTests {
                 let weights = scores.map { exp($0 - most) }
                 let total = weights.reduce(0, +)
                 for d in 0..<shape.headSize {
-                    let truth = weights.enumerated().reduce(0.0) { sum, item in
-                        sum + item.element * Double(values[(kv * positions + item.offset) * valueSize + d])
-                    } / total
+                    let truth =
+                        weights.enumerated().reduce(0.0) { sum, item in
+                            sum + item.element * Double(values[(kv * positions + item.offset) * valueSize + d])
+                        } / total
                     let found = expected.elements[t * (width + 5) + head * shape.headSize + d]
                     #expect(abs(Double(found) - truth) < 2e-5 * max(1, abs(truth)))
                 }
@@ -358,7 +360,9 @@ struct SHA256Tests {
     /// Vectors of FIPS 180-4's examples.
     @Test func knownAnswers() {
         #expect(Self.hash([], pieces: 1) == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
-        #expect(Self.hash(Array("abc".utf8), pieces: 1) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+        #expect(
+            Self.hash(Array("abc".utf8), pieces: 1)
+                == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
         let long = Array("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq".utf8)
         #expect(Self.hash(long, pieces: 7) == "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1")
         let million = [UInt8](repeating: 0x61, count: 1_000_000)

@@ -137,7 +137,7 @@ def tests_faults() -> Iterator[Fault]:
     text = b"the"
 
     def made(name: str, data: bytes, words: str) -> Fault:
-        return f"tests-{name}", with_data("tests", data), words
+        return f"verify-tests-{name}", with_data("tests", data), words
 
     def numbers(*values: int) -> bytes:
         return struct.pack(f"<{len(values)}I", *values)

@@ -64,8 +64,6 @@ class PhiFile:
 
     config: Config
     tokenizer: Tokenizer
-    tests: Tests | None
-    provenance: dict[str, object] | None
 
     def __init__(self, path: str | Path) -> None:
         with open(path, "rb") as file:
@@ -119,8 +117,16 @@ class PhiFile:
         self.tokenizer = read_tokenizer(self._plain("tokenizer"))
         require(len(self.tokenizer.tokens) == self.config.vocabulary,
                 f"tokenizer has {len(self.tokenizer.tokens)} tokens, config says {self.config.vocabulary}")
-        self.tests = read_tests(self._plain("tests"), self.config) if self._has("tests") else None
-        self.provenance = read_provenance(self._plain("provenance")) if self._has("provenance") else None
+
+    @property
+    def tests(self) -> Tests | None:
+        """What `verify` replays, or None."""
+        return read_tests(self._plain("tests"), self.config) if self._has("tests") else None
+
+    @property
+    def provenance(self) -> dict[str, object] | None:
+        """Where the file comes from, or None."""
+        return read_provenance(self._plain("provenance")) if self._has("provenance") else None
 
     def _has(self, name: str) -> bool:
         """Whether an optional section is there, in an encoding that this reader knows."""
@@ -179,7 +185,8 @@ class PhiFile:
                 yield f"{section.name} {section.rows} {section.columns} {digest.hexdigest()}"
 
     def verify(self) -> None:
-        """Checks what opening does not: the hash of each section, zero bytes between them, and inside the tiles."""
+        """Checks what opening does not: the optional sections, all hashes, zero bytes between sections, and the tiles."""
+        _ = self.tests, self.provenance
         end = 128 + 128 * len(self.sections)
         for section in self.sections.values():
             require(not any(self.data[end : section.offset]), f"bytes before section {section.name} are not zero")

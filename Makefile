@@ -1,0 +1,66 @@
+# make demo        build and complete a function with the model inside
+# make test        every test (about 10 minutes on two cores)
+# make build       .build/release/phi
+# make install     phi to $(PREFIX)/bin
+# make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
+# make lint        formatting and style
+PREFIX ?= /usr/local
+FULL ?= .build/full-shape
+PYTHON ?= python3
+SWIFT_BUILD = swift build -c release
+PHI = .build/release/phi
+
+.PHONY: demo test test-swift test-python test-full build install lint deps python-deps clean
+
+demo: build
+	$(PHI) complete --stop "$$(printf '\n\n\n')" -n 96 "$$(printf 'def is_palindrome(text):\n    """Return True if text reads the same backwards."""\n')"
+
+build: deps
+	$(SWIFT_BUILD) --product phi
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PHI) $(DESTDIR)$(PREFIX)/bin/phi
+
+test: test-swift test-python
+
+# One release build serves both the command and the tests.
+test-swift: deps python-deps
+	$(SWIFT_BUILD) --build-tests
+	swift test -c release --skip-build
+
+test-python: python-deps
+	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) -m unittest discover -s Tools/tests
+
+test-full: build python-deps
+	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)
+	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py check --checkpoint $(FULL) --phi $(PHI) --scratch $(FULL)
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+# ---- What a fresh machine lacks ----
+
+ADMIN = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+HAVE_OPENMP = ls /usr/lib/llvm-*/lib/libomp.so /opt/homebrew/opt/libomp/lib/libomp.dylib \
+	/usr/local/opt/libomp/lib/libomp.dylib $${SWIFT_PHI_LIBOMP:+$$SWIFT_PHI_LIBOMP/libomp.*} 2>/dev/null | grep -q .
+
+deps:
+	@$(HAVE_OPENMP) || { \
+	  if [ "$$(uname)" = Darwin ]; then \
+	    echo "The OpenMP library is missing; installing it: brew install libomp"; brew install libomp; \
+	  else \
+	    echo "The OpenMP library is missing; installing it: $(ADMIN) apt-get install -y libomp-dev"; \
+	    $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libomp-dev; \
+	  fi; }
+
+# The second reader of .phi files needs NumPy: the system's, or one of our own in .venv.
+PYTHON_WITH_NUMPY = $$($(PYTHON) -c 'import numpy' 2>/dev/null && echo $(PYTHON) || echo .venv/bin/python)
+
+python-deps:
+	@$(PYTHON) -c 'import numpy' 2>/dev/null || .venv/bin/python -c 'import numpy' 2>/dev/null || { \
+	  echo "NumPy is missing; installing it into .venv"; \
+	  $(PYTHON) -m venv .venv && .venv/bin/pip install --quiet numpy; }
+
+clean:
+	rm -rf .build .venv

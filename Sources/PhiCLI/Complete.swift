@@ -1,0 +1,173 @@
+import ArgumentParser
+import Phi
+import PhiFormat
+import PhiTokenizer
+
+/// `phi complete`
+struct Complete: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Continue a text.",
+        discussion: """
+            Prints the prompt and what follows it as it is made, then timings on standard error. Ctrl-C ends the text.
+            """)
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var session: SessionOptions
+    @OptionGroup var sampling: SamplingFlags
+
+    @Argument(help: "The text to continue; - reads it from standard input.")
+    var prompt: String?
+
+    @Option(name: [.short, .long], help: "Read the prompt from a file instead.")
+    var file: String?
+
+    @Option(name: [.customShort("n"), .long], help: "Tokens to make at most.")
+    var tokens = 256
+
+    @Option(help: "A text that ends the completion and is not printed; may be given several times.")
+    var stop: [String] = []
+
+    @Flag(help: "Print the completion without the prompt.")
+    var noEcho = false
+
+    @Flag(help: "Print one JSON object when done: the completion's text and ids, why it stopped, timings.")
+    var json = false
+
+    func validate() throws {
+        guard (prompt == nil) != (file == nil) else {
+            throw ValidationError("Give a prompt, or a file with -f, or - for standard input.")
+        }
+        _ = try options(seed: 0)
+    }
+
+    func run() throws {
+        Interrupt.catchSignals()
+        let model = try model.open()
+        let seed = sampling.chosenSeed
+        let options = try options(seed: seed)
+        let source = file ?? (prompt == "-" ? "standard input" : "prompt")
+        let text = try promptBytes()
+        let ids = model.tokenizer.encode(bytes: text)
+        let session = try session.session(model)
+        guard ids.count <= session.context else {
+            throw FormatError(source, "\(SessionError.doesNotFit(ids.count, limit: session.context))")
+        }
+
+        var failure: (any Error)?
+        func show(_ bytes: [UInt8]) -> Bool {
+            do { try Console.write(bytes) } catch { failure = error }
+            return failure == nil
+        }
+        let isStreaming = !json
+        if isStreaming, !noEcho, !show(text) { throw failure ?? BrokenPipe() }
+        let completion = try session.complete(ids, options) { piece in
+            (!isStreaming || show(Array(piece.utf8))) && !Interrupt.isNoted
+        }
+        if let failure { throw failure }
+        if json {
+            try JSONOutput.print(
+                CompletionDescription(completion, prompt: text, ids, sampling.isRandom ? seed : nil))
+        } else {
+            try Console.write("\n")
+            Console.error(completion.summary)
+        }
+        if completion.stopReason == .cancelled { throw CancellationError() }
+    }
+
+    private func promptBytes() throws -> [UInt8] {
+        if let file { return try Console.read(file, limit: 1 << 26) }
+        if let prompt, prompt != "-" { return Array(prompt.utf8) }
+        return try Console.readInput(limit: 1 << 26)
+    }
+
+    private func options(seed: UInt64) throws -> GenerationOptions {
+        do throws(OptionError) {
+            return try GenerationOptions(maximumTokens: tokens, sampling: sampling.options(seed: seed), stop: stop)
+        } catch {
+            throw ValidationError(error.description)
+        }
+    }
+}
+
+/// How tokens are chosen.
+struct SamplingFlags: ParsableArguments {
+    @Option(help: "0 takes the likeliest token always; 1 draws by the model's own probabilities.")
+    var temperature = 0.0
+
+    @Option(help: "Draw from the so many likeliest tokens only; 0 from all.")
+    var topK = 0
+
+    @Option(help: "Draw from the likeliest tokens that reach this probability together.")
+    var topP = 1.0
+
+    @Option(help: "Draw from tokens at least this times as likely as the likeliest.")
+    var minP = 0.0
+
+    @Option(help: "Divide the logits of tokens that the text already has; 1 does nothing.")
+    var repeatPenalty = 1.0
+
+    @Option(help: "Where the random numbers begin: the same seed gives the same text. Without it, a new one each time.")
+    var seed: UInt64?
+
+    var isRandom: Bool { temperature > 0 }
+    var chosenSeed: UInt64 { seed ?? (isRandom ? .random(in: 0...UInt64(UInt32.max)) : 0) }
+
+    func options(seed: UInt64) throws(OptionError) -> SamplingOptions {
+        try SamplingOptions(
+            temperature: temperature, topK: topK, topP: topP, minP: minP, repeatPenalty: repeatPenalty, seed: seed)
+    }
+}
+
+extension Completion {
+    /// Tokens a second after the first.
+    fileprivate var decodeRate: Double? {
+        tokens.count > 1 && timings.decode > 0 ? Double(tokens.count - 1) / timings.decode : nil
+    }
+
+    fileprivate var prefillRate: Double? {
+        let count = promptTokens - reusedTokens
+        return count > 0 && timings.prefill > 0 ? Double(count) / timings.prefill : nil
+    }
+
+    /// The line on standard error.
+    fileprivate var summary: String {
+        var parts = ["prompt \(promptTokens) tokens" + (prefillRate.map { ", \($0.fixed(1)) tok/s" } ?? "")]
+        parts.append("completion \(tokens.count) tokens" + (decodeRate.map { ", \($0.fixed(1)) tok/s" } ?? ""))
+        if let first = timings.firstToken { parts.append("first token after \(first.fixed(3)) s") }
+        return "phi: " + parts.joined(separator: "; ") + "; \(stopReason)\n"
+    }
+}
+
+/// What `--json` prints.
+private struct CompletionDescription: Encodable {
+    struct Timings: Encodable {
+        let prefill_seconds: Double
+        let prefill_tokens_per_second: Double?
+        let decode_seconds: Double
+        let decode_tokens_per_second: Double?
+        let first_token_seconds: Double?
+    }
+
+    let prompt: String
+    let prompt_ids: [TokenID]
+    let text: String
+    let ids: [TokenID]
+    let stop_reason: String
+    let stop_string: String?
+    let seed: UInt64?
+    let timings: Timings
+
+    init(_ result: Completion, prompt: [UInt8], _ promptIDs: [TokenID], _ seed: UInt64?) {
+        self.prompt = String(decoding: prompt, as: UTF8.self)
+        prompt_ids = promptIDs
+        text = result.text
+        ids = result.tokens
+        stop_reason = result.stopReason.name
+        if case .stopString(let string) = result.stopReason { stop_string = string } else { stop_string = nil }
+        self.seed = seed
+        timings = Timings(
+            prefill_seconds: result.timings.prefill, prefill_tokens_per_second: result.prefillRate,
+            decode_seconds: result.timings.decode, decode_tokens_per_second: result.decodeRate,
+            first_token_seconds: result.timings.firstToken)
+    }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Phi
+import PhiConvert
+import PhiFormat
+
+extension WeightType: ExpressibleByArgument {}
+
+/// `phi convert`
+struct Convert: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Convert a Hugging Face phi checkpoint directory to a .phi file.",
+        discussion: "The output appears under its name only when it is complete.")
+
+    @Argument(help: "The checkpoint's directory: config.json, weights (safetensors or .bin), tokenizer files.")
+    var directory: String
+
+    @Option(name: [.short, .long], help: "The .phi file to write.")
+    var output: String
+
+    @Option(name: [.short, .long], help: "How to keep the weights: q4, q8, f16 or f32.")
+    var type: WeightType = .q4
+
+    @Option(help: "Threads to compute on. Without it, one for each core.")
+    var threads: Int?
+
+    @Flag(help: "Replace the output if it exists.")
+    var force = false
+
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
+    }
+
+    func run() throws {
+        Interrupt.catchSignals()
+        let start = ContinuousClock.now
+        let checkpoint = try CheckpointModel(directory: directory)
+        var bar = ProgressBar("convert")
+        defer { bar.finish() }
+        let report = try Converter(checkpoint, type: type, threads: threads).write(to: output, overwrite: force) {
+            bar.update($0)
+            return !Interrupt.isNoted
+        }
+        bar.finish()
+        let size = try ReadableFile(path: output).size
+        let elapsed = start.duration(to: .now).seconds
+        let parameters = Double(checkpoint.config.parameters) / 1e6
+        try Console.write(
+            """
+            \(output): \((Double(size) / 1e6).fixed(1)) MB, \(parameters.fixed(1)) million parameters, \
+            \(report.bitsPerBlockWeight.fixed(2)) bits a weight in the blocks, \(elapsed.fixed(1)) s
+
+            """)
+        for kind in report.kinds {
+            try Console.write(
+                "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\n")
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Phi
+import PhiFormat
+import PhiTokenizer
+
+/// `phi logits`
+struct Logits: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write the logits after each of the given tokens to a NumPy file.",
+        discussion: "The array is float32 [tokens, vocabulary], real tokens only.")
+
+    @OptionGroup var model: ModelOptions
+    @OptionGroup var session: SessionOptions
+
+    @Option(help: "A JSON array of token ids; - for standard input.")
+    var ids: String
+
+    @Option(name: [.short, .long], help: "The .npy file to write.")
+    var output: String
+
+    @Flag(help: "Decode one token at a time instead of all together. The result is the same, bit for bit.")
+    var oneByOne = false
+
+    func run() throws {
+        let model = try model.open()
+        let tokens = try TokenIDs.parse(Console.read(ids, limit: 1 << 26), from: ids)
+        let session = try session.session(model)
+        guard tokens.count <= session.context else {
+            throw FormatError(ids, "\(SessionError.doesNotFit(tokens.count, limit: session.context))")
+        }
+        let writer = try NumPyWriter(path: output, rows: tokens.count, columns: model.config.vocabulary)
+        if oneByOne {
+            for token in tokens {
+                try session.append(token)
+                try session.withLogits { logits in Result { try writer.append(logits) } }?.get()
+            }
+        } else {
+            var outcome = Result<Void, any Error>.success(())
+            try session.append(tokens) { _, logits in
+                if case .success = outcome { outcome = Result { try writer.append(logits) } }
+            }
+            try outcome.get()
+        }
+        try writer.commit()
+    }
+}

@@ -1,0 +1,36 @@
+import ArgumentParser
+import CPhiModel
+import Phi
+import PhiFormat
+
+/// `-m` and what else decides about the model.
+struct ModelOptions: ParsableArguments {
+    @Option(name: [.short, .long], help: "A .phi file. Without it, the small model that is built in.")
+    var model: String?
+
+    /// Opens the file, or the model inside.
+    func open() throws -> LanguageModel { try LanguageModel(openFile()) }
+
+    /// Opens the container only.
+    func openFile() throws -> PhiFile { try Self.open(model) }
+
+    /// Opens the file at `path`, or the model inside when there is none.
+    static func open(_ path: String?) throws -> PhiFile {
+        if let path { return try PhiFile(MappedFile(path: path)) }
+        let bytes = UnsafeRawBufferPointer(start: phi_small_model(), count: phi_small_model_size())
+        return try PhiFile(MappedFile(permanent: bytes, name: "built-in model"))
+    }
+}
+
+/// How much room and how many threads a session gets.
+struct SessionOptions: ParsableArguments {
+    @Option(help: "Threads to compute on. Without it, one for each core. Results do not depend on it.")
+    var threads: Int?
+
+    @Option(help: "Positions to make room for, at most the model's own number, which is the default.")
+    var context: Int?
+
+    func session(_ model: LanguageModel) throws -> Session {
+        try Session(model, context: context, threads: threads)
+    }
+}

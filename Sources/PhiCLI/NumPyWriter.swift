@@ -1,0 +1,27 @@
+import PhiFormat
+
+/// Writes a two-dimensional float32 array as a `.npy` file, version 1.0 (NumPy's `numpy/lib/format.py`), row by row.
+struct NumPyWriter {
+    private let file: AtomicFile
+    private let rows: Int
+
+    /// Throws ``FormatError`` when `path` cannot be written. A file that is there already is replaced.
+    init(path: String, rows: Int, columns: Int) throws(FormatError) {
+        self.rows = rows
+        file = try AtomicFile(path: path, overwrite: true)
+        var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
+        // Magic, version and length take 10 bytes; the data starts at a multiple of 64.
+        header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"
+        let length = header.utf8.count
+        try file.append([0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(length & 255), UInt8(length >> 8)])
+        try file.append(Array(header.utf8))
+    }
+
+    /// Adds a row.
+    func append(_ row: UnsafeBufferPointer<Float>) throws(FormatError) {
+        try file.append(UnsafeRawBufferPointer(row))
+    }
+
+    /// Gives the finished file its name.
+    func commit() throws(FormatError) { try file.commit() }
+}

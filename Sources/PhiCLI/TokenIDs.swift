@@ -1,0 +1,19 @@
+import PhiFormat
+import PhiTokenizer
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Token ids as a JSON array of integers.
+enum TokenIDs {
+    /// Reads them from `bytes`, which came from `source`. Throws ``FormatError`` for anything else.
+    static func parse(_ bytes: [UInt8], from source: String) throws -> [TokenID] {
+        guard let ids = try? JSONDecoder().decode([TokenID].self, from: Data(bytes)) else {
+            throw FormatError(source, "is not a JSON array of token ids")
+        }
+        return ids
+    }
+}

@@ -1,0 +1,27 @@
+import ArgumentParser
+import Phi
+import PhiFormat
+
+/// `phi verify`
+struct Verify: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Check a .phi file: every hash, every weight, and the tests that it carries.")
+
+    @Argument(help: "The .phi file. Without it, the model that is built in.")
+    var model: String?
+
+    func run() throws {
+        Interrupt.catchSignals()
+        let file = try ModelOptions.open(model)
+        var bar = ProgressBar("verify")
+        defer { bar.finish() }
+        let total = Double(file.mapping.count)
+        try file.verify { bar.update(Double($0) / total) }
+        let model = try LanguageModel(file)
+        try model.verifyWeights()
+        try model.verifyTests()
+        bar.finish()
+        try Console.write(
+            "\(file.path): sound; \(file.sections.count) sections, sha256 \(file.digest)\n")
+    }
+}

@@ -1,0 +1,165 @@
+import Phi
+import PhiFormat
+
+/// What `config.json` of a checkpoint says, in either of its two vocabularies: today's `PhiConfig`
+/// (transformers, `models/phi/configuration_phi.py`) or that of the files that phi was first published with
+/// (`model_type` `mixformer-sequential` and `phi-msft`).
+public struct CheckpointConfig: Sendable {
+    /// The file that was read.
+    public let file: ReadableFile
+    /// The shape of the model.
+    public let model: ModelConfig
+    /// Rows of the embedding and the head, of which the vocabulary's are the first.
+    public let paddedVocabulary: Int
+
+    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens. `endOfText` is the id that the tokenizer
+    /// calls `<|endoftext|>`; without one, `eos_token_id` is taken.
+    ///
+    /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and by its name for
+    /// everything that would change the computation and that the engine does not know.
+    public init(directory: String, vocabulary: Int, endOfText: Int?) throws(FormatError) {
+        let file = try ReadableFile(path: join(directory, "config.json"))
+        func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
+        let keys = try JSONText.decode(ConfigKeys.self, from: file, limit: 16 << 20)
+        func need<Value>(_ value: Value?, _ name: String) throws(FormatError) -> Value {
+            guard let value else { throw refused("has no '\(name)'") }
+            return value
+        }
+
+        let type = try need(keys.model_type, "model_type")
+        guard ["phi", "phi-msft", "mixformer-sequential"].contains(type) else {
+            throw refused("model_type \(type.shown) is not phi")
+        }
+        if keys.qk_layernorm == true { throw refused("qk_layernorm is true; that is not supported") }
+        if keys.tie_word_embeddings == true { throw refused("tie_word_embeddings is true; that is not supported") }
+        let activation = keys.hidden_act ?? keys.activation_function ?? "gelu_new"
+        guard activation == "gelu_new" || activation == "gelu_pytorch_tanh" else {
+            throw refused("activation \(activation.shown) is not supported; phi has gelu_new")
+        }
+
+        let isFirst = keys.isFirst
+        func either(_ first: Int?, _ firstName: String, _ now: Int?, _ name: String) throws(FormatError) -> Int {
+            isFirst ? try need(first, firstName) : try need(now, name)
+        }
+        let hidden = try either(keys.n_embd, "n_embd", keys.hidden_size, "hidden_size")
+        let heads = try either(keys.n_head, "n_head", keys.num_attention_heads, "num_attention_heads")
+        let layers = try either(keys.n_layer, "n_layer", keys.num_hidden_layers, "num_hidden_layers")
+        let context = try either(
+            keys.n_positions, "n_positions", keys.max_position_embeddings, "max_position_embeddings")
+        let rows = try need(keys.vocab_size, "vocab_size")
+        // ModelConfig checks all bounds; these are the ones that the arithmetic here relies on.
+        guard (1...1024).contains(heads), (1...65_536).contains(hidden) else {
+            throw refused("hidden size \(hidden) or \(heads) heads cannot be true")
+        }
+        guard keys.head_dim != nil || hidden % heads == 0 else {
+            throw refused("hidden size \(hidden) is not a multiple of its \(heads) heads")
+        }
+        let headSize = keys.head_dim ?? hidden / heads
+        let intermediate =
+            isFirst ? keys.n_inner ?? 4 * hidden : try need(keys.intermediate_size, "intermediate_size")
+        guard vocabulary <= rows else {
+            throw refused("vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens")
+        }
+        guard let end = endOfText ?? keys.eos_token_id?.first(where: { (0..<vocabulary).contains($0) }) else {
+            throw refused("names no end of text, and the tokenizer has no <|endoftext|>")
+        }
+        let rotary = try RotaryKeys(keys, headSize: headSize, file: file)
+        do {
+            model = try ModelConfig(
+                hiddenSize: hidden, intermediateSize: intermediate, layers: layers, heads: heads,
+                kvHeads: (isFirst ? keys.n_head_kv : keys.num_key_value_heads) ?? heads, headSize: headSize,
+                rotaryDimensions: rotary.dimensions, context: context, vocabulary: vocabulary, endOfText: end,
+                rotaryBase: Float(rotary.base),
+                layerNormEpsilon: Float((isFirst ? keys.layer_norm_epsilon : keys.layer_norm_eps) ?? 1e-5))
+        } catch {
+            throw refused(error.fault)
+        }
+        self.file = file
+        paddedVocabulary = rows
+    }
+}
+
+/// The rotary embedding as it is described in three generations of config.json.
+private struct RotaryKeys {
+    let dimensions: Int
+    let base: Double
+
+    init(_ keys: ConfigKeys, headSize: Int, file: ReadableFile) throws(FormatError) {
+        func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
+        for (name, scaling) in [("rope_scaling", keys.rope_scaling), ("rope_parameters", keys.rope_parameters)] {
+            guard let scaling else { continue }
+            let type = scaling.rope_type ?? scaling.type ?? (name == "rope_scaling" ? "" : "default")
+            if type != "default" { throw refused("\(name) of type \(type.shown) is not supported") }
+        }
+        // transformers takes rope_parameters first, and then the keys at top level.
+        base = keys.rope_parameters?.rope_theta ?? keys.rope_theta ?? 10_000
+        if keys.isFirst {
+            guard let rotary = keys.rotary_dim else { throw refused("has no 'rotary_dim'") }
+            dimensions = min(rotary, headSize)
+        } else {
+            let factor = keys.rope_parameters?.partial_rotary_factor ?? keys.partial_rotary_factor ?? 0.5
+            let product = Double(headSize) * factor
+            guard product >= 0, product <= Double(headSize) else {
+                throw refused("partial_rotary_factor is \(factor), not 0 to 1")
+            }
+            dimensions = Int(product)
+        }
+    }
+}
+
+/// The keys that are read, by their names in the file. All others say how the model was trained or is run by others.
+private struct ConfigKeys: Decodable {
+    let model_type: String?
+    let vocab_size: Int?
+    let tie_word_embeddings: Bool?
+    let eos_token_id: OneOrMany?
+    // PhiConfig
+    let hidden_size: Int?
+    let intermediate_size: Int?
+    let num_hidden_layers: Int?
+    let num_attention_heads: Int?
+    let num_key_value_heads: Int?
+    let head_dim: Int?
+    let max_position_embeddings: Int?
+    let hidden_act: String?
+    let layer_norm_eps: Double?
+    let qk_layernorm: Bool?
+    let partial_rotary_factor: Double?
+    let rope_theta: Double?
+    let rope_parameters: Rope?
+    let rope_scaling: Rope?
+    // mixformer-sequential, phi-msft
+    let n_embd: Int?
+    let n_inner: Int?
+    let n_layer: Int?
+    let n_head: Int?
+    let n_head_kv: Int?
+    let n_positions: Int?
+    let rotary_dim: Int?
+    let activation_function: String?
+    let layer_norm_epsilon: Double?
+
+    /// Whether the file is of the first publications.
+    var isFirst: Bool { n_embd != nil && hidden_size == nil }
+
+    struct Rope: Decodable {
+        let rope_type: String?
+        let type: String?
+        let rope_theta: Double?
+        let partial_rotary_factor: Double?
+    }
+
+    /// `eos_token_id` is a number or a list of them.
+    struct OneOrMany: Decodable {
+        let ids: [Int]
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            if let id = try? container.decode(Int.self) {
+                ids = [id]
+            } else {
+                ids = try container.decode([Int].self)
+            }
+        }
+        func first(where holds: (Int) -> Bool) -> Int? { ids.first(where: holds) }
+    }
+}

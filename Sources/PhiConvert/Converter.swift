@@ -1,0 +1,163 @@
+import CPhiKernels
+import Phi
+import PhiFormat
+import PhiTokenizer
+
+/// Turns a checkpoint into a `.phi` file, a few rows at a time, so that memory stays small for any size.
+///
+/// ```swift
+/// let checkpoint = try CheckpointModel(directory: "phi-1")
+/// let report = try Converter(checkpoint, type: .q4).write(to: "phi-1.phi")
+/// ```
+///
+/// The same checkpoint gives the same bytes, on any machine and any number of threads.
+public struct Converter {
+    private let checkpoint: CheckpointModel
+    private let type: WeightType
+    private let kernels: Kernels
+    private let threads: Int32
+
+    /// Floats of the source in memory at a time.
+    private static let chunk = 4 << 20
+
+    /// Prepares a conversion; `threads` defaults to the cores that this process may use. Throws ``KernelsError`` when
+    /// `PHI_ISA` asks for kernels that cannot be had.
+    public init(_ checkpoint: CheckpointModel, type: WeightType, threads: Int? = nil) throws(KernelsError) {
+        self.checkpoint = checkpoint
+        self.type = type
+        kernels = try .fromEnvironment()
+        self.threads = threads.map { Int32($0) } ?? phi_core_count()
+    }
+
+    /// Writes the file. Throws ``FormatError`` when the checkpoint or the file is at fault; then `path` is as it was.
+    ///
+    /// - Parameter progress: Told the share that is done, 0 to 1; returns false to stop, which throws
+    ///   `CancellationError`.
+    public func write(
+        to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
+    ) throws -> ConversionReport {
+        let matrices = self.matrices
+        // config, tokenizer, four vectors a block, final norm, head bias, provenance, tests
+        let count = matrices.count + 4 * checkpoint.config.layers + 7
+        let writer = try PhiFileWriter(path: path, sectionCount: count, overwrite: overwrite)
+        var report = ConversionReport(type: type)
+        let total = Double(matrices.reduce(0) { $0 + $1.rows * $1.columns })
+        var done = 0.0
+        func advance(_ elements: Int) throws {
+            done += Double(elements)
+            if !progress(done / total) { throw CancellationError() }
+        }
+
+        try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
+        try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
+        for matrix in matrices {
+            try writeVectors(before: matrix, to: writer)
+            try write(matrix, to: writer, &report, advance)
+            try writeBias(of: matrix, to: writer)
+        }
+        let provenance = try Provenance(checkpoint, report, while: { progress(1) })
+        try writer.write(SectionName.provenance, required: false, bytes: provenance.section())
+        try writeTests(to: writer)
+        try writer.commit()
+        return report
+    }
+
+    /// All matrices in the file's order.
+    private var matrices: [MatrixSource] {
+        func source(
+            _ name: String, _ kind: MatrixSource.Kind, _ arrangement: MatrixSource.Arrangement, _ layers: Layer...
+        ) -> MatrixSource {
+            MatrixSource(name, kind, layers, arrangement, of: checkpoint)
+        }
+        let blocks = (0..<checkpoint.config.layers).flatMap { n in
+            [
+                source(
+                    SectionName.blockInWeight(n), .blockIn(n), .stacked, .query(n), .key(n), .value(n), .fc1(n)),
+                source(SectionName.blockOutWeight(n), .blockOut(n), .sideBySide, .dense(n), .fc2(n)),
+            ]
+        }
+        return [source(SectionName.embedding, .embedding, .stacked, .embedding)] + blocks
+            + [source(SectionName.headWeight, .head, .stacked, .head)]
+    }
+
+    private func writeVectors(before matrix: MatrixSource, to writer: PhiFileWriter) throws(FormatError) {
+        switch matrix.kind {
+        case .blockIn(let n):
+            try writer.write(SectionName.blockNormWeight(n), vector: checkpoint.readVector(.weight(.norm(n))))
+            try writer.write(SectionName.blockNormBias(n), vector: checkpoint.readVector(.bias(.norm(n))))
+        case .head:
+            try writer.write(SectionName.normWeight, vector: checkpoint.readVector(.weight(.finalNorm)))
+            try writer.write(SectionName.normBias, vector: checkpoint.readVector(.bias(.finalNorm)))
+        case .embedding, .blockOut: break
+        }
+    }
+
+    private func writeBias(of matrix: MatrixSource, to writer: PhiFileWriter) throws(FormatError) {
+        switch matrix.kind {
+        case .embedding: break
+        case .blockIn(let n):
+            var bias: [Float] = []
+            for layer in matrix.layers { bias += try checkpoint.readVector(.bias(layer)) }
+            try writer.write(SectionName.blockInBias(n), vector: bias)
+        case .blockOut(let n):
+            let dense = try checkpoint.readVector(.bias(.dense(n)))
+            let fc2 = try checkpoint.readVector(.bias(.fc2(n)))
+            try writer.write(SectionName.blockOutBias(n), vector: zip(dense, fc2).map { $0 + $1 })
+        case .head:
+            try writer.write(SectionName.headBias, vector: checkpoint.readVector(.bias(.head)))
+        }
+    }
+
+    /// Writes what `phi verify` replays: the finished file is run for it, so a conversion that made nonsense fails here.
+    private func writeTests(to writer: PhiFileWriter) throws {
+        let tokenizer = Tokenizer(checkpoint.vocabulary)
+        let prompt = Array(tokenizer.encode(Self.testPrompt).prefix(checkpoint.config.context))
+        let placeholder = ModelTests.placeholder(tokenizer: tokenizer, texts: Self.testTexts, prompt: prompt)
+        try writer.write(SectionName.tests, required: false, bytes: placeholder.section())
+        let model = try LanguageModel(writer.preview(), kernels: kernels)
+        let tests = try ModelTests.make(model: model, texts: Self.testTexts, prompt: prompt)
+        try writer.replace(SectionName.tests, bytes: tests.section())
+    }
+
+    private static let testPrompt = "def is_even(n):\n    \"\"\"Return True if n is even.\"\"\"\n    return"
+    private static let testTexts = [
+        testPrompt, "x  =  1\n\n\tif x:\n\t\tpass\n", "it's 3.14 don't", "na\u{EF}ve \u{4F60}\u{597D} \u{1F600}!",
+        "<|endoftext|>",
+    ]
+
+    private func write(
+        _ matrix: MatrixSource, to writer: PhiFileWriter, _ report: inout ConversionReport,
+        _ advance: (Int) throws -> Void
+    ) throws {
+        let encoding = matrix.kind.isBlock ? type.blocks : type.embeddingAndHead
+        let tileRows = TensorEncoding.tileRows
+        let rows = max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows)
+        let encoder = TileEncoder(encoding, kernels, threads, rows: rows, columns: matrix.columns)
+        let source = FloatBuffer(rows * matrix.columns)
+        let scratch = FloatBuffer(matrix.arrangement == .sideBySide ? rows * matrix.columns : 0)
+        try writer.begin(matrix.name, encoding: encoding, rows: matrix.rows, columns: matrix.columns)
+        for first in stride(from: 0, to: matrix.rows, by: rows) {
+            let range = first..<min(first + rows, matrix.rows)
+            try matrix.read(range, of: checkpoint, into: source, scratch: scratch)
+            let error = encoder.encode(source, rows: range.count)
+            guard error.squaredError.isFinite else {
+                throw FormatError(
+                    writer.path, "\(matrix.name) has weights that are too large for \(encoding.name)")
+            }
+            report.add(error, to: matrix.kind.label, encoding)
+            try encoder.withTiles { bytes throws(FormatError) in try writer.append(bytes) }
+            try advance(range.count * matrix.columns)
+        }
+        try writer.end()
+    }
+}
+
+extension MatrixSource.Kind {
+    /// Whether it is one of a block's.
+    fileprivate var isBlock: Bool {
+        switch self {
+        case .blockIn, .blockOut: true
+        case .embedding, .head: false
+        }
+    }
+}

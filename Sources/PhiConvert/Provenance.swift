@@ -1,0 +1,63 @@
+import Phi
+import PhiFormat
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Where a `.phi` file comes from: the `provenance` section, a JSON object for people.
+struct Provenance: Encodable {
+    struct Source: Encodable {
+        let name: String
+        let bytes: Int
+        let sha256: String
+    }
+
+    struct Matrices: Encodable {
+        let encoding: String
+        let bits_per_weight: Double
+        let relative_error: Double
+    }
+
+    let converter: String
+    let type: String
+    let method: String
+    let naming: String
+    let sources: [Source]
+    let matrices: [String: Matrices]
+
+    /// Hashes the checkpoint's files. Throws ``FormatError`` when one cannot be read, and `CancellationError` when
+    /// `goOn` says so between two of them.
+    init(_ checkpoint: CheckpointModel, _ report: ConversionReport, while goOn: () -> Bool) throws {
+        converter = "swift-phi \(swiftPhiVersion)"
+        type = report.type.rawValue
+        method = report.type == .q4 ? "scale search by squared error" : "round to nearest"
+        naming = checkpoint.naming.rawValue
+        var sources: [Source] = []
+        for file in checkpoint.files {
+            guard goOn() else { throw CancellationError() }
+            let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
+            sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256()))
+        }
+        self.sources = sources
+        matrices = Dictionary(
+            uniqueKeysWithValues: report.kinds.map { kind in
+                let rounded = (kind.error.relative * 1e6).rounded() / 1e6
+                return (
+                    kind.label,
+                    Matrices(
+                        encoding: kind.encoding.name, bits_per_weight: kind.encoding.bitsPerWeight,
+                        relative_error: rounded)
+                )
+            })
+    }
+
+    /// The section's bytes: keys in order, so that they are the same each time.
+    func section() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return [UInt8](try encoder.encode(self))
+    }
+}

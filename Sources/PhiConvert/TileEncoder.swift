@@ -1,0 +1,71 @@
+import CPhiKernels
+import Phi
+import PhiFormat
+
+/// Encodes rows of floats as tiles, on several threads.
+final class TileEncoder {
+    private let encoding: TensorEncoding
+    private let operation: phi_operation
+    private let threads: Int32
+    private let columns: Int
+    private let tiles: UnsafeMutableRawBufferPointer
+    private var errors: [Double]
+    private var squares: [Double]
+    private var byteCount = 0
+
+    /// An encoder of up to `rows` rows at a time.
+    init(_ encoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32, rows: Int, columns: Int) {
+        self.encoding = encoding
+        self.operation = kernels.encode(encoding)
+        self.threads = threads
+        self.columns = columns
+        let tileCount = (rows + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows
+        let bytes = encoding.byteCount(rows: rows, columns: columns) ?? 0
+        tiles = .allocate(byteCount: bytes, alignment: 64)
+        errors = Array(repeating: 0, count: tileCount)
+        squares = errors
+    }
+
+    deinit { tiles.deallocate() }
+
+    /// Encodes the first `rows` rows of `source`, [rows][columns]; the tiles are there until the next call.
+    func encode(_ source: FloatBuffer, rows: Int) -> EncodingError {
+        let count = (rows + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows
+        byteCount = encoding.byteCount(rows: rows, columns: columns) ?? 0
+        errors.withUnsafeMutableBufferPointer { errors in
+            squares.withUnsafeMutableBufferPointer { squares in
+                var arguments = phi_encode_args(
+                    rows: source.elements(0, rows * columns).baseAddress, row_count: rows, columns: columns,
+                    out: tiles.baseAddress, errors: errors.baseAddress, squares: squares.baseAddress)
+                phi_parallel(threads, count, operation, &arguments)
+            }
+        }
+        return EncodingError(
+            squaredError: errors[..<count].reduce(0, +), squaredWeights: squares[..<count].reduce(0, +),
+            weights: rows * columns)
+    }
+
+    /// The tiles of the last ``encode(_:rows:)``.
+    func withTiles(_ body: (UnsafeRawBufferPointer) throws(FormatError) -> Void) throws(FormatError) {
+        try body(UnsafeRawBufferPointer(rebasing: tiles[..<byteCount]))
+    }
+}
+
+/// What encoding changed, summed over weights.
+public struct EncodingError: Sendable, Equatable {
+    /// Sum of squared differences between weights and what was stored.
+    public var squaredError = 0.0
+    /// Sum of squared weights.
+    public var squaredWeights = 0.0
+    /// Number of weights.
+    public var weights = 0
+
+    /// Root of the mean squared error as a share of the weights' own: 0.07 means 7%.
+    public var relative: Double { squaredWeights > 0 ? (squaredError / squaredWeights).squareRoot() : 0 }
+
+    static func += (sum: inout EncodingError, other: EncodingError) {
+        sum.squaredError += other.squaredError
+        sum.squaredWeights += other.squaredWeights
+        sum.weights += other.weights
+    }
+}

@@ -1,0 +1,91 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A file that appears under its name only when it is complete: until ``commit()`` it has a temporary name beside it, and
+/// goes away with this object.
+public final class AtomicFile {
+    /// Where the finished file will be.
+    public let path: String
+    /// Where it is until then.
+    public let temporaryPath: String
+    /// Where ``append(_:)-(UnsafeRawBufferPointer)`` writes next.
+    public private(set) var position = 0
+    private let descriptor: Int32
+    private var isCommitted = false
+
+    /// Throws ``FormatError`` when something is at `path` that may not be replaced, or nothing can be written there.
+    public init(path: String, overwrite: Bool) throws(FormatError) {
+        switch PathKind(path) {
+        case .directory: throw FormatError(path, "is a directory")
+        case .other: throw FormatError(path, "is not a regular file")
+        case .file where !overwrite: throw FormatError(path, "exists already; --force replaces it")
+        case .file, .missing: break
+        }
+        self.path = path
+        temporaryPath = "\(path).\(getpid()).part"
+        descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
+    }
+
+    deinit {
+        close(descriptor)
+        if !isCommitted { unlink(temporaryPath) }
+    }
+
+    /// Writes at the end.
+    public func append(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
+        try write(bytes, at: position)
+        position += bytes.count
+    }
+
+    /// Writes at the end.
+    public func append(_ bytes: [UInt8]) throws(FormatError) {
+        try bytes.withBytes { bytes throws(FormatError) in try append(bytes) }
+    }
+
+    /// Writes over what is there.
+    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FormatError) {
+        var done = 0
+        while done < bytes.count {
+            let piece = UnsafeRawBufferPointer(rebasing: bytes[done..<min(done + 1 << 28, bytes.count)])
+            let moved = pwrite(descriptor, piece.baseAddress, piece.count, off_t(offset + done))
+            if moved > 0 {
+                done += moved
+            } else if moved == 0 || errno != EINTR {
+                throw failure()
+            }
+        }
+    }
+
+    /// Makes sure that everything is on the disk, and gives the file its name.
+    public func commit() throws(FormatError) {
+        guard fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else { throw failure() }
+        isCommitted = true
+        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let folder = open(parent, O_RDONLY | O_CLOEXEC)
+        if folder >= 0 {
+            _ = fsync(folder)
+            close(folder)
+        }
+    }
+
+    private func failure() -> FormatError {
+        FormatError(path, "cannot be written: " + String(cString: strerror(errno)))
+    }
+}
+
+extension Array where Element: BitwiseCopyable {
+    /// The elements as bytes, for a body whose errors keep their type.
+    func withBytes(_ body: (UnsafeRawBufferPointer) throws(FormatError) -> Void) throws(FormatError) {
+        var fault: FormatError?
+        withUnsafeBytes { bytes in
+            do throws(FormatError) { try body(bytes) } catch { fault = error }
+        }
+        if let fault { throw fault }
+    }
+}

@@ -1,0 +1,133 @@
+import Foundation
+import Phi
+import PhiConvert
+import PhiFormat
+import Testing
+
+@Suite struct CheckpointModelTests {
+    /// `value` of Tools/golden/checkpoints.py.
+    static func value(_ n: Int) -> Float { (Float(UInt32(truncatingIfNeeded: n &* 2_654_435_761) >> 24) - 128) / 64 }
+
+    static let fixtures: [(folder: String, naming: Naming, files: Int)] = [
+        ("current-safetensors-f32", .current, 3),
+        ("grouped-safetensors-bf16", .current, 3),
+        ("first-port-safetensors-split-bf16", .firstPort, 9),
+        ("transformer-bin-f16", .transformer, 6),
+        ("mixformer-bin-split-f32", .mixformer, 5),
+    ]
+
+    @Test(arguments: fixtures) func readsEveryNaming(_ folder: String, _ naming: Naming, _ files: Int) throws {
+        let model = try CheckpointModel(directory: fixture(folder))
+        let isGrouped = folder.hasPrefix("grouped")
+        #expect(model.naming == naming)
+        #expect(model.files.count == files && model.files[0].path.hasSuffix("/config.json"))
+        #expect(
+            try model.config
+                == ModelConfig(
+                    hiddenSize: 16, intermediateSize: 24, layers: 2, heads: 2, kvHeads: isGrouped ? 1 : 2, headSize: 8,
+                    rotaryDimensions: 4, context: 64, vocabulary: 286, endOfText: model.config.endOfText,
+                    rotaryBase: 10_000, layerNormEpsilon: 1e-5))
+        #expect(model.vocabulary.bytes(of: Int32(model.config.endOfText)).elementsEqual("<|endoftext|>".utf8))
+        var n = 0
+        for part in Part.all(layers: 2) {
+            let (rows, columns) = model.shape(of: part)
+            let expected = (n..<n + rows * columns).map(Self.value)
+            n += rows * columns
+            #expect(try read(model, part, 0..<rows) == expected, "\(part)")
+            // Pieces that begin and end inside a head, and none.
+            for piece in [3..<rows - 2, rows - 1..<rows, 7..<min(9, rows), 5..<5] {
+                let values = try read(model, part, piece)
+                #expect(values == Array(expected[piece.lowerBound * columns..<piece.upperBound * columns]), "\(part)")
+            }
+        }
+        #expect(n == (isGrouped ? 12_782 : 13_326))
+    }
+
+    private func read(_ model: CheckpointModel, _ part: Part, _ rows: Range<Int>) throws -> [Float] {
+        var floats = [Float](repeating: .nan, count: rows.count * model.shape(of: part).columns)
+        try floats.withUnsafeMutableBufferPointer { try model.readRows(part, rows, into: $0) }
+        return floats
+    }
+
+    static let query = "model.layers.0.self_attn.q_proj.weight"
+
+    /// Each named and counted, in the order of the forward pass, before any weight is read.
+    @Test func refusesOtherTensors() throws {
+        typealias Change = (inout [String: TestTensor]) -> Void
+        let cases: [(change: Change, fault: String)] = [
+            ({ $0[Self.query] = nil }, "has no tensor '\(Self.query)'"),
+            ({ $0["lm_head.bias"] = nil }, "has no tensor 'lm_head.bias'"),
+            (
+                {
+                    $0["lm_head.bias"] = nil
+                    $0[Self.query] = nil
+                    $0["model.extra.weight"] = TestTensor(shape: [1])
+                }, "has no tensor '\(Self.query)' (and 2 more such faults)"
+            ),
+            (
+                { $0["model.layers.2.mlp.fc1.weight"] = TestTensor(shape: [24, 16]) },
+                "has tensor 'model.layers.2.mlp.fc1.weight', which no phi model has"
+            ),
+            ({ $0["model.layers.0.q_layernorm.bias"] = TestTensor(shape: [8]) }, "which no phi model has"),
+            ({ $0["model.layers.0.attn.bias"] = TestTensor(shape: [8]) }, "which no phi model has"),
+            ({ $0["model.layers.0.self_attn.rotary_emb.inv_freq"] = TestTensor(shape: [2]) }, ""),
+            ({ $0[Self.query]?.shape = [8, 32] }, "tensor '\(Self.query)' has shape [8, 32], not [16, 16]"),
+            ({ $0[Self.query]?.shape = [256] }, "tensor '\(Self.query)' has shape [256], not [16, 16]"),
+            ({ $0["model.layers.1.mlp.fc2.bias"]?.shape = [16, 1] }, "has shape [16, 1], not [16]"),
+            ({ $0["model.embed_tokens.weight"] = TestTensor(shape: [286, 16]) }, "has shape [286, 16], not [296, 16]"),
+            ({ $0["lm_head.weight"] = TestTensor(shape: [300, 16]) }, "has shape [300, 16], not [296, 16]"),
+            (
+                { $0[Self.query] = TestTensor(shape: [16, 16], type: "I32") },
+                "tensor '\(Self.query)' has elements of type 'I32', not F32, F16 or BF16"
+            ),
+            ({ $0 = ["gpt2.wte": TestTensor(shape: [1])] }, "names that phi's never had, such as 'gpt2.wte'"),
+            ({ $0 = [:] }, "names that phi's never had, there are none"),
+        ]
+        for (change, expected) in cases {
+            let copy = try Copy()
+            try copy.rewrite(change)
+            let text = fault { _ = try CheckpointModel(directory: copy.path) }
+            #expect(expected.isEmpty ? text.isEmpty : text.contains(expected), "'\(text)', not '\(expected)'")
+        }
+    }
+
+    @Test func refusesGroupedQueriesInFusedNames() throws {
+        let copy = try Copy(of: "transformer-bin-f16")
+        try copy.replace(#""n_head_kv": null"#, #""n_head_kv": 1"#, in: "config.json")
+        let text = fault { _ = try CheckpointModel(directory: copy.path) }
+        #expect(text == "grouped-query attention is not known with transformer names")
+    }
+
+    @Test func refusesPaddingBelowTheVocabulary() throws {
+        let copy = try Copy()
+        try copy.replace(#""vocab_size": 296"#, #""vocab_size": 284"#, in: "config.json")
+        let text = fault { _ = try CheckpointModel(directory: copy.path) }
+        #expect(text == "vocab_size is 284, but the tokenizer has 286 tokens")
+    }
+
+    @Test func refusesOtherPlaces() throws {
+        let copy = try Copy()
+        #expect(fault { _ = try CheckpointModel(directory: copy.path + "/none") } == "no such directory")
+        let text = fault { _ = try CheckpointModel(directory: copy.path + "/config.json") }
+        #expect(text == "is not a directory; a checkpoint is a directory with config.json")
+        try copy.remove("config.json")
+        do {
+            _ = try CheckpointModel(directory: copy.path + "/")
+            Issue.record("opened")
+        } catch {
+            #expect(error.description == copy.path + "/config.json: no such file")
+        }
+    }
+
+    @Test(arguments: [
+        ("current-safetensors-f32", "config.json"), ("current-safetensors-f32", "tokenizer.json"),
+        ("transformer-bin-f16", "merges.txt"), ("transformer-bin-f16", "vocab.json"),
+        ("mixformer-bin-split-f32", "pytorch_model.bin.index.json"),
+    ])
+    func aThousandDamagedFiles(_ folder: String, _ name: String) throws {
+        let accepted = try Copy(of: folder).fuzz(name, rounds: 1000, seed: 3) { path in
+            _ = try CheckpointModel(directory: path)
+        }
+        #expect(accepted < 900, "\(accepted)")
+    }
+}

@@ -1,0 +1,184 @@
+import Foundation
+import PhiConvert
+import PhiFormat
+import PhiTokenizer
+import Testing
+
+@Suite struct TokenizerFilesTests {
+    /// tokens.txt holds what Python says each token's bytes are.
+    @Test(arguments: CheckpointModelTests.fixtures.map(\.folder)) func readsEveryKindOfFile(_ folder: String) throws {
+        let files = try TokenizerFiles(directory: fixture(folder))
+        let lines = try String(contentsOfFile: fixture("tokens.txt"), encoding: .utf8).split(separator: "\n")
+        #expect(files.vocabulary.count == lines.count)
+        var special: [Int32: Bool] = [:]
+        for added in files.vocabulary.addedTokens { special[added.id] = added.isSpecial }
+        for (id, line) in lines.enumerated() {
+            let hex = files.vocabulary.bytes(of: Int32(id)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+                .joined()
+            let mark = special[Int32(id)].map { $0 ? "!" : "+" } ?? ""
+            #expect(hex + mark == line)
+        }
+        let merge = try #require(files.vocabulary.merges.first)
+        #expect(merge.result == 256 && files.vocabulary.merges.count == 24)
+        #expect(try files.vocabulary == TokenizerFiles(directory: fixture("current-safetensors-f32")).vocabulary)
+    }
+
+    @Test func readsTheRealOne() throws {
+        guard let data = ProcessInfo.processInfo.environment["SWIFT_PHI_DATA"] else {
+            print("SKIPPED: TokenizerFilesTests.readsTheRealOne wants SWIFT_PHI_DATA, a folder with codegen-tokenizer")
+            return
+        }
+        let files = try TokenizerFiles(directory: data + "/codegen-tokenizer")
+        #expect(files.vocabulary.count == 50_295 && files.vocabulary.merges.count == 50_000)
+        #expect(files.endOfText == 50_256 && files.vocabulary.addedTokens.count == 39)
+        #expect(files.vocabulary.bytes(of: 50_257).elementsEqual([UInt8](repeating: 0x20, count: 31)))
+        #expect(files.vocabulary.bytes(of: 50_294).elementsEqual([9, 9]))
+        #expect(files.vocabulary.bytes(of: 262).elementsEqual(" the".utf8))
+
+        let slow = NSTemporaryDirectory() + "/phi-slow-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: slow, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: slow) }
+        for name in ["vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json"] {
+            try FileManager.default.copyItem(atPath: "\(data)/codegen-tokenizer/\(name)", toPath: "\(slow)/\(name)")
+        }
+        #expect(try TokenizerFiles(directory: slow).vocabulary == files.vocabulary)
+    }
+
+    static let added = #"{"id":3,"content":"<|endoftext|>","special":true}"#
+    /// All 256 bytes and "ab", as small as a tokenizer.json can be.
+    static func small(
+        added: String = #"{"id":257,"content":"<|endoftext|>","special":true}"#, merges: String = #""a b""#,
+        model: String = "", rest: String = "", preTokenizer: String = #""add_prefix_space":false"#,
+        vocab: (inout [String: Int]) -> Void = { _ in }
+    ) -> String {
+        var tokens = ["ab": 256]
+        let plain = Set(Array(0x21...0x7E) + Array(0xA1...0xAC) + Array(0xAE...0xFF))
+        var next = 256
+        for byte in 0..<256 {
+            let scalar = plain.contains(byte) ? byte : next
+            next += plain.contains(byte) ? 0 : 1
+            tokens[String(UnicodeScalar(UInt16(scalar)).map(Character.init) ?? "?")] = byte
+        }
+        vocab(&tokens)
+        let list = tokens.sorted { $0.value < $1.value }.map { text, id in
+            let escaped = text == "\"" || text == "\\" ? "\\" + text : text
+            return "\"\(escaped)\":\(id)"
+        }
+        return """
+            {\(rest)"added_tokens":[\(added)],"pre_tokenizer":{"type":"ByteLevel",\(preTokenizer)},
+            "model":{\(model)"type":"BPE","vocab":{\(list.joined(separator: ","))},"merges":[\(merges)]}}
+            """
+    }
+
+    private func fault(of json: String) throws -> String {
+        let copy = try Copy()
+        try copy.write("tokenizer.json", json)
+        return PhiConvertTests.fault { _ = try TokenizerFiles(directory: copy.path) }
+    }
+
+    @Test func acceptsTheSmallest() throws {
+        #expect(try fault(of: Self.small()) == "")
+        #expect(try fault(of: Self.small(merges: #"["a","b"]"#, model: #""unk_token":null,"dropout":null,"#)) == "")
+        #expect(try fault(of: Self.small(rest: #""normalizer":null,"post_processor":null,"decoder":null,"#)) == "")
+    }
+
+    @Test func keepsEquivalentTextsApart() throws {
+        // One letter as one scalar and as three: equal to Swift, not to a tokenizer.
+        let copy = try Copy()
+        let two = #"{"id":257,"content":"\u1ec7"},{"id":258,"content":"e\u0323\u0302"}"#
+        try copy.write("tokenizer.json", Self.small(added: two))
+        let vocabulary = try TokenizerFiles(directory: copy.path).vocabulary
+        #expect(vocabulary.bytes(of: 257).elementsEqual([0xE1, 0xBB, 0x87]))
+        #expect(vocabulary.bytes(of: 258).elementsEqual([0x65, 0xCC, 0xA3, 0xCC, 0x82]))
+    }
+
+    @Test func refusesByName() throws {
+        let deep = String(repeating: "[", count: 10_000) + String(repeating: "]", count: 10_000)
+        let template = #"{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}]}"#
+        let cases: [(json: String, fault: String)] = [
+            ("", "is not JSON"), ("[]", "is not a JSON object"), ("{}", "has no 'model'"),
+            (Self.small(rest: #""x":\#(deep),"#), "is not JSON"),
+            (Self.small(rest: #""normalizer":{"type":"NFC"},"#), "normalizer 'NFC' is not supported"),
+            (Self.small(rest: #""post_processor":{"type":"TemplateProcessing"},"#), "'TemplateProcessing' adds tokens"),
+            (Self.small(rest: #""post_processor":\#(template),"#), "'TemplateProcessing' adds tokens"),
+            (Self.small(rest: #""decoder":{"type":"WordPiece"},"#), "decoder 'WordPiece' is not ByteLevel"),
+            (Self.small(preTokenizer: #""add_prefix_space":true"#), "pre_tokenizer.add_prefix_space is set"),
+            (Self.small(preTokenizer: #""trim_offsets":true"#), "pre_tokenizer.add_prefix_space is set"),
+            (Self.small(preTokenizer: #""add_prefix_space":false,"use_regex":false"#), "use_regex false is set"),
+            (Self.small(model: #""ignore_merges":true,"#), "model.ignore_merges is set"),
+            (Self.small(model: #""byte_fallback":true,"#), "model.byte_fallback is set"),
+            (Self.small(model: #""dropout":0.1,"#), "model.dropout is set"),
+            (Self.small(model: #""continuing_subword_prefix":"@","#), "model.continuing_subword_prefix is set"),
+            (Self.small(model: #""end_of_word_suffix":"</w>","#), "model.end_of_word_suffix is set"),
+            (Self.small().replacingOccurrences(of: "\"BPE\"", with: "\"Unigram\""), "model 'Unigram' is not BPE"),
+            (Self.small().replacingOccurrences(of: "\"ByteLevel\"", with: "\"Split\""), "'Split' is not ByteLevel"),
+            (Self.small(added: #"{"id":258,"content":"x y"}"#), "has no token of id 257, though there are higher ones"),
+            (Self.small(added: #"{"id":257,"content":"xx"},{"id":257,"content":"yy"}"#), "two tokens have id 257"),
+            (Self.small(added: #"{"id":257,"content":"xx"},{"id":258,"content":"xx"}"#), "the added token 'xx' twice"),
+            (Self.small(added: #"{"id":257,"content":"ab"}"#), "token 'ab' has the two ids 256 and 257"),
+            (Self.small(added: #"{"id":97,"content":"xx"}"#), "two tokens have id 97"),
+            (Self.small(added: #"{"id":-1,"content":"xx"}"#), "token 'xx' has id -1"),
+            (Self.small(added: #"{"id":9223372036854775807,"content":"xx"}"#), "has id 9223372036854775807"),
+            (
+                Self.small(added: #"{"id":18446744073709551615,"content":"xx"}"#),
+                "holds a number or a text that"
+            ),
+            (Self.small(added: #"{"id":257,"content":""}"#), "empty"),
+            (Self.small(added: #"{"id":257,"content":"xx","lstrip":true}"#), "lstrip of added token 'xx' is set"),
+            (Self.small(added: #"{"id":257,"content":"xx","rstrip":true}"#), "rstrip of added token 'xx' is set"),
+            (Self.small(added: #"{"id":257,"content":"xx","single_word":true}"#), "single_word of added token 'xx'"),
+            (Self.small(merges: #""a c""#), "merge 'a c' has no token"),
+            (Self.small(merges: #""ab""#), "merge 'ab' is not a pair"),
+            (Self.small(merges: #""a  b""#), "merge 'a  b' is not a pair"),
+            (Self.small(merges: #"["a","b","c"]"#), "merge 'a b c' is not a pair"),
+            (Self.small(merges: "7"), "'model.merges.[0]' is not"),
+            (Self.small(merges: #""a b","a b""#), "stands twice"),
+            (Self.small { $0["ab"] = nil }, "has no token of id 256"),
+            (Self.small { $0["a"] = nil }, "has no token of id 97"),
+            (Self.small { $0["日"] = 258 }, "token '日' has a character that stands for no byte"),
+            (Self.small { $0["zz"] = 1 << 40 }, "token 'zz' has id 1099511627776"),
+            (Self.small { $0["zz"] = 2_000_000_000 }, "has no token of id 258"),
+        ]
+        for (json, expected) in cases {
+            let text = try fault(of: json)
+            #expect(text != "" && text.contains(expected), "'\(text)', not '\(expected)'")
+        }
+    }
+
+    @Test func refusesSlowFiles() throws {
+        func fault(_ spoil: (Copy) throws -> Void) throws -> String {
+            let copy = try Copy(of: "transformer-bin-f16")
+            try spoil(copy)
+            do {
+                _ = try TokenizerFiles(directory: copy.path)
+                return ""
+            } catch {
+                return error.description.replacingOccurrences(of: copy.path + "/", with: "")
+            }
+        }
+        #expect(try fault { _ in } == "")
+        #expect(try fault { try $0.remove("merges.txt") } == "merges.txt: no such file")
+        #expect(try fault { try $0.remove("vocab.json") }.contains("holds no tokenizer"))
+        #expect(try fault { try $0.write("merges.txt", "#version: 0.2\r\ni n\r\n\r\n") } == "")
+        #expect(
+            try fault { try $0.write("merges.txt", "i n\n#version: 0.2\n") }.contains("merge '#version: 0.2' has no"))
+        #expect(try fault { try $0.write("merges.txt", "i n d\n") } == "merges.txt: line 1 is not a pair")
+        #expect(try fault { try $0.write("vocab.json", "[]") } == "vocab.json: is not a JSON object")
+        #expect(try fault { try $0.write("vocab.json", #"{"a":0,"a":1}"#) } == "vocab.json: holds the key 'a' twice")
+        #expect(try fault { try $0.write("added_tokens.json", #"{"x y": 999}"#) }.contains("has no token of id 281"))
+        let prefix = #"{"add_prefix_space": true}"#
+        #expect(try fault { try $0.write("tokenizer_config.json", prefix) }.contains("add_prefix_space is set"))
+        let pad = #"{"pad_token": {"content": "<pad>", "lstrip": false}}"#
+        #expect(
+            try fault { try $0.write("special_tokens_map.json", pad) }.contains("the special token '<pad>', which has"))
+    }
+
+    @Test func marksSpecialTokensOfSlowFiles() throws {
+        let copy = try Copy(of: "transformer-bin-f16")
+        try copy.write("special_tokens_map.json", #"{"additional_special_tokens": [{"content": "\t\t"}, "in"]}"#)
+        let vocabulary = try TokenizerFiles(directory: copy.path).vocabulary
+        func isSpecial(_ text: String) -> Bool? { vocabulary.id(of: Array(text.utf8)).map(vocabulary.isSpecial) }
+        #expect(isSpecial("\t\t") == true && isSpecial("in") == true && isSpecial("<|endoftext|>") == true)
+        #expect(isSpecial("  ") == false && isSpecial("re") ?? false == false)
+    }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import PhiFormat
+import Testing
+
+@Suite struct TorchArchiveTests {
+    /// `OrderedDict(w = 2 x 3 floats of storage "0")`, as torch.save writes it, with pieces that tests replace.
+    static func pickle(
+        rebuild: String = "ctorch._utils\n_rebuild_tensor_v2\n", type: String = "FloatStorage", count: UInt8 = 6,
+        offset: [UInt8] = [0x4B, 0], shape: [UInt8] = [0x4B, 2, 0x4B, 3, 0x86],
+        strides: [UInt8] = [0x4B, 3, 0x4B, 1, 0x86]
+    ) -> [UInt8] {
+        let storage = [UInt8]("(".utf8) + text("storage") + "ctorch\n\(type)\n".utf8 + text("0") + text("cpu")
+        let tensor = Array("(".utf8) + storage + [0x4B, count] + "tQ".utf8 + offset + shape + strides + [0x89]
+        let hooks = Array("ccollections\nOrderedDict\n)R".utf8)
+        return [0x80, 2] + hooks + "(".utf8 + text("w") + Array(rebuild.utf8) + tensor + hooks + "tRu.".utf8
+    }
+
+    static func text(_ text: String) -> [UInt8] { [0x58] + littleEndian(UInt32(text.utf8.count)) + Array(text.utf8) }
+
+    static let storage = (0..<6).flatMap { littleEndian(Float($0).bitPattern) }
+
+    private func fault(of bytes: [UInt8]) throws -> String {
+        let folder = try TemporaryFolder()
+        let file = try folder.file("t.bin", bytes)
+        return PhiFormatTests.fault { _ = try TorchArchive.tensors(of: file) }
+    }
+
+    @Test func readsProtocol4() throws {
+        let tensors = try TorchArchive.tensors(of: ReadableFile(path: fixture("torch/protocol4.bin")))
+        #expect(tensors.map(\.name) == ["weight", "bias"] && tensors.map(\.shape) == [[2, 3], [2]])
+        #expect(try floats(tensors[0]) == [0, 1, 2, 3, 4, 5] && floats(tensors[1]) == [1.5, -2])
+    }
+
+    @Test func readsViewsAndRefusesTurnedOnes() throws {
+        let tensors = try TorchArchive.tensors(of: ReadableFile(path: fixture("torch/views.bin")))
+        #expect(tensors.map(\.name) == ["turned", "tail", "long", "scalar", "empty"])
+        #expect(tensors[0].refusal == "tensor 'turned' is not stored row by row")
+        #expect(try floats(tensors[1]) == [3, 4, 5] && tensors[1].shape == [1, 3])
+        #expect(tensors[2].refusal == "tensor 'long' has elements of type 'LongStorage', not F32, F16 or BF16")
+        #expect(try floats(tensors[3]) == [7] && tensors[3].shape == [])
+        #expect(try floats(tensors[4]) == [] && tensors[4].shape == [0, 3])
+    }
+
+    @Test(arguments: [false, true]) func readsZipWithAndWithoutWideFields(_ isWide: Bool) throws {
+        let folder = try TemporaryFolder()
+        let bytes = ZipWriter.torch(pickle: Self.pickle(), storage: Self.storage) { $0.isWide = isWide }
+        let tensors = try TorchArchive.tensors(of: folder.file("t.bin", bytes))
+        #expect(try floats(tensors[0]) == [0, 1, 2, 3, 4, 5])
+    }
+
+    static let refusedPickles: [(pickle: [UInt8], fault: String)] = [
+        (Array("cos\nsystem\n(X\u{4}\0\0\0echotR.".utf8), "data.pkl wants to call 'os.system'; refused"),
+        (pickle(rebuild: "cos\nsystem\n"), "data.pkl wants to call 'os.system'; refused"),
+        (pickle(rebuild: "cbuiltins\neval\n"), "wants to call 'builtins.eval'"),
+        (pickle(rebuild: "ctorch._utils\n_rebuild_tensor_v2.__globals__\n"), "wants to call"),
+        (
+            [0x80, 4, 0x8C, 5] + "posix".utf8 + [0x8C, 6] + "system".utf8 + [0x93, 0x2E], "wants to call 'posix.system'"
+        ),
+        (Array("ca\u{1B}[31m\nb\n.".utf8), "wants to call 'a\u{FFFD}[31m.b'"),
+        (pickle(rebuild: "ccollections\nOrderedDict\n"), "calls torch with arguments that no state_dict has"),
+        (pickle(type: "QUInt8Storage"), "wants to call 'torch.QUInt8Storage'"),
+        (pickle(count: 7), "storage of 7 elements, whose entry has 24 bytes"),
+        (pickle(offset: [0x4B, 1]), "lies outside its storage"),
+        (pickle(offset: [0x4A, 0xFF, 0xFF, 0xFF, 0xFF]), "has a shape that cannot be true"),
+        (pickle(shape: [0x4B, 2, 0x85]), "has a shape that cannot be true"),
+        (pickle(shape: [0x4A, 0xFF, 0xFF, 0xFF, 0xFF, 0x4B, 3, 0x86]), "has a shape that cannot be true"),
+        (
+            pickle(shape: [0x8A, 8, 0, 0, 0, 0, 0, 0, 0, 0x40, 0x4B, 3, 0x86]), "has a shape that cannot be true"
+        ),
+        (pickle(shape: [0x8A, 9, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0x4B, 3, 0x86]), "an integer of 9 bytes"),
+        ([], "breaks off"),
+        ([0x80, 2], "breaks off"),
+        (Array(".".utf8), "ends with 0 values"),
+        (Array("NN.".utf8), "ends with 2 values"),
+        (Array("N.N".utf8), "goes on after its end"),
+        (Array("N.".utf8), "holds no state_dict"),
+        (Array("}X\u{1}\0\0\0aNs.".utf8), "has an item 'a' that is not a tensor"),
+        (Array("}NNs.".utf8), "has an item whose name is not text"),
+        (Array("R.".utf8), "its stack is empty"),
+        (Array("t.".utf8), "has no mark"),
+        (Array("N(0.".utf8), "has opcode 0x30 at byte 2"),
+        (Array("N(\u{85}.".utf8.filter { $0 != 0xC2 }), "its stack is empty"),
+        (Array("h\u{5}.".utf8), "recalls what it has not kept"),
+        (Array("NQ.".utf8), "not a torch storage"),
+        (Array("NNb.".utf8), "sets the state of something other"),
+        (Array("N)R.".utf8), "calls something that has no name"),
+        (Array("}(NNNu.".utf8), "sets an item of something other"),
+        (Array("X".utf8) + [0xFF, 0xFF, 0xFF, 0xFF], "breaks off"),
+        (Array("X".utf8) + [1, 0, 0, 0, 0xFF], "not UTF-8"),
+        (Array("co".utf8), "breaks off"),
+        ([UInt8](repeating: 0x4E, count: 1_100_000), "is larger than any state_dict"),
+        ([0x4E] + [UInt8](repeating: 0x85, count: 1_100_000), "is larger than any state_dict"),
+        ([UInt8](repeating: 0x28, count: 1_100_000), "is larger than any state_dict"),
+        ([0x4E] + [UInt8](repeating: 0x85, count: 900_000) + [0x2E], "holds no state_dict"),
+    ]
+
+    @Test(arguments: refusedPickles.indices) func refusesPickles(_ index: Int) throws {
+        let (pickle, expected) = Self.refusedPickles[index]
+        let text = try fault(of: ZipWriter.torch(pickle: pickle, storage: Self.storage))
+        #expect(text.contains(expected))
+    }
+
+    @Test func refusesOtherFiles() throws {
+        let good = ZipWriter.torch(pickle: Self.pickle(), storage: Self.storage)
+        #expect(try fault(of: good) == "")
+        #expect(try fault(of: []) == "is not a torch archive (a zip file)")
+        #expect(try fault(of: Array("hello".utf8)) == "is not a torch archive (a zip file)")
+        #expect(try fault(of: [0x80, 2, 0x8A, 10, 0x6C, 0xFC]).contains("before version 1.6"))
+        #expect(try fault(of: good + [0]).contains("is not a whole zip archive"))
+        #expect(try fault(of: [0x50, 0x4B, 3, 4]).contains("is not a whole zip archive"))
+        let lost =
+            Array(good[..<(good.count - 22)]) + [0x50, 0x4B, 5, 6] + [UInt8](repeating: 0xFF, count: 16) + [0, 0]
+        #expect(try fault(of: lost) == "has a zip directory that is not where its end says")
+        let big = ZipWriter.torch(pickle: Self.pickle(), storage: Self.storage, order: "big")
+        #expect(try fault(of: big) == "is of byte order 'big', not little")
+        let packed = ZipWriter.torch(pickle: Self.pickle()) { $0.method = 8 }
+        #expect(try fault(of: packed) == "has a zip entry 'm/data.pkl' that is compressed")
+        let locked = ZipWriter.torch(pickle: Self.pickle()) { $0.flags = 1 }
+        #expect(try fault(of: locked) == "has a zip entry 'm/data.pkl' that is encrypted")
+        let twice = ZipWriter.torch(pickle: Self.pickle()) { $0.add("m/data/0", []) }
+        #expect(try fault(of: twice) == "holds two entries 'm/data/0'")
+        let second = ZipWriter.torch(pickle: Self.pickle()) { $0.add("n/data.pkl", []) }
+        #expect(try fault(of: second) == "is not a torch archive: it holds 2 entries NAME/data.pkl")
+        let state = fixture("torch/training-state.bin")
+        #expect(
+            PhiFormatTests.fault { _ = try TorchArchive.tensors(of: ReadableFile(path: state)) }
+                == "data.pkl has an item 'epoch' that is not a tensor")
+    }
+
+    @Test(arguments: ["protocol4.bin", "views.bin"]) func cutAtEveryLength(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        let bytes = try ReadableFile(path: fixture("torch/" + name)).readAll(limit: 1 << 20)
+        for length in 0..<bytes.count {
+            let file = try folder.file("t", Array(bytes[..<length]))
+            let text = PhiFormatTests.fault { _ = try TorchArchive.tensors(of: file) }
+            #expect(text != "", "\(length) of \(bytes.count) bytes")
+        }
+    }
+
+    /// Pickles in whole archives, and archives of torch itself with damage anywhere.
+    @Test func twentyThousandDamagedArchives() throws {
+        let folder = try TemporaryFolder()
+        let archives = try ["protocol4.bin", "views.bin"].map {
+            try ReadableFile(path: fixture("torch/" + $0)).readAll(limit: 1 << 20)
+        }
+        let wide = ZipWriter.torch(pickle: Self.pickle(), storage: Self.storage) { $0.isWide = true }
+        var random = Random(state: 2)
+        var accepted = 0
+        for round in 0..<20_000 {
+            let bytes: [UInt8]
+            switch round % 4 {
+            case 0:
+                let pickle = random.mutate(Self.pickle(), in: 0..<Self.pickle().count)
+                bytes = ZipWriter.torch(pickle: pickle, storage: Self.storage)
+            case 1: bytes = random.mutate(wide, in: 0..<wide.count)
+            default: bytes = random.mutate(archives[round % 4 - 2], in: 0..<archives[round % 4 - 2].count)
+            }
+            let file = try folder.file("t", bytes)
+            guard let tensors = try? TorchArchive.tensors(of: file) else { continue }
+            accepted += 1
+            for tensor in tensors where tensor.refusal == nil { _ = try floats(tensor) }
+        }
+        #expect(accepted > 200 && accepted < 15_000, "\(accepted)")
+    }
+}

@@ -1,0 +1,127 @@
+import PhiTokenizer
+import Testing
+
+/// The merging of pieces, against the rule written down as plainly as possible, and texts that would be slow if
+/// anything were quadratic.
+struct EncodingTests {
+    /// The rule: of all adjacent pairs the one of lowest rank, of equal ones the leftmost, until none has a merge.
+    private func merged(_ piece: [UInt8], _ merges: [Vocabulary.Merge]) -> [TokenID] {
+        var ids = piece.map(TokenID.init)
+        while true {
+            var best: (rank: Int, place: Int)?
+            for place in ids.indices.dropLast() {
+                let rank = merges.firstIndex { $0.left == ids[place] && $0.right == ids[place + 1] }
+                if let rank, best.map({ rank < $0.rank }) ?? true { best = (rank, place) }
+            }
+            guard let best else { return ids }
+            ids.replaceSubrange(best.place...best.place + 1, with: [merges[best.rank].result])
+        }
+    }
+
+    @Test func mergesByRankThenPlace() throws {
+        var random = SplitMix64(seed: 11)
+        for _ in 0..<200 {
+            var sample = Sample()
+            var known: [TokenID] = [0x61, 0x62]
+            for _ in 0..<1 + random.below(8) {
+                let (left, right) = (known[random.below(known.count)], known[random.below(known.count)])
+                if !sample.merges.contains(where: { $0.left == left && $0.right == right }) {
+                    known.append(sample.merge(left, right))
+                }
+            }
+            let tokenizer = Tokenizer(try sample.vocabulary())
+            // Up to 15 bytes pieces are cached, up to 32 scanned, beyond that merged from a heap.
+            for length in [1, 2, 3, 8, 15, 16, 31, 32, 33, 34, 64, 100] {
+                let piece = (0..<length).map { _ in UInt8(0x61 + random.below(random.below(2) + 1)) }
+                #expect(tokenizer.encode(bytes: piece) == merged(piece, sample.merges))
+            }
+        }
+    }
+
+    @Test func repeatedPieces() throws {
+        // The same few pieces again and again, so that the cache answers; long enough for a large one.
+        let tokenizer = Tokenizer(try Sample.small().vocabulary())
+        let piece = tokenizer.encode(" the th thé the")
+        #expect(
+            tokenizer.encode(String(repeating: " the th thé the", count: 5000)) == (0..<5000).flatMap { _ in piece })
+    }
+
+    @Test func specialTokensOnlyOnRequest() throws {
+        let tokenizer = Tokenizer(try Sample.small().vocabulary())
+        #expect(tokenizer.encode("<|endoftext|>  the") == [259, 261, 257])
+        #expect(
+            tokenizer.encode("<|endoftext|>  the", specialTokens: false) == utf8("<|endoftext|>").map(TokenID.init) + [
+                261, 257,
+            ])
+        #expect(tokenizer.decode([257, 259, 257]) == "the<|endoftext|>the")
+        #expect(tokenizer.decode([257, 259, 257], skipSpecial: true) == "thethe")
+    }
+
+    @Test func invalidUTF8IsNeitherLetterNorNumberNorSpace() throws {
+        // Merges across the borders of classes show where the text was split.
+        var sample = Sample()
+        let other = sample.merge(0x21, 0xFF)
+        sample.merge(0x61, 0xFF)
+        sample.merge(0x31, 0xFF)
+        sample.merge(0x0A, 0xFF)
+        let spaced = sample.merge(0x20, 0xFF)
+        let lead = sample.merge(0xFF, 0xC3)
+        sample.merge(0xC3, 0x61)
+        let tokenizer = Tokenizer(try sample.vocabulary())
+        #expect(tokenizer.encode(bytes: [0x61, 0xFF]) == [0x61, 0xFF])
+        #expect(tokenizer.encode(bytes: [0x31, 0xFF]) == [0x31, 0xFF])
+        #expect(tokenizer.encode(bytes: [0x0A, 0xFF]) == [0x0A, 0xFF])
+        #expect(tokenizer.encode(bytes: [0x21, 0xFF]) == [other])
+        #expect(tokenizer.encode(bytes: [0x20, 0xFF]) == [spaced])
+        // A lead without its second byte counts alone; U+00E9 after it is a letter, and split off.
+        #expect(tokenizer.encode(bytes: [0xFF, 0xC3, 0x61]) == [lead, 0x61])
+        #expect(tokenizer.encode(bytes: [0xFF, 0xC3, 0xA9]) == [0xFF, 0xC3, 0xA9])
+        #expect(tokenizer.encode(bytes: [0xFF, 0xC3]) == [lead])
+    }
+
+    @Test func anyBytesComeBack() throws {
+        let tokenizer = Tokenizer(try Sample.small().vocabulary())
+        var random = SplitMix64(seed: 3)
+        for _ in 0..<2000 {
+            let bytes = (0..<random.below(80)).map { _ in
+                random.below(2) == 0 ? UInt8(random.below(256)) : [0x20, 0xC3, 0xA9, 0x74, 0xE2, 0x80][random.below(6)]
+            }
+            #expect(tokenizer.decodeBytes(tokenizer.encode(bytes: bytes)) == bytes)
+            let text = String(decoding: bytes, as: UTF8.self)
+            #expect(utf8(tokenizer.decode(tokenizer.encode(bytes: bytes))) == utf8(text))
+        }
+    }
+
+    @Test func emptyAndUnknown() throws {
+        let tokenizer = Tokenizer(try Sample.small().vocabulary())
+        #expect(tokenizer.encode("").isEmpty)
+        #expect(tokenizer.encode(bytes: []).isEmpty)
+        #expect(tokenizer.decode([]).isEmpty)
+        #expect(tokenizer.decode([-1, 0x61, 9999]) == "a")
+    }
+
+    /// A megabyte each, most of them in one piece: hours if the time were quadratic.
+    @Test(.timeLimit(.minutes(1)))
+    func longPieces() throws {
+        var sample = Sample.small()
+        var run: TokenID = 0x61
+        for _ in 0..<6 { run = sample.merge(run, run) }
+        for left in 0..<26 as Range<TokenID> {
+            for right in 0..<26 as Range<TokenID> where (left, right) != (0, 0) {
+                sample.merge(0x61 + left, 0x61 + right)
+            }
+        }
+        sample.merges.removeAll { $0.left == 0x74 && $0.right == 0x68 && $0.result != 256 }
+        let tokenizer = Tokenizer(try sample.vocabulary())
+        var random = SplitMix64(seed: 5)
+        let count = 1_000_000
+        let texts: [[UInt8]] = [
+            [UInt8](repeating: 0x61, count: count), [UInt8](repeating: 0x20, count: count),
+            [UInt8](repeating: 0x0A, count: count), [UInt8](repeating: 0xFF, count: count),
+            [UInt8](repeating: 0x3C, count: count), (0..<count).map { _ in UInt8(0x61 + random.below(26)) },
+            (0..<count).map { _ in UInt8(0x30 + random.below(10)) }, (0..<count).map { _ in UInt8(random.below(256)) },
+        ]
+        for text in texts { #expect(tokenizer.decodeBytes(tokenizer.encode(bytes: text)) == text) }
+        #expect(tokenizer.encode(bytes: texts[0]) == [TokenID](repeating: run, count: count / 64))
+    }
+}

@@ -1,0 +1,118 @@
+import PhiTokenizer
+import Testing
+
+/// The rules of Formats/phi-file.md, 2.2, that a vocabulary of any origin must keep.
+struct VocabularyTests {
+    @Test func accessors() throws {
+        var sample = Sample.small()
+        sample.tokens.append([])
+        let vocabulary = try sample.vocabulary()
+        #expect(vocabulary.count == 263)
+        #expect(Array(vocabulary.bytes(of: 257)) == utf8("the"))
+        #expect(vocabulary.bytes(of: 262).isEmpty)
+        #expect(vocabulary.bytes(of: 263).isEmpty)
+        #expect(vocabulary.bytes(of: -1).isEmpty)
+        #expect(vocabulary.isSpecial(259))
+        #expect(!vocabulary.isSpecial(260))
+        #expect(vocabulary.merges.count == 3)
+        #expect(vocabulary.addedTokens.map(\.id) == [259, 260, 261])
+    }
+
+    @Test func idOfBytes() throws {
+        var sample = Sample.small()
+        sample.tokens.append(utf8("the"))
+        sample.tokens.append(utf8("  "))
+        let tokenizer = Tokenizer(try sample.vocabulary())
+        #expect(tokenizer.id(of: utf8("the")) == 257)
+        #expect(tokenizer.id(of: utf8("  ")) == 261)
+        #expect(tokenizer.id(of: utf8("<|endoftext|>")) == 259)
+        #expect(tokenizer.id(of: utf8("nothing")) == nil)
+        #expect(tokenizer.id(of: []) == nil)
+    }
+
+    @Test func addedTokenBeforeAnOlderOne() throws {
+        var sample = Sample()
+        let spaces = sample.merge(0x20, 0x20)
+        let added = sample.add("  ")
+        let tokenizer = Tokenizer(try sample.vocabulary())
+        #expect(tokenizer.id(of: utf8("  ")) == added)
+        #expect(tokenizer.encode("  x") == [added, 0x78])
+        #expect(tokenizer.decode([spaces, added]) == "    ")
+    }
+
+    @Test func theLowestIDStandsForAByte() throws {
+        var sample = Sample()
+        sample.tokens.append([0x61])
+        #expect(Tokenizer(try sample.vocabulary()).encode("a") == [0x61])
+        sample.tokens[0x61] = [0x62, 0x62]
+        #expect(Tokenizer(try sample.vocabulary()).encode("a") == [256])
+    }
+
+    @Test func equality() throws {
+        let vocabulary = try Sample.small().vocabulary()
+        #expect(try Sample.small().vocabulary() == vocabulary)
+        var other = Sample.small()
+        other.merges.swapAt(0, 2)
+        #expect(try other.vocabulary() != vocabulary)
+    }
+
+    @Test func aByteWithoutToken() {
+        var sample = Sample()
+        sample.tokens[7] = [1, 2]
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "no token stands for the byte 7")
+        // An added token does not stand for its byte.
+        sample.add("\u{7}")
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "no token stands for the byte 7")
+        #expect(
+            fault { () throws(TokenizerError) in _ = try Vocabulary(tokens: [], merges: [], addedTokens: []) }
+                == "no token stands for the byte 0")
+    }
+
+    @Test(
+        arguments: [
+            (Vocabulary.Merge(left: 0x61, right: 0x62, result: 256), nil),
+            (Vocabulary.Merge(left: 0x62, right: 0x61, result: 256), "merge 1: token 256 is not its two tokens joined"),
+            (Vocabulary.Merge(left: 0x61, right: 0x61, result: 256), "merge 1: token 256 is not its two tokens joined"),
+            (Vocabulary.Merge(left: 0x61, right: 0x62, result: 0x61), "merge 1: token 97 is not its two tokens joined"),
+            (Vocabulary.Merge(left: 258, right: 0x62, result: 256), "merge 1 names a token that there is not"),
+            (Vocabulary.Merge(left: 0x61, right: -1, result: 256), "merge 1 names a token that there is not"),
+            (Vocabulary.Merge(left: 0x61, right: 0x62, result: .max), "merge 1 names a token that there is not"),
+            (Vocabulary.Merge(left: 0x63, right: 0x64, result: 257), "merge 1: the pair 99 100 stands twice"),
+        ] as [(Vocabulary.Merge, String?)])
+    func merges(_ merge: Vocabulary.Merge, _ expected: String?) {
+        var sample = Sample()
+        sample.tokens += [utf8("ab"), utf8("cd")]
+        sample.merges = [Vocabulary.Merge(left: 0x63, right: 0x64, result: 257), merge]
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == expected)
+    }
+
+    @Test func joinedTokensOfAllLengths() throws {
+        // Long and short tokens are compared in different ways, at the text's end in a third one.
+        for (left, right) in [(1, 7), (8, 8), (9, 1), (7, 30), (30, 3)] {
+            for broken in 0..<left + right {
+                var sample = Sample()
+                let bytes = (0..<left + right).map { UInt8($0) }
+                sample.tokens += [Array(bytes[..<left]), Array(bytes[left...]), bytes]
+                sample.merges = [Vocabulary.Merge(left: 256, right: 257, result: 258)]
+                #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == nil)
+                sample.tokens[258][broken] ^= 0x80
+                #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } != nil)
+            }
+        }
+    }
+
+    @Test func addedTokens() {
+        var sample = Sample.small()
+        sample.added.append(Vocabulary.AddedToken(id: 400, isSpecial: false))
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "added token 400 is no token")
+        sample.added[3] = Vocabulary.AddedToken(id: 260, isSpecial: true)
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "token 260 is added twice")
+        sample.added.removeLast()
+        sample.add("  ")
+        #expect(
+            fault { () throws(TokenizerError) in _ = try sample.vocabulary() }
+                == "added token 262 has the bytes of another one")
+        sample.tokens[262] = []
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "added token 262 is empty")
+    }
+}

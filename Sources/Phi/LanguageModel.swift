@@ -24,7 +24,6 @@ public final class LanguageModel: Sendable {
     /// What the file asks a reader to reproduce, if it does.
     package let tests: ModelTests?
     let weights: Weights
-    let rotary: RotaryEmbedding
 
     /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model.
     public convenience init(path: String, kernels: Kernels? = nil) throws {
@@ -45,8 +44,6 @@ public final class LanguageModel: Sendable {
         }
         tests = try Self.tests(of: file, config)
         weights = try Weights(file, config)
-        rotary = RotaryEmbedding(
-            dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: config.context)
     }
 
     /// Bytes of weights that each decoded token reads.

@@ -21,8 +21,6 @@ public final class LanguageModel: Sendable {
     public let file: PhiFile
     /// The kernels that it runs on.
     public let kernels: Kernels
-    /// What the file asks a reader to reproduce, if it does.
-    package let tests: ModelTests?
     let weights: Weights
 
     /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model.
@@ -42,7 +40,6 @@ public final class LanguageModel: Sendable {
                 file.path,
                 "the tokenizer has \(tokenizer.vocabulary.count) tokens, the config \(config.vocabulary)")
         }
-        tests = try Self.tests(of: file, config)
         weights = try Weights(file, config)
     }
 
@@ -77,9 +74,10 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    private static func tests(of file: PhiFile, _ config: ModelConfig) throws(FormatError) -> ModelTests? {
+    /// What the file asks a reader to reproduce, if it does. Throws ``FormatError`` when the section breaks a rule.
+    package func tests() throws(FormatError) -> ModelTests? {
         guard file.section(SectionName.tests) != nil else { return nil }
-        return try ModelTests(section: plainSection(SectionName.tests, of: file), of: file.path, config)
+        return try ModelTests(section: Self.plainSection(SectionName.tests, of: file), of: file.path, config)
     }
 
     private static func plainSection(_ name: String, of file: PhiFile) throws(FormatError) -> UnsafeRawBufferPointer {

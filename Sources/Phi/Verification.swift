@@ -6,7 +6,7 @@ extension LanguageModel {
     /// ids, and the engine the logits after the prompt, within 0.02 of their standard deviation. Throws ``FormatError``
     /// naming the first difference.
     public func verifyTests() throws(FormatError) {
-        guard let tests else { return }
+        guard let tests = try tests() else { return }
         for (number, text) in tests.texts.enumerated() where tokenizer.encode(text.text) != text.ids {
             throw FormatError(file.path, "tests: the tokenizer gives other ids for text \(number)")
         }

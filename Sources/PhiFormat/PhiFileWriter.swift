@@ -7,6 +7,8 @@ import CPhiKernels
 public final class PhiFileWriter {
     /// Where the finished file will be.
     public var path: String { file.path }
+    /// Where it is until then.
+    public var temporaryPath: String { file.temporaryPath }
     private let file: AtomicFile
     private let sectionCount: Int
     private var sections: [Section] = []

@@ -78,6 +78,7 @@ struct PhiFileTests {
             expectRefusal {
                 try model.file.verify()
                 try model.verifyWeights()
+                try model.verifyTests()
             }
         } else {
             expectRefusal { _ = try LanguageModel(path: path) }

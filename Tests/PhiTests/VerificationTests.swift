@@ -32,7 +32,7 @@ struct VerificationTests {
         try model.verifyTests()
         try model.verifyWeights()
         try model.file.verify()
-        let tests = try #require(model.tests)
+        let tests = try #require(try model.tests())
         #expect(tests == (try good(model)))
         #expect(tests.expected.count == 5)
         #expect(tests.expected.map(\.value) == tests.expected.map(\.value).sorted(by: >))

@@ -1,4 +1,3 @@
-import Foundation
 import Phi
 import PhiFormat
 import Testing
@@ -9,23 +8,8 @@ struct TileCheckTests {
     private func fault(
         _ encoding: TensorEncoding, _ section: String, _ change: (inout [UInt8]) -> Void
     ) throws -> String? {
-        let path = NSTemporaryDirectory() + "tiles-\(UUID().uuidString).phi"
-        defer { try? FileManager.default.removeItem(atPath: path) }
         let model = try TinyPhi(hidden: 40, intermediate: 72, layers: 1, heads: 5).model(encoding)
-        let writer = try PhiFileWriter(path: path, sectionCount: model.file.sections.count, overwrite: false)
-        for old in model.file.sections {
-            var bytes = Array(model.file.bytes(of: old))
-            if old.name == section { change(&bytes) }
-            if let encoding = old.encoding {
-                try writer.begin(old.name, encoding: encoding, rows: old.rows, columns: old.columns)
-                try bytes.withUnsafeBytes { try writer.append($0) }
-                try writer.end()
-            } else {
-                try writer.write(old.name, required: old.isRequired, bytes: bytes)
-            }
-        }
-        try writer.commit()
-        let changed = try LanguageModel(path: path)
+        let changed = try TinyPhi.copy(of: model) { name, bytes in if name == section { change(&bytes) } }
         try changed.file.verify()
         do {
             try changed.verifyWeights()
@@ -53,6 +37,19 @@ struct TileCheckTests {
         ] {
             #expect(try fault(encoding, Self.head) { $0[at] ^= 1 } == (isPadding ? padding : nil), "byte \(at)")
         }
+    }
+
+    @Test(arguments: [(TensorEncoding.f32, 4), (.f16, 2)])
+    func floatsThatAreNotFinite(_ encoding: TensorEncoding, _ size: Int) throws {
+        for exponent in [0x7f, 0xff] as [UInt8] {
+            let found = try fault(encoding, Self.head) {
+                $0[16 * 7 * size + size - 1] = exponent
+                $0[16 * 7 * size + size - 2] = 0x80
+            }
+            #expect(found == "head.weight has an element that is not finite")
+        }
+        let found = try fault(encoding, "norm.bias") { $0[6...7] = [0x80, 0x7f] }
+        #expect(found == "norm.bias has an element that is not finite")
     }
 
     @Test(arguments: [TensorEncoding.q4, .q8])

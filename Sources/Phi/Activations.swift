@@ -20,19 +20,19 @@ final class Activations {
     let starts: Buffer<Int32>  // [batch][groups of 32]
     let logits: Buffer<Float>  // [logits batch][vocabulary]
 
-    init(_ config: ModelConfig) {
+    init(_ config: ModelConfig) throws(SessionError) {
         hiddenStride = roundUp(config.hiddenSize, to: 64)
         innerStride = roundUp(config.blockInSize, to: 64)
         outerStride = roundUp(config.blockOutSize, to: 64)
         logitsStride = roundUp(config.vocabulary, to: 16)
         let widest = max(hiddenStride, outerStride)
-        residual = Buffer(Self.batch * hiddenStride)
-        normed = Buffer(Self.batch * hiddenStride)
-        inner = Buffer(Self.batch * innerStride)
-        outer = Buffer(Self.batch * outerStride)
-        quantised = Buffer(Self.batch * widest)
-        scales = Buffer(Self.batch * widest / 32)
-        starts = Buffer(Self.batch * widest / 32)
-        logits = Buffer(Self.logitsBatch * logitsStride)
+        residual = try Buffer(Self.batch * hiddenStride)
+        normed = try Buffer(Self.batch * hiddenStride)
+        inner = try Buffer(Self.batch * innerStride)
+        outer = try Buffer(Self.batch * outerStride)
+        quantised = try Buffer(Self.batch * widest)
+        scales = try Buffer(Self.batch * widest / 32)
+        starts = try Buffer(Self.batch * widest / 32)
+        logits = try Buffer(Self.logitsBatch * logitsStride)
     }
 }

@@ -7,14 +7,15 @@
 #endif
 
 /// Zeroed memory for `count` elements, page-aligned, freed with its owner. Pages that are never touched take no memory.
+/// There may be less of it than a file asks for: making one throws ``SessionError``.
 final class Buffer<Element: BitwiseCopyable> {
     let count: Int
     let start: UnsafeMutablePointer<Element>
 
-    init(_ count: Int) {
+    init(_ count: Int) throws(SessionError) {
         let bytes = max(1, count) * MemoryLayout<Element>.stride
         let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let pointer, pointer != MAP_FAILED else { fatalError("no memory for \(bytes) bytes") }
+        guard let pointer, pointer != MAP_FAILED else { throw .noMemory(bytes) }
         self.count = count
         start = pointer.assumingMemoryBound(to: Element.self)
     }

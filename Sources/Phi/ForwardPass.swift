@@ -7,6 +7,7 @@ import PhiTokenizer
 struct ForwardPass {
     let model: LanguageModel
     let threads: Threads
+    let rotary: RotaryEmbedding
     let cache: KVCache
     let buffers: Activations
 
@@ -74,7 +75,7 @@ struct ForwardPass {
 
     private func rotate(rows: Int) {
         var arguments = Rotation(
-            rotary: Unmanaged.passUnretained(model.rotary), row: buffers.inner.start, stride: buffers.innerStride,
+            rotary: Unmanaged.passUnretained(rotary), row: buffers.inner.start, stride: buffers.innerStride,
             heads: config.heads + config.kvHeads, headSize: config.headSize, first: cache.count)
         threads.run(Rotation.operation, items: rows, &arguments)
     }

@@ -21,7 +21,7 @@ final class KVCache {
     private let layerBytes: Int
     private let memory: Buffer<UInt8>  // [layers][keys of all kv heads, values of all kv heads]
 
-    init(_ config: ModelConfig, capacity: Int, isHalf: Bool) {
+    init(_ config: ModelConfig, capacity: Int, isHalf: Bool) throws(SessionError) {
         let positions = roundUp(capacity, to: 16)
         let elementBytes = isHalf ? 2 : 4
         self.capacity = capacity
@@ -31,7 +31,7 @@ final class KVCache {
         valueStride = positions * valueSize
         keyBytes = config.kvHeads * keyStride * elementBytes
         layerBytes = keyBytes + config.kvHeads * valueStride * elementBytes
-        memory = Buffer(config.layers * layerBytes)
+        memory = try Buffer(config.layers * layerBytes)
     }
 
     /// Bytes that a full cache takes.

@@ -22,7 +22,6 @@ public final class LanguageModel: Sendable {
     /// The kernels that it runs on.
     public let kernels: Kernels
     let weights: Weights
-    let rotary: RotaryEmbedding
 
     /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model.
     public convenience init(path: String, kernels: Kernels? = nil) throws {
@@ -42,8 +41,6 @@ public final class LanguageModel: Sendable {
                 "the tokenizer has \(tokenizer.vocabulary.count) tokens, the config \(config.vocabulary)")
         }
         weights = try Weights(file, config)
-        rotary = RotaryEmbedding(
-            dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: config.context)
     }
 
     /// Bytes of weights that each decoded token reads.

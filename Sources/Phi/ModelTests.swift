@@ -65,8 +65,8 @@ package struct ModelTests: Sendable, Equatable {
         return bytes
     }
 
-    /// Reads a section of `file`; throws ``FormatError`` when it breaks a rule of 2.3 for a model of this shape, when logits
-    /// are expected without a prompt, or when the prompt's numbers are not ones that logits can have.
+    /// Reads a section of `file`; throws ``FormatError`` when it breaks a rule of 2.3 for a model of this shape, or
+    /// expects a logit that is not finite.
     init(section: UnsafeRawBufferPointer, of file: String, _ config: ModelConfig) throws(FormatError) {
         var reader = TestsReader(section, file, config)
         let textCount = try reader.word()
@@ -88,8 +88,9 @@ package struct ModelTests: Sendable, Equatable {
         var expected: [Logit] = []
         for _ in 0..<logitCount { expected.append(Logit(id: try reader.id(), value: try reader.float())) }
         try reader.end()
-        if promptCount == 0, logitCount > 0 { throw reader.fault("expects logits without a prompt") }
-        if promptCount > 0 {
+        if promptCount == 0 {
+            guard deviation == 0, logitCount == 0 else { throw reader.fault("expects logits without a prompt") }
+        } else {
             guard deviation.isFinite, deviation > 0 else {
                 throw reader.fault("has a standard deviation of \(deviation)")
             }

@@ -7,9 +7,9 @@ final class RotaryEmbedding: @unchecked Sendable {
     private let table: Buffer<Float>  // [positions][half cosines, half sines]
 
     /// A table for `positions` positions of heads whose first `dimensions` dimensions turn.
-    init(dimensions: Int, base: Float, positions: Int) {
+    init(dimensions: Int, base: Float, positions: Int) throws(SessionError) {
         half = dimensions / 2
-        table = Buffer(positions * dimensions)
+        table = try Buffer(positions * dimensions)
         let logarithm = DeterministicMath.log(Double(base))
         for i in 0..<half {
             // Rounded to f32 at each step as in Hugging Face, whose angles a model was trained with.

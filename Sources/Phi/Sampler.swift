@@ -10,18 +10,21 @@ import PhiTokenizer
 /// All arithmetic is IEEE's in a fixed order, so one seed gives the same tokens on every machine. Where tokens are
 /// equally likely, the one of the lower id comes first. After it is made, sampling allocates nothing.
 ///
-/// Complexity: linear in the vocabulary, and m log m in the m tokens that top-k, top-p or min-p could leave.
+/// Complexity: linear in the vocabulary, and m log m in the m tokens that top-k, top-p and min-p leave, or twice that.
 public struct Sampler: Sendable {
     /// What it goes by.
     public let options: SamplingOptions
+    private let vocabulary: Int
     private var generator: SplitMix64
     private var penalised: [Float]  // [vocabulary]
     private var weights: [Double]  // [vocabulary]
+    private var histogram = WeightHistogram()
     private var candidates: CandidateHeap
 
     /// A sampler at the beginning of its random numbers, for a model of `vocabulary` tokens.
     public init(_ options: SamplingOptions, vocabulary: Int) {
         self.options = options
+        self.vocabulary = vocabulary
         generator = SplitMix64(seed: options.seed)
         penalised = [Float](repeating: 0, count: options.repeatPenalty == 1 ? 0 : vocabulary)
         weights = [Double](repeating: 0, count: options.temperature == 0 ? 0 : vocabulary)
@@ -32,6 +35,7 @@ public struct Sampler: Sendable {
     /// The next token. `logits` has one logit a token of the vocabulary that the sampler was made for, `history` is the
     /// text so far, which only the repeat penalty reads. A token whose logit is NaN is not taken unless all are.
     public mutating func sample(_ logits: UnsafeBufferPointer<Float>, history: [TokenID]) -> TokenID {
+        precondition(logits.count == vocabulary, "one logit a token")
         guard options.repeatPenalty != 1 else { return choose(Logits(values: logits)) }
         // Moved out and back, so that the array is not copied.
         var values: [Float] = []
@@ -65,14 +69,13 @@ public struct Sampler: Sendable {
         return candidates.draw(weights, kept.count, place * kept.sum)
     }
 
-    /// What a token weighs at least that the options can leave. All tokens below (1 - topP) / n of the sum weigh less than
-    /// 1 - topP of it together, so that those above them reach topP; halved to be clear of rounding.
-    private func leastWeight(_ sum: Double) -> Double {
-        var least = Double.leastNonzeroMagnitude
-        if options.topK == 0 { least = max(least, (1 - options.topP) / 2 * sum / Double(weights.count)) }
+    /// What a token weighs at least that the options can leave, or somewhat less.
+    private mutating func leastWeight(_ sum: Double) -> Double {
         // Min-p comes after top-p, which has to see all that top-k leaves.
-        if options.topK == 0 || options.topP == 1 { least = max(least, options.minP) }
-        return least
+        if options.topK == 0, options.topP == 1 { return options.minP }
+        histogram.count(weights)
+        if options.topK == 0 { return max(options.minP, histogram.least(forSum: options.topP * sum)) }
+        return histogram.least(forCount: options.topK)
     }
 
     /// How many of the candidates in falling order top-k, top-p and min-p leave, and their sum.

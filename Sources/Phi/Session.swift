@@ -16,7 +16,7 @@ public final class Session {
     private var hasLogits = false
 
     /// Makes a session. `context` is at most the model's, which is also the default; `threads` defaults to the cores that
-    /// this process may use. Throws ``SessionError`` when one is out of range.
+    /// this process may use. Throws ``SessionError`` when one is out of range or the memory is not there.
     public init(_ model: LanguageModel, context: Int? = nil, threads: Int? = nil) throws(SessionError) {
         let context = context ?? model.config.context
         let threads = threads ?? Self.defaultThreads
@@ -28,10 +28,13 @@ public final class Session {
         self.context = context
         self.threads = threads
         tokens.reserveCapacity(context)
+        let config = model.config
         pass = ForwardPass(
             model: model, threads: Threads(count: threads),
-            cache: KVCache(model.config, capacity: context, isHalf: model.weights.head.encoding != .f32),
-            buffers: Activations(model.config))
+            rotary: try RotaryEmbedding(
+                dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: context),
+            cache: try KVCache(config, capacity: context, isHalf: model.weights.head.encoding != .f32),
+            buffers: try Activations(config))
     }
 
     /// Threads that a session takes when it is not told: one for each core that this process may use.
@@ -128,6 +131,8 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case doesNotFit(Int, limit: Int)
     /// Another token was appended to a full context.
     case contextFull(Int)
+    /// This much memory, in bytes, could not be had.
+    case noMemory(Int)
     /// An id that no token has.
     case notAToken(TokenID, vocabulary: Int)
 
@@ -138,6 +143,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
         case .threadsOutOfRange(let threads): "\(threads) threads are not 1 to 1024"
         case .doesNotFit(let count, let limit): "\(count) tokens do not fit the context of \(limit)"
         case .contextFull(let context): "the context of \(context) tokens is full"
+        case .noMemory(let bytes): "there is no memory for \(bytes) bytes"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }
     }

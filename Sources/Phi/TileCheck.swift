@@ -1,7 +1,7 @@
 import PhiFormat
 
-/// Looks inside the tiles of a matrix for what `Formats/phi-file.md` 3 forbids: padding that is not zero, scales that are
-/// not finite, a q8 code of 0.
+/// Looks inside the tiles of a matrix for what `Formats/phi-file.md` 1.3 forbids there: padding that is not zero, elements
+/// or scales that are not finite, a q8 code of 0.
 struct TileCheck {
     let matrix: Matrix
 
@@ -25,10 +25,23 @@ struct TileCheck {
     private func fault(in block: UnsafeRawPointer, rows: Int, columns: Int) -> String? {
         switch matrix.encoding {
         case .vector: nil
-        case .f32: hasPadding(block, rows, columns, elementBytes: 4) ? "has padding that is not zero" : nil
-        case .f16: hasPadding(block, rows, columns, elementBytes: 2) ? "has padding that is not zero" : nil
+        case .f32: floatFault(block, rows, columns, elementBytes: 4)
+        case .f16: floatFault(block, rows, columns, elementBytes: 2)
         case .q8, .q4: scaleFault(block, rows, columns) ?? codeFault(block, rows, columns)
         }
+    }
+
+    private func floatFault(_ block: UnsafeRawPointer, _ rows: Int, _ columns: Int, elementBytes: Int) -> String? {
+        if hasPadding(block, rows, columns, elementBytes: elementBytes) { return "has padding that is not zero" }
+        for start in stride(from: 0, to: 1024 * elementBytes, by: 64) {
+            // An exponent of all ones is infinity or NaN.
+            let words = block.loadUnaligned(fromByteOffset: start, as: SIMD16<UInt32>.self) & 0x7f80_0000
+            let halves = block.loadUnaligned(fromByteOffset: start, as: SIMD32<UInt16>.self) & 0x7c00
+            if elementBytes == 4 ? any(words .== 0x7f80_0000) : any(halves .== 0x7c00) {
+                return "has an element that is not finite"
+            }
+        }
+        return nil
     }
 
     /// Whether a bit beyond the real rows and columns is set: element (i, k) is number 16 k + i.

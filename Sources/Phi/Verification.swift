@@ -23,12 +23,27 @@ extension LanguageModel {
         }
     }
 
-    /// Looks at every weight for what `Formats/phi-file.md` 3 forbids inside tiles: padding that is not zero, a scale that
-    /// is not finite, a q8 code of 0. Throws ``FormatError`` naming the first matrix that has such a thing. Hashes are
-    /// left to ``PhiFormat/PhiFile/verify(progress:)``; a sound file passes both.
+    /// Looks at every weight for what `Formats/phi-file.md` 1.3 forbids: padding that is not zero, an element or a scale that
+    /// is not finite, a q8 code of 0. Throws ``FormatError`` naming the first tensor that has such a thing. Hashes are left
+    /// to ``PhiFormat/PhiFile/verify(progress:)``; a sound file passes both.
     public func verifyWeights() throws(FormatError) {
         for (name, matrix) in weights.matrices {
             if let fault = TileCheck(matrix: matrix).fault() { throw FormatError(file.path, "\(name) \(fault)") }
+        }
+        for section in file.sections where section.encoding == .vector {
+            guard file.bytes(of: section).bindMemory(to: Float.self).allSatisfy(\.isFinite) else {
+                throw FormatError(file.path, "\(section.name) has an element that is not finite")
+            }
+        }
+    }
+
+    /// Reads the section `provenance`, if there is one. Throws ``FormatError`` when it is not a JSON object.
+    public func verifyProvenance() throws(FormatError) {
+        guard let section = file.section(SectionName.provenance) else { return }
+        do throws(FormatError) {
+            _ = try JSONText.decode(JSONObject.self, from: Array(file.bytes(of: section)), of: file.path)
+        } catch {
+            throw FormatError(file.path, "provenance: \(error.fault)")
         }
     }
 
@@ -41,6 +56,19 @@ extension LanguageModel {
             throw FormatError(file.path, "tests: \(error)")
         }
     }
+}
+
+/// Any JSON object.
+private struct JSONObject: Decodable {
+    private struct Key: CodingKey {
+        let stringValue: String
+        let intValue: Int? = nil
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws { _ = try decoder.container(keyedBy: Key.self) }
 }
 
 extension ModelTests {

@@ -19,6 +19,7 @@ struct Verify: ParsableCommand {
         try file.verify { bar.update(Double($0) / total) }
         let model = try LanguageModel(file)
         try model.verifyWeights()
+        try model.verifyProvenance()
         try model.verifyTests()
         bar.finish()
         try Console.write(

@@ -27,6 +27,7 @@ struct PhiFileTests {
         let model = try LanguageModel(path: Self.path("good", name))
         try model.file.verify()
         try model.verifyWeights()
+        try model.verifyProvenance()
         try model.verifyTests()
         let session = try Session(model, threads: 1)
         let made = try session.complete("the", GenerationOptions(maximumTokens: 8))
@@ -78,6 +79,7 @@ struct PhiFileTests {
             expectRefusal {
                 try model.file.verify()
                 try model.verifyWeights()
+                try model.verifyProvenance()
                 try model.verifyTests()
             }
         } else {

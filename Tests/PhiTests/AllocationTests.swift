@@ -15,9 +15,9 @@ struct AllocationTests {
         #expect(array.count >= 50)
     }
 
-    @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32])
-    func decodingAllocatesNothing(_ encoding: TensorEncoding) throws {
-        let session = try Session(TinyPhi().model(encoding), threads: 1)
+    @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32], [1, 2])
+    func decodingAllocatesNothing(_ encoding: TensorEncoding, _ threads: Int) throws {
+        let session = try Session(TinyPhi().model(encoding), threads: threads)
         let ids = Seeded.ids(120, vocabulary: 290)
         try session.append(ids.prefix(3))
         let before = allocation_count()

@@ -85,6 +85,18 @@ struct SessionTests {
         }
     }
 
+    /// A small file may ask for the largest context there is: it opens at once, and costs what is used of it.
+    @Test
+    func theLargestContextCostsNothingUntilItIsAskedFor() throws {
+        let phi = TinyPhi(hidden: 256, layers: 1, heads: 1, rotaryFactor: 1, context: 1_048_576)
+        let time = try ContinuousClock().measure {
+            let model = try phi.model(.q4)
+            let session = try Session(model, context: 16, threads: 1)
+            try session.append([1, 2, 3])
+        }
+        #expect(time < .seconds(5))
+    }
+
     @Test
     func appendingNothingChangesNothing() throws {
         let session = try Session(TinyPhi().model(.q4), threads: 1)

@@ -141,6 +141,31 @@ struct TinyPhi: Sendable, CustomStringConvertible {
         try writer.commit()
     }
 
+    /// A model like `model`, with sections of plain bytes added and the bytes of each section changed.
+    static func copy(
+        of model: LanguageModel, adding added: [(name: String, bytes: [UInt8])] = [],
+        _ change: (String, inout [UInt8]) -> Void = { _, _ in }
+    ) throws -> LanguageModel {
+        let path = NSTemporaryDirectory() + "copy-\(UUID().uuidString).phi"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let sections = model.file.sections
+        let writer = try PhiFileWriter(path: path, sectionCount: sections.count + added.count, overwrite: false)
+        for section in sections {
+            var bytes = Array(model.file.bytes(of: section))
+            change(section.name, &bytes)
+            if let encoding = section.encoding {
+                try writer.begin(section.name, encoding: encoding, rows: section.rows, columns: section.columns)
+                try bytes.withUnsafeBytes { try writer.append($0) }
+                try writer.end()
+            } else {
+                try writer.write(section.name, required: section.isRequired, bytes: bytes)
+            }
+        }
+        for (name, bytes) in added { try writer.write(name, required: false, bytes: bytes) }
+        try writer.commit()
+        return try LanguageModel(path: path)
+    }
+
     private static func encode(
         _ values: [Float], _ rows: Int, _ columns: Int, _ encoding: TensorEncoding
     ) throws -> [UInt8] {

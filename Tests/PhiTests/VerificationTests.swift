@@ -1,4 +1,3 @@
-import Foundation
 import Phi
 import PhiFormat
 import PhiTokenizer
@@ -71,8 +70,18 @@ struct VerificationTests {
         }
     }
 
+    @Test(arguments: [("{}", true), (#"{"a": [1]}"#, true), ("[1]", false), ("{", false), (#""a""#, false)])
+    func provenanceIsAnObject(_ text: String, _ isSound: Bool) throws {
+        let model = try TinyPhi.copy(of: TinyPhi().model(.q4), adding: [("provenance", Array(text.utf8))])
+        if isSound {
+            try model.verifyProvenance()
+        } else {
+            #expect(throws: FormatError.self) { try model.verifyProvenance() }
+        }
+    }
+
     @Test
-    func impossibleSectionsAreRefusedOnOpening() throws {
+    func impossibleSectionsAreRefused() throws {
         for deviation in [0, -1, .nan, .infinity] as [Float] {
             #expect(throws: FormatError.self) { try verify { changed($0, deviation: deviation) } }
         }

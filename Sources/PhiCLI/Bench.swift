@@ -19,7 +19,8 @@ struct Bench: ParsableCommand {
     @Option(name: [.customShort("n"), .long], help: "Tokens made one by one.")
     var nGen: NumberList = "128"
 
-    @Option(name: .customLong("pg", withSingleDash: true), help: "Prompt and generated tokens timed together, as in 512,128.")
+    @Option(
+        name: .customLong("pg", withSingleDash: true), help: "Prompt and generated tokens timed together, as in 512,128.")
     var pairs: [NumberPair] = []
 
     @Option(name: [.customShort("d"), .long], help: "Tokens in the context before.")

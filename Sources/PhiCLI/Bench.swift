@@ -7,8 +7,9 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Time reading prompts and making tokens, with llama-bench's options and fields.",
         discussion: """
-            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. Beside tokens a \
-            second it measures, in the same run, how fast this machine can read and multiply, and prints the share reached.
+            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. Beside tokens \
+            a second it measures, in the same run, how fast this machine can read and multiply, and prints the share \
+            reached.
             """)
 
     @OptionGroup var model: ModelOptions
@@ -20,7 +21,8 @@ struct Bench: ParsableCommand {
     var nGen: NumberList = "128"
 
     @Option(
-        name: .customLong("pg", withSingleDash: true), help: "Prompt and generated tokens timed together, as in 512,128.")
+        name: .customLong("pg", withSingleDash: true),
+        help: "Prompt and generated tokens timed together, as in 512,128.")
     var pairs: [NumberPair] = []
 
     @Option(name: [.customShort("d"), .long], help: "Tokens in the context before.")

@@ -71,6 +71,7 @@ struct ForwardPass {
             out: out, out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
         let items = phi_matmul_items(&arguments, matrix.encoding.blockBytes)
         threads.run(model.kernels.matmul(matrix.encoding), items: items, &arguments)
+        if model.releasesPages { model.file.mapping.release(matrix.bytes) }
     }
 
     private func rotate(rows: Int) {

@@ -21,6 +21,8 @@ public final class LanguageModel: Sendable {
     public let file: PhiFile
     /// The kernels that it runs on.
     public let kernels: Kernels
+    /// Whether pages of weights are given back as soon as they have been used, for a model that runs once.
+    let releasesPages: Bool
     let weights: Weights
 
     /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model.
@@ -30,8 +32,13 @@ public final class LanguageModel: Sendable {
 
     /// Takes an opened file. Throws ``FormatError`` when it does not hold a phi model, and ``KernelsError`` when `PHI_ISA`
     /// asks for kernels that cannot be had.
-    public init(_ file: PhiFile, kernels: Kernels? = nil) throws {
-        self.kernels = try kernels ?? Kernels.fromEnvironment()
+    public convenience init(_ file: PhiFile, kernels: Kernels? = nil) throws {
+        try self.init(file, kernels: kernels ?? .fromEnvironment(), releasesPages: false)
+    }
+
+    package init(_ file: PhiFile, kernels: Kernels, releasesPages: Bool) throws(FormatError) {
+        self.kernels = kernels
+        self.releasesPages = releasesPages
         self.file = file
         config = try Self.config(of: file)
         tokenizer = try Self.tokenizer(of: file)

@@ -12,6 +12,11 @@ struct Matrix: @unchecked Sendable {
     /// Columns with those that fill the last block.
     var width: Int { roundUp(columns, to: TensorEncoding.blockColumns) }
 
+    /// All its bytes.
+    var bytes: UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: tiles, count: encoding.byteCount(rows: rows, columns: columns) ?? 0)
+    }
+
     /// Writes row `row` to `out`, which has room for ``columns`` elements.
     func copyRow(_ row: Int, to out: UnsafeMutablePointer<Float>) {
         phi_row(tiles, encoding.blockBytes, row, columns, out)

@@ -114,7 +114,7 @@ public struct Converter {
         let prompt = Array(tokenizer.encode(Self.testPrompt).prefix(checkpoint.config.context))
         let placeholder = ModelTests.placeholder(tokenizer: tokenizer, texts: Self.testTexts, prompt: prompt)
         try writer.write(SectionName.tests, required: false, bytes: placeholder.section())
-        let model = try LanguageModel(writer.preview(), kernels: kernels)
+        let model = try LanguageModel(writer.preview(), kernels: kernels, releasesPages: true)
         let tests = try ModelTests.make(model: model, texts: Self.testTexts, prompt: prompt)
         try writer.replace(SectionName.tests, bytes: tests.section())
     }

@@ -43,6 +43,15 @@ public final class MappedFile: Sendable {
         if isMapped { munmap(UnsafeMutableRawPointer(bitPattern: base), count) }
     }
 
+    /// Takes the pages of `part` out of this process's memory until they are read again; they stay in the system's cache.
+    package func release(_ part: UnsafeRawBufferPointer) {
+        guard isMapped, let start = part.baseAddress else { return }
+        let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let first = (UInt(bitPattern: start) + UInt(page) - 1) / UInt(page) * UInt(page)
+        let last = (UInt(bitPattern: start) + UInt(part.count)) / UInt(page) * UInt(page)
+        if first < last { madvise(UnsafeMutableRawPointer(bitPattern: first), Int(last - first), MADV_DONTNEED) }
+    }
+
     /// The bytes; valid while this object lives.
     package var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: base), count: count)

@@ -13,7 +13,7 @@
 
 #define PHI_INLINE static inline __attribute__((always_inline))
 
-enum { PHI_TOKEN_BLOCK = 48 }; /* tokens of a matmul item: their activations stay in L2 while tiles pass by */
+enum { PHI_TOKEN_BLOCK = 96 }; /* tokens of a matmul item: their activations stay in L2 while tiles pass by */
 
 /* The tiles and tokens of item `item`. */
 typedef struct {

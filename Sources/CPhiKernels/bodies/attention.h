@@ -62,15 +62,21 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
-/* One block for `queries` neighbouring queries that all see `count` positions of it. */
+/* One block for `queries` neighbouring queries, the first of which sees `count` positions of it and each next one more,
+ * up to all. */
 PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const float *q, size_t keys, size_t values,
                              size_t block, size_t count, const int queries, const size_t size) {
     float p[ATTENTION_QUERIES][PHI_POSITION_BLOCK];
+    size_t seen[ATTENTION_QUERIES];
+    for (int i = 0; i < queries; i++)
+        seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
+    size_t most = seen[queries - 1];
+
     for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16) {
         vf s[ATTENTION_QUERIES];
         for (int i = 0; i < queries; i++) s[i] = vf_set(0);
         size_t at = keys + (block + j) * a->head_size;
-        for (size_t d = 0; j < count && d < a->head_size; d++, at += 16) {
+        for (size_t d = 0; j < most && d < a->head_size; d++, at += 16) {
             vf k = load_cache(a->keys, at, size);
             for (int i = 0; i < queries; i++) s[i] = vf_fma(vf_set(q[(size_t)i * a->q_stride + d]), k, s[i]);
         }
@@ -78,23 +84,29 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
     }
 
     vf shrink[ATTENTION_QUERIES];
-    for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], count, a->scale, &shrink[i]);
+    for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], seen[i], a->scale, &shrink[i]);
 
     for (size_t d = 0; d < a->value_size; d += 16) {
         vf o[ATTENTION_QUERIES];
         for (int i = 0; i < queries; i++) o[i] = vf_mul(vf_load(r[i].out + d), shrink[i]);
-        size_t at = values + block * a->value_size + d;
-        for (size_t j = 0; j < count; j++, at += a->value_size) {
+        size_t at = values + block * a->value_size + d, j = 0;
+        for (; j < seen[0]; j++, at += a->value_size) {
             vf v = load_cache(a->values, at, size);
             for (int i = 0; i < queries; i++) o[i] = vf_fma(vf_set(p[i][j]), v, o[i]);
+        }
+        for (; j < most; j++, at += a->value_size) { /* what only the later queries see */
+            vf v = load_cache(a->values, at, size);
+            for (int i = 1; i < queries; i++)
+                if (j < seen[i]) o[i] = vf_fma(vf_set(p[i][j]), v, o[i]);
         }
         for (int i = 0; i < queries; i++) vf_store(r[i].out + d, o[i]);
     }
 }
 
+/* Neighbouring queries whose positions are in the same block. */
 PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
-    size_t kv = head / (a->heads / a->kv_heads), first = a->first + token;
+    size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1;
     size_t keys = kv * a->key_stride, values = kv * a->value_stride;
     running r[ATTENTION_QUERIES];
     for (int i = 0; i < queries; i++) {
@@ -102,17 +114,8 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         r[i].most = PHI_ATTENTION_LEAST;
         for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_set(0));
     }
-    size_t block = 0;
-    for (; block + PHI_POSITION_BLOCK <= first + 1; block += PHI_POSITION_BLOCK)
-        attend_block(a, r, q, keys, values, block, PHI_POSITION_BLOCK, queries, size);
-    /* The last blocks are cut by the diagonal, so that each query sees its own number of positions. */
-    for (; block < first + (size_t)queries; block += PHI_POSITION_BLOCK)
-        for (int i = 0; i < queries; i++) {
-            size_t end = first + (size_t)i + 1;
-            if (block >= end) continue;
-            size_t count = end - block < PHI_POSITION_BLOCK ? end - block : PHI_POSITION_BLOCK;
-            attend_block(a, r + i, q + (size_t)i * a->q_stride, keys, values, block, count, 1, size);
-        }
+    for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK)
+        attend_block(a, r, q, keys, values, block, end - block, queries, size);
     for (int i = 0; i < queries; i++) {
         float *out = a->out + (token + (size_t)i) * a->out_stride + head * a->head_size;
         vf sum = vf_set(vf_lane_sum(r[i].sum));
@@ -125,9 +128,20 @@ PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end,
     for (size_t item = begin; item < end; item++) {
         size_t head = item % a->heads, token = item / a->heads * PHI_QUERY_BLOCK;
         size_t last = token + PHI_QUERY_BLOCK < a->tokens ? token + PHI_QUERY_BLOCK : a->tokens;
-        for (; token + ATTENTION_QUERIES <= last; token += ATTENTION_QUERIES)
-            attend(a, head, token, ATTENTION_QUERIES, size);
-        for (; token < last; token++) attend(a, head, token, 1, size);
+        while (token < last) {
+            size_t together = PHI_POSITION_BLOCK - (a->first + token) % PHI_POSITION_BLOCK;
+            if (together > last - token) together = last - token;
+            if (together >= ATTENTION_QUERIES) {
+                attend(a, head, token, ATTENTION_QUERIES, size);
+                token += ATTENTION_QUERIES;
+            } else if (together >= 3) {
+                attend(a, head, token, 3, size);
+                token += 3;
+            } else {
+                attend(a, head, token, 1, size);
+                token += 1;
+            }
+        }
     }
 }
 

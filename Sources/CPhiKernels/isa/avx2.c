@@ -94,6 +94,13 @@ PHI_INLINE __m256i quad(const int8_t *q) {
 PHI_INLINE __m256i dot(__m256i sum, __m256i w, __m256i q) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, q), _mm256_set1_epi16(1)));
 }
+PHI_INLINE vw vw_load(const uint8_t *p) {
+    return (vw){_mm256_load_si256((const void *)p), _mm256_load_si256((const void *)(p + 32))};
+}
+PHI_INLINE void vw_store(uint8_t *p, vw w) {
+    _mm256_store_si256((void *)p, w.a);
+    _mm256_store_si256((void *)(p + 32), w.b);
+}
 /* q8's bytes reach 255, so they are made signed (which takes the zero of 128 out, and `start` with it) and the sign
  * moves over to the activations. */
 PHI_INLINE vw vw_load_q8(const uint8_t *p) {

@@ -54,6 +54,8 @@ PHI_INLINE vi quad(const int8_t *q) {
     memcpy(&four, q, 4);
     return _mm512_set1_epi32(four);
 }
+PHI_INLINE vw vw_load(const uint8_t *p) { return _mm512_load_si512(p); }
+PHI_INLINE void vw_store(uint8_t *p, vw w) { _mm512_store_si512(p, w); }
 PHI_INLINE vw vw_load_q8(const uint8_t *p) { return _mm512_loadu_si512(p); }
 PHI_INLINE vi vi_start_q8(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_q8(vi sum, vw w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, quad(q)); }
@@ -67,7 +69,7 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, quad(q)); }
 
 #define PROBE_CHAINS 12
-#define MATMUL_TOKENS 6
+#define MATMUL_TOKENS 12
 #define ATTENTION_QUERIES 8
 #include "../bodies/activations.h"
 #include "../bodies/attention.h"

@@ -234,7 +234,7 @@ import Testing
 
     private func expectRefusal(_ shop: Workshop, _ fault: Fault) throws {
         let before = shop.folder.names
-        let outcome = try Phi.runConfined(["convert", shop.checkpoint, "-o", shop.output])
+        let outcome = try Command.runConfined(["convert", shop.checkpoint, "-o", shop.output])
         PhiCLITests.expectRefusal(outcome, "/\(fault.file): ", "\(fault.name)")
         #expect(outcome.errorText.contains(fault.word), "\(fault.name): \(outcome.errorText)")
         #expect(shop.folder.names == before, "\(fault.name)")

@@ -15,7 +15,7 @@ import Testing
     }
 
     private func expectRefusal(_ path: String, _ command: [String], _ comment: Comment) throws {
-        PhiCLITests.expectRefusal(try Phi.runConfined(command + [path]), path + ": ", comment)
+        PhiCLITests.expectRefusal(try Command.runConfined(command + [path]), path + ": ", comment)
     }
 
     @Test(arguments: commands) func refusesTheSamples(_ command: [String]) throws {
@@ -32,7 +32,7 @@ import Testing
     @Test func takesTheGoodSamples() throws {
         for path in try Self.samples("good") {
             for command in [["info", "-m"], ["info", "--json", "-m"], ["complete", "-n", "3", "x", "-m"]] {
-                let outcome = try Phi.run(command + [path])
+                let outcome = try Command.run(command + [path])
                 #expect(outcome.status == 0, "\(command) \(outcome.errorText)")
             }
         }
@@ -80,7 +80,7 @@ import Testing
                 Self.seal(&bytes)
                 try folder.write("odd.phi", bytes)
                 let command = Self.commands[number % 3]
-                let outcome = try Phi.runConfined(command + [folder.at("odd.phi")])
+                let outcome = try Command.runConfined(command + [folder.at("odd.phi")])
                 // A minor version may be anything, and what is required may be optional.
                 if outcome.status == 0 { continue }
                 PhiCLITests.expectRefusal(outcome, "odd.phi: ", "\(command[0]), \(value) at \(offset)")
@@ -99,7 +99,7 @@ import Testing
             try expectRefusal(folder.at("missing.phi"), command, "missing")
             try expectRefusal("/dev/null", command, "a device")
             try expectRefusal(folder.at("text.phi"), command, "a text")
-            let outcome = try Phi.run(command + [folder.at("text.phi")])
+            let outcome = try Command.run(command + [folder.at("text.phi")])
             #expect(outcome.errorText.contains("wrong magic"))
         }
         for command in [["tokenize", "-m"], ["logits", "--ids", "/dev/null", "-o", folder.at("x.npy"), "-m"]] {
@@ -111,7 +111,7 @@ import Testing
     @Test func namesAFileOfTwoLinesInOne() throws {
         let folder = try Scratch()
         let path = try folder.write("two\nlines.phi", "x")
-        PhiCLITests.expectRefusal(try Phi.run("info", "-m", path), "lines.phi: ")
+        PhiCLITests.expectRefusal(try Command.run("info", "-m", path), "lines.phi: ")
     }
 
     @Test func refusesWhatItMayNotRead() throws {

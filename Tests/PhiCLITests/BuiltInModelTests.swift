@@ -14,39 +14,39 @@ import Testing
 
     @Test func completes() throws {
         guard Self.isThere else { return }
-        let outcome = try Phi.run("complete", "def f(x):", "-n", "32")
+        let outcome = try Command.run("complete", "def f(x):", "-n", "32")
         #expect(outcome.status == 0, "\(outcome.errorText)")
         #expect(outcome.outputText.hasPrefix("def f(x):"))
         #expect(outcome.outputText.count > "def f(x):\n".count + 8)
         #expect(!outcome.outputText.contains("\u{FFFD}"))
         #expect(outcome.errorText.hasPrefix("phi: prompt "))
-        let again = try Phi.run(
+        let again = try Command.run(
             "complete", "def f(x):", "-n", "32", "--threads", "1", environment: ["PHI_ISA": "reference"])
         #expect(again.output == outcome.output)
     }
 
     @Test func isSound() throws {
         guard Self.isThere else { return }
-        let outcome = try Phi.run("verify")
+        let outcome = try Command.run("verify")
         #expect(outcome.status == 0, "\(outcome.errorText)")
         #expect(outcome.outputText.hasPrefix("built-in model: sound; "))
     }
 
     @Test func describesItself() throws {
         guard Self.isThere else { return }
-        let outcome = try Phi.run("info", "--json")
+        let outcome = try Command.run("info", "--json")
         #expect(outcome.status == 0, "\(outcome.errorText)")
         let info = try JSONSerialization.jsonObject(with: Data(outcome.output)) as? [String: Any]
         #expect(info?["file"] as? String == "built-in model")
         #expect((info?["layers"] as? Int ?? 0) > 0)
-        #expect(try Phi.run("info").outputText.contains("built-in model"))
+        #expect(try Command.run("info").outputText.contains("built-in model"))
     }
 
     @Test func tokenizes() throws {
         guard Self.isThere else { return }
         let text = "def f(x):\n    return x\n"
-        let ids = try Phi.run("tokenize", "--ids", input: Array(text.utf8))
+        let ids = try Command.run("tokenize", "--ids", input: Array(text.utf8))
         #expect(ids.status == 0)
-        #expect(try Phi.run("tokenize", "--decode", input: ids.output).outputText == text)
+        #expect(try Command.run("tokenize", "--decode", input: ids.output).outputText == text)
     }
 }

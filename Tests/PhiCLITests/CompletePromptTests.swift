@@ -6,7 +6,7 @@ import Testing
     private static let prompt = "def naïve(größe):\n    \"\"\"日本 😀\"\"\"\n\treturn"
 
     private func complete(_ options: String..., input: [UInt8] = []) throws -> Outcome {
-        try Phi.run(["complete", "-m", Models.path(), "-n", "5"] + options, input: input)
+        try Command.run(["complete", "-m", Models.path(), "-n", "5"] + options, input: input)
     }
 
     @Test func isTheSameFromEverywhere() throws {
@@ -18,7 +18,7 @@ import Testing
         #expect(try complete("-", input: Array(Self.prompt.utf8)).output == expected.output)
         #expect(try complete("-f", "-", input: Array(Self.prompt.utf8)).output == expected.output)
         let piped = #"printf '%s' "$2" | "$PHI" complete -m "$1" -n 5 -"#
-        #expect(try Phi.shell(piped, Models.path(), Self.prompt).output == expected.output)
+        #expect(try Command.shell(piped, Models.path(), Self.prompt).output == expected.output)
         #expect(try complete("--no-echo", Self.prompt).output == Array(expected.output[Self.prompt.utf8.count...]))
     }
 
@@ -36,14 +36,14 @@ import Testing
             #expect(outcome.status == 0 && outcome.output.starts(with: bytes))
         }
         let result = try complete("--json", "-", input: bytes).json(Completed.self)
-        let decoded = try Phi.run(
+        let decoded = try Command.run(
             "tokenize", "-m", Models.path(), "--decode", input: Array("\(result.prompt_ids)".utf8))
         #expect(decoded.output == bytes)
     }
 
     @Test func argumentsThatAreNotUTF8PassThrough() throws {
         let line = #""$PHI" complete -m "$1" -n 0 "$(printf 'a\377b\303')""#
-        let outcome = try Phi.shell(line, Models.path())
+        let outcome = try Command.shell(line, Models.path())
         #expect(outcome.output == [0x61, 0xFF, 0x62, 0xC3, 0x0A], "\(outcome.errorText)")
     }
 
@@ -94,12 +94,12 @@ import Testing
         expectWrongUsage(try complete("x", "--threads", "0"), "--threads")
         expectWrongUsage(try complete("x", "--threads", "1025"), "--threads")
         expectWrongUsage(try complete("x", "--context", "0"), "--context")
-        expectWrongUsage(try Phi.run("complete", "-m", Models.path(), "x", "-n=-1"), "tokens")
-        expectWrongUsage(try Phi.run("complete", "x", "-m"), "model")
+        expectWrongUsage(try Command.run("complete", "-m", Models.path(), "x", "-n=-1"), "tokens")
+        expectWrongUsage(try Command.run("complete", "x", "-m"), "model")
     }
 
     @Test func refusesUnknownInstructionSets() throws {
-        let outcome = try Phi.run("complete", "-m", Models.path(), "x", environment: ["PHI_ISA": "abacus"])
+        let outcome = try Command.run("complete", "-m", Models.path(), "x", environment: ["PHI_ISA": "abacus"])
         expectRefusal(outcome, "PHI_ISA: 'abacus'")
         let shop = try Workshop()
         expectRefusal(try shop.convert(environment: ["PHI_ISA": "abacus"]), "PHI_ISA: 'abacus'")

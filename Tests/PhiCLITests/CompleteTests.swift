@@ -4,14 +4,14 @@ import Testing
 /// What `phi complete` makes.
 @Suite struct CompleteTests {
     private func text(_ prompt: String, _ options: String..., environment: [String: String] = [:]) throws -> String {
-        let outcome = try Phi.run(
+        let outcome = try Command.run(
             ["complete", "-m", Models.path(), "--no-echo", prompt] + options, environment: environment)
         #expect(outcome.status == 0, "\(outcome.errorText)")
         return outcome.outputText
     }
 
     private func decode(_ ids: [Int], path: String) throws -> [UInt8] {
-        let outcome = try Phi.run("tokenize", "-m", path, "--decode", input: Array("\(ids)".utf8))
+        let outcome = try Command.run("tokenize", "-m", path, "--decode", input: Array("\(ids)".utf8))
         #expect(outcome.status == 0, "\(outcome.errorText)")
         return outcome.output
     }
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test func printsTheSameAsJSON() throws {
-        let whole = try Phi.run("complete", "-m", Models.path(), "-n", "40", "def f(x):")
+        let whole = try Command.run("complete", "-m", Models.path(), "-n", "40", "def f(x):")
         let result = try Completed.of("def f(x):", "-n", "40")
         #expect(whole.outputText == "def f(x):" + result.text + "\n")
         #expect(try text("def f(x):", "-n", "40") == result.text + "\n")
@@ -53,7 +53,7 @@ import Testing
             let result = try Completed.of(prompt, "-n", "60", "--threads", "\(threads)", path: path)
             #expect(result.ids == expected.ids, "\(threads) threads")
         }
-        for name in try Phi.instructionSets() {
+        for name in try Command.instructionSets() {
             let result = try Completed.of(prompt, "-n", "60", path: path, environment: ["PHI_ISA": name])
             #expect(result.ids == expected.ids, "\(name)")
         }
@@ -62,7 +62,7 @@ import Testing
     @Test func drawsBySeed() throws {
         let options = ["-n", "50", "--temperature", "1", "--top-k", "40", "--top-p", "0.95", "--min-p", "0.01"]
         func draw(_ seed: String) throws -> Completed {
-            try Phi.run(["complete", "-m", Models.path(), "--json", "def", "--seed", seed] + options)
+            try Command.run(["complete", "-m", Models.path(), "--json", "def", "--seed", seed] + options)
                 .json(Completed.self)
         }
         let first = try draw("1")
@@ -99,7 +99,7 @@ import Testing
         let result = try Completed.of("def f", "--context", "8")
         #expect(result.stop_reason == "context_full")
         #expect(result.prompt_ids.count + result.ids.count == 9)
-        let outcome = try Phi.run("complete", "-m", Models.path(), "def f", "--context", "8")
+        let outcome = try Command.run("complete", "-m", Models.path(), "def f", "--context", "8")
         #expect(outcome.status == 0 && outcome.errorText.hasSuffix("; context_full\n"))
     }
 
@@ -107,7 +107,7 @@ import Testing
         let options = ["-n", "120", "--temperature", "0.9", "--seed", "3"]
         func complete(_ stops: String...) throws -> Completed {
             let flags = stops.flatMap { ["--stop=\($0)"] }
-            return try Phi.run(["complete", "-m", Models.path(), "--json", "def"] + options + flags)
+            return try Command.run(["complete", "-m", Models.path(), "--json", "def"] + options + flags)
                 .json(Completed.self)
         }
         let whole = try complete().text
@@ -124,7 +124,7 @@ import Testing
         // The one that is complete first counts, whichever was named first.
         let (early, late) = (String(whole.dropFirst(20).prefix(5)), String(whole.dropFirst(60).prefix(5)))
         #expect(try complete(late, early).stop_string == early)
-        let streamed = try Phi.run(
+        let streamed = try Command.run(
             ["complete", "-m", Models.path(), "--no-echo", "def", "--stop=\(early)"] + options)
         #expect(try streamed.outputText == complete(early).text + "\n")
         #expect(try complete("not in the text").text == whole)

@@ -22,7 +22,7 @@ struct Completed: Decodable, Equatable {
         _ prompt: String, _ options: String..., path: String? = nil, environment: [String: String] = [:]
     ) throws -> Completed {
         let model = try path ?? Models.path()
-        return try Phi.run(["complete", "-m", model, "--json", prompt] + options, environment: environment)
+        return try Command.run(["complete", "-m", model, "--json", prompt] + options, environment: environment)
             .json(Completed.self)
     }
 }

@@ -4,7 +4,7 @@ import Testing
 /// `phi convert` to places that cannot be written.
 @Suite struct ConvertOutputTests {
     private func expectRefusal(of output: String, _ shop: Workshop, _ comment: Comment? = nil) throws {
-        PhiCLITests.expectRefusal(try Phi.run("convert", shop.checkpoint, "-o", output), output, comment)
+        PhiCLITests.expectRefusal(try Command.run("convert", shop.checkpoint, "-o", output), output, comment)
         #expect(shop.folder.names.allSatisfy { !$0.contains(".part") }, comment)
     }
 
@@ -33,7 +33,7 @@ import Testing
     @Test(arguments: Models.types) func leavesNothingWhenFilesMayNotGrow(_ type: String) throws {
         let shop = try Workshop()
         let line = #"ulimit -f 16; exec "$PHI" convert "$1" -o "$2" --type "$3""#
-        let outcome = try Phi.shell(line, shop.checkpoint, shop.output, type)
+        let outcome = try Command.shell(line, shop.checkpoint, shop.output, type)
         PhiCLITests.expectRefusal(outcome, shop.output)
         #expect(shop.folder.names == ["checkpoint"])
     }
@@ -43,12 +43,12 @@ import Testing
         let disk = try shop.folder.makeFolder("disk")
         // A disk of 128 KiB that nobody else sees and that goes away with the shell.
         let mount = #"mount -t tmpfs -o size=128k phi-test "$1""#
-        guard try Phi.shell("unshare -m sh -c '\(mount)' sh \"$1\"", disk).status == 0 else {
+        guard try Command.shell("unshare -m sh -c '\(mount)' sh \"$1\"", disk).status == 0 else {
             print("SKIPPED leavesNothingOnAFullDisk: this user may not mount a small disk")
             return
         }
         let line = #""$PHI" convert "$2" -o "$1/model.phi" --type f32; status=$?; ls -A "$1"; exit $status"#
-        let outcome = try Phi.shell("unshare -m sh -c '\(mount) && { \(line); }' sh \"$@\"", disk, shop.checkpoint)
+        let outcome = try Command.shell("unshare -m sh -c '\(mount) && { \(line); }' sh \"$@\"", disk, shop.checkpoint)
         PhiCLITests.expectRefusal(outcome, disk + "/model.phi")
         #expect(outcome.errorText.contains("No space left on device"))
     }
@@ -56,10 +56,10 @@ import Testing
     @Test func survivesClosedStreams() throws {
         for streams in ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"] {
             let shop = try Workshop()
-            let outcome = try Phi.shell(
+            let outcome = try Command.shell(
                 #"exec "$PHI" convert "$1" -o "$2" \#(streams)"#, shop.checkpoint, shop.output)
             #expect(outcome.status == 0, "\(streams) \(outcome.errorText)")
-            #expect(try Phi.run("verify", shop.output).status == 0, "\(streams)")
+            #expect(try Command.run("verify", shop.output).status == 0, "\(streams)")
         }
     }
 
@@ -70,31 +70,7 @@ import Testing
         }
         for command in ["complete -n 3 x", "info", "info --json", "tokenize --ids", "complete --json -n 3 x"] {
             let line = "exec \"$PHI\" \(command) -m \"$1\" > /dev/full"
-            PhiCLITests.expectRefusal(try Phi.shell(line, Models.path(), input: Array("x".utf8)), "standard output")
+            PhiCLITests.expectRefusal(try Command.shell(line, Models.path(), input: Array("x".utf8)), "standard output")
         }
     }
-}
-
-/// Runs a line of `sh` as a user who may not read and write everything; nil, with a printed message, when that cannot be
-/// done. The files must lie where that user can get to.
-func asNobody(_ line: String, _ arguments: String...) throws -> Outcome? {
-    var folders = URL(fileURLWithPath: arguments[0]).pathComponents.dropLast().joined(separator: "/")
-    if geteuid() != 0 {
-        return try RunningProgram("/bin/sh", ["-c", line, "sh"] + arguments, input: [], environment: ["PHI": Phi.path])
-            .wait()
-    }
-    folders = folders.replacingOccurrences(of: "//", with: "/")
-    let drop = #"setpriv --reuid 65534 --regid 65534 --clear-groups"#
-    let probe = try RunningProgram(
-        "/bin/sh", ["-c", drop + #" sh -c 'test -x "$1" && test -x "$2"' sh "$1" "$2""#, "sh", Phi.path, folders],
-        input: [], environment: [:]
-    ).wait()
-    guard probe.status == 0 else {
-        print("SKIPPED a test of permissions: root may do everything, and phi cannot be run as another user")
-        return nil
-    }
-    return try RunningProgram(
-        "/bin/sh", ["-c", "exec " + drop + " sh -c '\(line)' sh \"$@\"", "sh"] + arguments, input: [],
-        environment: ["PHI": Phi.path]
-    ).wait()
 }

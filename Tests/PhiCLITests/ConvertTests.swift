@@ -17,7 +17,7 @@ import Testing
 
     @Test(arguments: [("q4", 4.6), ("q8", 8.6), ("f16", 16), ("f32", 32)])
     func keepsTheSizeThatItPromises(_ type: String, _ bits: Double) throws {
-        let info = try Phi.run("info", "-m", Models.path(type), "--json").json(Info.self)
+        let info = try Command.run("info", "-m", Models.path(type), "--json").json(Info.self)
         #expect(info.type == type)
         let blocks = info.tensors.filter { $0.name.hasPrefix("block.") && $0.encoding != "vector" }
         #expect(blocks.count == 4)
@@ -44,14 +44,14 @@ import Testing
         let shop = try Workshop(TinyCheckpoint().speakingASCII())
         let expected = try Scratch.read(Models.path(type))
         func expectSame(_ comment: Comment, _ options: [String], _ environment: [String: String] = [:]) throws {
-            let outcome = try Phi.run(
+            let outcome = try Command.run(
                 ["convert", shop.checkpoint, "-o", shop.output, "--type", type, "--force"] + options,
                 environment: environment)
             #expect(outcome.status == 0, comment)
             #expect(try Scratch.read(shop.output) == expected, comment)
         }
         for threads in 1...3 { try expectSame("\(threads) threads", ["--threads", "\(threads)"]) }
-        for name in try Phi.instructionSets() { try expectSame("\(name)", [], ["PHI_ISA": name]) }
+        for name in try Command.instructionSets() { try expectSame("\(name)", [], ["PHI_ISA": name]) }
     }
 
     @Test func replacesOnlyWithForce() throws {
@@ -63,7 +63,7 @@ import Testing
         #expect(try Scratch.read(shop.output) == Array("precious".utf8))
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
         #expect(try shop.convert("--force").status == 0)
-        #expect(try Phi.run("verify", shop.output).status == 0)
+        #expect(try Command.run("verify", shop.output).status == 0)
     }
 
     @Test func leavesTheOldFileWhenItFails() throws {
@@ -78,7 +78,7 @@ import Testing
 
     @Test func showsABarOnATerminal() throws {
         let shop = try Workshop()
-        let outcome = try Phi.start(["convert", shop.checkpoint, "-o", shop.output], terminal: true).wait()
+        let outcome = try Command.start(["convert", shop.checkpoint, "-o", shop.output], terminal: true).wait()
         #expect(outcome.status == 0)
         #expect(outcome.errorText.contains("convert [="))
         #expect(outcome.errorText.hasSuffix("\r\u{1B}[K"), "the bar goes away: \(outcome.errorText.debugDescription)")

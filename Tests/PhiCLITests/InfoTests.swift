@@ -6,7 +6,7 @@ import Testing
 @Suite struct InfoTests {
     @Test(arguments: Models.types) func printsJSON(_ type: String) throws {
         let path = try Models.path(type)
-        let outcome = try Phi.run("info", "-m", path, "--json")
+        let outcome = try Command.run("info", "-m", path, "--json")
         #expect(outcome.status == 0 && outcome.error.isEmpty)
         let info = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output)) as? [String: Any])
         let numbers = [
@@ -36,7 +36,7 @@ import Testing
     }
 
     @Test func printsText() throws {
-        let outcome = try Phi.run("info", "-m", Models.path())
+        let outcome = try Command.run("info", "-m", Models.path())
         #expect(outcome.status == 0)
         for word in ["2 layers", "hidden 64", "vocabulary 300", "block.1.out.weight", "q4"] {
             #expect(outcome.outputText.contains(word), "\(word)")
@@ -44,23 +44,23 @@ import Testing
     }
 
     @Test func showsTheMachine() throws {
-        let names = try Phi.instructionSets()
+        let names = try Command.instructionSets()
         #expect(names.last == "reference")
         for name in names {
-            let outcome = try Phi.run("info", "--cpu", environment: ["PHI_ISA": name])
+            let outcome = try Command.run("info", "--cpu", environment: ["PHI_ISA": name])
             #expect(outcome.status == 0 && outcome.outputText.contains("\(name) (used)"))
             #expect(outcome.outputText.contains("threads: "))
         }
-        expectRefusal(try Phi.run("info", "--cpu", environment: ["PHI_ISA": "abacus"]), "'abacus'")
+        expectRefusal(try Command.run("info", "--cpu", environment: ["PHI_ISA": "abacus"]), "'abacus'")
     }
 
     @Test(arguments: Models.types) func verifiesSoundFiles(_ type: String) throws {
         let path = try Models.path(type)
-        let outcome = try Phi.run("verify", path)
+        let outcome = try Command.run("verify", path)
         #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.errorText)")
         #expect(outcome.outputText.hasPrefix("\(path): sound; 21 sections, sha256 "))
-        for name in try Phi.instructionSets() {
-            #expect(try Phi.run("verify", path, environment: ["PHI_ISA": name]).status == 0, "\(name)")
+        for name in try Command.instructionSets() {
+            #expect(try Command.run("verify", path, environment: ["PHI_ISA": name]).status == 0, "\(name)")
         }
     }
 
@@ -73,14 +73,14 @@ import Testing
                 var bytes = whole
                 bytes[offset] ^= 0x10
                 try folder.write("damaged.phi", bytes)
-                let outcome = try Phi.run("verify", path)
+                let outcome = try Command.run("verify", path)
                 expectRefusal(outcome, "section \(section.name) is damaged", "\(section.name) at \(offset)")
             }
         }
     }
 
     @Test func showsABarOnATerminal() throws {
-        let outcome = try Phi.start(["verify", Models.path()], terminal: true).wait()
+        let outcome = try Command.start(["verify", Models.path()], terminal: true).wait()
         #expect(outcome.status == 0)
         #expect(outcome.errorText.contains("verify [") && outcome.errorText.hasSuffix("\r\u{1B}[K"))
     }

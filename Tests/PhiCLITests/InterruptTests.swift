@@ -43,7 +43,7 @@ import Testing
         let folder = try Scratch()
         let checkpoint = try makeLargeCheckpoint(in: folder)
         let output = try folder.write("model.phi", "precious")
-        let program = try Phi.start(["convert", checkpoint, "-o", output, "--force"])
+        let program = try Command.start(["convert", checkpoint, "-o", output, "--force"])
         let deadline = ContinuousClock.now + .seconds(30)
         while !folder.names.contains(where: { $0.hasSuffix(".part") }), program.isRunning,
             ContinuousClock.now < deadline
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test func completionEndsWithWhatItHas() throws {
-        let program = try Phi.start(["complete", "-m", Models.long(), "-n", "60000", "--no-echo", "def f(x):"])
+        let program = try Command.start(["complete", "-m", Models.long(), "-n", "60000", "--no-echo", "def f(x):"])
         let first = program.read(200)
         #expect(program.isRunning)
         let start = ContinuousClock.now
@@ -80,7 +80,7 @@ import Testing
         // Nothing shows when the text begins; a signal before that ends the program the hard way.
         var outcome: Outcome?
         for delay in [0.3, 1, 3, 9] {
-            let program = try Phi.start(["complete", "-m", Models.long(), "-n", "60000", "--json", "def f(x):"])
+            let program = try Command.start(["complete", "-m", Models.long(), "-n", "60000", "--json", "def f(x):"])
             usleep(UInt32(delay * 1e6))
             #expect(program.isRunning)
             program.signal(SIGINT)
@@ -97,8 +97,7 @@ import Testing
         // Somebody holds the pipe open and says nothing.
         let folder = try Scratch()
         let line = #"mkfifo "$2"; sleep 20 > "$2" 2> /dev/null & exec "$PHI" complete -m "$1" -n 1 - < "$2""#
-        let program = try RunningProgram(
-            "/bin/sh", ["-c", line, "sh", Models.path(), folder.at("pipe")], input: [], environment: ["PHI": Phi.path])
+        let program = try Command.startShell(line, [Models.path(), folder.at("pipe")])
         usleep(500_000)
         #expect(program.isRunning)
         program.signal(SIGINT)
@@ -111,7 +110,7 @@ import Testing
         let folder = try Scratch()
         let ids = try folder.write("ids.json", "\(Array(repeating: 70, count: 40_000))")
         let output = folder.at("logits.npy")
-        let program = try Phi.start(["logits", "-m", Models.long(), "--ids", ids, "-o", output])
+        let program = try Command.start(["logits", "-m", Models.long(), "--ids", ids, "-o", output])
         while folder.names == ["ids.json"], program.isRunning { usleep(1000) }
         #expect(program.isRunning)
         program.signal(SIGINT)
@@ -120,7 +119,7 @@ import Testing
     }
 
     @Test func streamsAsItIsMade() throws {
-        let program = try Phi.start(["complete", "-m", Models.long(), "-n", "60000", "def"])
+        let program = try Command.start(["complete", "-m", Models.long(), "-n", "60000", "def"])
         #expect(program.read(3).starts(with: "def".utf8))
         #expect(program.isRunning)
         #expect(program.read(100).count >= 100)
@@ -131,13 +130,13 @@ import Testing
 
     @Test func aReaderThatGoesAwayIsAQuietEnd() throws {
         let line = #"{ "$PHI" complete -m "$1" -n 60000 "def"; echo "status $?" >&2; } | head -c 1"#
-        let outcome = try Phi.shell(line, Models.long())
+        let outcome = try Command.shell(line, Models.long())
         #expect(outcome.outputText == "d")
         #expect(outcome.errorText == "status 0\n")
         #expect(outcome.seconds < 20)
         for command in ["info", "info --json", "info --cpu", "tokenize", "tokenize --ids"] {
             let line = "{ sleep 0.1; \"$PHI\" \(command) -m \"$1\"; echo \"status $?\" >&2; } | true"
-            #expect(try Phi.shell(line, Models.path(), input: Array("text".utf8)).errorText == "status 0\n")
+            #expect(try Command.shell(line, Models.path(), input: Array("text".utf8)).errorText == "status 0\n")
         }
     }
 }

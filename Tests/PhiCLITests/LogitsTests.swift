@@ -7,7 +7,7 @@ import Testing
 
     private func logits(_ folder: Scratch, _ ids: String, _ options: String...) throws -> Outcome {
         let path = try folder.write("ids.json", ids)
-        return try Phi.run(
+        return try Command.run(
             ["logits", "-m", Models.path(), "--ids", path, "-o", folder.at("logits.npy")] + options)
     }
 
@@ -30,8 +30,8 @@ import Testing
             Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(last[place + $1]) << (8 * UInt32($1)) })
         }
         #expect(values.allSatisfy { $0.isFinite })
-        let prompt = try Phi.run("tokenize", "-m", Models.path(), "--decode", input: Array(Self.ids.utf8)).output
-        let result = try Phi.run("complete", "-m", Models.path(), "--json", "-n", "1", "-", input: prompt)
+        let prompt = try Command.run("tokenize", "-m", Models.path(), "--decode", input: Array(Self.ids.utf8)).output
+        let result = try Command.run("complete", "-m", Models.path(), "--json", "-n", "1", "-", input: prompt)
             .json(Completed.self)
         if result.prompt_ids == [70, 71, 256, 299, 0, 5, 5, 5] {
             #expect(values.indices.max { values[$0] < values[$1] } == result.ids.first)
@@ -45,7 +45,7 @@ import Testing
         let path = try folder.write("ids.json", "\(ids)")
         func bytes(_ options: [String], _ environment: [String: String] = [:]) throws -> [UInt8] {
             let output = folder.at("logits.npy")
-            let outcome = try Phi.run(
+            let outcome = try Command.run(
                 ["logits", "-m", Models.path(type), "--ids", path, "-o", output] + options, environment: environment)
             #expect(outcome.status == 0, "\(outcome.errorText)")
             return try Scratch.read(output)
@@ -54,7 +54,7 @@ import Testing
         #expect(expected.count > 250 * 300 * 4)
         #expect(try bytes(["--one-by-one"]) == expected)
         for threads in 1...3 { #expect(try bytes(["--threads", "\(threads)"]) == expected, "\(threads) threads") }
-        for name in try Phi.instructionSets() { #expect(try bytes([], ["PHI_ISA": name]) == expected, "\(name)") }
+        for name in try Command.instructionSets() { #expect(try bytes([], ["PHI_ISA": name]) == expected, "\(name)") }
     }
 
     @Test(arguments: ["", "[", "{}", "[1.5]", "[\"a\"]", "[99999999999]", String(repeating: "[", count: 10_000)])
@@ -69,7 +69,7 @@ import Testing
         for options in [[], ["--one-by-one"]] {
             for ids in ["[300]", "[-1]", "[1, 2, 319]"] {
                 let path = try folder.write("ids.json", ids)
-                let outcome = try Phi.run(
+                let outcome = try Command.run(
                     ["logits", "-m", Models.path(), "--ids", path, "-o", folder.at("logits.npy")] + options)
                 expectRefusal(outcome, "ids.json: ", "\(ids)")
                 #expect(outcome.errorText.contains("is not a token"), "\(ids)")
@@ -90,11 +90,11 @@ import Testing
         let folder = try Scratch()
         let ids = try folder.write("ids.json", Self.ids)
         for output in [folder.path, folder.at("missing/logits.npy"), "/dev/null"] {
-            let outcome = try Phi.run("logits", "-m", Models.path(), "--ids", ids, "-o", output)
+            let outcome = try Command.run("logits", "-m", Models.path(), "--ids", ids, "-o", output)
             expectRefusal(outcome, output + ": ")
         }
         expectRefusal(
-            try Phi.run("logits", "-m", Models.path(), "--ids", folder.at("none.json"), "-o", folder.at("x.npy")),
+            try Command.run("logits", "-m", Models.path(), "--ids", folder.at("none.json"), "-o", folder.at("x.npy")),
             "none.json: no such file")
         #expect(folder.names == ["ids.json"])
     }

@@ -38,7 +38,7 @@ enum Models {
     private static let leftover = Leftover()
 
     private static func convert(_ checkpoint: String, _ output: String, _ type: String = "q4") throws {
-        let outcome = try Phi.run("convert", checkpoint, "-o", output, "--type", type)
+        let outcome = try Command.run("convert", checkpoint, "-o", output, "--type", type)
         try #require(outcome.status == 0, "\(outcome.errorText)")
     }
 }
@@ -66,6 +66,6 @@ struct Workshop {
 
     /// Runs `phi convert` on it.
     func convert(_ options: String..., environment: [String: String] = [:]) throws -> Outcome {
-        try Phi.run(["convert", checkpoint, "-o", output] + options, environment: environment)
+        try Command.run(["convert", checkpoint, "-o", output] + options, environment: environment)
     }
 }

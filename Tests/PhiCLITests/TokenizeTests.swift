@@ -4,11 +4,11 @@ import Testing
 /// `phi tokenize`
 @Suite struct TokenizeTests {
     private func tokenize(_ options: String..., input: [UInt8]) throws -> Outcome {
-        try Phi.run(["tokenize", "-m", Models.path()] + options, input: input)
+        try Command.run(["tokenize", "-m", Models.path()] + options, input: input)
     }
 
     private func tokenize(_ text: String, _ options: String...) throws -> Outcome {
-        try Phi.run(["tokenize", "-m", Models.path()] + options, input: Array(text.utf8))
+        try Command.run(["tokenize", "-m", Models.path()] + options, input: Array(text.utf8))
     }
 
     @Test func printsALineForEachToken() throws {

@@ -3,11 +3,16 @@ import Testing
 
 /// The built `phi` as a shell would run it.
 ///
-///     let outcome = try Phi.run("info", "-m", path, "--json")
+///     let outcome = try Command.run("info", "-m", path, "--json")
 ///     #expect(outcome.status == 0)
-enum Phi {
-    /// The command beside the test bundle, or where a release build puts it.
-    static let path: String = {
+enum Command {
+    /// The path of the command: beside the test bundle, or where a release build puts it.
+    static func program() throws -> String {
+        try #require(!path.isEmpty, "no phi beside the tests; make it with swift build -c release --build-tests")
+        return path
+    }
+
+    private static let path: String = {
         let bundle = Bundle(for: Anchor.self).bundleURL
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
@@ -45,28 +50,26 @@ enum Phi {
     static func start(
         _ arguments: [String], input: [UInt8] = [], environment: [String: String] = [:], terminal: Bool = false
     ) throws -> RunningProgram {
-        try #require(
-            !path.isEmpty, "there is no phi beside the tests; build it with swift build -c release --build-tests")
-        return try RunningProgram(
-            path, arguments, input: input, environment: environment, errorIsTerminal: terminal)
+        try RunningProgram(
+            program(), arguments, input: input, environment: environment, errorIsTerminal: terminal)
     }
 
-    /// Runs a line of `sh` in which `$PHI` is the command and `$1`, `$2`... are `arguments`.
+    /// Starts a line of `sh` in which `$PHI` is the command and `$1`, `$2`... are `arguments`.
+    static func startShell(_ line: String, _ arguments: [String], input: [UInt8] = []) throws -> RunningProgram {
+        try RunningProgram(
+            "/bin/sh", ["-c", line, "sh"] + arguments, input: input, environment: ["PHI": program()])
+    }
+
+    /// Runs such a line to its end.
     static func shell(_ line: String, _ arguments: String..., input: [UInt8] = []) throws -> Outcome {
-        try #require(
-            !path.isEmpty, "there is no phi beside the tests; build it with swift build -c release --build-tests")
-        return try RunningProgram("/bin/sh", ["-c", line, "sh"] + arguments, input: input, environment: ["PHI": path])
-            .wait()
+        try startShell(line, arguments, input: input).wait()
     }
 
     /// As ``run(_:input:environment:)``, with 8 GiB of address space, which is plenty for everything here but not for
     /// lengths near 2^64.
     static func runConfined(_ arguments: [String], input: [UInt8] = []) throws -> Outcome {
-        try #require(
-            !path.isEmpty, "there is no phi beside the tests; build it with swift build -c release --build-tests")
         let line = #"ulimit -v 8388608 2>/dev/null; exec "$PHI" "$@""#
-        return try RunningProgram("/bin/sh", ["-c", line, "sh"] + arguments, input: input, environment: ["PHI": path])
-            .wait()
+        return try startShell(line, arguments, input: input).wait()
     }
 
     /// The instruction sets that this machine has.

@@ -59,7 +59,7 @@ let package = Package(
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
-        .testTarget(name: "PhiCLITests", dependencies: ["PhiConvert"]),
+        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

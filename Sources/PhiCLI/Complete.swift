@@ -41,11 +41,10 @@ struct Complete: ParsableCommand {
     }
 
     func run() throws {
-        Interrupt.catchSignals()
         let model = try model.open()
         let seed = sampling.chosenSeed
         let options = try options(seed: seed)
-        let source = file ?? (prompt == "-" ? "standard input" : "prompt")
+        let source = file.map(Console.name) ?? (prompt == "-" ? Console.name(of: "-") : "prompt")
         let text = try promptBytes()
         let ids = model.tokenizer.encode(bytes: text)
         let session = try session.session(model)
@@ -53,6 +52,8 @@ struct Complete: ParsableCommand {
             throw FormatError(source, "\(SessionError.doesNotFit(ids.count, limit: session.context))")
         }
 
+        // Not before: whoever waits for standard input is ended by the signal itself.
+        Interrupt.catchSignals()
         var failure: (any Error)?
         func show(_ bytes: [UInt8]) -> Bool {
             do { try Console.write(bytes) } catch { failure = error }
@@ -76,7 +77,7 @@ struct Complete: ParsableCommand {
 
     private func promptBytes() throws -> [UInt8] {
         if let file { return try Console.read(file, limit: 1 << 26) }
-        if let prompt, prompt != "-" { return Array(prompt.utf8) }
+        if let prompt, prompt != "-" { return Console.bytes(ofArgument: prompt) }
         return try Console.readInput(limit: 1 << 26)
     }
 

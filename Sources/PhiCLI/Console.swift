@@ -59,6 +59,18 @@ enum Console {
         path == "-" ? try readInput(limit: limit) : try ReadableFile(path: path).readAll(limit: limit)
     }
 
+    /// What errors call what ``read(_:limit:)`` reads.
+    static func name(of path: String) -> String { path == "-" ? "standard input" : path }
+
+    /// The bytes of an argument of the command. Swift's strings have U+FFFD where they are not UTF-8.
+    static func bytes(ofArgument text: String) -> [UInt8] {
+        for argument in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)) {
+            guard let argument, String(cString: argument).utf8.elementsEqual(text.utf8) else { continue }
+            return UnsafeBufferPointer(start: argument, count: strlen(argument)).map { UInt8(bitPattern: $0) }
+        }
+        return Array(text.utf8)
+    }
+
     private static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
         #if canImport(Glibc)
             Glibc.write(descriptor, bytes.baseAddress, bytes.count)

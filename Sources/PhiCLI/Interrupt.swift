@@ -8,18 +8,20 @@ import Synchronization
     import Darwin
 #endif
 
-/// Ctrl-C and a polite kill: the first one is noted, so that the command can end cleanly; a second one ends it at once.
+/// Ctrl-C, a polite kill and a terminal that goes away: the first one is noted, so that the command can end cleanly; a second
+/// one ends it at once.
 enum Interrupt {
     private static let noted = Atomic<Bool>(false)
 
-    /// Starts to listen.
+    /// Starts to listen to those that are not ignored, as under `nohup`.
     static func catchSignals() {
         _ = noted.load(ordering: .relaxed)  // made now: a signal handler must not be the first to do it
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            let before = signal(number) { number in
                 Interrupt.noted.store(true, ordering: .relaxed)
                 signal(number, SIG_DFL)
             }
+            if unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { signal(number, SIG_IGN) }
         }
     }
 

@@ -21,25 +21,35 @@ struct Logits: ParsableCommand {
     @Flag(help: "Decode one token at a time instead of all together. The result is the same, bit for bit.")
     var oneByOne = false
 
+    /// Tokens between two looks at whether to go on.
+    private static let piece = 192
+
     func run() throws {
         let model = try model.open()
-        let tokens = try TokenIDs.parse(Console.read(ids, limit: 1 << 26), from: ids)
+        let source = Console.name(of: ids)
+        let tokens = try TokenIDs.parse(
+            Console.read(ids, limit: 1 << 26), from: source, vocabulary: model.config.vocabulary)
         let session = try session.session(model)
         guard tokens.count <= session.context else {
-            throw FormatError(ids, "\(SessionError.doesNotFit(tokens.count, limit: session.context))")
+            throw FormatError(source, "\(SessionError.doesNotFit(tokens.count, limit: session.context))")
         }
+        Interrupt.catchSignals()
         let writer = try NumPyWriter(path: output, rows: tokens.count, columns: model.config.vocabulary)
         if oneByOne {
             for token in tokens {
+                if Interrupt.isNoted { throw CancellationError() }
                 try session.append(token)
                 try session.withLogits { logits in Result { try writer.append(logits) } }?.get()
             }
         } else {
             var outcome = Result<Void, any Error>.success(())
-            try session.append(tokens) { _, logits in
-                if case .success = outcome { outcome = Result { try writer.append(logits) } }
+            for first in stride(from: 0, to: tokens.count, by: Self.piece) {
+                if Interrupt.isNoted { throw CancellationError() }
+                try session.append(tokens[first..<min(first + Self.piece, tokens.count)]) { _, logits in
+                    if case .success = outcome { outcome = Result { try writer.append(logits) } }
+                }
+                try outcome.get()
             }
-            try outcome.get()
         }
         try writer.commit()
     }

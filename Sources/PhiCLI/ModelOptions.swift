@@ -30,6 +30,11 @@ struct SessionOptions: ParsableArguments {
     @Option(help: "Positions to make room for, at most the model's own number, which is the default.")
     var context: Int?
 
+    func validate() throws {
+        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
+        if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
+    }
+
     func session(_ model: LanguageModel) throws -> Session {
         try Session(model, context: context, threads: threads)
     }

@@ -26,6 +26,15 @@ struct PhiCommand: ParsableCommand {
     static func main() {
         // A reader that went away is found by the write that fails, and ends the command quietly.
         signal(SIGPIPE, SIG_IGN)
+        // So is a limit on the size of files, which otherwise ends the process before it can take its unfinished file along.
+        signal(SIGXFSZ, SIG_IGN)
+        // A file must not get the number of a standard stream that the shell has closed, or messages would go into it.
+        while case let descriptor = open("/dev/null", O_RDWR), descriptor >= 0 {
+            if descriptor > STDERR_FILENO {
+                close(descriptor)
+                break
+            }
+        }
         do {
             var command = try parseAsRoot()
             try command.run()
@@ -33,11 +42,12 @@ struct PhiCommand: ParsableCommand {
             Self.exit()
         } catch is CancellationError {
             Self.exit(withError: ExitCode(130))
-        } catch  where exitCode(for: error) == .failure && !(error is ExitCode) {
-            Console.error("phi: \(error)\n")
-            Self.exit(withError: ExitCode.failure)
         } catch {
-            Self.exit(withError: error)
+            guard exitCode(for: error) == .failure, !(error is ExitCode) else { Self.exit(withError: error) }
+            // One line, whatever the names of files hold.
+            let fault = String("\(error)".map { $0.isNewline ? "\u{FFFD}" : $0 })
+            Console.error("phi: \(fault)\n")
+            Self.exit(withError: ExitCode.failure)
         }
     }
 }

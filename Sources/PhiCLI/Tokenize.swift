@@ -26,10 +26,8 @@ struct Tokenize: ParsableCommand {
         let tokenizer = try LanguageModel.tokenizer(of: file)
         let input = try Console.readInput()
         if decode {
-            let ids = try TokenIDs.parse(input, from: "standard input")
-            if let wrong = ids.first(where: { $0 < 0 || Int($0) >= tokenizer.vocabulary.count }) {
-                throw SessionError.notAToken(wrong, vocabulary: tokenizer.vocabulary.count)
-            }
+            let ids = try TokenIDs.parse(
+                input, from: Console.name(of: "-"), vocabulary: tokenizer.vocabulary.count)
             try Console.write(tokenizer.decodeBytes(ids))
             return
         }

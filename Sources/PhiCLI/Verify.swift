@@ -11,7 +11,6 @@ struct Verify: ParsableCommand {
     var model: String?
 
     func run() throws {
-        Interrupt.catchSignals()
         let file = try ModelOptions.open(model)
         var bar = ProgressBar("verify")
         defer { bar.finish() }

@@ -140,7 +140,12 @@ public struct Converter {
             let range = first..<min(first + rows, matrix.rows)
             try matrix.read(range, of: checkpoint, into: source, scratch: scratch)
             let error = encoder.encode(source, rows: range.count)
-            guard error.squaredError.isFinite else {
+            guard error.squaredError.isFinite,
+                // The sum of squares says of nearly all checkpoints that no weight is too large.
+                error.squaredWeights.squareRoot() <= Double(encoding.largestWeight)
+                    || source.elements(0, range.count * matrix.columns)
+                        .allSatisfy({ $0.magnitude <= encoding.largestWeight })
+            else {
                 throw FormatError(
                     writer.path, "\(matrix.name) has weights that are too large for \(encoding.name)")
             }
@@ -149,6 +154,17 @@ public struct Converter {
             try advance(range.count * matrix.columns)
         }
         try writer.end()
+    }
+}
+
+extension TensorEncoding {
+    /// What the largest scale, a 16-bit float, and the smaller of the outermost levels carry.
+    fileprivate var largestWeight: Float {
+        switch self {
+        case .q4: 54 * 65_504
+        case .q8: 127 * 65_504
+        case .f16, .f32, .vector: .greatestFiniteMagnitude
+        }
     }
 }
 

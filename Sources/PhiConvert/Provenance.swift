@@ -29,7 +29,7 @@ struct Provenance: Encodable {
     let matrices: [String: Matrices]
 
     /// Hashes the checkpoint's files. Throws ``FormatError`` when one cannot be read, and `CancellationError` when
-    /// `goOn` says so between two of them.
+    /// `goOn` says so.
     init(_ checkpoint: CheckpointModel, _ report: ConversionReport, while goOn: () -> Bool) throws {
         converter = "swift-phi \(swiftPhiVersion)"
         type = report.type.rawValue
@@ -37,9 +37,8 @@ struct Provenance: Encodable {
         naming = checkpoint.naming.rawValue
         var sources: [Source] = []
         for file in checkpoint.files {
-            guard goOn() else { throw CancellationError() }
             let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
-            sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256()))
+            sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256(while: goOn)))
         }
         self.sources = sources
         matrices = Dictionary(

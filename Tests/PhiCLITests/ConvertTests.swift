@@ -1,0 +1,86 @@
+import Foundation
+import Testing
+
+/// `phi convert` with good input.
+@Suite struct ConvertTests {
+    private struct Info: Decodable {
+        struct Tensor: Decodable {
+            let name: String
+            let encoding: String
+            let rows: Int
+            let columns: Int
+            let bytes: Int
+        }
+        let type: String
+        let tensors: [Tensor]
+    }
+
+    @Test(arguments: [("q4", 4.6), ("q8", 8.6), ("f16", 16), ("f32", 32)])
+    func keepsTheSizeThatItPromises(_ type: String, _ bits: Double) throws {
+        let info = try Command.run("info", "-m", Models.path(type), "--json").json(Info.self)
+        #expect(info.type == type)
+        let blocks = info.tensors.filter { $0.name.hasPrefix("block.") && $0.encoding != "vector" }
+        #expect(blocks.count == 4)
+        #expect(blocks.allSatisfy { $0.encoding == type })
+        let size = blocks.reduce(0) { $0 + 8 * $1.bytes }
+        let weights = blocks.reduce(0) { $0 + $1.rows * $1.columns }
+        #expect(Double(size) / Double(weights) <= bits)
+        let expected = type == "q4" ? "q8" : type
+        let others = info.tensors.filter { $0.name == "embedding.weight" || $0.name == "head.weight" }
+        #expect(others.count == 2 && others.allSatisfy { $0.encoding == expected })
+    }
+
+    @Test func saysWhatItDid() throws {
+        let shop = try Workshop()
+        let outcome = try shop.convert()
+        #expect(outcome.status == 0)
+        #expect(outcome.outputText.hasPrefix(shop.output + ": "))
+        #expect(outcome.outputText.contains("4.50 bits a weight in the blocks"))
+        #expect(outcome.error.isEmpty, "progress is for terminals")
+        #expect(shop.folder.names == ["checkpoint", "model.phi"])
+    }
+
+    @Test(arguments: Models.types) func givesTheSameBytesAlways(_ type: String) throws {
+        let shop = try Workshop(TinyCheckpoint().speakingASCII())
+        let expected = try Scratch.read(Models.path(type))
+        func expectSame(_ comment: Comment, _ options: [String], _ environment: [String: String] = [:]) throws {
+            let outcome = try Command.run(
+                ["convert", shop.checkpoint, "-o", shop.output, "--type", type, "--force"] + options,
+                environment: environment)
+            #expect(outcome.status == 0, comment)
+            #expect(try Scratch.read(shop.output) == expected, comment)
+        }
+        for threads in 1...3 { try expectSame("\(threads) threads", ["--threads", "\(threads)"]) }
+        for name in try Command.instructionSets() { try expectSame("\(name)", [], ["PHI_ISA": name]) }
+    }
+
+    @Test func replacesOnlyWithForce() throws {
+        let shop = try Workshop()
+        try shop.folder.write("model.phi", "precious")
+        let outcome = try shop.convert()
+        expectRefusal(outcome, shop.output)
+        #expect(outcome.errorText.contains("--force"))
+        #expect(try Scratch.read(shop.output) == Array("precious".utf8))
+        #expect(shop.folder.names == ["checkpoint", "model.phi"])
+        #expect(try shop.convert("--force").status == 0)
+        #expect(try Command.run("verify", shop.output).status == 0)
+    }
+
+    @Test func leavesTheOldFileWhenItFails() throws {
+        var checkpoint = TinyCheckpoint()
+        checkpoint.edit("lm_head.bias") { $0[7] = .nan }
+        let shop = try Workshop(checkpoint)
+        try shop.folder.write("model.phi", "precious")
+        expectRefusal(try shop.convert("--force"), "model.safetensors")
+        #expect(try Scratch.read(shop.output) == Array("precious".utf8))
+        #expect(shop.folder.names == ["checkpoint", "model.phi"])
+    }
+
+    @Test func showsABarOnATerminal() throws {
+        let shop = try Workshop()
+        let outcome = try Command.start(["convert", shop.checkpoint, "-o", shop.output], terminal: true).wait()
+        #expect(outcome.status == 0)
+        #expect(outcome.errorText.contains("convert [="))
+        #expect(outcome.errorText.hasSuffix("\r\u{1B}[K"), "the bar goes away: \(outcome.errorText.debugDescription)")
+    }
+}

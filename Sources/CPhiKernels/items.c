@@ -27,6 +27,8 @@ phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item) {
     };
 }
 
+size_t phi_quantise_items(const phi_quantise_args *args) { return divide_up(args->tokens, PHI_TOKEN_TILE); }
+
 size_t phi_attention_items(const phi_attention_args *args) {
     return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK);
 }

@@ -27,22 +27,25 @@ static float exponential(float x) {
 
 static void quantise(const void *raw, size_t begin, size_t end) {
     const phi_quantise_args *a = raw;
-    for (size_t t = begin; t < end; t++) {
-        for (size_t g = 0; g < a->width / PHI_GROUP; g++) {
-            const float *x = a->x + t * a->x_stride + g * PHI_GROUP;
-            int8_t *q = a->q + t * a->width + g * PHI_GROUP;
-            float largest = 0;
-            for (int i = 0; i < PHI_GROUP; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-            bool zero = largest < PHI_QUANTISE_LEAST;
-            float inverse = zero ? 0 : 127.0f / largest;
-            int sum = 0;
-            for (int i = 0; i < PHI_GROUP; i++) {
-                q[i] = (int8_t)(int)rintf(x[i] * inverse);
-                sum += q[i];
+    size_t groups = a->width / PHI_GROUP;
+    for (size_t tile = begin; tile < end; tile++) {
+        size_t first = tile * PHI_TOKEN_TILE, n = phi_tile_tokens(a->tokens, first);
+        for (size_t t = 0; t < n; t++)
+            for (size_t g = 0; g < groups; g++) {
+                const float *x = a->x + (first + t) * a->x_stride + g * PHI_GROUP;
+                float largest = 0;
+                for (size_t i = 0; i < PHI_GROUP; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+                bool zero = largest < PHI_QUANTISE_LEAST;
+                float inverse = zero ? 0 : 127.0f / largest;
+                int sum = 0;
+                for (size_t i = 0; i < PHI_GROUP; i++) {
+                    int8_t q = (int8_t)(int)rintf(x[i] * inverse);
+                    a->q[first * a->width + ((g * PHI_GROUP + i) / 4 * n + t) * 4 + i % 4] = q;
+                    sum += q;
+                }
+                a->scales[first * groups + g * n + t] = zero ? 0 : largest / 127.0f;
+                a->starts[first * groups + g * n + t] = -a->zero * sum;
             }
-            a->scales[t * (a->width / PHI_GROUP) + g] = zero ? 0 : largest / 127.0f;
-            a->starts[t * (a->width / PHI_GROUP) + g] = -a->zero * sum;
-        }
     }
 }
 
@@ -113,15 +116,17 @@ static int byte_q4(const uint8_t *block, size_t i, size_t k) {
 static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, size_t block_bytes,
                                int (*byte)(const uint8_t *, size_t, size_t)) {
     float sum = 0;
-    size_t groups = a->width / PHI_GROUP;
+    size_t groups = a->width / PHI_GROUP, t = token % PHI_TOKEN_TILE, first = token - t;
+    size_t n = phi_tile_tokens(a->tokens, first);
+    const int8_t *q = a->q + first * a->width;
     for (size_t g = 0; g < groups; g++) {
         const uint8_t *block = tile + g / 2 * block_bytes;
-        int32_t dot = a->starts[token * groups + g];
+        int32_t dot = a->starts[first * groups + g * n + t];
         for (size_t k = 0; k < PHI_GROUP; k++)
-            dot += byte(block, i, g % 2 * PHI_GROUP + k) * a->q[token * a->width + g * PHI_GROUP + k];
+            dot += byte(block, i, g % 2 * PHI_GROUP + k) * q[((g * PHI_GROUP + k) / 4 * n + t) * 4 + k % 4];
         uint16_t half;
         memcpy(&half, block + 2 * (16 * (g % 2) + i), 2);
-        sum = fused((float)dot, phi_half_to_float(half) * a->scales[token * groups + g], sum);
+        sum = fused((float)dot, phi_half_to_float(half) * a->scales[first * groups + g * n + t], sum);
     }
     return sum;
 }

@@ -61,9 +61,9 @@ struct ForwardPass {
     ) {
         if let zero = matrix.encoding.zero {
             var arguments = phi_quantise_args(
-                x: x, x_stride: xStride, width: matrix.width, zero: zero, q: buffers.quantised.start,
+                x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: zero, q: buffers.quantised.start,
                 scales: buffers.scales.start, starts: buffers.starts.start)
-            threads.run(kernels.quantise, items: rows, &arguments)
+            threads.run(kernels.quantise, items: phi_quantise_items(&arguments), &arguments)
         }
         var arguments = phi_matmul_args(
             weights: matrix.tiles, bias: bias.elements, rows: matrix.rows, width: matrix.width, tokens: rows, x: x,

@@ -108,9 +108,9 @@ struct MatmulTests {
         let scales = Guarded<Float>(tokens * width / 32)
         let starts = Guarded<Int32>(tokens * width / 32)
         var quantise = phi_quantise_args(
-            x: padded.pointer, x_stride: width, width: width, zero: encoding.zero, q: q.pointer,
+            x: padded.pointer, x_stride: width, width: width, tokens: tokens, zero: encoding.zero, q: q.pointer,
             scales: scales.pointer, starts: starts.pointer)
-        kernels.quantise(&quantise, 0, tokens)
+        kernels.quantise(&quantise, 0, phi_quantise_items(&quantise))
         let out = Guarded([Float](repeating: 0.25, count: tokens * outStride))
         let biases = Guarded(bias)
         var arguments = phi_matmul_args(
@@ -210,7 +210,7 @@ struct ActivationTests {
     @Test(arguments: [64, 128, 320])
     func quantiseEqualsTheReference(width: Int) {
         var random = SeededGenerator(UInt64(width))
-        let tokens = 4
+        let tokens = 29
         var x = random.weights(tokens * width)
         for i in 0..<32 { x[i] = 0 }
         for i in 32..<64 { x[i] = 1e-38 }
@@ -220,9 +220,9 @@ struct ActivationTests {
             let scales = Guarded<Float>(tokens * width / 32)
             let starts = Guarded<Int32>(tokens * width / 32)
             var arguments = phi_quantise_args(
-                x: source.pointer, x_stride: width, width: width, zero: 128, q: q.pointer, scales: scales.pointer,
+                x: source.pointer, x_stride: width, width: width, tokens: tokens, zero: 128, q: q.pointer, scales: scales.pointer,
                 starts: starts.pointer)
-            kernels.quantise(&arguments, 0, tokens)
+            kernels.quantise(&arguments, 0, phi_quantise_items(&arguments))
             return [q.bytes, scales.bytes, starts.bytes]
         }
         let expected = run(InstructionSet.reference)

@@ -32,15 +32,18 @@ extern const uint8_t phi_q4_levels[16];
 /* ---- Arguments of the operations ---- */
 
 /* Activations to int8 in groups of 32 with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all zero
- * when max|x| is below 1e-30. Item: one token. */
+ * when max|x| is below 1e-30. Tokens are laid out in tiles of 12, the last one with as many as are left: in a tile of n
+ * tokens, 4 columns of all n, then the next 4, so that a product walks through them in one line. Item: one tile. */
+enum { PHI_TOKEN_TILE = 12 };
 typedef struct {
     const float *x;     /* [tokens][x_stride]; columns and zeros up to width */
     size_t x_stride;
     size_t width;       /* columns rounded up to 64 */
+    size_t tokens;
     int zero;           /* of the weights that these activations will meet: PHI_ZERO_* */
-    int8_t *q;          /* [tokens][width] */
-    float *scales;      /* [tokens][width / 32] */
-    int32_t *starts;    /* [tokens][width / 32]: -zero * sum of the group's q, where an integer dot starts */
+    int8_t *q;          /* [tokens / 12][width / 4][n][4] */
+    float *scales;      /* [tokens / 12][width / 32][n] */
+    int32_t *starts;    /* [tokens / 12][width / 32][n]: -zero * sum of the group's q, where an integer dot starts */
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken
@@ -148,6 +151,7 @@ bool phi_instruction_set_runs_here(size_t index);
 
 /* Number of items in a matrix product with weights of `block_bytes` a block; sets args->tile_bytes. */
 size_t phi_matmul_items(phi_matmul_args *args, size_t block_bytes);
+size_t phi_quantise_items(const phi_quantise_args *args);
 size_t phi_attention_items(const phi_attention_args *args);
 size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens);
 

@@ -220,7 +220,8 @@ struct ActivationTests {
             let scales = Guarded<Float>(tokens * width / 32)
             let starts = Guarded<Int32>(tokens * width / 32)
             var arguments = phi_quantise_args(
-                x: source.pointer, x_stride: width, width: width, tokens: tokens, zero: 128, q: q.pointer, scales: scales.pointer,
+                x: source.pointer, x_stride: width, width: width, tokens: tokens, zero: 128, q: q.pointer,
+                scales: scales.pointer,
                 starts: starts.pointer)
             kernels.quantise(&arguments, 0, phi_quantise_items(&arguments))
             return [q.bytes, scales.bytes, starts.bytes]

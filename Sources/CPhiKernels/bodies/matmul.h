@@ -183,7 +183,7 @@ PHI_INLINE void add_unpacked(const phi_matmul_args *a, const unpacked *u, float 
                              size_t groups, size_t first, size_t from, size_t n, const int tokens) {
     token_run run = run_at(a, first, from, n, group);
     vf sum[MATMUL_TOKENS];
-    EACH_TOKEN sum[t] = vf_load(sums[from + (size_t)t]);
+    EACH_TOKEN sum[t] = group ? vf_load(sums[from + (size_t)t]) : vf_set(0);
     for (size_t g = 0; g < groups; g++) {
         vi dot[MATMUL_TOKENS];
         EACH_TOKEN dot[t] = vi_set(run.starts[t]);
@@ -201,7 +201,6 @@ static void product_q4_unpacked(const phi_matmul_args *a, size_t tile, size_t to
     unpacked u;
     size_t all = a->width / PHI_GROUP;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
-    memset(u.sums, 0, (end - token) * sizeof *u.sums);
     for (size_t g = 0; g < all; g += UNPACKED_GROUPS, w += UNPACKED_GROUPS / 2 * PHI_BLOCK_BYTES_Q4) {
         size_t groups = all - g < UNPACKED_GROUPS ? all - g : UNPACKED_GROUPS;
         unpack(w, groups, &u);

@@ -3,8 +3,8 @@
 
 /* Enough weights for a few microseconds of reading, so that taking an item costs nothing beside it. */
 static size_t tiles_per_item(const phi_matmul_args *args) {
-    size_t tiles = (96 << 10) / args->tile_bytes;
-    return tiles ? tiles : 1;
+    size_t tiles = (96 << 10) / args->tile_bytes / 2 * 2; /* even: prefill takes them in pairs */
+    return tiles ? tiles : 2;
 }
 
 static size_t divide_up(size_t n, size_t d) { return (n + d - 1) / d; }

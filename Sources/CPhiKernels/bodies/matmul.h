@@ -1,5 +1,5 @@
-/* Matrix products: one tile of 16 rows for several tokens at a time, so that weights are read and unpacked once for
- * them all. MATMUL_TOKENS (12, 6 or 3) is the number that the instruction set has registers for. */
+/* Matrix products: MATMUL_TILES tiles of 16 rows for MATMUL_TOKENS tokens at a time, as many as the instruction set has
+ * registers for. A weight is then loaded once for all the tokens, an activation once for all the tiles. */
 
 PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf sum) {
     float *out = a->out + token * a->out_stride + tile * PHI_TILE_ROWS;
@@ -57,27 +57,23 @@ static void matmul_f16(const void *a, size_t begin, size_t end) { matmul_float(a
 
 /* ---- Weights in integers ---- */
 
-/* Some tokens of a token tile: `tokens` of its n, from place `t` on. */
+/* Some tokens of a token tile of n, from one group on. */
 typedef struct {
     const int8_t *q;
     const float *scales;
     const int32_t *starts;
-    size_t n;
 } token_run;
 
 PHI_INLINE token_run run_at(const phi_matmul_args *a, size_t first, size_t t, size_t n, size_t group) {
     size_t at = first * (a->width / PHI_GROUP) + group * n + t;
-    return (token_run){a->q + first * a->width + (group * 8 * n + t) * 4, a->scales + at, a->starts + at, n};
+    return (token_run){a->q + first * a->width + (group * 8 * n + t) * 4, a->scales + at, a->starts + at};
 }
 
-/* Adds a group's dots to the sums, and moves on to the next group. */
-PHI_INLINE void add_group(vf *sum, vi *dot, vf scale, token_run *run, const int tokens) {
-    EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(run->scales[t])), sum[t]);
-    run->q += 32 * run->n;
-    run->scales += run->n;
-    run->starts += run->n;
+PHI_INLINE token_run next_group(token_run run, size_t n) {
+    return (token_run){run.q + 32 * n, run.scales + n, run.starts + n};
 }
 
+/* One tile as it lies in the file, for `tokens` of the n tokens of a token tile. The way of a lone token. */
 PHI_INLINE void product_q8(const phi_matmul_args *a, size_t tile, size_t first, size_t from, size_t n, const int tokens) {
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     token_run run = run_at(a, first, from, n, 0);
@@ -85,14 +81,15 @@ PHI_INLINE void product_q8(const phi_matmul_args *a, size_t tile, size_t first, 
     EACH_TOKEN sum[t] = vf_set(0);
     for (size_t g = 0; g < a->width / PHI_GROUP; g += 2, w += PHI_BLOCK_BYTES_Q8) {
         if (tokens == 1) fetch(w, PHI_BLOCK_BYTES_Q8);
-        for (size_t h = 0; h < 2; h++) {
+        for (size_t h = 0; h < 2; h++, run = next_group(run, n)) {
             vi dot[MATMUL_TOKENS];
             EACH_TOKEN dot[t] = vi_start_q8(run.starts[t]);
             for (size_t j = 0; j < 8; j++) {
                 vw weights = vw_load_q8(w + 64 + 512 * h + 64 * j);
-                EACH_TOKEN dot[t] = vi_dot_q8(dot[t], weights, run.q + (j * n + (size_t)t) * 4);
+                EACH_TOKEN dot[t] = vi_dot_q8(dot[t], weights, quad(run.q + (j * n + (size_t)t) * 4));
             }
-            add_group(sum, dot, vf_load_half((const void *)(w + 32 * h)), &run, tokens);
+            vf scale = vf_load_half((const void *)(w + 32 * h));
+            EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(run.scales[t])), sum[t]);
         }
     }
     EACH_TOKEN finish(a, tile, first + from + (size_t)t, sum[t]);
@@ -105,122 +102,141 @@ PHI_INLINE void product_q4(const phi_matmul_args *a, size_t tile, size_t first, 
     EACH_TOKEN sum[t] = vf_set(0);
     for (size_t g = 0; g < a->width / PHI_GROUP; g += 2, w += PHI_BLOCK_BYTES_Q4) {
         if (tokens == 1) fetch(w, PHI_BLOCK_BYTES_Q4);
-        for (size_t h = 0; h < 2; h++) {
+        for (size_t h = 0; h < 2; h++, run = next_group(run, n)) {
             vi dot[MATMUL_TOKENS];
             EACH_TOKEN dot[t] = vi_set(run.starts[t]);
             for (size_t j = 0; j < 8; j += 2) {
                 vw low, high;
                 vw_load_q4(w + 64 + 256 * h + 32 * j, &low, &high);
-                EACH_TOKEN dot[t] = vi_dot_q4(dot[t], low, run.q + (j * n + (size_t)t) * 4);
-                EACH_TOKEN dot[t] = vi_dot_q4(dot[t], high, run.q + ((j + 1) * n + (size_t)t) * 4);
+                EACH_TOKEN dot[t] = vi_dot_q4(dot[t], low, quad(run.q + (j * n + (size_t)t) * 4));
+                EACH_TOKEN dot[t] = vi_dot_q4(dot[t], high, quad(run.q + ((j + 1) * n + (size_t)t) * 4));
             }
-            add_group(sum, dot, vf_load_half((const void *)(w + 32 * h)), &run, tokens);
+            vf scale = vf_load_half((const void *)(w + 32 * h));
+            EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(run.scales[t])), sum[t]);
         }
     }
     EACH_TOKEN finish(a, tile, first + from + (size_t)t, sum[t]);
 }
 
-/* Calls a product for all n tokens of a token tile, with a constant for each number that the registers hold. */
-#define CASE(product, count, ...) \
-    case count: product(__VA_ARGS__, 0, count, count); break;
-#if MATMUL_TOKENS == 12
-#define FOR_TOKEN_TILE(product, n, ...)                                                                       \
-    switch (n) {                                                                                              \
-        CASE(product, 12, __VA_ARGS__) CASE(product, 11, __VA_ARGS__) CASE(product, 10, __VA_ARGS__)          \
-        CASE(product, 9, __VA_ARGS__) CASE(product, 8, __VA_ARGS__) CASE(product, 7, __VA_ARGS__)             \
-        CASE(product, 6, __VA_ARGS__) CASE(product, 5, __VA_ARGS__) CASE(product, 4, __VA_ARGS__)             \
-        CASE(product, 3, __VA_ARGS__) CASE(product, 2, __VA_ARGS__) CASE(product, 1, __VA_ARGS__)             \
-    default: break;                                                                                           \
-    }
-#else
-#define FOR_TOKEN_TILE(product, n, ...)                                                                       \
-    do {                                                                                                      \
-        size_t from = 0;                                                                                      \
-        for (; n - from >= MATMUL_TOKENS; from += MATMUL_TOKENS) product(__VA_ARGS__, from, n, MATMUL_TOKENS); \
-        if (n == 1)                                                                                           \
-            product(__VA_ARGS__, 0, 1, 1);                                                                    \
-        else                                                                                                  \
-            for (; from < n; from++) product(__VA_ARGS__, from, n, 1);                                        \
-    } while (0)
-#endif
+typedef void (*tile_product)(const phi_matmul_args *, size_t, size_t, size_t, size_t, const int);
 
-static void matmul_q8(const void *raw, size_t begin, size_t end) {
-    const phi_matmul_args *a = raw;
-    for (size_t i = begin; i < end; i++) {
-        phi_matmul_item item = phi_matmul_item_at(a, i);
-        for (size_t tile = item.tile; tile < item.tile_end; tile++)
-            for (size_t first = item.token; first < item.token_end; first += PHI_TOKEN_TILE) {
-                size_t n = phi_tile_tokens(a->tokens, first);
-                FOR_TOKEN_TILE(product_q8, n, a, tile, first);
-            }
+PHI_INLINE void for_token_tile(const phi_matmul_args *a, size_t tile, size_t first, size_t n, tile_product product) {
+    size_t t = 0;
+    if (n == 1) {
+        product(a, tile, first, 0, 1, 1);
+        return;
     }
+    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) product(a, tile, first, t, n, MATMUL_TOKENS);
+    for (; n - t >= 2; t += 2) product(a, tile, first, t, n, 2);
+    if (t < n) product(a, tile, first, t, n, 1);
 }
 
-/* For more than one token tile, q4's codes are looked up once for all of them, a few groups at a time, so that they are
- * read again from the nearest cache. */
-enum { UNPACKED_GROUPS = 16 };
+/* For more than one token tile, a few groups of weights at a time are made ready for all of them: q4's codes looked up,
+ * scales widened. They are read again from the nearest cache. */
+enum { READY_GROUPS = 16 / MATMUL_TILES };
 typedef struct {
-    _Alignas(64) uint8_t levels[UNPACKED_GROUPS][8][64];
-    _Alignas(64) float scales[UNPACKED_GROUPS][PHI_TILE_ROWS];
-    _Alignas(64) float sums[PHI_TOKEN_BLOCK][PHI_TILE_ROWS];
-} unpacked;
+    _Alignas(64) uint8_t weights[READY_GROUPS][8][MATMUL_TILES][64];
+    _Alignas(64) float scales[READY_GROUPS][MATMUL_TILES][PHI_TILE_ROWS];
+    _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
+} ready;
 
-PHI_INLINE void unpack(const uint8_t *w, size_t groups, unpacked *u) {
-    for (size_t g = 0; g < groups; g++) {
-        const uint8_t *block = w + g / 2 * PHI_BLOCK_BYTES_Q4;
-        for (size_t j = 0; j < 8; j += 2) {
-            vw low, high;
-            vw_load_q4(block + 64 + 256 * (g % 2) + 32 * j, &low, &high);
-            vw_store(u->levels[g][j], low);
-            vw_store(u->levels[g][j + 1], high);
-        }
-        vf_store(u->scales[g], vf_load_half((const void *)(block + 32 * (g % 2))));
+typedef void (*group_loader)(const uint8_t *block, size_t half, ready *, size_t group, size_t tile);
+
+PHI_INLINE void load_q8(const uint8_t *block, size_t half, ready *r, size_t group, size_t tile) {
+    for (size_t j = 0; j < 8; j++) vw_store(r->weights[group][j][tile], vw_load_q8(block + 64 + 512 * half + 64 * j));
+}
+
+PHI_INLINE void load_q4(const uint8_t *block, size_t half, ready *r, size_t group, size_t tile) {
+    for (size_t j = 0; j < 8; j += 2) {
+        vw low, high;
+        vw_load_q4(block + 64 + 256 * half + 32 * j, &low, &high);
+        vw_store(r->weights[group][j][tile], low);
+        vw_store(r->weights[group][j + 1][tile], high);
     }
 }
 
-/* Adds `groups` unpacked groups, the first of which is number `group`, to the tokens' sums. */
-PHI_INLINE void add_unpacked(const phi_matmul_args *a, const unpacked *u, float (*sums)[PHI_TILE_ROWS], size_t group,
-                             size_t groups, size_t first, size_t from, size_t n, const int tokens) {
+#define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
+
+/* Adds `groups` ready groups, the first of which is number `group`, to the sums of `tokens` tokens. */
+PHI_INLINE void add_ready(const phi_matmul_args *a, ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group,
+                          size_t groups, size_t first, size_t from, size_t n, const int tokens, const int tiles,
+                          const bool is_q8) {
     token_run run = run_at(a, first, from, n, group);
-    vf sum[MATMUL_TOKENS];
-    EACH_TOKEN sum[t] = group ? vf_load(sums[from + (size_t)t]) : vf_set(0);
-    for (size_t g = 0; g < groups; g++) {
-        vi dot[MATMUL_TOKENS];
-        EACH_TOKEN dot[t] = vi_set(run.starts[t]);
+    vf sum[MATMUL_TOKENS][MATMUL_TILES];
+    EACH_TOKEN EACH_TILE sum[t][i] = group ? vf_load(sums[from + (size_t)t][i]) : vf_set(0);
+    for (size_t g = 0; g < groups; g++, run = next_group(run, n)) {
+        vi dot[MATMUL_TOKENS][MATMUL_TILES];
+        EACH_TOKEN EACH_TILE dot[t][i] = is_q8 ? vi_start_q8(run.starts[t]) : vi_set(run.starts[t]);
 #pragma clang loop unroll_count(2)
         for (size_t j = 0; j < 8; j++) {
-            vw levels = vw_load(u->levels[g][j]);
-            EACH_TOKEN dot[t] = vi_dot_q4(dot[t], levels, run.q + (j * n + (size_t)t) * 4);
+            vw weights[MATMUL_TILES];
+            EACH_TILE weights[i] = vw_load(r->weights[g][j][i]);
+            EACH_TOKEN {
+                vq four = quad(run.q + (j * n + (size_t)t) * 4);
+                EACH_TILE dot[t][i] = is_q8 ? vi_dot_q8(dot[t][i], weights[i], four) : vi_dot_q4(dot[t][i], weights[i], four);
+            }
         }
-        add_group(sum, dot, vf_load(u->scales[g]), &run, tokens);
+        vf scale[MATMUL_TILES];
+        EACH_TILE scale[i] = vf_load(r->scales[g][i]);
+        EACH_TOKEN {
+            vf x = vf_set(run.scales[t]);
+            EACH_TILE sum[t][i] = vf_fma(vf_of(dot[t][i]), vf_mul(scale[i], x), sum[t][i]);
+        }
     }
-    EACH_TOKEN vf_store(sums[from + (size_t)t], sum[t]);
+    EACH_TOKEN EACH_TILE vf_store(sums[from + (size_t)t][i], sum[t][i]);
 }
 
-static void product_q4_unpacked(const phi_matmul_args *a, size_t tile, size_t token, size_t end) {
-    unpacked u;
+/* `tiles` neighbouring tiles for the tokens from `token` to `end`. */
+PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles,
+                              const size_t block_bytes, group_loader load) {
+    ready r;
+    const bool is_q8 = block_bytes == PHI_BLOCK_BYTES_Q8;
     size_t all = a->width / PHI_GROUP;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
-    for (size_t g = 0; g < all; g += UNPACKED_GROUPS, w += UNPACKED_GROUPS / 2 * PHI_BLOCK_BYTES_Q4) {
-        size_t groups = all - g < UNPACKED_GROUPS ? all - g : UNPACKED_GROUPS;
-        unpack(w, groups, &u);
+    for (size_t group = 0; group < all; group += READY_GROUPS, w += READY_GROUPS / 2 * block_bytes) {
+        size_t groups = all - group < READY_GROUPS ? all - group : READY_GROUPS;
+        for (size_t g = 0; g < groups; g++)
+            for (size_t i = 0; i < (size_t)tiles; i++) {
+                const uint8_t *block = w + i * a->tile_bytes + g / 2 * block_bytes;
+                load(block, g % 2, &r, g, i);
+                vf_store(r.scales[g][i], vf_load_half((const void *)(block + 32 * (g % 2))));
+            }
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
-            size_t n = phi_tile_tokens(a->tokens, first);
-            FOR_TOKEN_TILE(add_unpacked, n, a, &u, u.sums + (first - token), g, groups, first);
+            size_t n = phi_tile_tokens(a->tokens, first), t = 0;
+            float(*sums)[MATMUL_TILES][PHI_TILE_ROWS] = r.sums + (first - token);
+            if (n == PHI_TOKEN_TILE) {
+                for (; t < PHI_TOKEN_TILE; t += MATMUL_TOKENS)
+                    add_ready(a, &r, sums, group, groups, first, t, PHI_TOKEN_TILE, MATMUL_TOKENS, tiles, is_q8);
+            } else {
+                for (; n - t >= 2; t += 2) add_ready(a, &r, sums, group, groups, first, t, n, 2, tiles, is_q8);
+                if (t < n) add_ready(a, &r, sums, group, groups, first, t, n, 1, tiles, is_q8);
+            }
         }
     }
-    for (size_t t = token; t < end; t++) finish(a, tile, t, vf_load(u.sums[t - token]));
+    for (size_t t = token; t < end; t++) EACH_TILE finish(a, tile + (size_t)i, t, vf_load(r.sums[t - token][i]));
 }
 
-static void matmul_q4(const void *raw, size_t begin, size_t end) {
-    const phi_matmul_args *a = raw;
-    for (size_t i = begin; i < end; i++) {
-        phi_matmul_item item = phi_matmul_item_at(a, i);
-        size_t n = item.token_end - item.token;
-        for (size_t tile = item.tile; tile < item.tile_end; tile++)
-            if (n > PHI_TOKEN_TILE)
-                product_q4_unpacked(a, tile, item.token, item.token_end);
-            else
-                FOR_TOKEN_TILE(product_q4, n, a, tile, item.token);
+PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const size_t block_bytes,
+                               tile_product product, group_loader load) {
+    for (size_t n = begin; n < end; n++) {
+        phi_matmul_item item = phi_matmul_item_at(a, n);
+        size_t tokens = item.token_end - item.token, tile = item.tile;
+        if (tokens <= PHI_TOKEN_TILE) {
+            for (; tile < item.tile_end; tile++) for_token_tile(a, tile, item.token, tokens, product);
+        } else {
+            for (; item.tile_end - tile >= MATMUL_TILES; tile += MATMUL_TILES)
+                product_ready(a, tile, item.token, item.token_end, MATMUL_TILES, block_bytes, load);
+#if MATMUL_TILES > 1
+            for (; tile < item.tile_end; tile++)
+                product_ready(a, tile, item.token, item.token_end, 1, block_bytes, load);
+#endif
+        }
     }
+}
+
+static void matmul_q8(const void *a, size_t begin, size_t end) {
+    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q8, product_q8, load_q8);
+}
+static void matmul_q4(const void *a, size_t begin, size_t end) {
+    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q4, product_q4, load_q4);
 }

@@ -18,11 +18,15 @@ static void probe_dot(const void *raw, size_t begin, size_t end) {
     const phi_probe_args *a = raw;
     vw low, high;
     vw_load_q4(a->memory, &low, &high);
+    vq four = quad(a->memory);
     for (size_t item = begin; item < end; item++) {
         vi sum[PROBE_CHAINS];
         for (int i = 0; i < PROBE_CHAINS; i++) sum[i] = vi_set(i);
         for (size_t n = 0; n < PHI_PROBE_DOTS; n += PROBE_CHAINS)
-            for (int i = 0; i < PROBE_CHAINS; i++) sum[i] = vi_dot_q4(sum[i], low, a->memory);
+            for (int i = 0; i < PROBE_CHAINS; i++) {
+                OPAQUE(four); /* changed, for all the compiler knows, so that no part of a dot can be left out */
+                sum[i] = vi_dot_q4(sum[i], low, four);
+            }
         vi all = sum[0];
         for (int i = 1; i < PROBE_CHAINS; i++) all = vi_add(all, sum[i]);
         a->sink[item] = vi_lane_sum(all);

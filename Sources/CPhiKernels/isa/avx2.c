@@ -13,6 +13,7 @@ typedef struct {
     __m256i a, b;
 } vi;
 typedef vi vw;
+typedef __m256i vq;
 
 PHI_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 PHI_INLINE vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
@@ -84,7 +85,8 @@ PHI_INLINE vf vf_times_power(vf p, vi n) {
                 _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.b), _mm256_slli_epi32(n.b, 23)))};
 }
 
-PHI_INLINE __m256i quad(const int8_t *q) {
+/* Four activations for every row. */
+PHI_INLINE vq quad(const int8_t *q) {
     int32_t four;
     memcpy(&four, q, 4);
     return _mm256_set1_epi32(four);
@@ -112,8 +114,7 @@ PHI_INLINE vi vi_start_q8(int32_t start) {
     (void)start;
     return vi_set(0);
 }
-PHI_INLINE vi vi_dot_q8(vi sum, vw w, const int8_t *q) {
-    __m256i four = quad(q);
+PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) {
     return (vi){dot(sum.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(four, w.a)),
                 dot(sum.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(four, w.b))};
 }
@@ -126,13 +127,14 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
     *high = (vw){_mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(a, 4), mask)),
                  _mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(b, 4), mask))};
 }
-PHI_INLINE vi vi_dot_q4(vi sum, vw w, const int8_t *q) {
-    __m256i four = quad(q);
+PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) {
     return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)};
 }
 
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
 #define PROBE_CHAINS 6
 #define MATMUL_TOKENS 3
+#define MATMUL_TILES 1
 #define ATTENTION_QUERIES 4
 #include "../bodies/activations.h"
 #include "../bodies/attention.h"

@@ -10,6 +10,7 @@
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __m512i vw;
+typedef __m512i vq;
 
 PHI_INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
 PHI_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -49,7 +50,8 @@ PHI_INLINE vf vf_times_power(vf p, vi n) {
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(n, 23)));
 }
 
-PHI_INLINE vi quad(const int8_t *q) {
+/* Four activations for every row. */
+PHI_INLINE vq quad(const int8_t *q) {
     int32_t four;
     memcpy(&four, q, 4);
     return _mm512_set1_epi32(four);
@@ -58,7 +60,7 @@ PHI_INLINE vw vw_load(const uint8_t *p) { return _mm512_load_si512(p); }
 PHI_INLINE void vw_store(uint8_t *p, vw w) { _mm512_store_si512(p, w); }
 PHI_INLINE vw vw_load_q8(const uint8_t *p) { return _mm512_loadu_si512(p); }
 PHI_INLINE vi vi_start_q8(int32_t start) { return _mm512_set1_epi32(start); }
-PHI_INLINE vi vi_dot_q8(vi sum, vw w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, quad(q)); }
+PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
 PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
     const __m512i levels = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)phi_q4_levels));
     const __m512i mask = _mm512_set1_epi8(15);
@@ -66,10 +68,12 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
     *low = _mm512_shuffle_epi8(levels, _mm512_and_si512(codes, mask));
     *high = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask));
 }
-PHI_INLINE vi vi_dot_q4(vi sum, vw w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, quad(q)); }
+PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
 
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
 #define PROBE_CHAINS 12
-#define MATMUL_TOKENS 12
+#define MATMUL_TOKENS 6
+#define MATMUL_TILES 2
 #define ATTENTION_QUERIES 8
 #include "../bodies/activations.h"
 #include "../bodies/attention.h"

@@ -31,12 +31,13 @@ public struct Benchmark {
             let elapsed = start.duration(to: .now).seconds * 1e9
             if run > 0 { samples.append(elapsed) }
         }
+        let memory = ProcessMemory.privateBytes.map { max(0, $0 - session.cacheBytes) }
         let config = model.config
         let weights = config.layers * config.hiddenSize * (config.blockInSize + config.blockOutSize)
         let isInteger = model.encoding == .q4 || model.encoding == .q8
         return BenchmarkResult(
             benchmark: benchmark, samples: samples, limits: limits, bytesPerToken: model.bytesPerToken,
-            operationsPerToken: isInteger ? 2 * Double(weights) : 0)
+            operationsPerToken: isInteger ? 2 * Double(weights) : 0, memory: memory)
     }
 
     /// Tokens in no order, the same each time.

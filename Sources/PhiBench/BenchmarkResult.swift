@@ -10,6 +10,8 @@ public struct BenchmarkResult: Sendable {
     public let bytesPerToken: Int
     /// Integer operations, two for a product and its sum, that one prompt token must make in the blocks' matrices.
     public let operationsPerToken: Double
+    /// Bytes of memory beyond the mapped file and the KV cache after the last run; nil where the system does not say.
+    public let memory: Int?
 
     /// Tokens a second of each run.
     public var rates: [Double] { samples.map { Double(benchmark.prompt + benchmark.generate) * 1e9 / $0 } }

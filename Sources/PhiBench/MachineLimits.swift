@@ -44,11 +44,12 @@ public struct MachineLimits: Sendable {
 }
 
 extension PhiFile {
-    /// The bytes of the blocks' matrices, which lie together and are nearly all of the file.
+    /// The bytes of the blocks' matrices, which lie together and are nearly all of the file; all of a file that is tiny.
     fileprivate func withLargestRun<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         let matrices = sections.filter { $0.name.hasPrefix("block.") }
         let start = matrices.first?.offset ?? 0
         let end = matrices.last.map { $0.offset + $0.length } ?? 0
-        return body(UnsafeRawBufferPointer(rebasing: mapping.bytes[start..<end]))
+        let isTiny = end - start < 1 << 20
+        return body(isTiny ? mapping.bytes : UnsafeRawBufferPointer(rebasing: mapping.bytes[start..<end]))
     }
 }

@@ -56,7 +56,7 @@ struct BenchmarkRecord: Encodable {
     let int8_share: Double?
     let load_s: Double
     let first_token_s: Double
-    let private_mb: Double?
+    let memory_mb: Double?
     let test: String
 
     init(_ result: BenchmarkResult, _ model: LanguageModel, _ startup: Startup) {
@@ -84,7 +84,7 @@ struct BenchmarkRecord: Encodable {
         int8_share = result.integerShare
         load_s = startup.loadSeconds
         first_token_s = startup.firstTokenSeconds
-        private_mb = ProcessMemory.privateBytes.map { Double($0) / 1e6 }
+        memory_mb = result.memory.map { Double($0) / 1e6 }
         test = result.benchmark.name
     }
 }
@@ -93,13 +93,13 @@ struct BenchmarkRecord: Encodable {
 struct BenchmarkReport {
     private let format: BenchmarkFormat
     private var count = 0
-    private var startup: BenchmarkRecord?
+    private var last: BenchmarkRecord?
 
     init(_ format: BenchmarkFormat) { self.format = format }
 
     mutating func add(_ record: BenchmarkRecord) throws {
         defer { count += 1 }
-        startup = record
+        last = record
         switch format {
         case .md:
             if count == 0 { try printRow(Self.columns.map(\.name), rule: true) }
@@ -117,13 +117,13 @@ struct BenchmarkReport {
 
     func finish() throws {
         if format == .json { try Console.write(count == 0 ? "[]\n" : "]\n") }
-        guard format == .md, let startup else { return }
-        let memory = startup.private_mb.map { "; memory beyond the file \($0.fixed(0)) MB" } ?? ""
+        guard format == .md, let last else { return }
+        let memory = last.memory_mb.map { "; memory beyond file and KV cache \($0.fixed(0)) MB" } ?? ""
         try Console.write(
             """
 
-            \(startup.instruction_set); opened in \((startup.load_s * 1e3).fixed(1)) ms, first token after \
-            \((startup.first_token_s * 1e3).fixed(0)) ms\(memory)
+            \(last.instruction_set); opened in \((last.load_s * 1e3).fixed(1)) ms, first token after \
+            \((last.first_token_s * 1e3).fixed(0)) ms\(memory)
 
             """)
     }
@@ -165,24 +165,10 @@ struct BenchmarkReport {
         ("median_ts", { $0.median_ts.fixed(4) }), ("read_gbps", { $0.read_gbps.fixed(3) }),
         ("read_share", { $0.read_share?.fixed(4) ?? "" }), ("int8_tops", { $0.int8_tops.fixed(4) }),
         ("int8_share", { $0.int8_share?.fixed(4) ?? "" }), ("load_s", { $0.load_s.fixed(6) }),
-        ("first_token_s", { $0.first_token_s.fixed(6) }), ("private_mb", { $0.private_mb?.fixed(1) ?? "" }),
+        ("first_token_s", { $0.first_token_s.fixed(6) }), ("memory_mb", { $0.memory_mb?.fixed(1) ?? "" }),
         ("test", { quoted($0.test) }),
     ]
 
     private static func percent(_ share: Double) -> String { (share * 100).fixed(0) + "%" }
     private static func quoted(_ text: String) -> String { "\"" + text.replacing("\"", with: "\"\"") + "\"" }
-}
-
-/// Memory of this process that is not a mapped file.
-enum ProcessMemory {
-    /// Resident bytes, or nil where the system does not say.
-    static var privateBytes: Int? {
-        // The kernel makes this file as it is read, so its size says nothing.
-        guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
-            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("RssAnon:") }),
-            let kilobytes = line.split(separator: " ").dropFirst().first.flatMap({ Int($0) })
-                ?? line.split(whereSeparator: { !$0.isNumber }).first.flatMap({ Int($0) })
-        else { return nil }
-        return kilobytes << 10
-    }
 }

@@ -125,7 +125,7 @@ typedef struct {
     const void *memory;     /* probe_dot: 64 bytes */
     int32_t *sink;          /* [items]: sums, so that no work can be left out */
 } phi_probe_args;
-enum { PHI_PROBE_BYTES = 1 << 18, PHI_PROBE_DOTS = 12000 };
+enum { PHI_PROBE_BYTES = 1 << 16, PHI_PROBE_DOTS = 12000 };
 
 /* ---- The table of one instruction set ---- */
 

@@ -21,7 +21,8 @@ extension Session {
     /// Afterwards the session holds the prompt and all tokens that were chosen but the last one.
     ///
     /// - Parameter onText: Gets the text as it is made, in pieces that together are the completion's text; false ends it.
-    ///   Text that may be the beginning of a stop string comes when that is decided.
+    ///   Text that may be the beginning of a stop string comes when that is decided. While a long prompt is read it gets
+    ///   empty pieces, a few a second, and can end that too.
     /// - Throws: ``SessionError`` when the prompt is longer than the context or has an id that is no token; then nothing
     ///   has changed.
     public func complete(
@@ -30,13 +31,13 @@ extension Session {
         let endOfText = TokenID(model.config.endOfText)
         let prompt = prompt.isEmpty ? [endOfText] : prompt
         var clock = GenerationClock()
-        let reused = try read(prompt)
+        let (reused, isRead) = try read(prompt) { onText("") }
         clock.promptIsRead()
 
         var sampler = Sampler(options.sampling, vocabulary: model.config.vocabulary)
         var output = GeneratedText(model.tokenizer.vocabulary, stop: options.stop)
         var chosen: [TokenID] = []
-        var reason: StopReason? = options.maximumTokens == 0 ? .maximumTokens : nil
+        var reason: StopReason? = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
         while reason == nil, let token = withLogits({ sampler.sample($0, history: tokens) }) {
             clock.tokenIsChosen()
             if token == endOfText {
@@ -55,16 +56,17 @@ extension Session {
             timings: clock.timings())
     }
 
-    /// Makes the session hold `prompt` and its logits; returns how many tokens were there before.
-    private func read(_ prompt: [TokenID]) throws(SessionError) -> Int {
+    /// Makes the session hold `prompt` and its logits, as long as `goOn` says so; returns how many tokens were there before
+    /// and whether all are there now.
+    private func read(_ prompt: [TokenID], while goOn: () -> Bool) throws(SessionError) -> (Int, Bool) {
         guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }
         for token in prompt { try check(token) }
         var shared = zip(tokens, prompt).prefix { $0 == $1 }.count
         let isRead = shared == tokens.count && withLogits { _ in } != nil
         if shared == prompt.count, !isRead { shared -= 1 }  // the last one again, for its logits
         truncate(to: shared)
-        if shared < prompt.count { try append(prompt[shared...]) }
-        return shared
+        if shared == prompt.count { return (shared, true) }
+        return (shared, try append(prompt[shared...], while: goOn))
     }
 }
 

@@ -50,7 +50,14 @@ public final class Session {
     /// result how a text is cut into appends. Throws ``SessionError`` when they do not fit or are not tokens, and then
     /// nothing has changed.
     public func append(_ new: some Collection<TokenID>) throws(SessionError) {
-        try append(Array(new)[...], body: nil)
+        try append(Array(new)[...], while: { true })
+    }
+
+    /// Appends tokens as long as `goOn`, which is asked before each batch but the first, says so; returns whether all
+    /// are appended.
+    @discardableResult
+    func append(_ new: ArraySlice<TokenID>, while goOn: () -> Bool) throws(SessionError) -> Bool {
+        try append(new, while: goOn, body: nil)
     }
 
     /// Appends tokens and passes on the logits after each of them, in order: `body` gets the place among `new` and
@@ -58,7 +65,9 @@ public final class Session {
     public func append(
         _ new: some Collection<TokenID>, logits body: (Int, UnsafeBufferPointer<Float>) -> Void
     ) throws(SessionError) {
-        try withoutActuallyEscaping(body) { body throws(SessionError) in try append(Array(new)[...], body: body) }
+        try withoutActuallyEscaping(body) { body throws(SessionError) in
+            _ = try append(Array(new)[...], while: { true }, body: body)
+        }
     }
 
     /// Appends one token, without allocating.
@@ -85,12 +94,16 @@ public final class Session {
     }
 
     private func append(
-        _ new: ArraySlice<TokenID>, body: ((Int, UnsafeBufferPointer<Float>) -> Void)?
-    ) throws(SessionError) {
+        _ new: ArraySlice<TokenID>, while goOn: () -> Bool, body: ((Int, UnsafeBufferPointer<Float>) -> Void)?
+    ) throws(SessionError) -> Bool {
         guard new.count <= room else { throw .doesNotFit(tokens.count + new.count, limit: context) }
         for token in new { try check(token) }
         var batch = new
         while !batch.isEmpty {
+            if batch.count < new.count, !goOn() {
+                hasLogits = false
+                return false
+            }
             let part = batch.prefix(Activations.batch)
             batch = batch.dropFirst(part.count)
             tokens.append(contentsOf: part)
@@ -107,6 +120,7 @@ public final class Session {
                 hasLogits = true
             }
         }
+        return true
     }
 
     func check(_ token: TokenID) throws(SessionError) {

@@ -156,6 +156,26 @@ struct GenerationTests {
     }
 
     @Test
+    func theCallerEndsAPromptThatIsLong() throws {
+        let model = try TinyPhi(context: 1024).model(.q8)
+        let prompt = Seeded.ids(1000, vocabulary: 250)
+        let session = try Session(model, threads: 1)
+        var calls = 0
+        let made = try session.complete(prompt, options(5)) { piece in
+            calls += 1
+            return !piece.isEmpty || calls < 3
+        }
+        #expect(made.stopReason == .cancelled)
+        #expect(made.tokens.isEmpty && made.text.isEmpty && made.timings.firstToken == nil)
+        #expect(!session.tokens.isEmpty && session.tokens.count < prompt.count)
+        #expect(session.withLogits { _ in } == nil)
+        // What was read is kept, and changes no result.
+        let whole = try Session(model, threads: 1).complete(prompt, options(5))
+        let again = try session.complete(prompt, options(5))
+        #expect(again.tokens == whole.tokens && again.reusedTokens > 0)
+    }
+
+    @Test
     func theCallerEndsACompletion() throws {
         let whole = try Session(model, threads: 1).complete(prompt, options(30))
         var streamed = ""

@@ -16,9 +16,13 @@ PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf s
 /* Unrolled at once, so that the arrays over tokens become registers. */
 #define EACH_TOKEN _Pragma("clang loop unroll(full)") for (int t = 0; t < tokens; t++)
 
-/* Weights are read once and in order: fetching this far ahead keeps a lone token at the memory's speed. */
+/* A lone token reads weights once and in order, as fast as the memory gives them: far ahead into the second cache, then
+ * near into the first. One distance alone reached 0.84 of the machine's read rate in q4, both 0.94. */
 PHI_INLINE void fetch(const uint8_t *weights, size_t bytes) {
-    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(weights + 4096 + i, 0, 3);
+    for (size_t i = 0; i < bytes; i += 64) {
+        __builtin_prefetch(weights + 12288 + i, 0, 2);
+        __builtin_prefetch(weights + 2048 + i, 0, 3);
+    }
 }
 
 /* ---- Weights in floats ---- */

@@ -22,7 +22,7 @@ final class KVCache {
     private let memory: Buffer<UInt8>  // [layers][keys of all kv heads, values of all kv heads]
 
     init(_ config: ModelConfig, capacity: Int, isHalf: Bool) throws(SessionError) {
-        let positions = roundUp(capacity, to: 16)
+        let positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
         let elementBytes = isHalf ? 2 : 4
         self.capacity = capacity
         self.isHalf = isHalf

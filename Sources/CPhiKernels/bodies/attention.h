@@ -62,6 +62,30 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
+
+/* Adds a block's weighted values to dimensions d to d + 16 `slices`. */
+PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const vf *shrink,
+                             const size_t *seen, size_t values, size_t block, size_t d, const int queries,
+                             const int slices, const size_t size) {
+    vf o[ATTENTION_QUERIES][4];
+    EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), shrink[i]);
+    size_t at = values + block * a->value_size + d, j = 0;
+    for (; j < seen[0]; j++, at += a->value_size) {
+        vf v[4];
+        EACH(u, slices) v[u] = load_cache(a->values, at + 16 * (size_t)u, size);
+        EACH(i, queries) {
+            vf x = vf_set(p[i][j]);
+            EACH(u, slices) o[i][u] = vf_fma(x, v[u], o[i][u]);
+        }
+    }
+    for (; j < seen[queries - 1]; j++, at += a->value_size) { /* what only the later queries see */
+        vf v = load_cache(a->values, at, size);
+        EACH(i, queries) if (j < seen[i]) o[i][0] = vf_fma(vf_set(p[i][j]), v, o[i][0]);
+    }
+    EACH(i, queries) EACH(u, slices) vf_store(r[i].out + d + 16 * u, o[i][u]);
+}
+
 /* One block for `queries` neighbouring queries, the first of which sees `count` positions of it and each next one more,
  * up to all. */
 PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const float *q, size_t keys, size_t values,
@@ -72,35 +96,30 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
         seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
     size_t most = seen[queries - 1];
 
-    for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16) {
-        vf s[ATTENTION_QUERIES];
-        for (int i = 0; i < queries; i++) s[i] = vf_set(0);
+    /* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other. */
+    const int tiles = queries == 1 ? 4 : 1;
+    for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16 * (size_t)tiles) {
+        vf s[ATTENTION_QUERIES][4];
+        EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
         size_t at = keys + (block + j) * a->head_size;
         for (size_t d = 0; j < most && d < a->head_size; d++, at += 16) {
-            vf k = load_cache(a->keys, at, size);
-            for (int i = 0; i < queries; i++) s[i] = vf_fma(vf_set(q[(size_t)i * a->q_stride + d]), k, s[i]);
+            vf k[4];
+            EACH(u, tiles) k[u] = load_cache(a->keys, at + (size_t)u * 16 * a->head_size, size);
+            EACH(i, queries) {
+                vf x = vf_set(q[(size_t)i * a->q_stride + d]);
+                EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
+            }
         }
-        for (int i = 0; i < queries; i++) vf_store(p[i] + j, s[i]);
+        EACH(i, queries) EACH(u, tiles) vf_store(p[i] + j + 16 * u, s[i][u]);
     }
 
     vf shrink[ATTENTION_QUERIES];
     for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], seen[i], a->scale, &shrink[i]);
 
-    for (size_t d = 0; d < a->value_size; d += 16) {
-        vf o[ATTENTION_QUERIES];
-        for (int i = 0; i < queries; i++) o[i] = vf_mul(vf_load(r[i].out + d), shrink[i]);
-        size_t at = values + block * a->value_size + d, j = 0;
-        for (; j < seen[0]; j++, at += a->value_size) {
-            vf v = load_cache(a->values, at, size);
-            for (int i = 0; i < queries; i++) o[i] = vf_fma(vf_set(p[i][j]), v, o[i]);
-        }
-        for (; j < most; j++, at += a->value_size) { /* what only the later queries see */
-            vf v = load_cache(a->values, at, size);
-            for (int i = 1; i < queries; i++)
-                if (j < seen[i]) o[i] = vf_fma(vf_set(p[i][j]), v, o[i]);
-        }
-        for (int i = 0; i < queries; i++) vf_store(r[i].out + d, o[i]);
-    }
+    size_t d = 0;
+    if (queries == 1)
+        for (; d + 64 <= a->value_size; d += 64) weigh_values(a, r, p, shrink, seen, values, block, d, 1, 4, size);
+    for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, values, block, d, queries, 1, size);
 }
 
 /* Neighbouring queries whose positions are in the same block. */

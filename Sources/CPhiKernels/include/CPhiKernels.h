@@ -86,7 +86,8 @@ typedef struct {
 typedef struct {
     const float *q;         /* [tokens][q_stride], heads side by side */
     size_t q_stride;
-    const void *keys, *values;          /* as phi_store_args left them; zero beyond head_size */
+    const void *keys, *values;          /* as phi_store_args left them; zero beyond head_size, with room for whole
+                                         * blocks of positions */
     size_t key_stride, value_stride;    /* elements between kv heads */
     size_t head_size;
     size_t value_size;      /* head_size rounded up to 16; the rest is zero */

@@ -37,6 +37,11 @@ PHI_INLINE vf load_cache(const void *cache, size_t at, const size_t size) {
     return size == 4 ? vf_load((const float *)cache + at) : vf_load_half((const uint16_t *)cache + at);
 }
 
+/* Starts to read what the next block will want. */
+PHI_INLINE void fetch_cache(const void *cache, size_t at, const size_t size) {
+    __builtin_prefetch((const uint8_t *)cache + at * size, 0, 3);
+}
+
 /* What a query carries from block to block. */
 typedef struct {
     vf sum;                                  /* of the probabilities, by lane */
@@ -74,6 +79,8 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     for (; j < seen[0]; j++, at += a->value_size) {
         vf v[4];
         EACH(u, slices) v[u] = load_cache(a->values, at + 16 * (size_t)u, size);
+        if (slices == 4)
+            for (size_t u = 0; u < 4; u += 2) fetch_cache(a->values, at + 64 * a->value_size + 16 * u, size);
         EACH(i, queries) {
             vf x = vf_set(p[i][j]);
             EACH(u, slices) o[i][u] = vf_fma(x, v[u], o[i][u]);
@@ -105,6 +112,8 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
         for (size_t d = 0; j < most && d < a->head_size; d++, at += 16) {
             vf k[4];
             EACH(u, tiles) k[u] = load_cache(a->keys, at + (size_t)u * 16 * a->head_size, size);
+            if (queries == 1 && d % 2 == 0)
+                EACH(u, tiles) fetch_cache(a->keys, at + (size_t)(u + 4) * 16 * a->head_size, size);
             EACH(i, queries) {
                 vf x = vf_set(q[(size_t)i * a->q_stride + d]);
                 EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);

@@ -1,5 +1,5 @@
 # make demo        build and complete a function with the model inside
-# make test        every test (about 10 minutes on two cores)
+# make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py

@@ -3,6 +3,7 @@
 # make build       .build/release/phi
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
+# make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -10,7 +11,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan build install lint deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -35,6 +36,11 @@ test-python: python-deps
 test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py check --checkpoint $(FULL) --phi $(PHI) --scratch $(FULL)
+
+ASAN = -c release --sanitize=address --scratch-path .build/asan
+test-asan: deps
+	swift build $(ASAN) --build-tests
+	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

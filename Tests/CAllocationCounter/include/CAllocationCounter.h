@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether counting works here: with glibc, whose own functions can be stood in for. */
+/* Whether counting works here: with glibc, whose own functions can be stood in for, and no sanitizer. */
 bool allocation_counter_works(void);
 
 /* Allocations of the calling thread since it began. */

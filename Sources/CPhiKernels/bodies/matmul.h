@@ -77,65 +77,49 @@ PHI_INLINE token_run next_group(token_run run, size_t n) {
     return (token_run){run.q + 32 * n, run.scales + n, run.starts + n};
 }
 
-/* One tile as it lies in the file, for `tokens` of the n tokens of a token tile. The way of a lone token. */
-PHI_INLINE void product_q8(const phi_matmul_args *a, size_t tile, size_t first, size_t from, size_t n, const int tokens) {
+/* The weights of one group of one tile: 4 columns of 16 rows in each of the eight. */
+typedef void (*group_loader)(const uint8_t *block, size_t half, vw weights[8]);
+
+PHI_INLINE void load_q8(const uint8_t *block, size_t half, vw weights[8]) {
+    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 8; j++)
+        weights[j] = vw_load_q8(block + 64 + 512 * half + 64 * j);
+}
+
+PHI_INLINE void load_q4(const uint8_t *block, size_t half, vw weights[8]) {
+    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 8; j += 2)
+        vw_load_q4(block + 64 + 256 * half + 32 * j, &weights[j], &weights[j + 1]);
+}
+
+PHI_INLINE vf load_scales(const uint8_t *block, size_t half) { return vf_load_half((const void *)(block + 32 * half)); }
+
+/* Where a group's dot starts, and four columns added to it. */
+PHI_INLINE vi dot_start(int32_t start, const bool is_q8) { return is_q8 ? vi_start_q8(start) : vi_set(start); }
+PHI_INLINE vi dot_add(vi dot, vw weights, vq four, const bool is_q8) {
+    return is_q8 ? vi_dot_q8(dot, weights, four) : vi_dot_q4(dot, weights, four);
+}
+
+/* One tile as it lies in the file, for a lone token. */
+PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, size_t token, const size_t block_bytes,
+                             group_loader load) {
+    const bool is_q8 = block_bytes == PHI_BLOCK_BYTES_Q8;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
-    token_run run = run_at(a, first, from, n, 0);
-    vf sum[MATMUL_TOKENS];
-    EACH_TOKEN sum[t] = vf_set(0);
-    for (size_t g = 0; g < a->width / PHI_GROUP; g += 2, w += PHI_BLOCK_BYTES_Q8) {
-        if (tokens == 1) fetch(w, PHI_BLOCK_BYTES_Q8);
-        for (size_t h = 0; h < 2; h++, run = next_group(run, n)) {
-            vi dot[MATMUL_TOKENS];
-            EACH_TOKEN dot[t] = vi_start_q8(run.starts[t]);
-            for (size_t j = 0; j < 8; j++) {
-                vw weights = vw_load_q8(w + 64 + 512 * h + 64 * j);
-                EACH_TOKEN dot[t] = vi_dot_q8(dot[t], weights, quad(run.q + (j * n + (size_t)t) * 4));
-            }
-            vf scale = vf_load_half((const void *)(w + 32 * h));
-            EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(run.scales[t])), sum[t]);
+    token_run run = run_at(a, token, 0, 1, 0);
+    vf sum = vf_set(0);
+    for (size_t g = 0; g < a->width / PHI_GROUP; g += 2, w += block_bytes) {
+        fetch(w, block_bytes);
+        for (size_t h = 0; h < 2; h++, run = next_group(run, 1)) {
+            vw weights[8];
+            load(w, h, weights);
+            vi dot = dot_start(*run.starts, is_q8);
+            _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 8; j++)
+                dot = dot_add(dot, weights[j], quad(run.q + 4 * j), is_q8);
+            sum = vf_fma(vf_of(dot), vf_mul(load_scales(w, h), vf_set(*run.scales)), sum);
         }
     }
-    EACH_TOKEN finish(a, tile, first + from + (size_t)t, sum[t]);
+    finish(a, tile, token, sum);
 }
 
-PHI_INLINE void product_q4(const phi_matmul_args *a, size_t tile, size_t first, size_t from, size_t n, const int tokens) {
-    const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
-    token_run run = run_at(a, first, from, n, 0);
-    vf sum[MATMUL_TOKENS];
-    EACH_TOKEN sum[t] = vf_set(0);
-    for (size_t g = 0; g < a->width / PHI_GROUP; g += 2, w += PHI_BLOCK_BYTES_Q4) {
-        if (tokens == 1) fetch(w, PHI_BLOCK_BYTES_Q4);
-        for (size_t h = 0; h < 2; h++, run = next_group(run, n)) {
-            vi dot[MATMUL_TOKENS];
-            EACH_TOKEN dot[t] = vi_set(run.starts[t]);
-            for (size_t j = 0; j < 8; j += 2) {
-                vw low, high;
-                vw_load_q4(w + 64 + 256 * h + 32 * j, &low, &high);
-                EACH_TOKEN dot[t] = vi_dot_q4(dot[t], low, quad(run.q + (j * n + (size_t)t) * 4));
-                EACH_TOKEN dot[t] = vi_dot_q4(dot[t], high, quad(run.q + ((j + 1) * n + (size_t)t) * 4));
-            }
-            vf scale = vf_load_half((const void *)(w + 32 * h));
-            EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(run.scales[t])), sum[t]);
-        }
-    }
-    EACH_TOKEN finish(a, tile, first + from + (size_t)t, sum[t]);
-}
-
-typedef void (*tile_product)(const phi_matmul_args *, size_t, size_t, size_t, size_t, const int);
-
-PHI_INLINE void for_token_tile(const phi_matmul_args *a, size_t tile, size_t first, size_t n, tile_product product) {
-    size_t t = 0;
-    if (n == 1) {
-        product(a, tile, first, 0, 1, 1);
-        return;
-    }
-    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) product(a, tile, first, t, n, MATMUL_TOKENS);
-    for (; n - t >= 2; t += 2) product(a, tile, first, t, n, 2);
-    if (t < n) product(a, tile, first, t, n, 1);
-}
-
-/* For more than one token tile, a few groups of weights at a time are made ready for all of them: q4's codes looked up,
+/* For more than one token, a few groups of weights at a time are made ready for all of them: q4's codes looked up,
  * scales widened. They are read again from the nearest cache. */
 enum { READY_GROUPS = 16 / MATMUL_TILES };
 typedef struct {
@@ -144,25 +128,10 @@ typedef struct {
     _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
 } ready;
 
-typedef void (*group_loader)(const uint8_t *block, size_t half, ready *, size_t group, size_t tile);
-
-PHI_INLINE void load_q8(const uint8_t *block, size_t half, ready *r, size_t group, size_t tile) {
-    for (size_t j = 0; j < 8; j++) vw_store(r->weights[group][j][tile], vw_load_q8(block + 64 + 512 * half + 64 * j));
-}
-
-PHI_INLINE void load_q4(const uint8_t *block, size_t half, ready *r, size_t group, size_t tile) {
-    for (size_t j = 0; j < 8; j += 2) {
-        vw low, high;
-        vw_load_q4(block + 64 + 256 * half + 32 * j, &low, &high);
-        vw_store(r->weights[group][j][tile], low);
-        vw_store(r->weights[group][j + 1][tile], high);
-    }
-}
-
 #define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
 
 /* Adds `groups` ready groups, the first of which is number `group`, to the sums of `tokens` tokens. */
-PHI_INLINE void add_ready(const phi_matmul_args *a, ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group,
+PHI_INLINE void add_ready(const phi_matmul_args *a, const ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group,
                           size_t groups, size_t first, size_t from, size_t n, const int tokens, const int tiles,
                           const bool is_q8) {
     token_run run = run_at(a, first, from, n, group);
@@ -170,14 +139,14 @@ PHI_INLINE void add_ready(const phi_matmul_args *a, ready *r, float (*sums)[MATM
     EACH_TOKEN EACH_TILE sum[t][i] = group ? vf_load(sums[from + (size_t)t][i]) : vf_set(0);
     for (size_t g = 0; g < groups; g++, run = next_group(run, n)) {
         vi dot[MATMUL_TOKENS][MATMUL_TILES];
-        EACH_TOKEN EACH_TILE dot[t][i] = is_q8 ? vi_start_q8(run.starts[t]) : vi_set(run.starts[t]);
+        EACH_TOKEN EACH_TILE dot[t][i] = dot_start(run.starts[t], is_q8);
 #pragma clang loop unroll_count(2)
         for (size_t j = 0; j < 8; j++) {
             vw weights[MATMUL_TILES];
             EACH_TILE weights[i] = vw_load(r->weights[g][j][i]);
             EACH_TOKEN {
                 vq four = quad(run.q + (j * n + (size_t)t) * 4);
-                EACH_TILE dot[t][i] = is_q8 ? vi_dot_q8(dot[t][i], weights[i], four) : vi_dot_q4(dot[t][i], weights[i], four);
+                EACH_TILE dot[t][i] = dot_add(dot[t][i], weights[i], four, is_q8);
             }
         }
         vf scale[MATMUL_TILES];
@@ -202,8 +171,11 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
         for (size_t g = 0; g < groups; g++)
             for (size_t i = 0; i < (size_t)tiles; i++) {
                 const uint8_t *block = w + i * a->tile_bytes + g / 2 * block_bytes;
-                load(block, g % 2, &r, g, i);
-                vf_store(r.scales[g][i], vf_load_half((const void *)(block + 32 * (g % 2))));
+                vw weights[8];
+                if (g % 2 == 0) fetch(block, block_bytes);
+                load(block, g % 2, weights);
+                for (size_t j = 0; j < 8; j++) vw_store(r.weights[g][j][i], weights[j]);
+                vf_store(r.scales[g][i], load_scales(block, g % 2));
             }
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
             size_t n = phi_tile_tokens(a->tokens, first), t = 0;
@@ -212,6 +184,8 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
                 for (; t < PHI_TOKEN_TILE; t += MATMUL_TOKENS)
                     add_ready(a, &r, sums, group, groups, first, t, PHI_TOKEN_TILE, MATMUL_TOKENS, tiles, is_q8);
             } else {
+                for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
+                    add_ready(a, &r, sums, group, groups, first, t, n, MATMUL_TOKENS, tiles, is_q8);
                 for (; n - t >= 2; t += 2) add_ready(a, &r, sums, group, groups, first, t, n, 2, tiles, is_q8);
                 if (t < n) add_ready(a, &r, sums, group, groups, first, t, n, 1, tiles, is_q8);
             }
@@ -221,12 +195,12 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
 }
 
 PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const size_t block_bytes,
-                               tile_product product, group_loader load) {
+                               group_loader load) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
-        size_t tokens = item.token_end - item.token, tile = item.tile;
-        if (tokens <= PHI_TOKEN_TILE) {
-            for (; tile < item.tile_end; tile++) for_token_tile(a, tile, item.token, tokens, product);
+        size_t tile = item.tile;
+        if (item.token_end - item.token == 1) {
+            for (; tile < item.tile_end; tile++) product_lone(a, tile, item.token, block_bytes, load);
         } else {
             for (; item.tile_end - tile >= MATMUL_TILES; tile += MATMUL_TILES)
                 product_ready(a, tile, item.token, item.token_end, MATMUL_TILES, block_bytes, load);
@@ -239,8 +213,8 @@ PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t en
 }
 
 static void matmul_q8(const void *a, size_t begin, size_t end) {
-    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q8, product_q8, load_q8);
+    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q8, load_q8);
 }
 static void matmul_q4(const void *a, size_t begin, size_t end) {
-    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q4, product_q4, load_q4);
+    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q4, load_q4);
 }

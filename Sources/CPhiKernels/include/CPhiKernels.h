@@ -4,7 +4,7 @@
  * C of reference.c, whatever the range, so neither threads nor batches can change a result.
  *
  * Adding to it: an operation is a line in operations.inc, its arguments here, its plain form in reference.c and its
- * vector body in bodies/. An instruction set is a line in instruction_sets.inc and a file in isa/. */
+ * vector body in bodies/, which all.h lists. An instruction set is a line in instruction_sets.inc and a file in isa/. */
 #ifndef CPHI_KERNELS_H
 #define CPHI_KERNELS_H
 

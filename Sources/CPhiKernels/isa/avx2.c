@@ -136,11 +136,7 @@ PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) {
 #define MATMUL_TOKENS 3
 #define MATMUL_TILES 1
 #define ATTENTION_QUERIES 4
-#include "../bodies/activations.h"
-#include "../bodies/attention.h"
-#include "../bodies/encode.h"
-#include "../bodies/matmul.h"
-#include "../bodies/probe.h"
+#include "../bodies/all.h"
 
 #pragma clang attribute pop
 

@@ -75,11 +75,7 @@ PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w,
 #define MATMUL_TOKENS 6
 #define MATMUL_TILES 2
 #define ATTENTION_QUERIES 8
-#include "../bodies/activations.h"
-#include "../bodies/attention.h"
-#include "../bodies/encode.h"
-#include "../bodies/matmul.h"
-#include "../bodies/probe.h"
+#include "../bodies/all.h"
 
 #pragma clang attribute pop
 

@@ -27,7 +27,21 @@ phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item) {
     };
 }
 
-size_t phi_quantise_items(const phi_quantise_args *args) { return divide_up(args->tokens, PHI_TOKEN_TILE); }
+size_t phi_quantise_items(const phi_quantise_args *args) {
+    return divide_up(args->tokens, PHI_TOKEN_TILE) * divide_up(args->width, PHI_QUANTISE_CHUNK);
+}
+
+phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t item) {
+    size_t chunks = divide_up(args->width, PHI_QUANTISE_CHUNK), groups = args->width / PHI_GROUP;
+    size_t first = item / chunks * PHI_TOKEN_TILE, group = item % chunks * (PHI_QUANTISE_CHUNK / PHI_GROUP);
+    size_t group_end = group + PHI_QUANTISE_CHUNK / PHI_GROUP;
+    return (phi_quantise_item){
+        .first = first,
+        .tokens = phi_tile_tokens(args->tokens, first),
+        .group = group,
+        .group_end = group_end < groups ? group_end : groups,
+    };
+}
 
 size_t phi_attention_items(const phi_attention_args *args) {
     return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK);

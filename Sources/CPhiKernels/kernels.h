@@ -27,6 +27,12 @@ typedef struct {
 } phi_matmul_item;
 phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item);
 
+/* The token tile, which begins with token `first`, and the groups of item `item`. */
+typedef struct {
+    size_t first, tokens, group, group_end;
+} phi_quantise_item;
+phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t item);
+
 /* exp(x) for x <= 88, zero below -87: n = round(x / ln 2), then a polynomial for exp(x - n ln 2) (Cephes expf). */
 #define PHI_EXP_LOW (-87.0f)
 #define PHI_EXP_HIGH 88.0f
@@ -39,6 +45,12 @@ phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item);
 #define PHI_EXP_C3 4.1665795894e-2f
 #define PHI_EXP_C4 1.6666665459e-1f
 #define PHI_EXP_C5 5.0000001201e-1f
+
+/* The 8-bit cache: dimensions with those that fill the last group, and where a position's scales begin. */
+PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_GROUP - 1) / PHI_GROUP; }
+PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {
+    return position / 16 * groups * 16 + position % 16;
+}
 
 #define PHI_GELU_CUBE 0.044715f
 #define PHI_GELU_FACTOR (-1.5957691216057308f) /* -2 sqrt(2/pi) */

@@ -1,21 +1,66 @@
 /* The one file that knows OpenMP. */
 #include "kernels.h"
 
-/* Swift's clang has no omp.h, and the library's dynamic schedules need entry points that older versions lack: items
- * are handed out by an atomic counter of our own instead. */
-void phi_parallel(int threads, size_t items, phi_operation operation, const void *args) {
-    if (threads <= 1 || items <= 1) {
-        operation(args, 0, items);
+#include <sched.h>
+
+/* Swift's clang has no omp.h. How long a thread that has nothing to do stays awake, in milliseconds: long enough for the
+ * caller to choose a token and come back, far less than libomp's 200, so that an idle session burns no core. */
+#if defined(_OPENMP)
+void kmp_set_blocktime(int milliseconds);
+enum { AWAKE_MILLISECONDS = 2 };
+#endif
+
+PHI_INLINE void rest(unsigned *spins) {
+    if (++*spins > 4000) { /* more threads than cores: the one waited for may need this one's core */
+        sched_yield();
         return;
     }
-    if ((size_t)threads > items) threads = (int)items;
-    /* Many items are handed out in runs, down to single ones for an even end. */
-    size_t next = 0, run = items / ((size_t)threads * 16);
-    if (!run) run = 1;
-#pragma omp parallel num_threads(threads) shared(next)
-    for (;;) {
-        size_t begin = __atomic_fetch_add(&next, run, __ATOMIC_RELAXED);
-        if (begin >= items) break;
-        operation(args, begin, begin + run < items ? begin + run : items);
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* What one thread does. A step's items are handed out by an atomic counter, in runs, down to single ones for an even end:
+ * the library's dynamic schedules need entry points that older versions lack. A step is over when its items are done, not
+ * when all threads have come, so one that the system has taken off its core holds nobody up unless it has an item. */
+static void work(int threads, phi_step *steps, size_t count) {
+    size_t group = 0; /* the last step that waited */
+    for (size_t i = 0; i < count; i++) {
+        phi_step *s = &steps[i];
+        if (__atomic_load_n(&s->next, __ATOMIC_RELAXED) < s->items) {
+            for (size_t j = group; s->waits && j < i; j++)
+                for (unsigned spins = 0; __atomic_load_n(&steps[j].done, __ATOMIC_ACQUIRE) < steps[j].items;) rest(&spins);
+            size_t run = s->items / ((size_t)threads * 16);
+            if (!run) run = 1;
+            for (;;) {
+                size_t begin = __atomic_fetch_add(&s->next, run, __ATOMIC_RELAXED);
+                if (begin >= s->items) break;
+                size_t end = begin + run < s->items ? begin + run : s->items;
+                s->operation(s->args, begin, end);
+                __atomic_fetch_add(&s->done, end - begin, __ATOMIC_RELEASE);
+            }
+        }
+        if (s->waits) group = i;
     }
+}
+
+void phi_run(int threads, phi_step *steps, size_t count) {
+    if (threads <= 1) {
+        for (size_t i = 0; i < count; i++) steps[i].operation(steps[i].args, 0, steps[i].items);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) steps[i].next = steps[i].done = 0;
+#if defined(_OPENMP)
+    kmp_set_blocktime(AWAKE_MILLISECONDS);
+#endif
+#pragma omp parallel num_threads(threads)
+    work(threads, steps, count);
+}
+
+void phi_parallel(int threads, size_t items, phi_operation operation, const void *args) {
+    if ((size_t)threads > items) threads = (int)items;
+    phi_step step = {.operation = operation, .args = args, .items = items};
+    phi_run(threads, &step, 1);
 }

@@ -28,10 +28,11 @@ static float exponential(float x) {
 static void quantise(const void *raw, size_t begin, size_t end) {
     const phi_quantise_args *a = raw;
     size_t groups = a->width / PHI_GROUP;
-    for (size_t tile = begin; tile < end; tile++) {
-        size_t first = tile * PHI_TOKEN_TILE, n = phi_tile_tokens(a->tokens, first);
+    for (size_t number = begin; number < end; number++) {
+        phi_quantise_item item = phi_quantise_item_at(a, number);
+        size_t first = item.first, n = item.tokens;
         for (size_t t = 0; t < n; t++)
-            for (size_t g = 0; g < groups; g++) {
+            for (size_t g = item.group; g < item.group_end; g++) {
                 const float *x = a->x + (first + t) * a->x_stride + g * PHI_GROUP;
                 float largest = 0;
                 for (size_t i = 0; i < PHI_GROUP; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
@@ -163,36 +164,130 @@ static void store(const phi_store_args *a, size_t begin, size_t end, void (*put)
 static void store_f32(const void *a, size_t begin, size_t end) { store(a, begin, end, put_f32); }
 static void store_f16(const void *a, size_t begin, size_t end) { store(a, begin, end, put_f16); }
 
+static float largest_of(const float *w, size_t count) {
+    float largest = 0;
+    for (size_t k = 0; k < count; k++) largest = fabsf(w[k]) > fabsf(largest) ? w[k] : largest;
+    return largest;
+}
+
+static float within(float x, float low, float high) {
+    x = x > low ? x : low;
+    return x < high ? x : high;
+}
+
+/* One position's 8-bit keys or values of one group, and their scale. */
+static void cache_group(const float *x, size_t count, int n[PHI_GROUP], uint16_t *half) {
+    *half = phi_float_to_half(within(fabsf(largest_of(x, count)) / 127.0f, 0, PHI_HALF_MAX));
+    float scale = phi_half_to_float(*half), inverse = scale > 0 ? 1.0f / scale : 0;
+    for (size_t i = 0; i < PHI_GROUP; i++) n[i] = i < count ? (int)within(rintf(x[i] * inverse), -127, 127) : 0;
+}
+
+static void store_q8(const void *raw, size_t begin, size_t end) {
+    const phi_store_args *a = raw;
+    size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_GROUP;
+    for (size_t head = begin; head < end; head++)
+        for (size_t t = 0; t < a->tokens; t++)
+            for (size_t g = 0; g < groups; g++) {
+                size_t position = a->first + t, from = t * a->stride + head * a->head_size + g * PHI_GROUP;
+                size_t count = a->head_size - g * PHI_GROUP < PHI_GROUP ? a->head_size - g * PHI_GROUP : PHI_GROUP;
+                size_t scale = head * a->scale_stride + phi_cache_scale_at(position, groups) + 16 * g;
+                uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16;
+                int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
+                int k[PHI_GROUP], v[PHI_GROUP];
+                cache_group(a->k + from, count, k, &a->key_scales[scale]);
+                cache_group(a->v + from, count, v, &a->value_scales[scale]);
+                for (size_t i = 0; i < PHI_GROUP; i++) {
+                    size_t d = g * PHI_GROUP + i;
+                    keys[d / 4 * 64 + position % 16 * 4 + d % 4] = (uint8_t)(k[i] + PHI_ZERO_Q8);
+                    if (i < count) values[d] = (int8_t)v[i];
+                }
+            }
+}
+
 static float load_f32(const void *p, size_t i) { return ((const float *)p)[i]; }
 static float load_f16(const void *p, size_t i) { return phi_half_to_float(((const uint16_t *)p)[i]); }
 
-static void attend(const phi_attention_args *a, size_t head, size_t token, float (*load)(const void *, size_t)) {
+/* How a cache is read: the score of position `at` with a query, before the scale, and the weighted values of a position
+ * added to o. */
+typedef struct {
+    float (*score)(const phi_attention_args *, const float *q, size_t kv, size_t at);
+    void (*add)(const phi_attention_args *, float p, size_t kv, size_t at, float *o);
+} cache_reader;
+
+static float score_float(const phi_attention_args *a, const float *q, size_t kv, size_t at,
+                         float (*load)(const void *, size_t)) {
+    float dot = 0;
+    for (size_t d = 0; d < a->head_size; d++)
+        dot = fused(q[d], load(a->keys, kv * a->key_stride + (at / 16 * a->head_size + d) * 16 + at % 16), dot);
+    return dot;
+}
+
+static void add_float(const phi_attention_args *a, float p, size_t kv, size_t at, float *o,
+                      float (*load)(const void *, size_t)) {
+    for (size_t d = 0; d < a->head_size; d++)
+        o[d] = fused(p, load(a->values, kv * a->value_stride + at * a->value_size + d), o[d]);
+}
+
+static float score_f32(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
+    return score_float(a, q, kv, at, load_f32);
+}
+static float score_f16(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
+    return score_float(a, q, kv, at, load_f16);
+}
+static void add_f32(const phi_attention_args *a, float p, size_t kv, size_t at, float *o) {
+    add_float(a, p, kv, at, o, load_f32);
+}
+static void add_f16(const phi_attention_args *a, float p, size_t kv, size_t at, float *o) {
+    add_float(a, p, kv, at, o, load_f16);
+}
+
+static float score_q8(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
+    size_t groups = phi_cache_groups(a->head_size);
+    const uint8_t *keys = (const uint8_t *)a->keys + kv * a->key_stride + at / 16 * groups * PHI_GROUP * 16;
+    float sum = 0;
+    for (size_t g = 0; g < groups; g++) {
+        size_t count = a->head_size - g * PHI_GROUP < PHI_GROUP ? a->head_size - g * PHI_GROUP : PHI_GROUP;
+        float largest = fabsf(largest_of(q + g * PHI_GROUP, count));
+        bool zero = largest < PHI_QUANTISE_LEAST;
+        float inverse = zero ? 0 : 127.0f / largest;
+        int dot = 0;
+        for (size_t i = 0; i < count; i++) {
+            size_t d = g * PHI_GROUP + i;
+            dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_ZERO_Q8) * (int)rintf(q[d] * inverse);
+        }
+        uint16_t half = a->key_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * g];
+        sum = fused((float)dot, phi_half_to_float(half) * (zero ? 0 : largest / 127.0f), sum);
+    }
+    return sum;
+}
+
+static void add_q8(const phi_attention_args *a, float p, size_t kv, size_t at, float *o) {
+    size_t groups = phi_cache_groups(a->head_size);
+    const int8_t *values = (const int8_t *)a->values + kv * a->value_stride + at * a->value_size;
+    for (size_t d = 0; d < a->head_size; d++) {
+        uint16_t half = a->value_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * (d / PHI_GROUP)];
+        o[d] = fused(p * phi_half_to_float(half), values[d], o[d]);
+    }
+}
+
+static void attend(const phi_attention_args *a, size_t head, size_t token, cache_reader cache) {
     enum { N = PHI_POSITION_BLOCK };
     const float *q = a->q + token * a->q_stride + head * a->head_size;
     size_t kv = head / (a->heads / a->kv_heads), count = a->first + token + 1;
-    size_t keys = kv * a->key_stride, values = kv * a->value_stride;
     float most = PHI_ATTENTION_LEAST, sum[16] = {0}, o[PHI_MAX_HEAD_SIZE] = {0};
 
     for (size_t block = 0; block < count; block += N) {
         size_t n = count - block < N ? count - block : N;
         float s[N], p[N] = {0}, now = most;
         for (size_t j = 0; j < n; j++) {
-            float dot = 0;
-            for (size_t d = 0; d < a->head_size; d++) {
-                size_t at = keys + ((block + j) / 16 * a->head_size + d) * 16 + (block + j) % 16;
-                dot = fused(q[d], load(a->keys, at), dot);
-            }
-            s[j] = dot * a->scale;
+            s[j] = cache.score(a, q, kv, block + j) * a->scale;
             now = s[j] > now ? s[j] : now;
         }
         float shrink = exponential(most - now);
         for (size_t j = 0; j < n; j++) p[j] = exponential(s[j] - now);
         for (size_t l = 0; l < 16; l++) sum[l] = fused(sum[l], shrink, (p[l] + p[l + 16]) + (p[l + 32] + p[l + 48]));
-        for (size_t d = 0; d < a->head_size; d++) {
-            o[d] *= shrink;
-            for (size_t j = 0; j < n; j++)
-                o[d] = fused(p[j], load(a->values, values + (block + j) * a->value_size + d), o[d]);
-        }
+        for (size_t d = 0; d < a->head_size; d++) o[d] *= shrink;
+        for (size_t j = 0; j < n; j++) cache.add(a, p[j], kv, block + j, o);
         most = now;
     }
     for (size_t half = 8; half; half /= 2)
@@ -200,16 +295,23 @@ static void attend(const phi_attention_args *a, size_t head, size_t token, float
     for (size_t d = 0; d < a->head_size; d++) a->out[token * a->out_stride + head * a->head_size + d] = o[d] / sum[0];
 }
 
-static void attention(const phi_attention_args *a, size_t begin, size_t end, float (*load)(const void *, size_t)) {
+static void attention(const phi_attention_args *a, size_t begin, size_t end, cache_reader cache) {
     for (size_t item = begin; item < end; item++) {
         size_t head = item % a->heads, first = item / a->heads * PHI_QUERY_BLOCK;
         for (size_t token = first; token < first + PHI_QUERY_BLOCK && token < a->tokens; token++)
-            attend(a, head, token, load);
+            attend(a, head, token, cache);
     }
 }
 
-static void attention_f32(const void *a, size_t begin, size_t end) { attention(a, begin, end, load_f32); }
-static void attention_f16(const void *a, size_t begin, size_t end) { attention(a, begin, end, load_f16); }
+static void attention_f32(const void *a, size_t begin, size_t end) {
+    attention(a, begin, end, (cache_reader){score_f32, add_f32});
+}
+static void attention_f16(const void *a, size_t begin, size_t end) {
+    attention(a, begin, end, (cache_reader){score_f16, add_f16});
+}
+static void attention_q8(const void *a, size_t begin, size_t end) {
+    attention(a, begin, end, (cache_reader){score_q8, add_q8});
+}
 
 /* ---- Weights into tiles ---- */
 
@@ -255,17 +357,6 @@ static void group_f16(const float *w, size_t count, uint8_t *block, size_t i, si
         memcpy(block + 2 * (16 * (32 * g + k) + i), &half, 2);
         stored[k] = phi_half_to_float(half);
     }
-}
-
-static float largest_of(const float *w, size_t count) {
-    float largest = 0;
-    for (size_t k = 0; k < count; k++) largest = fabsf(w[k]) > fabsf(largest) ? w[k] : largest;
-    return largest;
-}
-
-static float within(float x, float low, float high) {
-    x = x > low ? x : low;
-    return x < high ? x : high;
 }
 
 static void group_q8(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {

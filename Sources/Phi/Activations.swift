@@ -3,8 +3,8 @@
 final class Activations {
     /// Tokens that go through together.
     static let batch = 192
-    /// Positions whose logits are computed together.
-    static let logitsBatch = 16
+    /// Positions whose logits are computed together, and sessions that go through together.
+    static let logitsBatch = 64
 
     let hiddenStride: Int
     let innerStride: Int
@@ -18,6 +18,7 @@ final class Activations {
     let quantised: Buffer<Int8>  // [batch][hidden or outer]
     let scales: Buffer<Float>  // [batch][groups of 32]
     let starts: Buffer<Int32>  // [batch][groups of 32]
+    let wantedRows: Buffer<Int32>  // [logits batch], rows whose logits are wanted
     let logits: Buffer<Float>  // [logits batch][vocabulary]
 
     init(_ config: ModelConfig) throws(SessionError) {
@@ -33,6 +34,7 @@ final class Activations {
         quantised = try Buffer(Self.batch * widest)
         scales = try Buffer(Self.batch * widest / 32)
         starts = try Buffer(Self.batch * widest / 32)
+        wantedRows = try Buffer(Self.logitsBatch)
         logits = try Buffer(Self.logitsBatch * logitsStride)
     }
 }

@@ -2,131 +2,196 @@ import CPhiKernels
 import PhiFormat
 import PhiTokenizer
 
-/// The forward pass of phi (Hugging Face `modeling_phi.py`): a batch of tokens through all blocks, then logits where
-/// they are wanted. Each step is a kernel operation shared by the threads.
+/// The forward pass of phi (Hugging Face `modeling_phi.py`): rows of tokens, of one text or of several, through all blocks,
+/// then logits where they are wanted. Each step is a kernel operation that the threads share; they are written down here
+/// and done when ``Program/run()`` is called.
 struct ForwardPass {
+    /// Neighbouring tokens of one text, which are rows `row...` of the batch.
+    struct Part {
+        let cache: KVCache
+        let tokens: ArraySlice<TokenID>
+        let row: Int
+    }
+
     let model: LanguageModel
-    let threads: Threads
     let rotary: RotaryEmbedding
-    let cache: KVCache
     let buffers: Activations
+    let program: Program
 
     private var config: ModelConfig { model.config }
     private var kernels: phi_kernels { model.kernels.table }
 
-    /// Puts `tokens`, at most ``Activations/batch``, behind those in the cache; what they become is left in the residual.
-    func run(_ tokens: ArraySlice<TokenID>) {
-        embed(tokens)
+    /// Puts the parts' tokens, together `rows` and at most ``Activations/batch``, behind those in their caches; what they
+    /// become is left in the residual.
+    func run(_ parts: [Part], rows: Int) {
+        for part in parts { embed(part) }
         for (layer, block) in model.weights.blocks.enumerated() {
-            normalise(buffers.residual.start, block.norm, rows: tokens.count)
             multiply(
-                buffers.normed.start, buffers.hiddenStride, by: block.inner, block.innerBias, rows: tokens.count,
+                normalised(block.norm), by: block.inner, block.innerBias, rows: rows,
                 into: buffers.inner.start, buffers.innerStride)
-            rotate(rows: tokens.count)
-            remember(layer, rows: tokens.count)
-            attend(layer, rows: tokens.count)
-            activate(rows: tokens.count)
+            activate(rows: rows)
+            for part in parts { remember(layer, part) }
+            for (number, part) in parts.enumerated() { attend(layer, part, besideTheLast: number > 0) }
             multiply(
-                buffers.outer.start, buffers.outerStride, by: block.outer, block.outerBias, rows: tokens.count,
+                .rows(buffers.outer.start, buffers.outerStride), by: block.outer, block.outerBias, rows: rows,
                 into: buffers.residual.start, buffers.hiddenStride, accumulate: true)
         }
-        cache.count += tokens.count
+        for part in parts { part.cache.count += part.tokens.count }
     }
 
-    /// Logits of `rows` (at most ``Activations/logitsBatch``) of the last batch, left in the logits buffer.
-    func logits(rows: Range<Int>) {
-        normalise(
-            buffers.residual.start + rows.lowerBound * buffers.hiddenStride, model.weights.norm, rows: rows.count)
+    /// Logits of `rows` of the last batch, at most ``Activations/logitsBatch``, left in the logits buffer from row `first`
+    /// on. Once a program.
+    func logits(rows: some Collection<Int>, first: Int = 0) {
+        for (number, row) in rows.enumerated() { buffers.wantedRows.start[number] = Int32(row) }
         multiply(
-            buffers.normed.start, buffers.hiddenStride, by: model.weights.head, model.weights.headBias,
-            rows: rows.count, into: buffers.logits.start, buffers.logitsStride)
+            normalised(rows: UnsafePointer(buffers.wantedRows.start), model.weights.norm), by: model.weights.head,
+            model.weights.headBias, rows: rows.count, into: buffers.logits.start + first * buffers.logitsStride,
+            buffers.logitsStride)
     }
 
-    private func embed(_ tokens: ArraySlice<TokenID>) {
-        for (row, token) in tokens.enumerated() {
-            model.weights.embedding.copyRow(Int(token), to: buffers.residual.start + row * buffers.hiddenStride)
+    private func embed(_ part: Part) {
+        for (row, token) in part.tokens.enumerated() {
+            model.weights.embedding.copyRow(
+                Int(token), to: buffers.residual.start + (part.row + row) * buffers.hiddenStride)
         }
     }
 
-    private func normalise(_ x: UnsafePointer<Float>, _ norm: Weights.Norm, rows: Int) {
-        var arguments = LayerNorm(
-            x: x, y: buffers.normed.start, stride: buffers.hiddenStride, count: config.hiddenSize,
-            weight: norm.weight.elements, bias: norm.bias.elements, epsilon: config.layerNormEpsilon)
-        threads.run(LayerNorm.operation, items: rows, &arguments)
+    /// What a product takes: rows as they are, or rows that a layer norm makes on the way.
+    private enum Input {
+        case rows(UnsafePointer<Float>, Int)
+        case normalised(LayerNorm)
+    }
+
+    private func normalised(rows: UnsafePointer<Int32>? = nil, _ norm: Weights.Norm) -> Input {
+        .normalised(
+            LayerNorm(
+                x: buffers.residual.start, rows: rows, y: buffers.normed.start, stride: buffers.hiddenStride,
+                count: config.hiddenSize, weight: norm.weight.elements, bias: norm.bias.elements,
+                epsilon: config.layerNormEpsilon))
     }
 
     private func multiply(
-        _ x: UnsafePointer<Float>, _ xStride: Int, by matrix: Matrix, _ bias: Vector, rows: Int,
-        into out: UnsafeMutablePointer<Float>, _ outStride: Int, accumulate: Bool = false
+        _ input: Input, by matrix: Matrix, _ bias: Vector, rows: Int, into out: UnsafeMutablePointer<Float>,
+        _ outStride: Int, accumulate: Bool = false
     ) {
-        if let zero = matrix.encoding.zero {
-            var arguments = phi_quantise_args(
-                x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: zero, q: buffers.quantised.start,
-                scales: buffers.scales.start, starts: buffers.starts.start)
-            threads.run(kernels.quantise, items: phi_quantise_items(&arguments), &arguments)
+        let (x, xStride) =
+            switch input {
+            case .rows(let x, let stride): (x, stride)
+            case .normalised(let norm): (UnsafePointer(norm.y), norm.stride)
+            }
+        var quantisation = phi_quantise_args(
+            x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: matrix.encoding.zero ?? 0,
+            q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start)
+        let quantise = matrix.encoding.zero == nil ? nil : kernels.quantise
+        let quantisationItems = phi_quantise_items(&quantisation)
+        switch input {
+        case .rows:
+            if let quantise { program.add(quantise, items: quantisationItems, quantisation) }
+        case .normalised(let norm):
+            let tiles = (rows + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE)
+            program.add(
+                Preparation.operation, items: tiles,
+                Preparation(
+                    norm: norm, rows: rows, quantise: quantise, quantisation: quantisation,
+                    itemsPerTile: quantisationItems / tiles))
         }
-        var arguments = phi_matmul_args(
+        var product = phi_matmul_args(
             weights: matrix.tiles, bias: bias.elements, rows: matrix.rows, width: matrix.width, tokens: rows, x: x,
             x_stride: xStride, q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start,
             out: out, out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
-        let items = phi_matmul_items(&arguments, matrix.encoding.blockBytes)
-        threads.run(model.kernels.matmul(matrix.encoding), items: items, &arguments)
-        if model.releasesPages { model.file.mapping.release(matrix.bytes) }
+        let items = phi_matmul_items(&product, matrix.encoding.blockBytes)
+        program.add(model.kernels.matmul(matrix.encoding), items: items, product)
+        if model.releasesPages {
+            program.run()
+            model.file.mapping.release(matrix.bytes)
+        }
     }
 
-    private func rotate(rows: Int) {
-        var arguments = Rotation(
-            rotary: Unmanaged.passUnretained(rotary), row: buffers.inner.start, stride: buffers.innerStride,
-            heads: config.heads + config.kvHeads, headSize: config.headSize, first: cache.count)
-        threads.run(Rotation.operation, items: rows, &arguments)
-    }
-
-    private func remember(_ layer: Int, rows: Int) {
-        let keys = buffers.inner.start + config.querySize
-        var arguments = phi_store_args(
-            k: keys, v: keys + config.keySize, stride: buffers.innerStride, tokens: rows, first: cache.count,
-            keys: cache.keys(layer), values: cache.values(layer), key_stride: cache.keyStride,
-            value_stride: cache.valueStride, head_size: config.headSize, value_size: cache.valueSize)
-        threads.run(cache.isHalf ? kernels.store_f16 : kernels.store_f32, items: config.kvHeads, &arguments)
-    }
-
-    private func attend(_ layer: Int, rows: Int) {
-        var arguments = phi_attention_args(
-            q: buffers.inner.start, q_stride: buffers.innerStride, keys: cache.keys(layer),
-            values: cache.values(layer), key_stride: cache.keyStride, value_stride: cache.valueStride,
-            head_size: config.headSize, value_size: cache.valueSize, heads: config.heads, kv_heads: config.kvHeads,
-            first: cache.count, tokens: rows, scale: 1 / Float(config.headSize).squareRoot(),
-            out: buffers.outer.start, out_stride: buffers.outerStride)
-        let items = phi_attention_items(&arguments)
-        threads.run(cache.isHalf ? kernels.attention_f16 : kernels.attention_f32, items: items, &arguments)
-    }
-
+    /// GELU, beside which keys and values are stored and queries attend: nothing of theirs meets.
     private func activate(rows: Int) {
         var arguments = phi_gelu_args(
             x: buffers.inner.start + config.querySize + 2 * config.keySize, x_stride: buffers.innerStride,
             out: buffers.outer.start + config.querySize, out_stride: buffers.outerStride,
             columns: config.intermediateSize)
-        threads.run(kernels.gelu, items: phi_gelu_items(&arguments, rows), &arguments)
+        program.add(kernels.gelu, items: phi_gelu_items(&arguments, rows), arguments)
+    }
+
+    /// Turns queries and keys, and stores keys and values.
+    private func remember(_ layer: Int, _ part: Part) {
+        let queries = buffers.inner.start + part.row * buffers.innerStride
+        let keys = queries + config.querySize
+        let cache = part.cache
+        program.add(
+            CacheStore.operation, items: config.kvHeads,
+            CacheStore(
+                rotary: Unmanaged.passUnretained(rotary), queries: queries, queriesPerKey: config.heads / config.kvHeads,
+                store: kernels.store(cache.encoding),
+                arguments: phi_store_args(
+                    k: keys, v: keys + config.keySize, stride: buffers.innerStride, tokens: part.tokens.count,
+                    first: cache.count, keys: cache.keys(layer), values: cache.values(layer),
+                    key_stride: cache.keyStride, value_stride: cache.valueStride, key_scales: cache.keyScales(layer),
+                    value_scales: cache.valueScales(layer), scale_stride: cache.scaleStride, head_size: config.headSize,
+                    value_size: cache.valueSize)),
+            besideTheLast: true)
+    }
+
+    private func attend(_ layer: Int, _ part: Part, besideTheLast: Bool) {
+        let cache = part.cache
+        var arguments = phi_attention_args(
+            q: buffers.inner.start + part.row * buffers.innerStride, q_stride: buffers.innerStride,
+            keys: cache.keys(layer), values: cache.values(layer), key_stride: cache.keyStride,
+            value_stride: cache.valueStride, key_scales: cache.keyScales(layer),
+            value_scales: cache.valueScales(layer), scale_stride: cache.scaleStride, head_size: config.headSize,
+            value_size: cache.valueSize, heads: config.heads, kv_heads: config.kvHeads, first: cache.count,
+            tokens: part.tokens.count, scale: 1 / Float(config.headSize).squareRoot(),
+            out: buffers.outer.start + part.row * buffers.outerStride, out_stride: buffers.outerStride)
+        let items = phi_attention_items(&arguments)
+        program.add(kernels.attention(cache.encoding), items: items, arguments, besideTheLast: besideTheLast)
     }
 }
 
-/// Rotary embedding of queries and keys as a kernel operation whose items are rows: keys follow queries, so both are one
-/// run of heads.
-private struct Rotation {
-    let rotary: Unmanaged<RotaryEmbedding>
-    let row: UnsafeMutablePointer<Float>  // [rows][stride]
-    let stride: Int
-    let heads: Int
-    let headSize: Int
-    let first: Int
+/// A layer norm and the quantisation of what it makes, as a kernel operation whose items are tiles of tokens.
+private struct Preparation: BitwiseCopyable {
+    let norm: LayerNorm
+    let rows: Int
+    let quantise: phi_operation?
+    let quantisation: phi_quantise_args
+    let itemsPerTile: Int
 
     static let operation: phi_operation = { arguments, begin, end in
-        guard let r = arguments?.assumingMemoryBound(to: Rotation.self).pointee else { return }
-        r.rotary._withUnsafeGuaranteedRef { rotary in
-            for row in begin..<end {
-                rotary.rotate(r.row + row * r.stride, heads: r.heads, headSize: r.headSize, position: r.first + row)
+        guard let p = arguments?.assumingMemoryBound(to: Preparation.self) else { return }
+        let tile = Int(PHI_TOKEN_TILE)
+        for row in begin * tile..<min(end * tile, p.pointee.rows) { p.pointee.norm.normalise(row) }
+        guard let quantise = p.pointee.quantise else { return }
+        withUnsafePointer(to: p.pointee.quantisation) {
+            quantise($0, begin * p.pointee.itemsPerTile, end * p.pointee.itemsPerTile)
+        }
+    }
+}
+
+/// Rotary embedding of queries and keys and the storing of keys and values, as a kernel operation whose items are kv heads.
+private struct CacheStore: BitwiseCopyable {
+    let rotary: Unmanaged<RotaryEmbedding>
+    let queries: UnsafeMutablePointer<Float>  // [tokens][stride], heads side by side, keys behind them
+    let queriesPerKey: Int
+    let store: phi_operation
+    let arguments: phi_store_args
+
+    static let operation: phi_operation = { arguments, begin, end in
+        guard let m = arguments?.assumingMemoryBound(to: CacheStore.self).pointee else { return }
+        let headSize = m.arguments.head_size
+        m.rotary._withUnsafeGuaranteedRef { rotary in
+            for token in 0..<m.arguments.tokens {
+                let position = m.arguments.first + token
+                let row = m.queries + token * m.arguments.stride
+                let keys = UnsafeMutablePointer(mutating: m.arguments.k) + token * m.arguments.stride
+                rotary.rotate(
+                    row + begin * m.queriesPerKey * headSize, heads: (end - begin) * m.queriesPerKey, headSize: headSize,
+                    position: position)
+                rotary.rotate(keys + begin * headSize, heads: end - begin, headSize: headSize, position: position)
             }
         }
+        withUnsafePointer(to: m.arguments) { m.store($0, begin, end) }
     }
 }
 
@@ -137,6 +202,24 @@ extension TensorEncoding {
         case .q4: Int32(PHI_ZERO_Q4)
         case .q8: Int32(PHI_ZERO_Q8)
         case .f16, .f32, .vector: nil
+        }
+    }
+}
+
+extension phi_kernels {
+    fileprivate func store(_ encoding: CacheEncoding) -> phi_operation {
+        switch encoding {
+        case .f32: store_f32
+        case .f16: store_f16
+        case .q8: store_q8
+        }
+    }
+
+    fileprivate func attention(_ encoding: CacheEncoding) -> phi_operation {
+        switch encoding {
+        case .f32: attention_f32
+        case .f16: attention_f16
+        case .q8: attention_q8
         }
     }
 }

@@ -61,6 +61,16 @@ public final class LanguageModel: Sendable {
     /// The encoding of the blocks' matrices, by which a file is called `q4` or `q8`.
     public var encoding: TensorEncoding { weights.blocks.first?.inner.encoding ?? weights.head.encoding }
 
+    /// How sessions keep keys and values unless they are told: exactly for f32, in 8 bits for q4, whose weights lose more
+    /// than that, else in f16.
+    public var cacheEncoding: CacheEncoding {
+        switch encoding {
+        case .f32, .vector: .f32
+        case .f16, .q8: .f16
+        case .q4: .q8
+        }
+    }
+
     /// The shape alone. Throws ``FormatError`` when it breaks a rule.
     public static func config(of file: PhiFile) throws(FormatError) -> ModelConfig {
         let bytes = try plainSection(SectionName.config, of: file)

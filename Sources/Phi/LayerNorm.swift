@@ -3,8 +3,9 @@ import CPhiKernels
 /// Layer norm (Ba et al. 2016, arXiv 1607.06450) of rows: y = (x - mean) / sqrt(variance + epsilon) * weight + bias.
 ///
 /// Sums are taken in sixteen lanes, element i in lane i mod 16, and the lanes are added as a tree of halves.
-struct LayerNorm {
+struct LayerNorm: BitwiseCopyable {
     let x: UnsafePointer<Float>  // [rows][stride]
+    let rows: UnsafePointer<Int32>?  // the rows of x to take; all in order when nil
     let y: UnsafeMutablePointer<Float>  // [rows][stride]
     let stride: Int
     let count: Int
@@ -12,14 +13,9 @@ struct LayerNorm {
     let bias: UnsafePointer<Float>  // [count]
     let epsilon: Float
 
-    /// A kernel operation whose items are rows.
-    static let operation: phi_operation = { arguments, begin, end in
-        guard let norm = arguments?.assumingMemoryBound(to: LayerNorm.self).pointee else { return }
-        for row in begin..<end { norm.normalise(row) }
-    }
-
-    private func normalise(_ row: Int) {
-        let x = x + row * stride
+    /// Makes row `row` of y.
+    func normalise(_ row: Int) {
+        let x = x + (rows.map { Int($0[row]) } ?? row) * stride
         let y = y + row * stride
         let whole = count / 16 * 16
         let n = Float(count)

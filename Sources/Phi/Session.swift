@@ -1,50 +1,58 @@
 import PhiTokenizer
 
-/// One text in the making: a model's KV cache and buffers, and the tokens that are in them.
+/// One text in the making: the tokens so far and their keys and values.
 ///
 /// A session is used by one thread at a time. After it is made, decoding allocates nothing.
 public final class Session {
-    /// The model it runs.
-    public let model: LanguageModel
+    /// What it computes with.
+    public let engine: Engine
     /// Positions it has room for.
     public let context: Int
-    /// Threads it computes on.
-    public let threads: Int
     /// The tokens so far.
     public private(set) var tokens: [TokenID] = []
-    private let pass: ForwardPass
-    private var hasLogits = false
+    let cache: KVCache
+    private var logitsRow = 0
+    private var logitsStep = -1
+    private var nextToken: [TokenID] = [0]
 
-    /// Makes a session. `context` is at most the model's, which is also the default; `threads` defaults to the cores that
-    /// this process may use. Throws ``SessionError`` when one is out of range or the memory is not there.
-    public init(_ model: LanguageModel, context: Int? = nil, threads: Int? = nil) throws(SessionError) {
-        let context = context ?? model.config.context
-        let threads = threads ?? Self.defaultThreads
-        guard (1...model.config.context).contains(context) else {
-            throw .contextOutOfRange(context, limit: model.config.context)
-        }
-        guard (1...1024).contains(threads) else { throw .threadsOutOfRange(threads) }
-        self.model = model
-        self.context = context
-        self.threads = threads
-        tokens.reserveCapacity(context)
-        let config = model.config
-        pass = ForwardPass(
-            model: model, threads: Threads(count: threads),
-            rotary: try RotaryEmbedding(
-                dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: context),
-            cache: try KVCache(config, capacity: context, isHalf: model.weights.head.encoding != .f32),
-            buffers: try Activations(config))
+    /// Makes a session with an engine of its own. `context` is at most the model's, which is also the default; `threads`
+    /// defaults to the cores that this process may use; `cache` says how keys and values are kept, by default as suits the
+    /// model (``LanguageModel/cacheEncoding``). Throws ``SessionError`` when one is out of range or the memory is not there.
+    public convenience init(
+        _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil
+    ) throws(SessionError) {
+        try self.init(Engine(model, context: context, threads: threads), cache: cache)
     }
 
-    /// Threads that a session takes when it is not told: one for each core that this process may use.
-    public static var defaultThreads: Int { Threads.defaultCount }
+    /// Makes a session of `engine`. `context` is at most the engine's, which is also the default; `cache` says how keys and
+    /// values are kept, by default as suits the model (``LanguageModel/cacheEncoding``). Throws ``SessionError`` when the
+    /// context is out of range or the memory is not there.
+    public init(_ engine: Engine, context: Int? = nil, cache: CacheEncoding? = nil) throws(SessionError) {
+        let context = context ?? engine.context
+        guard (1...engine.context).contains(context) else {
+            throw .contextOutOfRange(context, limit: engine.context)
+        }
+        self.engine = engine
+        self.context = context
+        self.cache = try KVCache(
+            engine.model.config, capacity: context, encoding: cache ?? engine.model.cacheEncoding)
+        tokens.reserveCapacity(context)
+    }
+
+    /// The model it runs.
+    public var model: LanguageModel { engine.model }
+
+    /// Threads it computes on.
+    public var threads: Int { engine.threads }
 
     /// Positions that are left.
     public var room: Int { context - tokens.count }
 
     /// Bytes that the KV cache takes when it is full.
-    public var cacheBytes: Int { pass.cache.byteCount }
+    public var cacheBytes: Int { cache.byteCount }
+
+    /// How keys and values are kept.
+    public var cacheEncoding: CacheEncoding { cache.encoding }
 
     /// Appends tokens; afterwards ``withLogits(_:)`` has the logits of what comes next. It does not matter to any
     /// result how a text is cut into appends. Throws ``SessionError`` when they do not fit or are not tokens, and then
@@ -74,64 +82,67 @@ public final class Session {
     public func append(_ token: TokenID) throws(SessionError) {
         guard room > 0 else { throw .contextFull(context) }
         try check(token)
-        tokens.append(token)
-        pass.run(tokens[(tokens.count - 1)...])
-        pass.logits(rows: 0..<1)
-        hasLogits = true
+        nextToken[0] = token
+        _ = engine.appendBatch(nextToken[...], to: self, wantsLogits: true)
     }
 
-    /// The logits after the last token, one a token of the vocabulary, valid during the call; none before the first append.
+    /// The logits after the last token, one a token of the vocabulary, valid during the call; none before the first append,
+    /// nor after another session of the engine has gone on.
     public func withLogits<Result>(_ body: (UnsafeBufferPointer<Float>) -> Result) -> Result? {
-        hasLogits ? body(logitsRow(0)) : nil
+        logitsStep == engine.step ? body(engine.logits(inRow: logitsRow)) : nil
     }
 
     /// Takes back all tokens from place `count` on. Logits are there again after the next append.
     public func truncate(to count: Int) {
         guard count < tokens.count else { return }
         tokens.removeLast(tokens.count - max(0, count))
-        pass.cache.count = tokens.count
-        hasLogits = false
+        cache.count = tokens.count
+        logitsStep = -1
+    }
+
+    /// Takes tokens that the engine is putting through, without their logits.
+    func hold(_ new: ArraySlice<TokenID>) {
+        tokens.append(contentsOf: new)
+        logitsStep = -1
+    }
+
+    /// Says where the engine has left the logits behind the last token.
+    func hasLogits(inRow row: Int) {
+        logitsRow = row
+        logitsStep = engine.step
     }
 
     private func append(
         _ new: ArraySlice<TokenID>, while goOn: () -> Bool, body: ((Int, UnsafeBufferPointer<Float>) -> Void)?
     ) throws(SessionError) -> Bool {
-        guard new.count <= room else { throw .doesNotFit(tokens.count + new.count, limit: context) }
-        for token in new { try check(token) }
-        var batch = new
-        while !batch.isEmpty {
-            if batch.count < new.count, !goOn() {
-                hasLogits = false
-                return false
-            }
-            let part = batch.prefix(Activations.batch)
-            batch = batch.dropFirst(part.count)
-            tokens.append(contentsOf: part)
-            pass.run(part)
+        try check(new)
+        var rest = new
+        while !rest.isEmpty {
+            if rest.count < new.count, !goOn() { return false }
+            let count = engine.appendBatch(rest, to: self, wantsLogits: body == nil)
             if let body {
-                for first in stride(from: 0, to: part.count, by: Activations.logitsBatch) {
-                    let rows = first..<min(first + Activations.logitsBatch, part.count)
-                    pass.logits(rows: rows)
-                    for row in rows { body(part.startIndex - new.startIndex + row, logitsRow(row - first)) }
+                for first in stride(from: 0, to: count, by: Activations.logitsBatch) {
+                    let rows = first..<min(first + Activations.logitsBatch, count)
+                    engine.logits(rows: rows)
+                    for row in rows { body(new.count - rest.count + row, engine.logits(inRow: row - first)) }
+                    hasLogits(inRow: rows.count - 1)
                 }
             }
-            if batch.isEmpty {
-                pass.logits(rows: part.count - 1..<part.count)
-                hasLogits = true
-            }
+            rest = rest.dropFirst(count)
         }
         return true
+    }
+
+    /// Throws ``SessionError`` when `new` does not fit or has what is no token.
+    func check(_ new: ArraySlice<TokenID>) throws(SessionError) {
+        guard new.count <= room else { throw .doesNotFit(tokens.count + new.count, limit: context) }
+        for token in new { try check(token) }
     }
 
     func check(_ token: TokenID) throws(SessionError) {
         guard token >= 0, Int(token) < model.config.vocabulary else {
             throw .notAToken(token, vocabulary: model.config.vocabulary)
         }
-    }
-
-    private func logitsRow(_ row: Int) -> UnsafeBufferPointer<Float> {
-        UnsafeBufferPointer(
-            start: pass.buffers.logits.start + row * pass.buffers.logitsStride, count: model.config.vocabulary)
     }
 }
 

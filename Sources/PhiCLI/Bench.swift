@@ -50,7 +50,7 @@ struct Bench: ParsableCommand {
         let startup = try Startup(model, since: start)
         let cases = BenchmarkCase.all(
             prompts: nPrompt.numbers, generations: nGen.numbers, pairs: pairs.map { ($0.first, $0.second) },
-            depths: nDepth.numbers, threads: threads?.numbers ?? [Session.defaultThreads])
+            depths: nDepth.numbers, threads: threads?.numbers ?? [Engine.defaultThreads])
         let benchmark = Benchmark(model, repetitions: repetitions)
         var report = BenchmarkReport(output)
         for item in cases {

@@ -37,7 +37,7 @@ private struct Machine: Encodable {
         instruction_set = try Kernels.fromEnvironment().name
         available = Kernels.available.map(\.name)
         known = Kernels.names
-        threads = Session.defaultThreads
+        threads = Engine.defaultThreads
     }
 
     var text: String {

@@ -16,28 +16,33 @@ PHI_INLINE vf vf_exp(vf x) {
     return vf_where_less(x, vf_set(PHI_EXP_LOW), vf_set(0), vf_times_power(p, n));
 }
 
+/* 32 activations as integers; returns their sum. */
+PHI_INLINE int32_t quantise_group(const float *x, int8_t bytes[PHI_GROUP], float *scale) {
+    vf x0 = vf_load(x), x1 = vf_load(x + 16);
+    float largest = vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1)));
+    bool zero = largest < PHI_QUANTISE_LEAST;
+    vf inverse = vf_set(zero ? 0 : 127.0f / largest);
+    vi q0 = vf_round(vf_mul(x0, inverse)), q1 = vf_round(vf_mul(x1, inverse));
+    vi_store_bytes(bytes, q0);
+    vi_store_bytes(bytes + 16, q1);
+    *scale = zero ? 0 : largest / 127.0f;
+    return vi_lane_sum(vi_add(q0, q1));
+}
+
 static void quantise(const void *raw, size_t begin, size_t end) {
     const phi_quantise_args *a = raw;
     size_t groups = a->width / PHI_GROUP;
-    for (size_t tile = begin; tile < end; tile++) {
-        size_t first = tile * PHI_TOKEN_TILE, n = phi_tile_tokens(a->tokens, first);
+    for (size_t number = begin; number < end; number++) {
+        phi_quantise_item item = phi_quantise_item_at(a, number);
+        size_t first = item.first, n = item.tokens;
         int8_t *q = a->q + first * a->width;
-        float *scales = a->scales + first * groups;
-        int32_t *starts = a->starts + first * groups;
-        for (size_t g = 0; g < groups; g++)
+        for (size_t g = item.group; g < item.group_end; g++)
             for (size_t t = 0; t < n; t++) {
-                const float *x = a->x + (first + t) * a->x_stride + g * PHI_GROUP;
-                vf x0 = vf_load(x), x1 = vf_load(x + 16);
-                float largest = vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1)));
-                bool zero = largest < PHI_QUANTISE_LEAST;
-                vf inverse = vf_set(zero ? 0 : 127.0f / largest);
-                vi q0 = vf_round(vf_mul(x0, inverse)), q1 = vf_round(vf_mul(x1, inverse));
+                size_t at = first * groups + g * n + t;
                 int8_t bytes[PHI_GROUP];
-                vi_store_bytes(bytes, q0);
-                vi_store_bytes(bytes + 16, q1);
+                int32_t sum = quantise_group(a->x + (first + t) * a->x_stride + g * PHI_GROUP, bytes, a->scales + at);
                 for (size_t j = 0; j < 8; j++) memcpy(q + ((g * 8 + j) * n + t) * 4, bytes + 4 * j, 4);
-                scales[g * n + t] = zero ? 0 : largest / 127.0f;
-                starts[g * n + t] = -a->zero * vi_lane_sum(vi_add(q0, q1));
+                a->starts[at] = -a->zero * sum;
             }
     }
 }

@@ -33,8 +33,50 @@ static void store_f16(const void *raw, size_t begin, size_t end) {
         }
 }
 
+/* One position's keys or values of one group in 8 bits: the integers, and their scale. */
+PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_GROUP], uint16_t *half) {
+    float padded[PHI_GROUP] = {0};
+    if (count < PHI_GROUP) {
+        memcpy(padded, x, count * sizeof *x);
+        x = padded;
+    }
+    vf x0 = vf_load(x), x1 = vf_load(x + 16), least = vf_set(-127), most = vf_set(127);
+    float scale = vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))) / 127.0f;
+    *half = phi_float_to_half(scale < PHI_HALF_MAX ? scale : PHI_HALF_MAX);
+    scale = phi_half_to_float(*half);
+    vf inverse = vf_set(scale > 0 ? 1.0f / scale : 0);
+    vi_store_bytes(n, vf_round(vf_max(vf_min(vf_mul(x0, inverse), most), least)));
+    vi_store_bytes(n + 16, vf_round(vf_max(vf_min(vf_mul(x1, inverse), most), least)));
+}
+
+static void store_q8(const void *raw, size_t begin, size_t end) {
+    const phi_store_args *a = raw;
+    size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_GROUP;
+    for (size_t head = begin; head < end; head++)
+        for (size_t t = 0; t < a->tokens; t++) {
+            size_t position = a->first + t, from = t * a->stride + head * a->head_size;
+            size_t scale = head * a->scale_stride + phi_cache_scale_at(position, groups);
+            uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16 + position % 16 * 4;
+            int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
+            for (size_t g = 0; g < groups; g++) {
+                size_t d = g * PHI_GROUP, count = a->head_size - d < PHI_GROUP ? a->head_size - d : PHI_GROUP;
+                int8_t n[PHI_GROUP];
+                cache_group(a->k + from + d, count, n, &a->key_scales[scale + 16 * g]);
+                for (size_t i = 0; i < PHI_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_ZERO_Q8);
+                for (size_t j = 0; j < 8; j++) memcpy(keys + (d / 4 + j) * 64, n + 4 * j, 4);
+                cache_group(a->v + from + d, count, n, &a->value_scales[scale + 16 * g]);
+                memcpy(values + d, n, count);
+            }
+        }
+}
+
+#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
+
+/* `size` is the bytes of an element: 4, 2, or 1 for the 8-bit cache. */
 PHI_INLINE vf load_cache(const void *cache, size_t at, const size_t size) {
-    return size == 4 ? vf_load((const float *)cache + at) : vf_load_half((const uint16_t *)cache + at);
+    return size == 4   ? vf_load((const float *)cache + at)
+           : size == 2 ? vf_load_half((const uint16_t *)cache + at)
+                       : vf_load_bytes((const int8_t *)cache + at);
 }
 
 /* Starts to read what the next block will want. */
@@ -44,6 +86,9 @@ PHI_INLINE void fetch_cache(const void *cache, size_t at, const size_t size) {
 
 /* What a query carries from block to block. */
 typedef struct {
+    int8_t q[PHI_MAX_HEAD_SIZE];             /* with the 8-bit cache: the query in integers, */
+    float scales[PHI_MAX_HEAD_SIZE / PHI_GROUP];
+    int32_t starts[PHI_MAX_HEAD_SIZE / PHI_GROUP]; /* and where its dots start */
     vf sum;                                  /* of the probabilities, by lane */
     float most;                              /* the largest score so far */
     float out[PHI_MAX_HEAD_SIZE];            /* the weighted values so far */
@@ -67,57 +112,103 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
-#define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < count; i++)
-
 /* Adds a block's weighted values to dimensions d to d + 16 `slices`. */
 PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const vf *shrink,
-                             const size_t *seen, size_t values, size_t block, size_t d, const int queries,
+                             const size_t *seen, size_t kv, size_t block, size_t d, const int queries,
                              const int slices, const size_t size) {
+    /* In 8 bits the positions' scales go into the probabilities, for one or two groups of dimensions. */
+    const int parts = size == 1 && slices == 4 ? 2 : 1;
+    float scaled[ATTENTION_QUERIES][2][PHI_POSITION_BLOCK];
+    if (size == 1) {
+        size_t groups = phi_cache_groups(a->head_size);
+        const uint16_t *scales = a->value_scales + kv * a->scale_stride + phi_cache_scale_at(block, groups);
+        EACH(c, parts) EACH(j, 4) {
+            vf scale = vf_load_half(scales + (size_t)j * 16 * groups + (d / PHI_GROUP + (size_t)c) * 16);
+            EACH(i, queries) vf_store(scaled[i][c] + 16 * j, vf_mul(vf_load(p[i] + 16 * j), scale));
+        }
+    }
     vf o[ATTENTION_QUERIES][4];
     EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), shrink[i]);
-    size_t at = values + block * a->value_size + d, j = 0;
+    size_t at = kv * a->value_stride + block * a->value_size + d, j = 0;
     for (; j < seen[0]; j++, at += a->value_size) {
         vf v[4];
         EACH(u, slices) v[u] = load_cache(a->values, at + 16 * (size_t)u, size);
         if (slices == 4)
-            for (size_t u = 0; u < 4; u += 2) fetch_cache(a->values, at + 64 * a->value_size + 16 * u, size);
-        EACH(i, queries) {
-            vf x = vf_set(p[i][j]);
-            EACH(u, slices) o[i][u] = vf_fma(x, v[u], o[i][u]);
+            for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size))
+                fetch_cache(a->values, at + 64 * a->value_size + 16 * u, size);
+        EACH(i, queries) EACH(c, parts) {
+            vf x = vf_set(size == 1 ? scaled[i][c][j] : p[i][j]);
+            EACH(u, slices / parts) o[i][c * 2 + u] = vf_fma(x, v[c * 2 + u], o[i][c * 2 + u]);
         }
     }
     for (; j < seen[queries - 1]; j++, at += a->value_size) { /* what only the later queries see */
         vf v = load_cache(a->values, at, size);
-        EACH(i, queries) if (j < seen[i]) o[i][0] = vf_fma(vf_set(p[i][j]), v, o[i][0]);
+        EACH(i, queries) if (j < seen[i]) o[i][0] = vf_fma(vf_set(size == 1 ? scaled[i][0][j] : p[i][j]), v, o[i][0]);
     }
     EACH(i, queries) EACH(u, slices) vf_store(r[i].out + d + 16 * u, o[i][u]);
 }
 
+/* Scores of a tile of 16 positions, or of `tiles` of them, with each query. */
+PHI_INLINE void score_float(const phi_attention_args *a, const float *q, size_t at, vf (*s)[4], const int queries,
+                            const int tiles, const size_t size) {
+    for (size_t d = 0; d < a->head_size; d++, at += 16) {
+        vf k[4];
+        EACH(u, tiles) k[u] = load_cache(a->keys, at + (size_t)u * 16 * a->head_size, size);
+        if (queries == 1 && d % 2 == 0)
+            EACH(u, tiles) fetch_cache(a->keys, at + (size_t)(u + 4) * 16 * a->head_size, size);
+        EACH(i, queries) {
+            vf x = vf_set(q[(size_t)i * a->q_stride + d]);
+            EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
+        }
+    }
+}
+
+PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, size_t at, const uint16_t *scales, vf (*s)[4],
+                         const int queries, const int tiles) {
+    size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_GROUP * 16;
+    const uint8_t *keys = (const uint8_t *)a->keys + at;
+    for (size_t g = 0; g < groups; g++, keys += 512) {
+        vi dot[ATTENTION_QUERIES][4];
+        EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_q8(r[i].starts[g]);
+        for (size_t j = 0; j < 8; j++) {
+            vw k[4];
+            EACH(u, tiles) k[u] = vw_load_q8(keys + (size_t)u * next + 64 * j);
+            if (queries == 1) EACH(u, tiles) __builtin_prefetch(keys + (size_t)(u + 4) * next + 64 * j, 0, 3);
+            EACH(i, queries) {
+                vq four = quad(r[i].q + g * PHI_GROUP + 4 * j);
+                EACH(u, tiles) dot[i][u] = vi_dot_q8(dot[i][u], k[u], four);
+            }
+        }
+        EACH(u, tiles) {
+            vf scale = vf_load_half(scales + (size_t)u * 16 * groups + 16 * g);
+            EACH(i, queries) s[i][u] = vf_fma(vf_of(dot[i][u]), vf_mul(scale, vf_set(r[i].scales[g])), s[i][u]);
+        }
+    }
+}
+
 /* One block for `queries` neighbouring queries, the first of which sees `count` positions of it and each next one more,
  * up to all. */
-PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const float *q, size_t keys, size_t values,
-                             size_t block, size_t count, const int queries, const size_t size) {
+PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const float *q, size_t kv, size_t block, size_t count,
+                             const int queries, const size_t size) {
     float p[ATTENTION_QUERIES][PHI_POSITION_BLOCK];
     size_t seen[ATTENTION_QUERIES];
     for (int i = 0; i < queries; i++)
         seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
-    size_t most = seen[queries - 1];
+    size_t most = seen[queries - 1], groups = phi_cache_groups(a->head_size);
+    size_t key_size = size == 1 ? groups * PHI_GROUP : a->head_size;
 
     /* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other. */
     const int tiles = queries == 1 ? 4 : 1;
     for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16 * (size_t)tiles) {
         vf s[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
-        size_t at = keys + (block + j) * a->head_size;
-        for (size_t d = 0; j < most && d < a->head_size; d++, at += 16) {
-            vf k[4];
-            EACH(u, tiles) k[u] = load_cache(a->keys, at + (size_t)u * 16 * a->head_size, size);
-            if (queries == 1 && d % 2 == 0)
-                EACH(u, tiles) fetch_cache(a->keys, at + (size_t)(u + 4) * 16 * a->head_size, size);
-            EACH(i, queries) {
-                vf x = vf_set(q[(size_t)i * a->q_stride + d]);
-                EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
-            }
+        size_t at = kv * a->key_stride + (block + j) * key_size;
+        if (j < most) {
+            if (size == 1)
+                score_q8(a, r, at, a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups), s, queries,
+                         tiles);
+            else
+                score_float(a, q, at, s, queries, tiles, size);
         }
         EACH(i, queries) EACH(u, tiles) vf_store(p[i] + j + 16 * u, s[i][u]);
     }
@@ -127,23 +218,32 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
 
     size_t d = 0;
     if (queries == 1)
-        for (; d + 64 <= a->value_size; d += 64) weigh_values(a, r, p, shrink, seen, values, block, d, 1, 4, size);
-    for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, values, block, d, queries, 1, size);
+        for (; d + 64 <= a->value_size; d += 64) weigh_values(a, r, p, shrink, seen, kv, block, d, 1, 4, size);
+    for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, kv, block, d, queries, 1, size);
+}
+
+/* The query in integers, group by group. */
+PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
+    for (size_t d = 0, g = 0; d < head_size; d += PHI_GROUP, g++) {
+        float padded[PHI_GROUP] = {0};
+        memcpy(padded, q + d, (head_size - d < PHI_GROUP ? head_size - d : PHI_GROUP) * sizeof *q);
+        r->starts[g] = -PHI_ZERO_Q8 * quantise_group(padded, r->q + d, &r->scales[g]);
+    }
 }
 
 /* Neighbouring queries whose positions are in the same block. */
 PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
     size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1;
-    size_t keys = kv * a->key_stride, values = kv * a->value_stride;
     running r[ATTENTION_QUERIES];
     for (int i = 0; i < queries; i++) {
+        if (size == 1) quantise_query(&r[i], q + (size_t)i * a->q_stride, a->head_size);
         r[i].sum = vf_set(0);
         r[i].most = PHI_ATTENTION_LEAST;
         for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_set(0));
     }
     for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK)
-        attend_block(a, r, q, keys, values, block, end - block, queries, size);
+        attend_block(a, r, q, kv, block, end - block, queries, size);
     for (int i = 0; i < queries; i++) {
         float *out = a->out + (token + (size_t)i) * a->out_stride + head * a->head_size;
         vf sum = vf_set(vf_lane_sum(r[i].sum));
@@ -175,3 +275,4 @@ PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end,
 
 static void attention_f32(const void *a, size_t begin, size_t end) { attention(a, begin, end, 4); }
 static void attention_f16(const void *a, size_t begin, size_t end) { attention(a, begin, end, 2); }
+static void attention_q8(const void *a, size_t begin, size_t end) { attention(a, begin, end, 1); }

@@ -33,8 +33,9 @@ extern const uint8_t phi_q4_levels[16];
 
 /* Activations to int8 in groups of 32 with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all zero
  * when max|x| is below 1e-30. Tokens are laid out in tiles of 12, the last one with as many as are left: in a tile of n
- * tokens, 4 columns of all n, then the next 4, so that a product walks through them in one line. Item: one tile. */
-enum { PHI_TOKEN_TILE = 12 };
+ * tokens, 4 columns of all n, then the next 4, so that a product walks through them in one line. Item: up to PHI_QUANTISE_CHUNK columns
+ * of one tile, all of a tile's columns before the next tile's. */
+enum { PHI_TOKEN_TILE = 12, PHI_QUANTISE_CHUNK = 1024 };
 typedef struct {
     const float *x;     /* [tokens][x_stride]; columns and zeros up to width */
     size_t x_stride;
@@ -67,13 +68,20 @@ typedef struct {
 } phi_matmul_args;
 
 /* Keys and values into the cache: keys in tiles of 16 positions, [kv head][position / 16][head_size][16], values as
- * [kv head][position][value_size]. Item: one kv head. */
+ * [kv head][position][value_size].
+ *
+ * The 8-bit cache has, for each position, kv head and group of 32 dimensions, an f16 scale = max|x| / 127 and integers
+ * n = round(x / scale) within -127..127, all zero for a scale of zero. Keys are n + PHI_ZERO_Q8 in quads of dimensions,
+ * [kv head][position / 16][head_size / 4][16][4], with head_size rounded up to 32, values n as above, and both kinds of
+ * scales [kv head][position / 16][group][16]. Item: one kv head. */
 typedef struct {
     const float *k, *v;     /* [tokens][stride], heads side by side */
     size_t stride;
     size_t tokens, first;   /* first: position of the first token */
     void *keys, *values;
     size_t key_stride, value_stride;    /* elements between kv heads */
+    uint16_t *key_scales, *value_scales;
+    size_t scale_stride;                /* elements between kv heads */
     size_t head_size;
     size_t value_size;      /* head_size rounded up to 16; what is beyond is never written */
 } phi_store_args;
@@ -82,13 +90,20 @@ typedef struct {
  *   s[j] = scale * sum over d of fma(q[d], k[j][d], .)         m' = max(m, max s)      c = exp(m - m')
  *   p[j] = exp(s[j] - m')      sum[l] = fma(sum[l], c, (p[l] + p[l+16]) + (p[l+32] + p[l+48]))  for 16 lanes l
  *   o[d] = o[d] * c, then fma(p[j], v[j][d], o[d]) for j = 0, 1, ...
- * and at last o / sum, the sum's lanes added as a tree of halves. Item: one head and PHI_QUERY_BLOCK queries. */
+ * and at last o / sum, the sum's lanes added as a tree of halves.
+ *
+ * With the 8-bit cache the query is quantised like an activation, and for groups g of 32 dimensions
+ *   s[j] = scale * sum over g of fma(float(sum of n_k n_q over the group), scale_k[j][g] * scale_q[g], .)
+ *   o[d] = o[d] * c, then fma(p[j] * scale_v[j][g], n_v[j][d], o[d])
+ * Item: one head and PHI_QUERY_BLOCK queries. */
 typedef struct {
     const float *q;         /* [tokens][q_stride], heads side by side */
     size_t q_stride;
     const void *keys, *values;          /* as phi_store_args left them; zero beyond head_size, with room for whole
                                          * blocks of positions */
     size_t key_stride, value_stride;    /* elements between kv heads */
+    const uint16_t *key_scales, *value_scales;
+    size_t scale_stride;                /* elements between kv heads */
     size_t head_size;
     size_t value_size;      /* head_size rounded up to 16; the rest is zero */
     size_t heads, kv_heads;
@@ -166,8 +181,18 @@ uint16_t phi_float_to_half(float value);
 
 /* ---- Threads ---- */
 
-/* Runs operation(args, begin, end) over all of 0..<items on `threads` threads, a few items at a time as threads come
- * free. Returns when all are done. */
+/* One operation in a list of them: all of its items, done by whichever threads come free. */
+typedef struct {
+    phi_operation operation;
+    const void *args;
+    size_t items;
+    bool waits;         /* for all steps before it; if not, it may run beside the one before */
+    size_t next, done;  /* phi_run's own: items handed out and items done */
+} phi_step;
+
+/* Does all steps on `threads` threads, in one parallel region; returns when all are done. */
+void phi_run(int threads, phi_step *steps, size_t count);
+/* The same for one operation. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
 
 /* Cores that this process may run on: its CPU affinity on Linux, the fast cores on Apple's machines. */

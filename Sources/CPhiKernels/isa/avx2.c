@@ -24,6 +24,10 @@ PHI_INLINE void vf_store(float *p, vf x) {
 PHI_INLINE vf vf_load_half(const uint16_t *p) {
     return (vf){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
 }
+PHI_INLINE vf vf_load_bytes(const int8_t *p) {
+    return (vf){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p))),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(p + 8))))};
+}
 PHI_INLINE void vf_store_half(uint16_t *p, vf x) {
     _mm_storeu_si128((void *)p, _mm256_cvtps_ph(x.a, 0));
     _mm_storeu_si128((void *)(p + 8), _mm256_cvtps_ph(x.b, 0));

@@ -16,6 +16,9 @@ PHI_INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
 PHI_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 PHI_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 PHI_INLINE vf vf_load_half(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const void *)p)); }
+PHI_INLINE vf vf_load_bytes(const int8_t *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p)));
+}
 PHI_INLINE void vf_store_half(uint16_t *p, vf x) { _mm256_storeu_si256((void *)p, _mm512_cvtps_ph(x, 0)); }
 PHI_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 PHI_INLINE vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }

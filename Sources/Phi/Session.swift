@@ -13,7 +13,7 @@ public final class Session {
     let cache: KVCache
     private var logitsRow = 0
     private var logitsStep = -1
-    private var nextToken: [TokenID] = [0]
+    private var nextToken = [TokenID](repeating: 0, count: 1)
 
     /// Makes a session with an engine of its own. `context` is at most the model's, which is also the default; `threads`
     /// defaults to the cores that this process may use; `cache` says how keys and values are kept, by default as suits the

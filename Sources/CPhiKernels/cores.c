@@ -1,4 +1,4 @@
-/* How many threads are worth having. */
+/* Which processors this process may run on. */
 #define _GNU_SOURCE
 #include "kernels.h"
 
@@ -9,15 +9,22 @@
 #include <sched.h>
 #endif
 
-int phi_core_count(void) {
+int phi_processors(int *numbers, int capacity) {
+    int count = 0;
 #if defined(__APPLE__)
-    int fast = 0;
-    size_t size = sizeof fast;
-    if (sysctlbyname("hw.perflevel0.physicalcpu", &fast, &size, NULL, 0) == 0 && fast > 0) return fast;
+    size_t size = sizeof count;
+    if (sysctlbyname("hw.perflevel0.physicalcpu", &count, &size, NULL, 0) != 0) count = 0;
 #elif defined(__linux__)
     cpu_set_t allowed;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) return CPU_COUNT(&allowed);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) {
+        for (int i = 0; i < CPU_SETSIZE && count < capacity; i++)
+            if (CPU_ISSET(i, &allowed)) numbers[count++] = i;
+        return count;
+    }
 #endif
-    long online = sysconf(_SC_NPROCESSORS_ONLN);
-    return online > 0 ? (int)online : 1;
+    if (count <= 0) count = (int)sysconf(_SC_NPROCESSORS_ONLN);
+    if (count <= 0) count = 1;
+    if (count > capacity) count = capacity;
+    for (int i = 0; i < count; i++) numbers[i] = i;
+    return count;
 }

@@ -48,8 +48,8 @@ public final class Engine {
             buffers: try Activations(config), program: try Program(threads: threads, capacity: 16 * config.layers))
     }
 
-    /// Threads that are taken when nobody says how many: one for each core that this process may use.
-    public static var defaultThreads: Int { Int(phi_core_count()) }
+    /// Threads that are taken when nobody says how many: one for each core that this process may use, see ``Cores``.
+    public static var defaultThreads: Int { Cores().count }
 
     /// Appends tokens to several sessions of this engine, at most ``sessionsAtOnce`` and each at most once. Afterwards each
     /// has the logits of what comes next, until the engine's next step. Throws ``SessionError`` when tokens do not fit or are

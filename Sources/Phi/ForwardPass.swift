@@ -124,7 +124,8 @@ struct ForwardPass {
         program.add(
             CacheStore.operation, items: config.kvHeads,
             CacheStore(
-                rotary: Unmanaged.passUnretained(rotary), queries: queries, queriesPerKey: config.heads / config.kvHeads,
+                rotary: Unmanaged.passUnretained(rotary), queries: queries,
+                queriesPerKey: config.heads / config.kvHeads,
                 store: kernels.store(cache.encoding),
                 arguments: phi_store_args(
                     k: keys, v: keys + config.keySize, stride: buffers.innerStride, tokens: part.tokens.count,
@@ -186,7 +187,8 @@ private struct CacheStore: BitwiseCopyable {
                 let row = m.queries + token * m.arguments.stride
                 let keys = UnsafeMutablePointer(mutating: m.arguments.k) + token * m.arguments.stride
                 rotary.rotate(
-                    row + begin * m.queriesPerKey * headSize, heads: (end - begin) * m.queriesPerKey, headSize: headSize,
+                    row + begin * m.queriesPerKey * headSize, heads: (end - begin) * m.queriesPerKey,
+                    headSize: headSize,
                     position: position)
                 rotary.rotate(keys + begin * headSize, heads: end - begin, headSize: headSize, position: position)
             }

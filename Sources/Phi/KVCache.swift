@@ -60,7 +60,9 @@ final class KVCache {
     /// Bytes that a full cache takes.
     var byteCount: Int { memory.count }
 
-    private func layer(_ layer: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(memory.start + layer * layerBytes) }
+    private func layer(_ layer: Int) -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(memory.start + layer * layerBytes)
+    }
 
     func keys(_ layer: Int) -> UnsafeMutableRawPointer { self.layer(layer) }
     func values(_ layer: Int) -> UnsafeMutableRawPointer { self.layer(layer) + valuesOffset }

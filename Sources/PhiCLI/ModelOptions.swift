@@ -30,12 +30,20 @@ struct SessionOptions: ParsableArguments {
     @Option(help: "Positions to make room for, at most the model's own number, which is the default.")
     var context: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "How keys and values are kept: f32, f16 or q8. Without it, f32 for f32 models, q8 for q4, else f16.",
+            valueName: "type"))
+    var kvCache: CacheEncoding?
+
     func validate() throws {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
     }
 
     func session(_ model: LanguageModel) throws -> Session {
-        try Session(model, context: context, threads: threads)
+        try Session(model, context: context, threads: threads, cache: kvCache)
     }
 }
+
+extension CacheEncoding: ExpressibleByArgument {}

@@ -26,7 +26,7 @@ public struct Converter {
         self.checkpoint = checkpoint
         self.type = type
         kernels = try .fromEnvironment()
-        self.threads = threads.map { Int32($0) } ?? phi_core_count()
+        self.threads = Int32(threads ?? Engine.defaultThreads)
     }
 
     /// Writes the file. Throws ``FormatError`` when the checkpoint or the file is at fault; then `path` is as it was.

@@ -22,7 +22,8 @@ struct AttentionTests {
         var isInteger: Bool { bytes == 1 }
 
         static let all = [
-            CacheKind(name: "f32", bytes: 4, store: { $0.store_f32 }, attention: { $0.attention_f32 }, tolerance: 1e-11),
+            CacheKind(
+                name: "f32", bytes: 4, store: { $0.store_f32 }, attention: { $0.attention_f32 }, tolerance: 1e-11),
             CacheKind(name: "f16", bytes: 2, store: { $0.store_f16 }, attention: { $0.attention_f16 }, tolerance: 1e-5),
             CacheKind(name: "q8", bytes: 1, store: { $0.store_q8 }, attention: { $0.attention_q8 }, tolerance: 3e-3),
         ]
@@ -50,7 +51,9 @@ struct AttentionTests {
             let sources = (Guarded(k), Guarded(v))
             let stride = shape.kvHeads * shape.headSize
             // In two calls, the second beginning in the middle of a tile.
-            for part in [0..<min(5, shape.first + shape.tokens), min(5, shape.first + shape.tokens)..<shape.first + shape.tokens] {
+            for part in [
+                0..<min(5, shape.first + shape.tokens), min(5, shape.first + shape.tokens)..<shape.first + shape.tokens,
+            ] {
                 var arguments = phi_store_args(
                     k: sources.0.pointer + part.lowerBound * stride, v: sources.1.pointer + part.lowerBound * stride,
                     stride: stride, tokens: part.count, first: part.lowerBound, keys: keys.pointer,

@@ -195,8 +195,9 @@ void phi_run(int threads, phi_step *steps, size_t count);
 /* The same for one operation. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
 
-/* Cores that this process may run on: its CPU affinity on Linux, the fast cores on Apple's machines. */
-int phi_core_count(void);
+/* The processors that this process may run on, by its affinity on Linux; the fast cores, numbered from 0, on Apple's
+ * machines. Writes at most `capacity` of the system's numbers and returns how many. */
+int phi_processors(int *numbers, int capacity);
 
 /* ---- SHA-256 (FIPS 180-4) ---- */
 

@@ -11,12 +11,12 @@ import CPhiKernels
 /// The cores that this process may keep busy: processors in its affinity, siblings of one core counted once, as they share
 /// the units that matrix products need, and no more than its control group's share of time, because a group that overspends
 /// is stopped with all its threads.
-struct Cores {
+package struct Cores {
     /// How many there are, at least one.
-    let count: Int
+    package let count: Int
 
     /// Those of this process. `processors` and `read`, which gives the text of a system's file, are for tests.
-    init(processors: [Int] = Self.allowed, read: (String) -> String? = Self.text(of:)) {
+    package init(processors: [Int] = Self.allowed, read: (String) -> String? = Self.text(of:)) {
         let siblings = processors.map { number in
             let topology = "/sys/devices/system/cpu/cpu\(number)/topology/"
             return read(topology + "core_cpus_list") ?? read(topology + "thread_siblings_list") ?? "\(number)"
@@ -64,7 +64,7 @@ struct Cores {
         text.flatMap { Int($0.prefix { !$0.isWhitespace }) }
     }
 
-    static var allowed: [Int] {
+    package static var allowed: [Int] {
         let numbers = [Int32](unsafeUninitializedCapacity: 1024) { buffer, count in
             count = Int(phi_processors(buffer.baseAddress, Int32(buffer.count)))
         }
@@ -72,7 +72,7 @@ struct Cores {
     }
 
     /// The beginning of a small file, or nil.
-    static func text(of path: String) -> String? {
+    package static func text(of path: String) -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }

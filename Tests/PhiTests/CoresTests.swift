@@ -1,6 +1,6 @@
 import Testing
 
-@testable import Phi
+import Phi
 
 struct CoresTests {
     private func count(_ processors: Int, _ files: [String: String]) -> Int {

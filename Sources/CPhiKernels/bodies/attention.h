@@ -131,14 +131,16 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), shrink[i]);
     size_t at = kv * a->value_stride + block * a->value_size + d, j = 0;
     for (; j < seen[0]; j++, at += a->value_size) {
-        vf v[4];
-        EACH(u, slices) v[u] = load_cache(a->values, at + 16 * (size_t)u, size);
         if (slices == 4)
             for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size))
                 fetch_cache(a->values, at + 64 * a->value_size + 16 * u, size);
-        EACH(i, queries) EACH(c, parts) {
-            vf x = vf_set(size == 1 ? scaled[i][c][j] : p[i][j]);
-            EACH(u, slices / parts) o[i][c * 2 + u] = vf_fma(x, v[c * 2 + u], o[i][c * 2 + u]);
+        /* One slice after the other, so that sums stay in registers. */
+        EACH(u, slices) {
+            vf v = load_cache(a->values, at + 16 * (size_t)u, size);
+            EACH(i, queries) {
+                float x = size == 1 ? scaled[i][parts == 2 ? u / 2 : 0][j] : p[i][j];
+                o[i][u] = vf_fma(vf_set(x), v, o[i][u]);
+            }
         }
     }
     for (; j < seen[queries - 1]; j++, at += a->value_size) { /* what only the later queries see */

@@ -4,6 +4,8 @@
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
+# make check-kernels   instruction sets of this machine against the reference, by a small C program (seconds)
+# make check-avx512    the same for AVX-512 on an emulated CPU, where the machine has none (minutes)
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -11,7 +13,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan check-kernels check-avx512 build install lint deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -41,6 +43,14 @@ ASAN = -c release --sanitize=address --scratch-path .build/asan
 test-asan: deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
+
+CHECK = Tests/CPhiKernelsCheck/emulated
+check-kernels:
+	$(CHECK)/build.sh $$(uname -m)-linux-gnu .build/check/native
+	.build/check/native
+
+check-avx512:
+	$(CHECK)/avx512.sh
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -1,0 +1,13 @@
+#!/bin/sh
+# build.sh TRIPLE OUT [OPTION ...]: kernels and check program for a machine, linked statically. parallel.c and cores.c stay
+# out: threads are not what is checked, and libomp would be needed for that machine.
+set -e
+here=$(dirname "$0")/..
+kernels=$here/../../Sources/CPhiKernels
+target=$1 out=$2
+shift 2
+mkdir -p "$(dirname "$out")"
+${CLANG:-clang} --target="$target" -std=c11 -O2 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror=implicit \
+    -I"$kernels/include" -I"$here/include" -static -o "$out" "$@" \
+    "$kernels"/reference.c "$kernels"/rows.c "$kernels"/items.c "$kernels"/instruction_sets.c "$kernels"/sha256.c \
+    "$kernels"/isa/*.c "$here"/*.c -lm

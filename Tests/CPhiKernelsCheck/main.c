@@ -1,0 +1,93 @@
+/* phi-kernels-check [-s SEED] [SET ...]: checks the instruction sets that run here. When sets are named, those and the
+ * reference must run here and no others. Exit status 0 when all is as it must be. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <CPhiKernelsCheck.h>
+
+static void say(void *context, const char *line) {
+    (void)context;
+    printf("FAILED %s\n", line);
+}
+
+static void died(int signal) {
+    static const char what[] = "FAILED: the process died in ";
+    ssize_t written = write(STDOUT_FILENO, what, sizeof what - 1);
+    written += write(STDOUT_FILENO, phi_check_current, strlen(phi_check_current));
+    written += write(STDOUT_FILENO, signal == SIGILL ? ": illegal instruction\n" : ": bad address\n", signal == SIGILL ? 23 : 14);
+    _exit(written < 0 ? 2 : 1);
+}
+
+/* SHA-256 chooses instructions of its own. */
+static bool sha256_is_right(void) {
+    static const uint8_t digest[32] = {0x24, 0x8d, 0x6a, 0x61, 0xd2, 0x06, 0x38, 0xb8, 0xe5, 0xc0, 0x26,
+                                       0x93, 0x0c, 0x3e, 0x60, 0x39, 0xa3, 0x3c, 0xe4, 0x59, 0x64, 0xff,
+                                       0x21, 0x67, 0xf6, 0xec, 0xed, 0xd4, 0x19, 0xdb, 0x06, 0xc1};
+    uint8_t found[32];
+    phi_sha256 hash;
+    strcpy(phi_check_current, "sha256");
+    phi_sha256_begin(&hash);
+    phi_sha256_add(&hash, "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56); /* of FIPS 180-4's examples */
+    phi_sha256_end(&hash, found);
+    return memcmp(digest, found, sizeof found) == 0;
+}
+
+int main(int count, char **words) {
+    uint64_t seed = 1;
+    int first = 1;
+    if (count > 2 && !strcmp(words[1], "-s")) {
+        seed = strtoull(words[2], NULL, 10);
+        first = 3;
+    }
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    signal(SIGILL, died);
+    signal(SIGSEGV, died);
+    signal(SIGBUS, died);
+
+    size_t passed = 0, failed = 0, sets = phi_instruction_set_count();
+    for (int i = first; i < count; i++) {
+        bool known = false;
+        for (size_t s = 0; s < sets; s++) known |= !strcmp(words[i], phi_instruction_set(s)->name);
+        if (!known) {
+            printf("FAILED: no instruction set is called '%s'\n", words[i]);
+            failed++;
+        }
+    }
+    for (size_t s = 0; s < sets && first < count; s++) {
+        const phi_kernels *set = phi_instruction_set(s);
+        bool runs = phi_instruction_set_runs_here(s), named = s == sets - 1;
+        for (int i = first; i < count; i++) named |= !strcmp(words[i], set->name);
+        if (runs == named) continue;
+        printf("FAILED: %s %s\n", set->name, runs ? "runs here and was not named" : "does not run here");
+        failed++;
+    }
+
+    uint64_t digest = 0;
+    phi_check_result all[16] = {{0, 0}}, now[16];
+    if (sets > sizeof all / sizeof *all) return 2;
+    for (size_t o = 0; phi_check_operation_name(o); o++) {
+        digest = digest * 31 + phi_check(o, seed, now, say, NULL);
+        printf("%-14s", phi_check_operation_name(o));
+        for (size_t s = 0; s < sets; s++) {
+            all[s].passed += now[s].passed;
+            all[s].failed += now[s].failed;
+            if (now[s].passed + now[s].failed) printf("  %s %zu", phi_instruction_set(s)->name, now[s].passed);
+            if (now[s].failed) printf(" (%zu FAILED)", now[s].failed);
+        }
+        printf("\n");
+    }
+    for (size_t s = 0; s < sets; s++) {
+        if (!phi_instruction_set_runs_here(s)) continue;
+        printf("%-10s %zu passed, %zu failed\n", phi_instruction_set(s)->name, all[s].passed, all[s].failed);
+        passed += all[s].passed;
+        failed += all[s].failed;
+    }
+    if (sha256_is_right()) passed++;
+    else printf("FAILED sha256\n"), failed++;
+    printf("seed %llu, digest of the reference %016llx\n", (unsigned long long)seed, (unsigned long long)digest);
+    printf("%zu passed, %zu failed\n", passed, failed);
+    return failed ? 1 : 0;
+}

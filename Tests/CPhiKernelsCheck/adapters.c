@@ -53,7 +53,7 @@ static const size_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 23, 24, 2
 bool try_quantise(trial *t, phi_operation run, size_t which) {
     if (which >= COUNT(token_counts)) return false;
     phi_quantise_args a = {
-        .width = 64 * (1 + which % 3), .tokens = token_counts[which], .zero = which % 2 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
+        .width = which == 5 ? PHI_QUANTISE_CHUNK + 64 : 64 * (1 + which % 3), .tokens = token_counts[which], .zero = which % 2 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
     a.x_stride = a.width + which % 5;
     size_t values = (a.tokens - 1) * a.x_stride + a.width;
     float *x = take_floats(t, "x", values, 1);
@@ -163,78 +163,88 @@ static const attention_shape attention_shapes[] = {
     {2, 1, 40, 0, 17}, {1, 1, 128, 127, 2}, {1, 1, 64, 130, 1},
 };
 
+/* A cache for all positions of a shape. `bytes` is 4, 2 or, for the 8-bit cache, 1. */
+typedef struct {
+    void *keys, *values;
+    uint16_t *key_scales, *value_scales;
+    size_t key_stride, value_stride, scale_stride, value_size;
+} cache;
+
+static cache take_cache(trial *t, const attention_shape *s, size_t bytes) {
+    size_t positions = up(s->first + s->tokens, PHI_POSITION_BLOCK), group = bytes == 1 ? PHI_GROUP : 1;
+    cache c = {.value_size = up(s->head_size, 16)};
+    c.key_stride = positions * up(s->head_size, group);
+    c.value_stride = positions * c.value_size;
+    c.keys = take(t, "keys", s->kv_heads * c.key_stride, bytes);
+    c.values = take(t, "values", s->kv_heads * c.value_stride, bytes);
+    if (bytes == 1) {
+        c.scale_stride = c.key_stride / PHI_GROUP;
+        c.key_scales = take(t, "key scales", s->kv_heads * c.scale_stride, 2);
+        c.value_scales = take(t, "value scales", s->kv_heads * c.scale_stride, 2);
+    }
+    return c;
+}
+
+/* Positions from `first` on, with numbers that 16 bits hold only as subnormal or not at all. */
+static void store(trial *t, phi_operation run, const attention_shape *s, const cache *c, size_t first, size_t tokens,
+                  size_t stride, bool wild) {
+    size_t count = (tokens - 1) * stride + s->kv_heads * s->head_size;
+    float *k = take_floats(t, "k", count, 0.5f), *v = take_floats(t, "v", count, 1);
+    for (size_t i = 0; wild && i < count; i += 5) v[i] *= i % 2 ? 1e-6f : 1e6f;
+    for (size_t i = 0; i < s->head_size; i++) k[i] = i == 3 ? 1e-9f : 0.0f;
+    phi_store_args a = {
+        .k = k, .v = v, .stride = stride, .tokens = tokens, .first = first, .keys = c->keys, .values = c->values,
+        .key_stride = c->key_stride, .value_stride = c->value_stride, .key_scales = c->key_scales,
+        .value_scales = c->value_scales, .scale_stride = c->scale_stride, .head_size = s->head_size,
+        .value_size = c->value_size};
+    run_items(t, run, &a, s->kv_heads);
+}
+
 static bool try_store(trial *t, phi_operation run, size_t which, size_t bytes) {
     if (which >= COUNT(attention_shapes)) return false;
-    attention_shape s = attention_shapes[which];
-    size_t positions = up(s.first + s.tokens, PHI_POSITION_BLOCK);
-    phi_store_args a = {.tokens = s.tokens, .first = s.first, .head_size = s.head_size};
-    a.value_size = up(s.head_size, 16);
-    a.stride = s.kv_heads * s.head_size + which % 3;
-    a.key_stride = positions * a.head_size;
-    a.value_stride = positions * a.value_size;
-    size_t count = (a.tokens - 1) * a.stride + s.kv_heads * a.head_size;
-    a.k = take_floats(t, "k", count, 1);
-    float *v = take_floats(t, "v", count, 1);
-    for (size_t i = 0; i < count; i += 5) v[i] *= i % 2 ? 1e-6f : 1e6f; /* subnormal in 16 bits, and too large */
-    a.v = v;
-    a.keys = take(t, "keys", s.kv_heads * a.key_stride, bytes);
-    a.values = take(t, "values", s.kv_heads * a.value_stride, bytes);
-    run_items(t, run, &a, s.kv_heads);
+    const attention_shape *s = &attention_shapes[which];
+    cache c = take_cache(t, s, bytes);
+    store(t, run, s, &c, s->first, s->tokens, s->kv_heads * s->head_size + which % 3, true);
     return true;
 }
 
 bool try_store_f32(trial *t, phi_operation run, size_t which) { return try_store(t, run, which, 4); }
 bool try_store_f16(trial *t, phi_operation run, size_t which) { return try_store(t, run, which, 2); }
-
-/* A cache for `positions` positions of which the first `filled` are there; what follows must have no influence. */
-static void *take_cache(trial *t, const char *name, size_t count, size_t bytes) {
-    void *cache = take(t, name, count, bytes);
-    for (size_t i = 0; i < count; i++) {
-        float x = draw_float(t, 0.5f);
-        if (bytes == 4) ((float *)cache)[i] = x;
-        else ((uint16_t *)cache)[i] = phi_float_to_half(x);
-    }
-    return cache;
-}
-
-static void set_cache(void *cache, size_t at, size_t bytes, float x) {
-    if (bytes == 4) ((float *)cache)[at] = x;
-    else ((uint16_t *)cache)[at] = phi_float_to_half(x);
-}
+bool try_store_q8(trial *t, phi_operation run, size_t which) { return try_store(t, run, which, 1); }
 
 static bool try_attention(trial *t, phi_operation run, size_t which, size_t bytes) {
     if (which >= COUNT(attention_shapes)) return false;
-    attention_shape s = attention_shapes[which];
-    size_t filled = s.first + s.tokens, positions = up(filled, PHI_POSITION_BLOCK);
-    phi_attention_args a = {.heads = s.heads, .kv_heads = s.kv_heads, .head_size = s.head_size, .first = s.first,
-                            .tokens = s.tokens, .scale = 0.125f};
-    a.value_size = up(s.head_size, 16);
-    a.key_stride = positions * a.head_size;
-    a.value_stride = positions * a.value_size;
-    void *keys = take_cache(t, "keys", a.kv_heads * a.key_stride, bytes);
-    void *values = take_cache(t, "values", a.kv_heads * a.value_stride, bytes);
-    for (size_t head = 0; head < a.kv_heads; head++)
-        for (size_t j = 0; j < positions; j++) {
-            for (size_t d = a.head_size; d < a.value_size; d++)
-                set_cache(values, head * a.value_stride + j * a.value_size + d, bytes, 0);
-            if (j < filled) continue;
-            for (size_t d = 0; d < a.head_size; d++) {
-                set_cache(keys, head * a.key_stride + (j / 16 * a.head_size + d) * 16 + j % 16, bytes, NAN);
-                set_cache(values, head * a.value_stride + j * a.value_size + d, bytes, NAN);
-            }
-        }
-    a.keys = keys;
-    a.values = values;
-    a.q_stride = s.heads * s.head_size + which % 2;
-    a.q = take_floats(t, "q", (s.tokens - 1) * a.q_stride + s.heads * s.head_size, 1);
-    a.out_stride = s.heads * s.head_size + which % 5;
-    a.out = take(t, "out", (s.tokens - 1) * a.out_stride + s.heads * s.head_size, sizeof *a.out);
+    const attention_shape *s = &attention_shapes[which];
+    cache c = take_cache(t, s, bytes);
+    /* What lies behind the last position must have no influence: not a number, or in 8 bits a scale that is none. */
+    memset(c.keys, 0xff, s->kv_heads * c.key_stride * bytes);
+    memset(c.values, 0xff, s->kv_heads * c.value_stride * bytes);
+    for (size_t i = 0; i < s->kv_heads * c.value_stride; i += c.value_size)
+        memset((uint8_t *)c.values + (i + s->head_size) * bytes, 0, (c.value_size - s->head_size) * bytes);
+    if (bytes == 1) {
+        memset(c.key_scales, 0xff, s->kv_heads * c.scale_stride * 2);
+        memset(c.value_scales, 0xff, s->kv_heads * c.scale_stride * 2);
+    }
+    phi_operation reference_store = bytes == 4   ? reference()->store_f32
+                                    : bytes == 2 ? reference()->store_f16
+                                                 : reference()->store_q8;
+    store(t, reference_store, s, &c, 0, s->first + s->tokens, s->kv_heads * s->head_size, false);
+    phi_attention_args a = {
+        .keys = c.keys, .values = c.values, .key_stride = c.key_stride, .value_stride = c.value_stride,
+        .key_scales = c.key_scales, .value_scales = c.value_scales, .scale_stride = c.scale_stride,
+        .head_size = s->head_size, .value_size = c.value_size, .heads = s->heads, .kv_heads = s->kv_heads,
+        .first = s->first, .tokens = s->tokens, .scale = 0.125f};
+    a.q_stride = s->heads * s->head_size + which % 2;
+    a.q = take_floats(t, "q", (s->tokens - 1) * a.q_stride + s->heads * s->head_size, 1);
+    a.out_stride = s->heads * s->head_size + which % 5;
+    a.out = take(t, "out", (s->tokens - 1) * a.out_stride + s->heads * s->head_size, sizeof *a.out);
     run_items(t, run, &a, phi_attention_items(&a));
     return true;
 }
 
 bool try_attention_f32(trial *t, phi_operation run, size_t which) { return try_attention(t, run, which, 4); }
 bool try_attention_f16(trial *t, phi_operation run, size_t which) { return try_attention(t, run, which, 2); }
+bool try_attention_q8(trial *t, phi_operation run, size_t which) { return try_attention(t, run, which, 1); }
 
 /* ---- Weights into tiles ---- */
 

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Checks neon on an emulated Arm: a CPU with all that QEMU knows, where neon must run, and a Cortex-A72, which has no dot product
+# and where only the reference may. The reference must leave the same bytes in memory on both and on this machine.
+set -e
+here=$(dirname "$0")
+out=${1:-.build/check}
+"$here/needs.sh" qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+"$here/build.sh" aarch64-linux-gnu "$out/aarch64"
+run() {
+    echo "-- $1, must have: $2"
+    qemu-aarch64-static -cpu "$1" "$out/aarch64" $2 | tee -a "$out/aarch64.log"
+}
+: > "$out/aarch64.log"
+run max neon
+run cortex-a72 reference

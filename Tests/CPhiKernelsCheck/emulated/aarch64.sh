@@ -6,10 +6,5 @@ here=$(dirname "$0")
 out=${1:-.build/check}
 "$here/needs.sh" qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 "$here/build.sh" aarch64-linux-gnu "$out/aarch64"
-run() {
-    echo "-- $1, must have: $2"
-    qemu-aarch64-static -cpu "$1" "$out/aarch64" $2 | tee -a "$out/aarch64.log"
-}
-: > "$out/aarch64.log"
-run max neon
-run cortex-a72 reference
+"$here/run.sh" "$out" qemu-aarch64-static -cpu max "$out/aarch64" neon
+"$here/run.sh" "$out" qemu-aarch64-static -cpu cortex-a72 "$out/aarch64" reference

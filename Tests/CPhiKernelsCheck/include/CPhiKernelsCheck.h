@@ -16,9 +16,13 @@ typedef void (*phi_check_report)(void *context, const char *line);
 /* The operations, in the order of operations.inc; NULL behind the last. */
 const char *phi_check_operation_name(size_t operation);
 
-/* All cases of one operation on every instruction set that runs here; the results are in the order of
+/* All cases of one operation on every instruction set whose bit is set in `sets`; the results are in the order of
  * instruction_sets.inc. Returns a digest of what the reference left in memory, the same on every machine. */
-uint64_t phi_check(size_t operation, uint64_t seed, phi_check_result *results, phi_check_report report, void *context);
+uint64_t phi_check(size_t operation, uint64_t sets, uint64_t seed, phi_check_result *results, phi_check_report report,
+                   void *context);
+
+/* The instruction sets that run here, a bit for each. */
+uint64_t phi_check_sets(void);
 
 /* What is being checked right now, for those who must tell why the process died. */
 extern char phi_check_current[160];

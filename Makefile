@@ -4,8 +4,8 @@
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
-# make check-kernels   instruction sets of this machine against the reference, by a small C program (seconds)
-# make check-avx512    the same for AVX-512 on an emulated CPU, where the machine has none (minutes)
+# make check-kernels   every instruction set this machine has against the reference, by a C program (seconds)
+# make check-emulated  the same on CPUs it is not: check-aarch64, check-old-x86, check-avxvnni, check-avx512 (minutes; x86-64 Linux)
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -13,7 +13,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan check-kernels check-avx512 build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -46,11 +46,16 @@ test-asan: deps
 
 CHECK = Tests/CPhiKernelsCheck/emulated
 check-kernels:
-	$(CHECK)/build.sh $$(uname -m)-linux-gnu .build/check/native
+	$(CHECK)/build.sh native .build/check/native
 	.build/check/native
 
-check-avx512:
-	$(CHECK)/avx512.sh
+check-emulated: check-aarch64 check-old-x86 check-avxvnni check-avx512
+
+check-aarch64 check-avxvnni check-avx512: check-%:
+	$(CHECK)/$*.sh
+
+check-old-x86: build
+	$(CHECK)/old-x86.sh $(PHI)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

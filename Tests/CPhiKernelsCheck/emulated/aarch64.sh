@@ -3,7 +3,7 @@
 # and where only the reference may. The reference must leave the same bytes in memory on both and on this machine.
 set -e
 here=$(dirname "$0")
-out=${1:-.build/check}
+out=.build/check
 "$here/needs.sh" qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 "$here/build.sh" aarch64-linux-gnu "$out/aarch64"
 "$here/run.sh" "$out" qemu-aarch64-static -cpu max "$out/aarch64" neon

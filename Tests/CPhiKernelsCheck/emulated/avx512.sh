@@ -3,7 +3,7 @@
 # operating system: the check program, the small host in bochs/ and the code at reset make one ROM. Minutes.
 set -e
 here=$(dirname "$0")
-out=${1:-.build/check}/bochs
+out=.build/check/bochs
 "$here/needs.sh" bochs bochs-term vgabios binutils
 mkdir -p "$out"
 "$here/build.sh" x86_64-linux-gnu "$out/check" -D_DEFAULT_SOURCE= -include "$here/bochs/halves.h"

@@ -31,8 +31,8 @@ cp "$here/bochs/bochsrc" "$out/"
 cat > "$out/boot" <<'END'
 #!/bin/sh
 cd "$(dirname "$0")"
-echo c | stdbuf -oL bochs -q -f bochsrc 2>&1 | tee bochs.out | sed -un '/^<bochs:1>/,/^exit status/p'
+echo c | timeout 3600 stdbuf -oL bochs -q -f bochsrc 2>&1 | tee bochs.out | sed -un '/^<bochs:1>/,/^exit status/{/^<bochs:1>/!p}'
 grep -q '^exit status 0' bochs.out
 END
 chmod +x "$out/boot"
-"$here/run.sh" "$out" "$out/boot"
+"$here/run.sh" .build/check "$out/boot"

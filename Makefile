@@ -4,8 +4,8 @@
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
-# make check-kernels   every instruction set this machine has against the reference, by a C program (seconds)
-# make check-emulated  the same on CPUs it is not: check-aarch64, check-old-x86, check-avxvnni, check-avx512 (minutes; x86-64 Linux)
+# make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
+# make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape

@@ -4,6 +4,8 @@
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
+# make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
+# make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -11,7 +13,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -41,6 +43,19 @@ ASAN = -c release --sanitize=address --scratch-path .build/asan
 test-asan: deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
+
+CHECK = Tests/CPhiKernelsCheck/emulated
+check-kernels:
+	$(CHECK)/build.sh native .build/check/native
+	.build/check/native
+
+check-emulated: check-aarch64 check-old-x86 check-avxvnni check-avx512
+
+check-aarch64 check-avxvnni check-avx512: check-%:
+	$(CHECK)/$*.sh
+
+check-old-x86: build
+	$(CHECK)/old-x86.sh $(PHI)
 
 lint:
 	swift format lint --strict --recursive Package.swift Sources Tests

@@ -51,7 +51,10 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Tests mirror the sources.
-        .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels"]),
+        .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels", "CPhiKernelsCheck"]),
+        .target(
+            name: "CPhiKernelsCheck", dependencies: ["CPhiKernels"], path: "Tests/CPhiKernelsCheck",
+            exclude: ["main.c", "emulated"], cSettings: cSettings),
         .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(name: "PhiFormatTests", dependencies: ["CPhiKernels", "Phi", "PhiFormat"]),
         .testTarget(

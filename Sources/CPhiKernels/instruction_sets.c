@@ -38,6 +38,18 @@ static bool cpu_has_avx512_vnni(void) {
     return cpu_has_avx2_fma() && system_saves(0xe6) && bit(seven.b, 16) /* F */ && bit(seven.b, 17) /* DQ */ &&
            bit(seven.b, 30) /* BW */ && bit(seven.b, 31) /* VL */ && bit(seven.c, 11) /* VNNI */;
 }
+
+static bool cpu_has_avx_vnni(void) { return cpu_has_avx2_fma() && leaf(7, 0).a >= 1 && bit(leaf(7, 1).a, 4); }
+#elif defined(__aarch64__)
+#if defined(__linux__)
+#include <sys/auxv.h>
+
+static bool cpu_has_dot_product(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* HWCAP_ASIMDDP */
+#elif defined(__APPLE__)
+static bool cpu_has_dot_product(void) { return true; } /* every Apple silicon Mac */
+#else
+static bool cpu_has_dot_product(void) { return false; }
+#endif
 #endif
 
 size_t phi_instruction_set_count(void) {

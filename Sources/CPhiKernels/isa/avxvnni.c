@@ -1,0 +1,31 @@
+/* AVX-VNNI beside AVX2: a dot of four bytes is one instruction. */
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avxvnni"))), apply_to = function)
+
+#include "ymm.h"
+
+PHI_INLINE vi vi_dot(vi sum, vw w, vq four) {
+    return (vi){_mm256_dpbusd_avx_epi32(sum.a, w.a, four), _mm256_dpbusd_avx_epi32(sum.b, w.b, four)};
+}
+PHI_INLINE vw vw_load_q8(const uint8_t *p) {
+    return (vw){_mm256_loadu_si256((const void *)p), _mm256_loadu_si256((const void *)(p + 32))};
+}
+PHI_INLINE vi vi_start_q8(int32_t start) { return vi_set(start); }
+PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+
+#include "../bodies/all.h"
+
+#pragma clang attribute pop
+
+const phi_kernels phi_kernels_avxvnni = {
+    .name = "avxvnni",
+#define PHI_OPERATION(operation, arguments) .operation = operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+};
+#endif

@@ -1,0 +1,154 @@
+/* NEON with the dot product of Armv8.4 (FEAT_DotProd): sixteen lanes are four registers. */
+#include "../kernels.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+#pragma clang attribute push(__attribute__((target("dotprod"))), apply_to = function)
+
+typedef struct {
+    float32x4_t a, b, c, d;
+} vf;
+typedef struct {
+    int32x4_t a, b, c, d;
+} vi;
+typedef vi vw;
+typedef int8x16_t vq;
+
+#define EACH1(f, x) {f((x).a), f((x).b), f((x).c), f((x).d)}
+#define EACH2(f, x, y) {f((x).a, (y).a), f((x).b, (y).b), f((x).c, (y).c), f((x).d, (y).d)}
+#define EACH3(f, x, y, z) {f((x).a, (y).a, (z).a), f((x).b, (y).b, (z).b), f((x).c, (y).c, (z).c), f((x).d, (y).d, (z).d)}
+
+PHI_INLINE vf vf_set(float x) {
+    float32x4_t four = vdupq_n_f32(x);
+    return (vf){four, four, four, four};
+}
+PHI_INLINE vf vf_load(const float *p) { return (vf){vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}; }
+PHI_INLINE void vf_store(float *p, vf x) {
+    vst1q_f32(p, x.a);
+    vst1q_f32(p + 4, x.b);
+    vst1q_f32(p + 8, x.c);
+    vst1q_f32(p + 12, x.d);
+}
+PHI_INLINE float32x4_t of_halves(uint16x4_t x) { return vcvt_f32_f16(vreinterpret_f16_u16(x)); }
+PHI_INLINE uint16x4_t to_halves(float32x4_t x) { return vreinterpret_u16_f16(vcvt_f16_f32(x)); }
+PHI_INLINE vf vf_load_half(const uint16_t *p) {
+    uint16x8_t low = vld1q_u16(p), high = vld1q_u16(p + 8);
+    return (vf){of_halves(vget_low_u16(low)), of_halves(vget_high_u16(low)), of_halves(vget_low_u16(high)),
+                of_halves(vget_high_u16(high))};
+}
+PHI_INLINE void vf_store_half(uint16_t *p, vf x) {
+    vst1q_u16(p, vcombine_u16(to_halves(x.a), to_halves(x.b)));
+    vst1q_u16(p + 8, vcombine_u16(to_halves(x.c), to_halves(x.d)));
+}
+PHI_INLINE vf vf_load_bytes(const int8_t *p) {
+    int8x16_t bytes = vld1q_s8(p);
+    int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
+    return (vf){vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))};
+}
+PHI_INLINE vf vf_add(vf x, vf y) { return (vf)EACH2(vaddq_f32, x, y); }
+PHI_INLINE vf vf_sub(vf x, vf y) { return (vf)EACH2(vsubq_f32, x, y); }
+PHI_INLINE vf vf_mul(vf x, vf y) { return (vf)EACH2(vmulq_f32, x, y); }
+PHI_INLINE vf vf_div(vf x, vf y) { return (vf)EACH2(vdivq_f32, x, y); }
+PHI_INLINE vf vf_fma(vf x, vf y, vf z) { return (vf)EACH3(vfmaq_f32, z, x, y); }
+/* The second operand unless the first is larger or smaller, as on x86: NEON's own give NaN where either is. */
+PHI_INLINE float32x4_t larger(float32x4_t x, float32x4_t y) { return vbslq_f32(vcgtq_f32(x, y), x, y); }
+PHI_INLINE float32x4_t smaller(float32x4_t x, float32x4_t y) { return vbslq_f32(vcltq_f32(x, y), x, y); }
+PHI_INLINE vf vf_max(vf x, vf y) { return (vf)EACH2(larger, x, y); }
+PHI_INLINE vf vf_min(vf x, vf y) { return (vf)EACH2(smaller, x, y); }
+PHI_INLINE vf vf_abs(vf x) { return (vf)EACH1(vabsq_f32, x); }
+PHI_INLINE vf vf_lanes(void) {
+    return (vf){{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13, 14, 15}};
+}
+/* p < q ? x : y */
+PHI_INLINE vf vf_where_less(vf p, vf q, vf x, vf y) {
+    return (vf){vbslq_f32(vcltq_f32(p.a, q.a), x.a, y.a), vbslq_f32(vcltq_f32(p.b, q.b), x.b, y.b),
+                vbslq_f32(vcltq_f32(p.c, q.c), x.c, y.c), vbslq_f32(vcltq_f32(p.d, q.d), x.d, y.d)};
+}
+PHI_INLINE float vf_lane_max(vf x) { return vmaxvq_f32(larger(larger(x.a, x.b), larger(x.c, x.d))); }
+/* A tree of halves: lane l and l + 8, then l + 4, l + 2, l + 1. */
+PHI_INLINE float vf_lane_sum(vf x) {
+    float32x4_t four = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
+    return vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
+}
+
+PHI_INLINE vi vi_set(int32_t x) {
+    int32x4_t four = vdupq_n_s32(x);
+    return (vi){four, four, four, four};
+}
+PHI_INLINE vi vi_add(vi x, vi y) { return (vi)EACH2(vaddq_s32, x, y); }
+PHI_INLINE int32_t vi_lane_sum(vi x) { return vaddvq_s32(vaddq_s32(vaddq_s32(x.a, x.b), vaddq_s32(x.c, x.d))); }
+/* The lowest byte of each lane. */
+PHI_INLINE void vi_store_bytes(int8_t *p, vi x) {
+    int16x8_t low = vcombine_s16(vmovn_s32(x.a), vmovn_s32(x.b)), high = vcombine_s16(vmovn_s32(x.c), vmovn_s32(x.d));
+    vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
+}
+PHI_INLINE vf vf_of(vi x) { return (vf)EACH1(vcvtq_f32_s32, x); }
+/* To nearest, ties to even. */
+PHI_INLINE vi vf_round(vf x) { return (vi)EACH1(vcvtnq_s32_f32, x); }
+/* p * 2^n for normal results */
+PHI_INLINE float32x4_t times_power(float32x4_t p, int32x4_t n) {
+    return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), vshlq_n_s32(n, 23)));
+}
+PHI_INLINE vf vf_times_power(vf p, vi n) { return (vf)EACH2(times_power, p, n); }
+
+/* Four activations for every row. */
+PHI_INLINE vq quad(const int8_t *q) {
+    int32_t four;
+    memcpy(&four, q, 4);
+    return vreinterpretq_s8_s32(vdupq_n_s32(four));
+}
+/* Four rows: signed by signed bytes, exactly. */
+PHI_INLINE int32x4_t dot(int32x4_t sum, int32x4_t w, vq q) { return vdotq_s32(sum, vreinterpretq_s8_s32(w), q); }
+PHI_INLINE vi vi_dot(vi sum, vw w, vq q) {
+    return (vi){dot(sum.a, w.a, q), dot(sum.b, w.b, q), dot(sum.c, w.c, q), dot(sum.d, w.d, q)};
+}
+PHI_INLINE int32x4_t load_bytes(const uint8_t *p) { return vreinterpretq_s32_u8(vld1q_u8(p)); }
+PHI_INLINE vw vw_load(const uint8_t *p) {
+    return (vw){load_bytes(p), load_bytes(p + 16), load_bytes(p + 32), load_bytes(p + 48)};
+}
+PHI_INLINE void vw_store(uint8_t *p, vw w) {
+    vst1q_u8(p, vreinterpretq_u8_s32(w.a));
+    vst1q_u8(p + 16, vreinterpretq_u8_s32(w.b));
+    vst1q_u8(p + 32, vreinterpretq_u8_s32(w.c));
+    vst1q_u8(p + 48, vreinterpretq_u8_s32(w.d));
+}
+/* q8's bytes reach 255, so they are made signed, which takes the zero of 128 out, and `start` with it. */
+PHI_INLINE vw vw_load_q8(const uint8_t *p) {
+    const int32x4_t top = vreinterpretq_s32_u8(vdupq_n_u8(128));
+    vw w = vw_load(p);
+    return (vw){veorq_s32(w.a, top), veorq_s32(w.b, top), veorq_s32(w.c, top), veorq_s32(w.d, top)};
+}
+PHI_INLINE vi vi_start_q8(int32_t start) {
+    (void)start;
+    return vi_set(0);
+}
+PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+PHI_INLINE int32x4_t levels(uint8x16_t codes) {
+    return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(phi_q4_levels), codes)); /* 118 at most, so signed as well */
+}
+PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
+    const uint8x16_t mask = vdupq_n_u8(15);
+    uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16), c = vld1q_u8(p + 32), d = vld1q_u8(p + 48);
+    *low = (vw){levels(vandq_u8(a, mask)), levels(vandq_u8(b, mask)), levels(vandq_u8(c, mask)), levels(vandq_u8(d, mask))};
+    *high = (vw){levels(vshrq_n_u8(a, 4)), levels(vshrq_n_u8(b, 4)), levels(vshrq_n_u8(c, 4)), levels(vshrq_n_u8(d, 4))};
+}
+PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+
+#define OPAQUE(x) __asm__ volatile("" : "+w"(x))
+#define PROBE_CHAINS 4
+#define MATMUL_TOKENS 4
+#define MATMUL_TILES 1
+#define ATTENTION_QUERIES 4
+#include "../bodies/all.h"
+
+#pragma clang attribute pop
+
+const phi_kernels phi_kernels_neon = {
+    .name = "neon",
+#define PHI_OPERATION(operation, arguments) .operation = operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+};
+#endif

@@ -1,0 +1,113 @@
+/* Sixteen lanes in two registers of 256 bits: the vocabulary that avx2.c and avxvnni.c share, all but the dots. Inside their
+ * target regions. */
+typedef struct {
+    __m256 a, b;
+} vf;
+typedef struct {
+    __m256i a, b;
+} vi;
+typedef vi vw;
+typedef __m256i vq;
+
+PHI_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+PHI_INLINE vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+PHI_INLINE void vf_store(float *p, vf x) {
+    _mm256_storeu_ps(p, x.a);
+    _mm256_storeu_ps(p + 8, x.b);
+}
+PHI_INLINE vf vf_load_half(const uint16_t *p) {
+    return (vf){_mm256_cvtph_ps(_mm_loadu_si128((const void *)p)), _mm256_cvtph_ps(_mm_loadu_si128((const void *)(p + 8)))};
+}
+PHI_INLINE vf vf_load_bytes(const int8_t *p) {
+    return (vf){_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)p))),
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const void *)(p + 8))))};
+}
+PHI_INLINE void vf_store_half(uint16_t *p, vf x) {
+    _mm_storeu_si128((void *)p, _mm256_cvtps_ph(x.a, 0));
+    _mm_storeu_si128((void *)(p + 8), _mm256_cvtps_ph(x.b, 0));
+}
+PHI_INLINE vf vf_add(vf x, vf y) { return (vf){_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+PHI_INLINE vf vf_sub(vf x, vf y) { return (vf){_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+PHI_INLINE vf vf_mul(vf x, vf y) { return (vf){_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+PHI_INLINE vf vf_div(vf x, vf y) { return (vf){_mm256_div_ps(x.a, y.a), _mm256_div_ps(x.b, y.b)}; }
+PHI_INLINE vf vf_fma(vf x, vf y, vf z) { return (vf){_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)}; }
+PHI_INLINE vf vf_max(vf x, vf y) { return (vf){_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+PHI_INLINE vf vf_min(vf x, vf y) { return (vf){_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+PHI_INLINE vf vf_abs(vf x) {
+    __m256 sign = _mm256_set1_ps(-0.0f);
+    return (vf){_mm256_andnot_ps(sign, x.a), _mm256_andnot_ps(sign, x.b)};
+}
+PHI_INLINE vf vf_lanes(void) {
+    return (vf){_mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7), _mm256_setr_ps(8, 9, 10, 11, 12, 13, 14, 15)};
+}
+/* p < q ? x : y */
+PHI_INLINE vf vf_where_less(vf p, vf q, vf x, vf y) {
+    return (vf){_mm256_blendv_ps(y.a, x.a, _mm256_cmp_ps(p.a, q.a, _CMP_LT_OQ)),
+                _mm256_blendv_ps(y.b, x.b, _mm256_cmp_ps(p.b, q.b, _CMP_LT_OQ))};
+}
+PHI_INLINE float vf_lane_max(vf x) {
+    __m256 eight = _mm256_max_ps(x.a, x.b);
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+/* A tree of halves: lane l and l + 8, then l + 4, l + 2, l + 1. */
+PHI_INLINE float vf_lane_sum(vf x) {
+    __m256 eight = _mm256_add_ps(x.a, x.b);
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+PHI_INLINE vi vi_set(int32_t x) { return (vi){_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+PHI_INLINE vi vi_add(vi x, vi y) { return (vi){_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+PHI_INLINE int32_t vi_lane_sum(vi x) {
+    __m256i eight = _mm256_add_epi32(x.a, x.b);
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
+}
+/* The lowest byte of each lane. */
+PHI_INLINE void vi_store_bytes(int8_t *p, vi x) {
+    const __m256i low = _mm256_set1_epi32(255);
+    __m256i words = _mm256_packus_epi32(_mm256_and_si256(x.a, low), _mm256_and_si256(x.b, low));
+    words = _mm256_permute4x64_epi64(words, 0xd8);
+    __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+    _mm_storeu_si128((void *)p, bytes);
+}
+PHI_INLINE vf vf_of(vi x) { return (vf){_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+PHI_INLINE vi vf_round(vf x) { return (vi){_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; }
+/* p * 2^n for normal results */
+PHI_INLINE vf vf_times_power(vf p, vi n) {
+    return (vf){_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.a), _mm256_slli_epi32(n.a, 23))),
+                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.b), _mm256_slli_epi32(n.b, 23)))};
+}
+
+/* Four activations for every row. */
+PHI_INLINE vq quad(const int8_t *q) {
+    int32_t four;
+    memcpy(&four, q, 4);
+    return _mm256_set1_epi32(four);
+}
+PHI_INLINE vw vw_load(const uint8_t *p) {
+    return (vw){_mm256_load_si256((const void *)p), _mm256_load_si256((const void *)(p + 32))};
+}
+PHI_INLINE void vw_store(uint8_t *p, vw w) {
+    _mm256_store_si256((void *)p, w.a);
+    _mm256_store_si256((void *)(p + 32), w.b);
+}
+PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
+    const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)phi_q4_levels));
+    const __m256i mask = _mm256_set1_epi8(15);
+    __m256i a = _mm256_loadu_si256((const void *)p), b = _mm256_loadu_si256((const void *)(p + 32));
+    *low = (vw){_mm256_shuffle_epi8(levels, _mm256_and_si256(a, mask)),
+                _mm256_shuffle_epi8(levels, _mm256_and_si256(b, mask))};
+    *high = (vw){_mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(a, 4), mask)),
+                 _mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(b, 4), mask))};
+}
+
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#define PROBE_CHAINS 6
+#define MATMUL_TOKENS 3
+#define MATMUL_TILES 1
+#define ATTENTION_QUERIES 4

@@ -10,7 +10,8 @@ struct Bench: ParsableCommand {
             Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. Beside tokens \
             a second it measures, in the same run, how fast this machine can read and multiply, and prints the share \
             reached.
-            """)
+            """,
+        subcommands: [BenchKernels.self])
 
     @OptionGroup var model: ModelOptions
 
@@ -37,6 +38,9 @@ struct Bench: ParsableCommand {
     @Option(name: [.short, .long], help: "md, csv, json or jsonl.")
     var output: BenchmarkFormat = .md
 
+    @Flag(help: "Leave out the run of each case that is not timed.")
+    var noWarmup = false
+
     func validate() throws {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
         guard threads?.numbers.allSatisfy({ (1...1024).contains($0) }) ?? true else {
@@ -45,13 +49,14 @@ struct Bench: ParsableCommand {
     }
 
     func run() throws {
+        let threads = threads?.numbers ?? [Engine.defaultThreads]
         let start = ContinuousClock.now
         let model = try model.open()
-        let startup = try Startup(model, since: start)
+        let startup = try Startup(model, threads: threads[0], since: start)
         let cases = BenchmarkCase.all(
             prompts: nPrompt.numbers, generations: nGen.numbers, pairs: pairs.map { ($0.first, $0.second) },
-            depths: nDepth.numbers, threads: threads?.numbers ?? [Engine.defaultThreads])
-        let benchmark = Benchmark(model, repetitions: repetitions)
+            depths: nDepth.numbers, threads: threads)
+        let benchmark = Benchmark(model, repetitions: repetitions, warmUp: !noWarmup)
         var report = BenchmarkReport(output)
         for item in cases {
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(item.name), \(item.threads) threads ...") }

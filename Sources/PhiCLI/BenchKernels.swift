@@ -8,7 +8,10 @@ struct BenchKernels: ParsableCommand {
         commandName: "kernels", abstract: "Time each kernel operation on phi-1's shapes.",
         discussion: "The cases are those that the kernels' tests compare with plain C.")
 
-    @Option(help: "An instruction set; may be given several times. Without it, all that run here but plain C, called reference.")
+    @Option(
+        help:
+            "An instruction set; may be given several times. Without it, all that run here but plain C, called reference."
+    )
     var isa: [String] = []
 
     @Option(

@@ -49,7 +49,8 @@ extension KernelCase {
             return KernelRun(
                 [arguments], items: shape.kvHeads, bytes: elements * (4 + encoding.elementBytes),
                 outputs: [
-                    { cache.keys.bytes }, { cache.values.bytes }, { cache.keyScales.bytes }, { cache.valueScales.bytes },
+                    { cache.keys.bytes }, { cache.values.bytes }, { cache.keyScales.bytes },
+                    { cache.valueScales.bytes },
                 ], keeping: [cache, source])
         }
     }
@@ -116,7 +117,8 @@ private final class Cache {
             key_stride: keyStride, value_stride: shape.valueStride, key_scales: keyScales.pointer,
             value_scales: valueScales.pointer, scale_stride: shape.scaleStride, head_size: shape.headSize,
             value_size: shape.valueSize, heads: shape.heads, kv_heads: shape.kvHeads, first: shape.first,
-            tokens: shape.tokens, scale: 1 / Float(shape.headSize).squareRoot(), out: out.pointer, out_stride: outStride)
+            tokens: shape.tokens, scale: 1 / Float(shape.headSize).squareRoot(), out: out.pointer, out_stride: outStride
+        )
     }
 }
 

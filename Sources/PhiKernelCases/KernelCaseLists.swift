@@ -1,24 +1,29 @@
 extension KernelCase {
     /// Small and odd shapes of every operation: what the tests compare.
-    package static let odd: [KernelCase] =
-        WeightEncoding.allCases.flatMap { encoding in
-            [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 49, 101].flatMap { tokens in
-                [(1, 1), (16, 64), (17, 100), (50, 257), (130, 192)].flatMap { rows, columns in
-                    [false, true].map {
-                        matmul(encoding, rows: rows, columns: columns, tokens: tokens, accumulate: $0)
+    package static let odd: [KernelCase] = {
+        var cases = [probeRead(bytes: 3 << 16), probeDot(items: 3)]
+        for encoding in WeightEncoding.allCases {
+            for tokens in [1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 49, 101] {
+                for (rows, columns) in [(1, 1), (16, 64), (17, 100), (50, 257), (130, 192)] {
+                    for adds in [false, true] {
+                        cases.append(
+                            matmul(encoding, rows: rows, columns: columns, tokens: tokens, accumulate: adds))
                     }
                 }
             }
-                + [(1, 1), (16, 64), (17, 65), (5, 31), (48, 33), (33, 200), (16, 2048)].map {
-                    encode(encoding, rows: $0.0, columns: $0.1)
-                }
+            for (rows, columns) in [(1, 1), (16, 64), (17, 65), (5, 31), (48, 33), (33, 200), (16, 2048)] {
+                cases.append(encode(encoding, rows: rows, columns: columns))
+            }
         }
-        + CacheEncoding.allCases.flatMap { encoding in
-            attentionShapes.flatMap { [store(encoding, $0), attention(encoding, $0)] }
+        for encoding in CacheEncoding.allCases {
+            for shape in attentionShapes { cases += [store(encoding, shape), attention(encoding, shape)] }
         }
-        + [64, 128, 320].flatMap { width in [1, 11, 12, 13, 29].map { quantise(width: width, tokens: $0) } }
-        + [1, 15, 16, 17, 511, 512, 513, 1040].map { gelu(columns: $0, tokens: 3) }
-        + [probeRead(bytes: 3 << 16), probeDot(items: 3)]
+        for width in [64, 128, 320, 1024, 1088] {
+            for tokens in [1, 11, 12, 13, 29] { cases.append(quantise(width: width, tokens: tokens)) }
+        }
+        for columns in [1, 15, 16, 17, 511, 512, 513, 1040] { cases.append(gelu(columns: columns, tokens: 3)) }
+        return cases
+    }()
 
     /// What one decoded token and batches of a prompt ask for in phi-1, by the weight encodings given: what is timed.
     package static func phi1(_ encodings: [WeightEncoding], tokens: [Int]) -> [KernelCase] {

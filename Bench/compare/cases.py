@@ -16,6 +16,14 @@ class Case:
     depth: int = 0  # tokens in the context before, not timed
 
     @property
+    def options(self) -> list[str]:
+        """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of work."""
+        if self.name == MEMORY:
+            return ["-p", "0", "-n", "0", "-pg", "512,128", "--no-warmup"]
+        depth = ["-d", str(self.depth)] if self.depth else []
+        return ["-p", str(self.prompt), "-n", str(self.generate), *depth]
+
+    @property
     def more_is_better(self) -> bool:
         return self.unit == "tok/s"
 

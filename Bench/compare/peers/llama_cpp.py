@@ -15,7 +15,8 @@ from compare.processes import Failed, run, shown
 from compare.workplace import Workplace, step, tool
 
 VERSION = "0.3.36"
-PROGRAMS = ["llama-bench", "llama-quantize", "llama-completion"]
+PROGRAMS = ["llama-bench", "llama-completion", "llama-quantize"]
+MEASURED = PROGRAMS[:2]
 # What "native" leaves out when both sides are held to AVX2.
 AVX2 = ["-DGGML_NATIVE=OFF", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON"]
 KV_BYTES_PER_POSITION = 24 * 2 * 2048 * 2  # phi-1: layers, keys and values, width, f16
@@ -52,16 +53,15 @@ class LlamaCpp:
                 run(command)
                 yield Measured(case, run(command).seconds, shown(command), {})
                 continue
-            prompt, generate = (0, 128) if case.name == MEMORY else (case.prompt, case.generate)
             command = [
-                str(self.programs(place) / "llama-bench"), "-m", model, "-p", str(prompt), "-n", str(generate), "-t",
-                threads, "-r", "1", "-o", "json", *(["-d", str(case.depth)] if case.depth else []), *self.extra()]
+                str(self.programs(place) / "llama-bench"), "-m", model, *case.options, "-t", threads, "-r", "1", "-o", "json",
+                *self.extra()]
             finished = run(command)
             row = parse(finished.output)
             if case.name == MEMORY:
                 if finished.anonymous_bytes is None:
                     raise Failed("the system does not tell a process's memory")
-                value = (finished.anonymous_bytes - positions(generate) * KV_BYTES_PER_POSITION) / 1e6
+                value = (finished.anonymous_bytes - positions(row["n_prompt"] + row["n_gen"]) * KV_BYTES_PER_POSITION) / 1e6
             else:
                 value = row["avg_ts"]
             yield Measured(case, value, shown(command), {"cpu_info": row.get("cpu_info")})
@@ -125,7 +125,7 @@ def gguf(place: Workplace, weights: str) -> Path:
 def build(place: Workplace) -> None:
     """Release, GCC's or the system's OpenMP, native flags or AVX2 only."""
     folder, programs = build_folder(place), build_folder(place) / "bin"
-    if all((programs / name).exists() for name in PROGRAMS):
+    if all((programs / name).exists() for name in MEASURED):
         return
     source = place.folder / "llama.cpp"
     if not (source / "CMakeLists.txt").exists():

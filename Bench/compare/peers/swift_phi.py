@@ -41,10 +41,7 @@ class SwiftPhi:
                 finished = run(command, environment)
                 yield Measured(case, finished.seconds, shown(command, environment), {})
                 continue
-            prompt, generate = (0, 128) if case.name == MEMORY else (case.prompt, case.generate)
-            command = [
-                str(place.phi), "bench", "-m", model, "-p", str(prompt), "-n", str(generate), "-d", str(case.depth), "-t", threads,
-                "-r", "1", "-o", "json"]
+            command = [str(place.phi), "bench", "-m", model, *case.options, "-t", threads, "-r", "1", "-o", "json"]
             finished = run(command, environment)
             (row,) = json.loads(finished.output)
             if case.name == MEMORY:

@@ -5,7 +5,8 @@ import PhiBench
 /// `phi bench model`, which is what `phi bench` does when it is not told
 struct BenchModel: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "model", abstract: "Time reading prompts and making tokens, with llama-bench's options and fields.",
+        commandName: "model",
+        abstract: "Time reading prompts and making tokens, with llama-bench's options and fields.",
         discussion: """
             Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. Beside tokens \
             a second it measures, in the same run, how fast this machine can read and multiply, and prints the share \

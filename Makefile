@@ -3,6 +3,7 @@
 # make build       .build/release/phi
 # make install     phi to $(PREFIX)/bin
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
+# make bench       swift-phi beside its peers, into Bench/results; BENCH="--rounds 3 --peers swift-phi,llama.cpp" has options
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
 # make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
 # make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
@@ -13,7 +14,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan bench check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -34,10 +35,18 @@ test-swift: deps python-deps
 
 test-python: python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) -m unittest discover -s Tools/tests
+	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
 
 test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py check --checkpoint $(FULL) --phi $(PHI) --scratch $(FULL)
+
+# Peers are built and installed here, not in the repository: about 20 GB.
+BENCH_FOLDER ?= .build/bench
+bench: build
+	test -x $(BENCH_FOLDER)/venv/bin/python || $(PYTHON) -m venv $(BENCH_FOLDER)/venv
+	$(BENCH_FOLDER)/venv/bin/pip install --quiet -r Bench/requirements.txt || echo "Some peers are not installed; the table will say so."
+	PYTHONPATH=Bench $(BENCH_FOLDER)/venv/bin/python -m compare run --folder $(BENCH_FOLDER) --readme Bench/README.md $(BENCH)
 
 ASAN = -c release --sanitize=address --scratch-path .build/asan
 test-asan: deps

@@ -77,3 +77,24 @@ bool phi_instruction_set_runs_here(size_t index) {
 #undef PHI_INSTRUCTION_SET
     return false;
 }
+
+static const char *const operation_names[] = {
+#define PHI_OPERATION(operation, arguments) #operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+};
+
+size_t phi_operation_count(void) { return sizeof operation_names / sizeof *operation_names; }
+
+const char *phi_operation_name(size_t index) {
+    return index < phi_operation_count() ? operation_names[index] : NULL;
+}
+
+phi_operation phi_operation_at(const phi_kernels *kernels, size_t index) {
+    const phi_operation all[] = {
+#define PHI_OPERATION(operation, arguments) kernels->operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+    };
+    return index < phi_operation_count() ? all[index] : NULL;
+}

@@ -1,3 +1,4 @@
+import CPhiKernels
 import PhiTokenizer
 
 /// One text in the making: the tokens so far and their keys and values.
@@ -53,6 +54,9 @@ public final class Session {
 
     /// How keys and values are kept.
     public var cacheEncoding: CacheEncoding { cache.encoding }
+
+    /// Positions that ``cacheBytes`` are for: the context in whole blocks.
+    package var cachePositions: Int { roundUp(context, to: Int(PHI_POSITION_BLOCK)) }
 
     /// Appends tokens; afterwards ``withLogits(_:)`` has the logits of what comes next. It does not matter to any
     /// result how a text is cut into appends. Throws ``SessionError`` when they do not fit or are not tokens, and then

@@ -6,11 +6,13 @@ import PhiTokenizer
 public struct Benchmark {
     private let model: LanguageModel
     private let repetitions: Int
+    private let warmUp: Bool
 
-    /// A benchmark that times each case `repetitions` times.
-    public init(_ model: LanguageModel, repetitions: Int) {
+    /// A benchmark that times each case `repetitions` times, after one run that is not timed if `warmUp` says so.
+    public init(_ model: LanguageModel, repetitions: Int, warmUp: Bool = true) {
         self.model = model
         self.repetitions = repetitions
+        self.warmUp = warmUp
     }
 
     /// Runs a case. Throws ``SessionError`` when it needs more positions than the model has.
@@ -18,25 +20,27 @@ public struct Benchmark {
         guard benchmark.positions <= model.config.context else {
             throw .doesNotFit(benchmark.positions, limit: model.config.context)
         }
-        let limits = MachineLimits(model, threads: benchmark.threads)
+        let before = MachineLimits(model, threads: benchmark.threads)
         let session = try Session(model, context: benchmark.positions, threads: benchmark.threads)
         let tokens = madeUpTokens(benchmark.positions)
         try session.append(tokens[..<benchmark.depth])
         var samples: [Double] = []
-        for run in 0...repetitions {
+        for run in (warmUp ? 0 : 1)...repetitions {
             session.truncate(to: benchmark.depth)
             let start = ContinuousClock.now
             try session.append(tokens[benchmark.depth..<benchmark.depth + benchmark.prompt])
             for token in tokens[(benchmark.depth + benchmark.prompt)...] { try session.append(token) }
             let elapsed = start.duration(to: .now).seconds * 1e9
-            if run > 0 { samples.append(elapsed) }
+            if run > 0 { samples.append(elapsed.rounded()) }
         }
         let memory = ProcessMemory.privateBytes.map { max(0, $0 - session.cacheBytes) }
         let config = model.config
         let weights = config.layers * config.hiddenSize * (config.blockInSize + config.blockOutSize)
         let isInteger = model.encoding == .q4 || model.encoding == .q8
+        let limits = before.orBetter(MachineLimits(model, threads: benchmark.threads))
         return BenchmarkResult(
-            benchmark: benchmark, samples: samples, limits: limits, bytesPerToken: model.bytesPerToken,
+            benchmark: benchmark, samples: samples, limits: limits, weightBytes: model.bytesPerToken,
+            cacheBytes: session.cacheBytes, cachePositions: session.cachePositions,
             operationsPerToken: isInteger ? 2 * Double(weights) : 0, memory: memory)
     }
 

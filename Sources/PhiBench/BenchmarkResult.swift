@@ -4,10 +4,14 @@ public struct BenchmarkResult: Sendable {
     public let benchmark: BenchmarkCase
     /// Nanoseconds of each run.
     public let samples: [Double]
-    /// The machine's limits with as many threads, measured right before.
+    /// The machine's limits with as many threads: the better of right before and right after.
     public let limits: MachineLimits
-    /// Bytes that one generated token must read: the weights.
-    public let bytesPerToken: Int
+    /// Bytes of weights that one generated token must read.
+    public let weightBytes: Int
+    /// Bytes that the KV cache takes when it is full.
+    public let cacheBytes: Int
+    /// Positions that a full KV cache has.
+    public let cachePositions: Int
     /// Integer operations, two for a product and its sum, that one prompt token must make in the blocks' matrices.
     public let operationsPerToken: Double
     /// Bytes of memory beyond the mapped file and the KV cache after the last run; nil where the system does not say.
@@ -16,10 +20,17 @@ public struct BenchmarkResult: Sendable {
     /// Tokens a second of each run.
     public var rates: [Double] { samples.map { Double(benchmark.prompt + benchmark.generate) * 1e9 / $0 } }
 
+    /// Bytes that a generated token must read, on average over the case: the weights once, and the keys and values of all
+    /// positions up to its own, which are depth + 1 for the first token and depth + tokens for the last.
+    public var bytesPerToken: Double {
+        let positions = Double(benchmark.depth) + Double(benchmark.generate + 1) / 2
+        return Double(weightBytes) + positions * Double(cacheBytes) / Double(max(1, cachePositions))
+    }
+
     /// Share of the read bandwidth that generating reached; nil for cases with a prompt.
     public var readShare: Double? {
         guard benchmark.prompt == 0, limits.readRate > 0 else { return nil }
-        return mean(rates) * Double(bytesPerToken) / limits.readRate
+        return mean(rates) * bytesPerToken / limits.readRate
     }
 
     /// Share of the integer peak that reading a prompt reached; nil for cases without, and for weights in floats.

@@ -9,6 +9,18 @@ public struct MachineLimits: Sendable {
     /// Integer operations a second, two for a product and its sum, of the best dot product here.
     public let integerRate: Double
 
+    /// The better of two measurements of each: what else ran on the machine meanwhile does not make the limit lower.
+    public func orBetter(_ other: MachineLimits) -> MachineLimits {
+        MachineLimits(
+            readRate: max(readRate, other.readRate), integerRate: max(integerRate, other.integerRate))
+    }
+
+    /// Limits that are known.
+    init(readRate: Double, integerRate: Double) {
+        self.readRate = readRate
+        self.integerRate = integerRate
+    }
+
     /// Measures both in under a second: the best of several passes, since a limit is what can be reached.
     public init(_ model: LanguageModel, threads: Int) {
         let kernels = model.kernels.table

@@ -1,64 +1,9 @@
 import ArgumentParser
-import Phi
-import PhiBench
 
 /// `phi bench`
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Time reading prompts and making tokens, with llama-bench's options and fields.",
-        discussion: """
-            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. Beside tokens \
-            a second it measures, in the same run, how fast this machine can read and multiply, and prints the share \
-            reached.
-            """)
-
-    @OptionGroup var model: ModelOptions
-
-    @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt, read together.")
-    var nPrompt: NumberList = "512"
-
-    @Option(name: [.customShort("n"), .long], help: "Tokens made one by one.")
-    var nGen: NumberList = "128"
-
-    @Option(
-        name: .customLong("pg", withSingleDash: true),
-        help: "Prompt and generated tokens timed together, as in 512,128.")
-    var pairs: [NumberPair] = []
-
-    @Option(name: [.customShort("d"), .long], help: "Tokens in the context before.")
-    var nDepth: NumberList = "0"
-
-    @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
-    var threads: NumberList?
-
-    @Option(name: [.customShort("r"), .long], help: "Timed runs of each case, after one that is not.")
-    var repetitions = 5
-
-    @Option(name: [.short, .long], help: "md, csv, json or jsonl.")
-    var output: BenchmarkFormat = .md
-
-    func validate() throws {
-        guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
-        guard threads?.numbers.allSatisfy({ (1...1024).contains($0) }) ?? true else {
-            throw ValidationError("-t takes 1 to 1024.")
-        }
-    }
-
-    func run() throws {
-        let start = ContinuousClock.now
-        let model = try model.open()
-        let startup = try Startup(model, since: start)
-        let cases = BenchmarkCase.all(
-            prompts: nPrompt.numbers, generations: nGen.numbers, pairs: pairs.map { ($0.first, $0.second) },
-            depths: nDepth.numbers, threads: threads?.numbers ?? [Engine.defaultThreads])
-        let benchmark = Benchmark(model, repetitions: repetitions)
-        var report = BenchmarkReport(output)
-        for item in cases {
-            if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(item.name), \(item.threads) threads ...") }
-            let record = BenchmarkRecord(try benchmark.run(item), model, startup)
-            if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
-            try report.add(record)
-        }
-        try report.finish()
-    }
+        abstract: "Time a model as llama-bench does, or the kernels one by one.",
+        discussion: "phi bench -p 512 is phi bench model -p 512; phi bench model --help has the options.",
+        subcommands: [BenchModel.self, BenchKernels.self], defaultSubcommand: BenchModel.self)
 }

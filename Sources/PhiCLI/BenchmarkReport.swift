@@ -14,16 +14,16 @@ enum BenchmarkFormat: String, ExpressibleByArgument, CaseIterable {
     case md, csv, json, jsonl
 }
 
-/// What is measured once, before anything else.
+/// What is measured once, before anything else, and within this process: neither its own start nor arguments are in it.
 struct Startup {
-    /// Opening the file.
+    /// From before opening the file until a session of the model's whole context could take tokens.
     let loadSeconds: Double
-    /// From before opening until a token followed a prompt of five.
+    /// From before opening the file until a token was chosen after a prompt of five.
     let firstTokenSeconds: Double
 
-    init(_ model: LanguageModel, since start: ContinuousClock.Instant) throws {
+    init(_ model: LanguageModel, threads: Int, since start: ContinuousClock.Instant) throws {
+        let session = try Session(model, threads: threads)
         loadSeconds = start.duration(to: .now).seconds
-        let session = try Session(model, context: min(8, model.config.context))
         _ = try session.complete([0, 1, 2, 3, 4], GenerationOptions(maximumTokens: 1))
         firstTokenSeconds = start.duration(to: .now).seconds
     }
@@ -31,7 +31,9 @@ struct Startup {
 
 /// One line of the report; the names are llama-bench's where it has them.
 struct BenchmarkRecord: Encodable {
-    let build_version: String
+    /// The version: a build by SwiftPM knows no commit.
+    let build_commit: String
+    let cpu_info: String
     let test_time: String
     let instruction_set: String
     let backends = "CPU"
@@ -48,19 +50,23 @@ struct BenchmarkRecord: Encodable {
     let avg_ts: Double
     let stddev_ts: Double
     let median_ts: Double
-    let samples_ns: [Double]
+    let samples_ns: [Int]
     let samples_ts: [Double]
     let read_gbps: Double
     let read_share: Double?
     let int8_tops: Double
     let int8_share: Double?
+    /// Bytes that a generated token must read; nil with a prompt.
+    let bytes_per_token: Double?
+    let kv_cache_bytes: Int
     let load_s: Double
-    let first_token_s: Double
+    let first_token_in_process_s: Double
     let memory_mb: Double?
     let test: String
 
     init(_ result: BenchmarkResult, _ model: LanguageModel, _ startup: Startup) {
-        build_version = swiftPhiVersion
+        build_commit = swiftPhiVersion
+        cpu_info = ProcessorName.current
         test_time = Date.now.ISO8601Format()
         instruction_set = model.kernels.name
         model_filename = model.file.path
@@ -71,10 +77,10 @@ struct BenchmarkRecord: Encodable {
         n_prompt = result.benchmark.prompt
         n_gen = result.benchmark.generate
         n_depth = result.benchmark.depth
-        samples_ns = result.samples
+        samples_ns = result.samples.map { Int($0) }
         samples_ts = result.rates
-        avg_ns = mean(samples_ns)
-        stddev_ns = standardDeviation(samples_ns)
+        avg_ns = mean(result.samples)
+        stddev_ns = standardDeviation(result.samples)
         avg_ts = mean(samples_ts)
         stddev_ts = standardDeviation(samples_ts)
         median_ts = median(samples_ts)
@@ -82,8 +88,10 @@ struct BenchmarkRecord: Encodable {
         read_share = result.readShare
         int8_tops = result.limits.integerRate / 1e12
         int8_share = result.integerShare
+        bytes_per_token = result.benchmark.prompt == 0 ? result.bytesPerToken : nil
+        kv_cache_bytes = result.cacheBytes
         load_s = startup.loadSeconds
-        first_token_s = startup.firstTokenSeconds
+        first_token_in_process_s = startup.firstTokenSeconds
         memory_mb = result.memory.map { Double($0) / 1e6 }
         test = result.benchmark.name
     }
@@ -122,8 +130,8 @@ struct BenchmarkReport {
         try Console.write(
             """
 
-            \(last.instruction_set); opened in \((last.load_s * 1e3).fixed(1)) ms, first token after \
-            \((last.first_token_s * 1e3).fixed(0)) ms\(memory)
+            \(last.instruction_set); ready in \((last.load_s * 1e3).fixed(1)) ms, first token in process after \
+            \((last.first_token_in_process_s * 1e3).fixed(0)) ms\(memory)
 
             """)
     }
@@ -155,7 +163,8 @@ struct BenchmarkReport {
 
     /// Of the CSV, whose samples are left to JSON.
     private static let fields: [Column] = [
-        ("build_version", { quoted($0.build_version) }), ("test_time", { quoted($0.test_time) }),
+        ("build_commit", { quoted($0.build_commit) }), ("cpu_info", { quoted($0.cpu_info) }),
+        ("test_time", { quoted($0.test_time) }),
         ("instruction_set", { quoted($0.instruction_set) }), ("backends", { quoted($0.backends) }),
         ("model_filename", { quoted($0.model_filename) }), ("model_type", { quoted($0.model_type) }),
         ("model_size", { "\($0.model_size)" }), ("model_n_params", { "\($0.model_n_params)" }),
@@ -164,8 +173,11 @@ struct BenchmarkReport {
         ("avg_ts", { $0.avg_ts.fixed(4) }), ("stddev_ts", { $0.stddev_ts.fixed(4) }),
         ("median_ts", { $0.median_ts.fixed(4) }), ("read_gbps", { $0.read_gbps.fixed(3) }),
         ("read_share", { $0.read_share?.fixed(4) ?? "" }), ("int8_tops", { $0.int8_tops.fixed(4) }),
-        ("int8_share", { $0.int8_share?.fixed(4) ?? "" }), ("load_s", { $0.load_s.fixed(6) }),
-        ("first_token_s", { $0.first_token_s.fixed(6) }), ("memory_mb", { $0.memory_mb?.fixed(1) ?? "" }),
+        ("int8_share", { $0.int8_share?.fixed(4) ?? "" }),
+        ("bytes_per_token", { $0.bytes_per_token?.fixed(0) ?? "" }), ("kv_cache_bytes", { "\($0.kv_cache_bytes)" }),
+        ("load_s", { $0.load_s.fixed(6) }),
+        ("first_token_in_process_s", { $0.first_token_in_process_s.fixed(6) }),
+        ("memory_mb", { $0.memory_mb?.fixed(1) ?? "" }),
         ("test", { quoted($0.test) }),
     ]
 

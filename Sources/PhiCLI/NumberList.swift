@@ -14,6 +14,8 @@ struct NumberList: ExpressibleByArgument, ExpressibleByStringLiteral {
         self.numbers = numbers
     }
 
+    init(_ numbers: [Int]) { self.numbers = numbers }
+
     init(stringLiteral value: String) { self.init(trusted: value) }
 
     private init(trusted value: String) { numbers = Int(value).map { [$0] } ?? [] }

@@ -1,5 +1,6 @@
 import CPhiKernels
 import Foundation
+import PhiKernelCases
 import Testing
 
 /// Storing keys and values in each kind of cache, and attention over them.

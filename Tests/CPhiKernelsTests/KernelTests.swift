@@ -1,5 +1,6 @@
 import CPhiKernels
 import Foundation
+import PhiKernelCases
 import Testing
 
 /// The operations of one instruction set.
@@ -61,20 +62,6 @@ struct EncodeTests {
         return out
     }
 
-    @Test(arguments: Encoding.all, [(1, 1), (16, 64), (17, 65), (5, 31), (48, 33), (33, 200), (16, 2048)])
-    func equalsTheReference(encoding: Encoding, shape: (Int, Int)) {
-        var random = SeededGenerator(UInt64(shape.0 * 1000 + shape.1))
-        let (rows, columns) = shape
-        var weights = random.weights(rows * columns, scale: 0.02)
-        for i in weights.indices where i % 64 < 20 && i % 192 < 64 { weights[i] = 0 }
-        if columns > 64 { for k in 0..<64 { weights[k] = k < 32 ? 0 : 1e-9 } }
-        let expected = Self.encode(InstructionSet.reference, encoding, weights, rows: rows, columns: columns)
-        for set in InstructionSet.fast {
-            let found = Self.encode(set.kernels, encoding, weights, rows: rows, columns: columns)
-            #expect(found.bytes == expected.bytes, "\(set.name) \(encoding.name) \(shape)")
-        }
-    }
-
     @Test(arguments: Encoding.all)
     func rowsComeBackWithinTheEncodingsError(encoding: Encoding) {
         var random = SeededGenerator(7)
@@ -120,33 +107,6 @@ struct MatmulTests {
         let items = phi_matmul_items(&arguments, encoding.blockBytes)
         phi_parallel(threads, items, encoding.matmul(kernels), &arguments)
         return out
-    }
-
-    @Test(arguments: Encoding.all, [1, 2, 3, 4, 5, 6, 7, 13, 49, 101])
-    func equalsTheReference(encoding: Encoding, tokens: Int) {
-        for (rows, columns) in [(1, 1), (16, 64), (17, 100), (50, 257), (130, 192)] {
-            var random = SeededGenerator(UInt64(tokens * 7919 + rows))
-            let weights = random.weights(rows * columns, scale: 0.02)
-            let x = random.weights(tokens * columns)
-            let bias = random.weights(rows)
-            let tiles = EncodeTests.encode(
-                InstructionSet.reference, encoding, weights, rows: rows, columns: columns)
-            for accumulate in [false, true] {
-                func run(_ kernels: phi_kernels, _ threads: Int32 = 1) -> [UInt8] {
-                    Self.product(
-                        kernels, encoding, tiles: tiles, x: x, bias: bias, rows: rows, columns: columns,
-                        tokens: tokens, accumulate: accumulate, threads: threads
-                    ).bytes
-                }
-                let expected = run(InstructionSet.reference)
-                for set in InstructionSet.all {
-                    for threads: Int32 in [1, 2, 3] {
-                        #expect(
-                            run(set.kernels, threads) == expected, "\(set.name) \(rows)x\(columns), \(threads) threads")
-                    }
-                }
-            }
-        }
     }
 
     /// The product itself against plain arithmetic in double precision on the decoded rows.
@@ -205,29 +165,6 @@ struct ActivationTests {
                 #expect(abs(Double(expected.elements[t * (columns + 3) + c]) - truth) <= 3e-7 * max(1, abs(truth)))
             }
         }
-    }
-
-    @Test(arguments: [64, 128, 320])
-    func quantiseEqualsTheReference(width: Int) {
-        var random = SeededGenerator(UInt64(width))
-        let tokens = 29
-        var x = random.weights(tokens * width)
-        for i in 0..<32 { x[i] = 0 }
-        for i in 32..<64 { x[i] = 1e-38 }
-        func run(_ kernels: phi_kernels) -> [[UInt8]] {
-            let source = Guarded(x)
-            let q = Guarded<Int8>(tokens * width)
-            let scales = Guarded<Float>(tokens * width / 32)
-            let starts = Guarded<Int32>(tokens * width / 32)
-            var arguments = phi_quantise_args(
-                x: source.pointer, x_stride: width, width: width, tokens: tokens, zero: 128, q: q.pointer,
-                scales: scales.pointer,
-                starts: starts.pointer)
-            kernels.quantise(&arguments, 0, phi_quantise_items(&arguments))
-            return [q.bytes, scales.bytes, starts.bytes]
-        }
-        let expected = run(InstructionSet.reference)
-        for set in InstructionSet.fast { #expect(run(set.kernels) == expected, "\(set.name)") }
     }
 }
 

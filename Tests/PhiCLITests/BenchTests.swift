@@ -22,14 +22,67 @@ import Testing
             let tokens = try #require(row["n_prompt"] as? Double) + #require(row["n_gen"] as? Double)
             #expect(nanoseconds.count == 2 && rates.count == 2)
             for (time, rate) in zip(nanoseconds, rates) { #expect(abs(tokens * 1e9 / time - rate) < 1e-6 * rate) }
-            for name in ["avg_ns", "avg_ts", "median_ts", "read_gbps", "int8_tops", "load_s", "first_token_s"] {
+            for name in [
+                "avg_ns", "avg_ts", "median_ts", "read_gbps", "int8_tops", "load_s", "first_token_in_process_s",
+                "model_size", "model_n_params", "kv_cache_bytes",
+            ] {
                 #expect(try #require(row[name] as? Double) > 0, "\(name)")
             }
+            for name in ["build_commit", "cpu_info", "backends", "model_filename", "model_type", "test_time"] {
+                #expect(row[name] is String, "\(name)")
+            }
+            #expect(try #require(row["load_s"] as? Double) < #require(row["first_token_in_process_s"] as? Double))
             for name in ["stddev_ns", "stddev_ts"] { #expect(try #require(row[name] as? Double) >= 0, "\(name)") }
             let isDecode = row["n_prompt"] as? Int == 0
             #expect((row["read_share"] != nil) == isDecode)
             #expect((row["int8_share"] != nil) == (row["n_gen"] as? Int == 0))
+            try checkMeaning(row, nanoseconds, rates)
         }
+    }
+
+    /// What the fields that are made of others are: means, the deviation of a sample, and the share of the read rate that
+    /// the bytes of a token took.
+    private func checkMeaning(_ row: [String: Any], _ nanoseconds: [Double], _ rates: [Double]) throws {
+        func value(_ name: String) throws -> Double { try #require(row[name] as? Double) }
+        func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-6 * max(abs(a), abs(b)) }
+        let mean = (nanoseconds[0] + nanoseconds[1]) / 2
+        #expect(isClose(try value("avg_ns"), mean))
+        #expect(isClose(try value("avg_ts"), (rates[0] + rates[1]) / 2))
+        #expect(isClose(try value("stddev_ns"), abs(nanoseconds[0] - nanoseconds[1]) / 2.0.squareRoot()))
+        guard row["n_prompt"] as? Int == 0 else { return }
+        let share = try value("avg_ts") * value("bytes_per_token") / (value("read_gbps") * 1e9)
+        #expect(isClose(try value("read_share"), share))
+    }
+
+    /// A token behind others reads their keys and values too: as many more bytes as the depth has positions.
+    @Test func depthIsPartOfWhatATokenReads() throws {
+        let outcome = try Command.run(
+            "bench", "-m", Models.path(), "-p", "0", "-n", "4", "-d", "0,64", "-r", "1", "--no-warmup", "-o", "jsonl")
+        let rows = try outcome.outputText.split(separator: "\n").map {
+            try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+        }
+        #expect(rows.count == 2)
+        let bytes = try rows.map { try #require($0["bytes_per_token"] as? Double) }
+        // 4 positions are a block of 64, 68 are two.
+        let perPosition = try zip(rows, [64.0, 128]).map { try #require($0.0["kv_cache_bytes"] as? Double) / $0.1 }
+        #expect(perPosition[0] == perPosition[1])
+        #expect(bytes[1] - bytes[0] == 64 * perPosition[0])
+    }
+
+    @Test func timesEveryKernel() throws {
+        let outcome = try Command.run(
+            "bench", "kernels", "-p", "1", "-r", "1", "-t", "2", "--operation", "gelu", "-o", "json")
+        #expect(outcome.status == 0, "\(outcome.errorText)")
+        let rows = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output)) as? [[String: Any]])
+        #expect(!rows.isEmpty)
+        for row in rows {
+            #expect(row["operation"] as? String == "gelu" && row["shape"] as? String == "8192, 1 tokens")
+            #expect(try #require(row["median_ns"] as? Double) > 0 && #require(row["gbps"] as? Double) > 0)
+        }
+        let table = try Command.run("bench", "kernels", "-p", "1", "-r", "1", "--operation", "store_f16").outputText
+        #expect(table.hasPrefix("| operation") && table.contains("| store_f16 | 32 x 64, 1 tokens at depth 1024 |"))
+        expectWrongUsage(try Command.run("bench", "kernels", "--operation", "x"), "not x")
+        expectWrongUsage(try Command.run("bench", "kernels", "--isa", "sse9"), "not sse9")
     }
 
     @Test func printsTables() throws {

@@ -165,6 +165,11 @@ size_t phi_instruction_set_count(void);
 const phi_kernels *phi_instruction_set(size_t index);
 bool phi_instruction_set_runs_here(size_t index);
 
+/* The operations of operations.inc by number, for those who go through all of them: tests and benchmarks. */
+size_t phi_operation_count(void);
+const char *phi_operation_name(size_t index);
+phi_operation phi_operation_at(const phi_kernels *kernels, size_t index);
+
 /* Number of items in a matrix product with weights of `block_bytes` a block; sets args->tile_bytes. */
 size_t phi_matmul_items(phi_matmul_args *args, size_t block_bytes);
 size_t phi_quantise_items(const phi_quantise_args *args);

@@ -1,0 +1,156 @@
+"""Prepares the peers, runs them in turn and writes the results, the table and the picture.
+
+    make bench                                     all of it; what is there already is kept
+    python -m compare prepare                      builds and conversions only
+    python -m compare run --rounds 3 --peers swift-phi,llama.cpp
+    python -m compare report Bench/results/NAME.json
+
+A run that was cut off goes on where it stopped when it is started again with the same name.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+from compare.cases import BY_NAME, CASES
+from compare.machine import commit, machine
+from compare.peers import Contender
+from compare.peers.llama_cpp import IkLlamaCpp, LlamaCpp
+from compare.peers.openvino import OpenVINO
+from compare.peers.swift_phi import SwiftPhi
+from compare.peers.transformers import Transformers
+from compare.picture import draw
+from compare.processes import Failed
+from compare.results import Results
+from compare.table import page, put_in
+from compare.workplace import REPOSITORY, Workplace
+
+CONTENDERS: list[Contender] = [
+    SwiftPhi("q4", 4), LlamaCpp("Q4_0", 4), LlamaCpp("Q4_K_M", 4), IkLlamaCpp("Q4_0", 4), OpenVINO(),
+    SwiftPhi("q8", 8), LlamaCpp("Q8_0", 8), IkLlamaCpp("Q8_0", 8), Transformers(),
+]
+PEERS = list(dict.fromkeys(contender.peer for contender in CONTENDERS))
+BENCH = REPOSITORY / "Bench"
+
+
+def main() -> None:
+    arguments = parsed()
+    try:
+        if arguments.action == "report":
+            report(arguments.results, arguments.readme)
+            return
+        place = Workplace(
+            folder=arguments.folder.resolve(), phi=arguments.phi.resolve(), threads=arguments.threads, isa=arguments.isa,
+            tokenizer=arguments.tokenizer, ik_llama=arguments.ik_llama)
+        place.folder.mkdir(parents=True, exist_ok=True)
+        chosen = [c for c in CONTENDERS if c.peer in arguments.peers and (c.peer != IkLlamaCpp.peer or place.ik_llama)]
+        setting = {"machine": machine(), "threads": place.threads, "isa": place.isa, "commit": commit(REPOSITORY)}
+        name = arguments.name or default_name(setting)
+        results = None if arguments.action == "prepare" else Results(BENCH / "results" / f"{name}.json", setting)
+        ready = prepare(chosen, place, results)
+        if results is None:
+            return
+        measure(ready, place, results, arguments.rounds, arguments.cases)
+        report(results.path, arguments.readme)
+    except Failed as failure:
+        sys.exit(f"compare: {failure}")
+    except KeyboardInterrupt:
+        sys.exit("compare: stopped; the same command goes on")
+
+
+def prepare(chosen: list[Contender], place: Workplace, results: Results | None) -> list[Contender]:
+    """Those that are ready; what keeps the others out goes into the results."""
+    ready = []
+    for contender in chosen:
+        try:
+            version = contender.prepare(place)
+            print(f"ready: {contender.label}, {version}", file=sys.stderr, flush=True)
+            ready.append(contender)
+            if results:
+                results.data["versions"][contender.label] = version
+                results.data["failures"].pop(contender.label, None)
+        except Failed as failure:
+            print(f"NOT ready: {contender.label}: {failure}", file=sys.stderr, flush=True)
+            if results:
+                results.fail(contender.label, str(failure))
+    return ready
+
+
+def measure(ready: list[Contender], place: Workplace, results: Results, rounds: int, names: list[str]) -> None:
+    """Round after round, each contender in turn. One that fails is left out of the rest, and its reason kept."""
+    failed: set[str] = set()
+    for number in range(rounds):
+        for contender in ready:
+            if contender.label in failed:
+                continue
+            missing = [
+                BY_NAME[name] for name in names if contender.can(BY_NAME[name]) and not results.has(number, contender.label, name)]
+            try:
+                for found in contender.measure(place, missing):
+                    results.add(number, contender.label, found.case.name, found.command, found.value, found.details)
+                    print(
+                        f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} {found.value:9.3f} {found.case.unit}",
+                        file=sys.stderr, flush=True)
+            except Failed as failure:
+                failed.add(contender.label)
+                results.fail(contender.label, str(failure))
+                print(f"FAILED: {contender.label}: {failure}", file=sys.stderr, flush=True)
+
+
+def report(results: Path, readme: Path | None) -> None:
+    """Writes the table and the picture beside the results, and into the page if one is named."""
+    data = json.loads(results.read_text())
+    picture = results.with_suffix(".svg")
+    draw(data, picture)
+    results.with_suffix(".md").write_text(page(data, picture.name))
+    if readme:
+        inside = page(data, picture.resolve().relative_to(readme.resolve().parent).as_posix())
+        readme.write_text(put_in(readme.read_text(), inside))
+    print(results.with_suffix(".md").read_text())
+
+
+def default_name(setting: dict) -> str:
+    words = "".join(c if c.isalnum() else " " for c in str(setting["machine"]["cpu"]).lower()).split()
+    kept = [word for word in words if word not in ("r", "tm", "cpu", "processor", "core", "with")][:5] or [platform.machine()]
+    return "-".join(kept + ([] if setting["isa"] == "native" else [setting["isa"]]))
+
+
+def chosen_from(known: list[str]):
+    def read(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",") if name.strip()]
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(known)}")
+        return names
+
+    return read
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    actions = parser.add_subparsers(dest="action", required=True)
+    names = [case.name for case in CASES]
+    for action in ("prepare", "run"):
+        sub = actions.add_parser(action)
+        sub.add_argument("--folder", type=Path, default=REPOSITORY / ".build" / "bench", help="where peers and models are kept")
+        sub.add_argument("--phi", type=Path, default=REPOSITORY / ".build" / "release" / "phi", help="the command to measure")
+        sub.add_argument("--peers", type=chosen_from(PEERS), default=PEERS, help=f"of {','.join(PEERS)}")
+        sub.add_argument("--cases", type=chosen_from(names), default=names, help=f"of {','.join(names)}")
+        sub.add_argument("--rounds", type=int, default=5)
+        sub.add_argument("--threads", type=int, default=2)
+        sub.add_argument("--isa", choices=["native", "avx2"], default="native", help="avx2: hold swift-phi and llama.cpp to AVX2")
+        sub.add_argument("--name", help="of the files in Bench/results; the CPU's otherwise")
+        sub.add_argument("--tokenizer", type=Path, help="a folder with phi's tokenizer; a generated one otherwise")
+        sub.add_argument("--ik-llama", type=Path, help="a build folder of ik_llama.cpp")
+        sub.add_argument("--readme", type=Path, help="a page to put the results into")
+    sub = actions.add_parser("report")
+    sub.add_argument("results", type=Path)
+    sub.add_argument("--readme", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What is measured. Every contender that can do a case does the same work for it."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """One number to get from a contender: named as llama-bench names its tests, where it has one."""
+
+    name: str
+    title: str
+    unit: str
+    prompt: int = 0  # tokens read together and timed
+    generate: int = 0  # tokens made one by one and timed
+    depth: int = 0  # tokens in the context before, not timed
+
+    @property
+    def options(self) -> list[str]:
+        """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of work."""
+        if self.name == MEMORY:
+            return ["-p", "0", "-n", "0", "-pg", "512,128", "--no-warmup"]
+        depth = ["-d", str(self.depth)] if self.depth else []
+        return ["-p", str(self.prompt), "-n", str(self.generate), *depth]
+
+    @property
+    def more_is_better(self) -> bool:
+        return self.unit == "tok/s"
+
+
+FIRST_TOKEN = "first token"
+MEMORY = "memory"
+DECODE = "tg128"
+DECODE_AT_DEPTH = "tg128 @ d1024"
+
+CASES = [
+    Case("pp512", "prefill 512", "tok/s", prompt=512),
+    Case("pp1920", "prefill 1920", "tok/s", prompt=1920),
+    Case(DECODE, "decode 128", "tok/s", generate=128),
+    Case(DECODE_AT_DEPTH, "decode 128 at depth 1024", "tok/s", generate=128, depth=1024),
+    Case(FIRST_TOKEN, "first token after process start, 5-token prompt", "s"),
+    Case(MEMORY, "memory beyond mapped file and KV cache", "MB"),
+]
+BY_NAME = {case.name: case for case in CASES}

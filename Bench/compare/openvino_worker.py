@@ -1,0 +1,49 @@
+"""python -m compare.openvino_worker MODEL THREADS CASE...: tokens a second, by OpenVINO GenAI's own metrics.
+
+Prompts are of made-up tokens and never the same twice, so that no prefix is found in a cache. Prefill: the prompt's tokens over the
+time to the first token. Decode: one over the mean time of the tokens after the first.
+"""
+from __future__ import annotations
+
+import json
+import random
+import sys
+
+import numpy as np
+import openvino
+import openvino_genai
+
+from compare.cases import BY_NAME, Case
+
+
+def main() -> None:
+    model, threads, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+    pipeline = openvino_genai.LLMPipeline(
+        model, "CPU", INFERENCE_NUM_THREADS=threads, PERFORMANCE_HINT="LATENCY")
+    for number, name in enumerate(names):
+        case = BY_NAME[name]
+        timed(pipeline, Case("warm-up", "", "", prompt=min(case.prompt, 64), generate=8, depth=0), seed=1000 + number)
+        print(json.dumps({"case": name, "rate": timed(pipeline, case, seed=number)}), flush=True)
+
+
+def timed(pipeline: openvino_genai.LLMPipeline, case: Case, seed: int) -> float:
+    count = max(case.depth + case.prompt, 1)
+    # Decode at depth 0 begins behind a single token, as llama-bench's does.
+    draw = random.Random(seed)
+    ids = np.array([[draw.randrange(50000) for _ in range(count)]], dtype=np.int64)
+    inputs = openvino_genai.TokenizedInputs(openvino.Tensor(ids), openvino.Tensor(np.ones_like(ids)))
+    settings = openvino_genai.GenerationConfig()
+    settings.max_new_tokens = settings.min_new_tokens = case.generate + 1 if case.generate else 1
+    settings.ignore_eos = True
+    settings.do_sample = False
+    metrics = pipeline.generate(inputs, settings).perf_metrics
+    if case.generate == 0:
+        return count / (metrics.get_ttft().mean * 1e-3)
+    made = metrics.get_num_generated_tokens()
+    if made != case.generate + 1:
+        sys.exit(f"{made} tokens were made instead of {case.generate + 1}")
+    return 1e3 / metrics.get_tpot().mean
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""swift-phi: `phi bench`, and `phi complete` for the first token."""
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from compare.cases import FIRST_TOKEN, MEMORY, Case
+from compare.machine import commit
+from compare.peers import Measured
+from compare.processes import Failed, run, shown
+from compare.workplace import REPOSITORY, Workplace, step
+
+
+class SwiftPhi:
+    peer = "swift-phi"
+
+    def __init__(self, weights: str, bits: int) -> None:
+        self.weights = weights
+        self.label = f"swift-phi {weights}"
+        self.bits = bits
+
+    def prepare(self, place: Workplace) -> str:
+        if not place.phi.exists():
+            raise Failed(f"{place.phi}: not there; run make build")
+        place.make_checkpoint()
+        if not self._model(place).exists():
+            step([str(place.phi), "convert", str(place.checkpoint), "-o", str(self._model(place)), "--type", self.weights])
+        return commit(REPOSITORY)
+
+    def can(self, case: Case) -> bool:
+        return True
+
+    def measure(self, place: Workplace, cases: list[Case]) -> Iterator[Measured]:
+        environment = {} if place.isa == "native" else {"PHI_ISA": place.isa}
+        model, threads = str(self._model(place)), str(place.threads)
+        for case in cases:
+            if case.name == FIRST_TOKEN:
+                command = [
+                    str(place.phi), "complete", "-m", model, "--threads", threads, "-n", "1", "--no-echo", place.prompt_of_five()]
+                run(command, environment)
+                finished = run(command, environment)
+                yield Measured(case, finished.seconds, shown(command, environment), {})
+                continue
+            command = [str(place.phi), "bench", "-m", model, *case.options, "-t", threads, "-r", "1", "-o", "json"]
+            finished = run(command, environment)
+            (row,) = json.loads(finished.output)
+            if case.name == MEMORY:
+                if finished.anonymous_bytes is None:
+                    raise Failed("the system does not tell a process's memory")
+                value = (finished.anonymous_bytes - row["kv_cache_bytes"]) / 1e6
+            else:
+                value = row["avg_ts"]
+            details = {name: row.get(name) for name in (
+                "cpu_info", "instruction_set", "read_gbps", "read_share", "int8_tops", "int8_share")}
+            yield Measured(case, value, shown(command, environment), details)
+
+    def _model(self, place: Workplace):
+        return place.folder / f"phi1-{self.weights}.phi"

@@ -1,0 +1,137 @@
+"""Medians, ratios and the Markdown of a results file. Nothing here measures or knows where a number came from."""
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from compare.cases import CASES, DECODE, DECODE_AT_DEPTH, Case
+
+# Each of our weight types beside the peers' of about as many bits; the first is the one that ratios are told against.
+KINDS = {
+    "swift-phi q4": ["llama.cpp Q4_0", "llama.cpp Q4_K_M", "ik_llama.cpp Q4_0", "OpenVINO GenAI int4"],
+    "swift-phi q8": ["llama.cpp Q8_0", "ik_llama.cpp Q8_0"],
+}
+
+Medians = dict[tuple[str, str], float]
+
+
+def medians(data: dict[str, Any]) -> Medians:
+    """The middle sample of each contender's case."""
+    values: dict[tuple[str, str], list[float]] = {}
+    for sample in data["samples"]:
+        values.setdefault((sample["contender"], sample["case"]), []).append(sample["value"])
+    return {key: median(samples) for key, samples in values.items()}
+
+
+def middle(data: dict[str, Any], contender: str, case: str, detail: str) -> float | None:
+    """The middle of a detail that samples carry, such as the share of the read rate."""
+    values = [s[detail] for s in data["samples"] if (s["contender"], s["case"]) == (contender, case) and s.get(detail) is not None]
+    return median(values) if values else None
+
+
+def ratio(ours: float, theirs: float, case: Case) -> float:
+    """How many times better ours is: faster, sooner or smaller."""
+    return ours / theirs if case.more_is_better else theirs / ours
+
+
+def contenders(data: dict[str, Any]) -> list[str]:
+    """In the order of their first samples, then those that failed before any."""
+    order = list(dict.fromkeys(sample["contender"] for sample in data["samples"]))
+    return order + [label for label in data["failures"] if label not in order]
+
+
+def shown(value: float | None, case: Case) -> str:
+    if value is None:
+        return "-"
+    if case.unit == "s":
+        return f"{value:.3f} s"
+    if case.unit == "MB":
+        return f"{value:.0f} MB"
+    return f"{value:.1f}"
+
+
+def figures(data: dict[str, Any]) -> str:
+    """The table of medians: a contender a row, a case a column."""
+    found = medians(data)
+    cases = [case for case in CASES if any((label, case.name) in found for label in contenders(data))]
+    lines = ["| | " + " | ".join(case.title + (", tok/s" if case.unit == "tok/s" else "") for case in cases) + " |"]
+    lines.append("|---|" + "---|" * len(cases))
+    for label in contenders(data):
+        cells = [shown(found.get((label, case.name)), case) for case in cases]
+        if all(cell == "-" for cell in cells):
+            cells[0] = "failed: " + data["failures"].get(label, "no samples").replace("|", "/")
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def ratios(data: dict[str, Any]) -> str:
+    """The table of comparisons: ours, how many times the peers', and the share of the machine's limit."""
+    found = medians(data)
+    lines = ["| | swift-phi | against llama.cpp | against the best peer | of the machine's limit |", "|---|---|---|---|---|"]
+    for ours, peers in KINDS.items():
+        for case in CASES:
+            value = found.get((ours, case.name))
+            if value is None:
+                continue
+            theirs = {peer: found[peer, case.name] for peer in peers if (peer, case.name) in found}
+            cells = [f"{ours.split()[-1]}, {case.title}", shown(value, case) + (" tok/s" if case.more_is_better else "")]
+            first = theirs.get(peers[0])
+            cells.append(f"{ratio(value, first, case):.2f} x {peers[0].split()[-1]}" if first else "-")
+            best = min(theirs, key=lambda peer: ratio(value, theirs[peer], case), default=None)
+            cells.append(f"{ratio(value, theirs[best], case):.2f} x {best}" if best else "-")
+            cells.append(limit(data, ours, case))
+            lines.append("| " + " | ".join(cells) + " |")
+    for label in contenders(data):
+        kept = keep(found, label)
+        if kept is not None:
+            lines.append(f"| {label}: decode at depth 1024 over depth 0 | {kept:.2f} | | | |")
+    return "\n".join(lines)
+
+
+def limit(data: dict[str, Any], contender: str, case: Case) -> str:
+    if case.generate:
+        share, rate = (middle(data, contender, case.name, name) for name in ("read_share", "read_gbps"))
+        return f"{share:.2f} of {rate:.1f} GB/s" if share and rate else "-"
+    share, rate = (middle(data, contender, case.name, name) for name in ("int8_share", "int8_tops"))
+    return f"{share:.2f} of {rate:.2f} TOPS" if share and rate else "-"
+
+
+def keep(found: Medians, contender: str) -> float | None:
+    """What decode keeps of its speed at depth 1024."""
+    deep, flat = found.get((contender, DECODE_AT_DEPTH)), found.get((contender, DECODE))
+    return deep / flat if deep and flat else None
+
+
+def page(data: dict[str, Any], picture: str) -> str:
+    """All that a results file says, as Markdown."""
+    setting, rounds = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
+    machine = setting["machine"]
+    flags = ", ".join(machine["flags"])
+    parts = [
+        f"{machine['cpu']}, {machine['cores']} cores{' of a virtual machine' if machine['virtual'] else ''}, "
+        f"{machine['memory_gb']} GB ({flags}); {setting['threads']} threads"
+        + (f", held to {setting['isa']}" if setting["isa"] != "native" else "")
+        + f"; {data['date'][:10]}; medians of {rounds} round{'s' if rounds != 1 else ''} in turn.",
+        f"![Tokens a second]({picture})",
+        ratios(data),
+        figures(data),
+        "Versions: " + "; ".join(f"{label}: {version}" for label, version in data["versions"].items()) + ".",
+    ]
+    partly = {label: why for label, why in data["failures"].items() if any(s["contender"] == label for s in data["samples"])}
+    if partly:
+        parts.append("Failed in part: " + "; ".join(f"{label}: {why}" for label, why in partly.items()) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+BEGIN, END = "<!-- results: made by make bench -->", "<!-- end of results -->"
+
+
+def put_in(document: str, text: str) -> str:
+    """The document with the part between its marks replaced."""
+    before, found, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not found or not end:
+        raise ValueError("the page lacks the marks of the results")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+

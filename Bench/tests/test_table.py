@@ -1,0 +1,82 @@
+"""Medians, ratios and the tables made of them."""
+import json
+import unittest
+from pathlib import Path
+
+from compare.cases import BY_NAME
+from compare.table import BEGIN, END, figures, keep, medians, page, put_in, ratio, ratios
+
+
+def results(*samples, failures=None):
+    return {
+        "setting": {
+            "machine": {"cpu": "Some CPU", "cores": 2, "virtual": True, "memory_gb": 8.0, "flags": ["avx2"]},
+            "threads": 2, "isa": "native", "commit": "0123456789"},
+        "date": "2026-11-24T21:15:00Z", "versions": {"swift-phi q4": "0123456789"}, "commands": {}, "failures": failures or {},
+        "samples": [
+            {"round": number, "contender": contender, "case": case, "value": value, **more}
+            for number, contender, case, value, more in samples],
+    }
+
+
+class MediansTests(unittest.TestCase):
+    def test_middle_of_odd_and_even(self):
+        data = results(
+            *((n, "a", "pp512", v, {}) for n, v in enumerate([3.0, 1.0, 2.0])), *((n, "b", "pp512", v, {}) for n, v in enumerate([4.0, 1.0])))
+        self.assertEqual(medians(data), {("a", "pp512"): 2.0, ("b", "pp512"): 2.5})
+
+    def test_better_is_above_one(self):
+        self.assertEqual(ratio(300, 100, BY_NAME["pp512"]), 3)
+        self.assertEqual(ratio(0.2, 1.0, BY_NAME["first token"]), 5)
+        self.assertEqual(ratio(32, 64, BY_NAME["memory"]), 2)
+
+    def test_keep_needs_both(self):
+        self.assertEqual(keep({("a", "tg128"): 40.0, ("a", "tg128 @ d1024"): 30.0}, "a"), 0.75)
+        self.assertIsNone(keep({("a", "tg128"): 40.0}, "a"))
+
+
+class TableTests(unittest.TestCase):
+    data = results(
+        (0, "swift-phi q4", "tg128", 60.0, {"read_share": 0.9, "read_gbps": 42.0}),
+        (0, "llama.cpp Q4_0", "tg128", 40.0, {}),
+        (0, "OpenVINO GenAI int4", "tg128", 50.0, {}),
+        (0, "swift-phi q4", "first token", 0.1, {}),
+        (0, "llama.cpp Q4_0", "first token", 0.8, {}),
+        failures={"transformers bf16": "no module | named torch", "OpenVINO GenAI int4": "ended with 1"})
+
+    def test_ratios_name_the_first_and_the_best_peer(self):
+        self.assertIn(
+            "| q4, decode 128 | 60.0 tok/s | 1.50 x Q4_0 | 1.20 x OpenVINO GenAI int4 | 0.90 of 42.0 GB/s |", ratios(self.data))
+        self.assertIn("| 0.100 s | 8.00 x Q4_0 |", ratios(self.data))
+
+    def test_a_failed_peer_is_a_row_and_not_hidden(self):
+        self.assertIn("| transformers bf16 | failed: no module / named torch | - |", figures(self.data))
+        self.assertIn("Failed in part: OpenVINO GenAI int4: ended with 1.", page(self.data, "x.svg"))
+
+    def test_rows_have_as_many_cells_as_the_heading(self):
+        for table in (figures(self.data), ratios(self.data)):
+            self.assertEqual(len({line.count("|") for line in table.splitlines()}), 1)
+
+    def test_nothing_measured_is_still_a_page(self):
+        self.assertIn("medians of 0 rounds", page(results(), "x.svg"))
+
+    def test_only_the_marked_part_is_replaced(self):
+        self.assertEqual(put_in(f"a\n{BEGIN}\nold\n{END}\nb\n", "new\n"), f"a\n{BEGIN}\n\nnew\n\n{END}\nb\n")
+        with self.assertRaises(ValueError):
+            put_in("a page without marks", "new")
+
+
+class ReadmeTests(unittest.TestCase):
+    def test_the_pages_figures_are_the_results(self):
+        bench = Path(__file__).resolve().parents[1]
+        readme = (bench / "README.md").read_text()
+        part = readme.partition(BEGIN)[2].partition(END)[0]
+        names = [line.partition("](")[2].rstrip(")") for line in part.splitlines() if line.startswith("![")]
+        for name in names:
+            data = json.loads((bench / name).with_suffix(".json").read_text())
+            self.assertEqual(put_in(readme, page(data, name)), readme)
+        self.assertTrue(names or "no results" in part.lower())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,105 @@
+import ArgumentParser
+import Phi
+import PhiBench
+
+/// `phi bench kernels`
+struct BenchKernels: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kernels", abstract: "Time each kernel operation on phi-1's shapes.",
+        discussion: "The cases are those that the kernels' tests compare with plain C.")
+
+    @Option(
+        help:
+            "An instruction set; may be given several times. Without it, all that run here but plain C, called reference."
+    )
+    var isa: [String] = []
+
+    @Option(
+        help:
+            "An operation; may be given several times. Without it, all: \(KernelBenchmark.operations.joined(separator: ", "))."
+    )
+    var operation: [String] = []
+
+    @Option(name: [.customShort("p"), .customLong("n-prompt")], help: "Tokens together.")
+    var tokens: NumberList = NumberList([1, 8, 96, 512])
+
+    @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
+    var threads: NumberList?
+
+    @Option(name: [.customShort("r"), .long], help: "Samples of each.")
+    var repetitions = 5
+
+    @Option(name: [.short, .long], help: "md or json.")
+    var output: Format = .md
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case md, json }
+
+    func validate() throws {
+        guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
+        guard threads?.numbers.allSatisfy({ (1...1024).contains($0) }) ?? true else {
+            throw ValidationError("-t takes 1 to 1024.")
+        }
+        guard tokens.numbers.allSatisfy({ (1...4096).contains($0) }) else {
+            throw ValidationError("-p takes 1 to 4096.")
+        }
+        for name in isa where !Kernels.available.contains(where: { $0.name == name }) {
+            let names = Kernels.available.map(\.name).joined(separator: ", ")
+            throw ValidationError("--isa takes what runs here, \(names), not \(name).")
+        }
+        for name in operation where !KernelBenchmark.operations.contains(name) {
+            throw ValidationError(
+                "--operation takes \(KernelBenchmark.operations.joined(separator: ", ")), not \(name).")
+        }
+    }
+
+    func run() throws {
+        let fast = Kernels.available.filter { $0.name != "reference" }
+        let sets = isa.isEmpty ? fast : Kernels.available.filter { isa.contains($0.name) }
+        var records: [Record] = []
+        if output == .md { try Console.write(Record.heading) }
+        for kernels in sets {
+            for threads in threads?.numbers ?? [Engine.defaultThreads] {
+                let benchmark = KernelBenchmark(kernels, threads: threads, repetitions: repetitions)
+                try benchmark.run(operation, tokens: tokens.numbers) { result in
+                    let record = Record(result, kernels, threads: threads)
+                    if output == .md { try Console.write(record.row) }
+                    records.append(record)
+                }
+            }
+        }
+        if output == .json { try JSONOutput.print(records) }
+    }
+
+    /// One line of the report.
+    private struct Record: Encodable {
+        let operation: String
+        let shape: String
+        let instruction_set: String
+        let n_threads: Int
+        let median_ns: Double
+        let samples_ns: [Double]
+        let gbps: Double
+        let tops: Double?
+
+        init(_ result: KernelBenchmark.Result, _ kernels: Kernels, threads: Int) {
+            operation = result.operation
+            shape = result.shape
+            instruction_set = kernels.name
+            n_threads = threads
+            median_ns = median(result.samples)
+            samples_ns = result.samples
+            gbps = result.gigabytesPerSecond
+            tops = result.teraOperationsPerSecond > 0 ? result.teraOperationsPerSecond : nil
+        }
+
+        static let heading = "| operation | shape | isa | threads | us | GB/s | TOPS |\n|---|---|---|---|---|---|---|\n"
+
+        var row: String {
+            let tops = tops.map { $0.fixed(3) } ?? ""
+            let cells = [
+                operation, shape, instruction_set, "\(n_threads)", (median_ns / 1e3).fixed(1), gbps.fixed(1), tops,
+            ]
+            return "| " + cells.joined(separator: " | ") + " |\n"
+        }
+    }
+}

@@ -1,0 +1,46 @@
+import CPhiKernels
+
+/// A weight encoding as the kernels see it.
+package enum WeightEncoding: String, CaseIterable, Sendable {
+    case f32, f16, q8, q4
+
+    /// Bytes of a block of 16 rows by 64 columns.
+    package var blockBytes: Int {
+        switch self {
+        case .f32: Int(PHI_BLOCK_BYTES_F32)
+        case .f16: Int(PHI_BLOCK_BYTES_F16)
+        case .q8: Int(PHI_BLOCK_BYTES_Q8)
+        case .q4: Int(PHI_BLOCK_BYTES_Q4)
+        }
+    }
+
+    /// What means zero among stored integers; 0 for floats.
+    package var zero: Int32 {
+        switch self {
+        case .f32, .f16: 0
+        case .q8: Int32(PHI_ZERO_Q8)
+        case .q4: Int32(PHI_ZERO_Q4)
+        }
+    }
+
+    /// Made-up weights in tiles, encoded by the reference. A large matrix is made of one tile again and again, which no
+    /// kernel can tell.
+    func tiles(rows: Int, columns: Int, _ random: inout SeededGenerator) -> Guarded<UInt8> {
+        let count = roundUp(rows, 16) / 16
+        let whole = rows * columns > 1 << 20
+        let source = Guarded(random.weights((whole ? 16 : rows) * columns, scale: 0.02))
+        let made = whole ? 1 : count
+        let tileBytes = roundUp(columns, 64) / 64 * blockBytes
+        let out = Guarded<UInt8>(count * tileBytes)
+        let errors = Guarded<Double>(made), squares = Guarded<Double>(made)
+        var arguments = phi_encode_args(
+            rows: source.pointer, row_count: whole ? 16 : rows, columns: columns, out: out.pointer,
+            errors: errors.pointer,
+            squares: squares.pointer)
+        refer("encode_\(self)", &arguments, items: made)
+        for tile in made..<max(made, count) {
+            (out.pointer + tile * tileBytes).update(from: out.pointer, count: tileBytes)
+        }
+        return out
+    }
+}

@@ -20,9 +20,9 @@ static const checked operations[] = {
 
 char phi_check_current[160];
 
-const char *phi_check_operation_name(size_t operation) {
-    return operation < sizeof operations / sizeof *operations ? operations[operation].name : NULL;
-}
+size_t phi_check_operation_count(void) { return sizeof operations / sizeof *operations; }
+
+const char *phi_check_operation_name(size_t operation) { return operations[operation].name; }
 
 static phi_operation member(const phi_kernels *set, const checked *operation) {
     phi_operation function;

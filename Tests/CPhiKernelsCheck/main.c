@@ -70,7 +70,7 @@ int main(int count, char **words) {
     uint64_t digest = 0;
     phi_check_result all[16] = {{0, 0}}, now[16];
     if (sets > sizeof all / sizeof *all) return 2;
-    for (size_t o = 0; phi_check_operation_name(o); o++) {
+    for (size_t o = 0; o < phi_check_operation_count(); o++) {
         digest = digest * 31 + phi_check(o, here | forced, seed, now, say, NULL);
         printf("%-14s", phi_check_operation_name(o));
         for (size_t s = 0; s < sets; s++) {

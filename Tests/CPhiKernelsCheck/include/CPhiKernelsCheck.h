@@ -13,7 +13,8 @@ typedef struct {
 /* One line about a case that failed. */
 typedef void (*phi_check_report)(void *context, const char *line);
 
-/* The operations, in the order of operations.inc; NULL behind the last. */
+/* The operations, in the order of operations.inc. */
+size_t phi_check_operation_count(void);
 const char *phi_check_operation_name(size_t operation);
 
 /* All cases of one operation on every instruction set whose bit is set in `sets`; the results are in the order of

@@ -4,8 +4,8 @@ import Testing
 
 /// Every operation of the list, on every instruction set, against the reference: equal bits, and guard bytes untouched.
 struct KernelCaseTests {
-    /// `probe_dot` makes about so many dots, as fits its registers: nothing to compare.
-    private static let incomparable: Set = ["probe_dot"]
+    /// What a probe sums depends on its registers, so that only its guard bytes can be compared.
+    private static let probes: Set = ["probe_read", "probe_dot"]
 
     @Test func everyOperationHasCases() {
         #expect(Set(KernelCase.odd.map(\.operation)) == Set(operationNames))
@@ -35,9 +35,14 @@ struct KernelCaseTests {
             for threads in threads {
                 let found = item.prepare()
                 found.run(fast, threads: threads)
-                if Self.incomparable.contains(item.operation) { continue }
-                #expect(found.output == expected.output, "\(set.name) \(item), \(threads) threads")
+                let isEqual = compared(found, item) == compared(expected, item)
+                #expect(isEqual, "\(set.name) \(item), \(threads) threads")
             }
         }
+    }
+
+    private func compared(_ run: KernelRun, _ item: KernelCase) -> [[UInt8]] {
+        guard Self.probes.contains(item.operation) else { return run.output }
+        return run.output.map { Array($0.prefix(256) + $0.suffix(256)) }
     }
 }

@@ -43,11 +43,12 @@ let package = Package(
         // The tools around it.
         .target(name: "PhiConvert", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
         .target(name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "PhiEval", dependencies: ["Phi", "PhiFormat", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiFormat", "PhiTokenizer",
+                "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiEval", "PhiFormat", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Tests mirror the sources.
@@ -59,6 +60,7 @@ let package = Package(
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
+        .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiTokenizer"]),
         .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"]),
     ],
     swiftLanguageModes: [.v6],

@@ -11,7 +11,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan build install lint deps sandbox-deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -26,7 +26,7 @@ install: build
 test: test-swift test-python
 
 # One release build serves both the command and the tests.
-test-swift: deps python-deps
+test-swift: deps sandbox-deps python-deps
 	$(SWIFT_BUILD) --build-tests
 	swift test -c release --skip-build
 
@@ -38,7 +38,7 @@ test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py check --checkpoint $(FULL) --phi $(PHI) --scratch $(FULL)
 
 ASAN = -c release --sanitize=address --scratch-path .build/asan
-test-asan: deps
+test-asan: deps sandbox-deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
 
@@ -59,6 +59,16 @@ deps:
 	    echo "The OpenMP library is missing; installing it: $(ADMIN) apt-get install -y libomp-dev"; \
 	    $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libomp-dev; \
 	  fi; }
+# phi eval reads gzip with zlib, whose headers Swift's own packages for Debian ask for too.
+	@[ "$$(uname)" = Darwin ] || [ -e /usr/include/zlib.h ] || { \
+	  echo "zlib's headers are missing; installing them: $(ADMIN) apt-get install -y zlib1g-dev"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q zlib1g-dev; }
+
+# The sandbox in which phi eval runs generated code: the tests try it.
+sandbox-deps:
+	@[ "$$(uname)" = Darwin ] || command -v bwrap >/dev/null || { \
+	  echo "bubblewrap is missing; installing it: $(ADMIN) apt-get install -y bubblewrap"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q bubblewrap; }
 
 # The second reader of .phi files needs NumPy: the system's, or one of our own in .venv.
 PYTHON_WITH_NUMPY = $$($(PYTHON) -c 'import numpy' 2>/dev/null && echo $(PYTHON) || echo .venv/bin/python)

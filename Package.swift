@@ -43,7 +43,8 @@ let package = Package(
         // The tools around it.
         .target(name: "PhiConvert", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
         .target(name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
-        .target(name: "PhiEval", dependencies: ["Phi", "PhiFormat", "PhiTokenizer"]),
+        .systemLibrary(name: "CZlib"),
+        .target(name: "PhiEval", dependencies: ["CZlib", "Phi", "PhiFormat", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
@@ -60,8 +61,8 @@ let package = Package(
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
-        .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiTokenizer"]),
-        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"]),
+        .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTokenizer"]),
+        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"], exclude: ["Goldens"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

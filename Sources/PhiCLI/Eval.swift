@@ -4,5 +4,5 @@ import ArgumentParser
 struct Eval: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Measure what a model is worth, and what a quantised file keeps.",
-        subcommands: [EvalPerplexity.self, EvalKL.self])
+        subcommands: [EvalHumanEval.self, EvalMBPP.self, EvalPerplexity.self, EvalKL.self])
 }

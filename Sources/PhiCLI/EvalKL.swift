@@ -73,7 +73,8 @@ struct EvalKL: ParsableCommand {
                         + "\(windows.scored) predictions of \(model.config.vocabulary) tokens are wanted")
             }
             return try Divergence.measure(
-                model, against: { try reader.next($0) }, on: windows, threads: text.threads, while: goOn)
+                model, against: { try reader.next($0) }, on: windows, threads: text.threads, cache: text.cache,
+                while: goOn)
         }
         let base = try LanguageModel(ModelOptions.open(base))
         guard base.tokenizer.vocabulary == model.tokenizer.vocabulary else {
@@ -83,7 +84,8 @@ struct EvalKL: ParsableCommand {
             try NumPyWriter(path: $0, rows: windows.scored, columns: base.config.vocabulary)
         }
         let result = try Divergence.measure(
-            model, against: base, on: windows, threads: text.threads, onLogits: { try writer?.append($0) }, while: goOn)
+            model, against: base, on: windows, threads: text.threads, cache: text.cache,
+            onLogits: { try writer?.append($0) }, while: goOn)
         try writer?.commit()
         return result
     }
@@ -104,6 +106,7 @@ struct EvalKL: ParsableCommand {
 private struct DivergenceReport: Encodable {
     let model: String
     let type: String
+    let cache: String
     let base: String
     let file: String
     let `protocol`: String
@@ -136,6 +139,7 @@ private struct DivergenceReport: Encodable {
     init(_ result: Divergence, _ model: LanguageModel, _ base: String, _ windows: TextWindows, _ text: EvalText) {
         self.model = model.file.path
         type = model.encoding.name
+        cache = (text.cache ?? model.cacheEncoding).rawValue
         self.base = base
         file = Console.name(of: text.file)
         `protocol` = windows.protocolName
@@ -172,7 +176,7 @@ private struct DivergenceReport: Encodable {
             root mean square \(percent(probability_change_rms, probability_change_rms_error))
             perplexity       \(plain(perplexity, perplexity_error)), base \(plain(base_perplexity, base_perplexity_error)), \
             ratio \(plain(perplexity_ratio, perplexity_ratio_error))
-            model \(model) (\(type)), base \(base); text \(file), \(tokens) tokens
+            model \(model) (\(type), cache \(cache)), base \(base); text \(file), \(tokens) tokens
             \(windows) \(`protocol`); \(scored) predictions
 
             """

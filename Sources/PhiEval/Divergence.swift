@@ -30,16 +30,17 @@ public struct Divergence: Sendable {
     /// Where the base's logits come from: fills the buffer, one logit a token of the model, with those of the next prediction.
     public typealias NextLogits = (UnsafeMutableBufferPointer<Float>) throws -> Void
 
-    /// Compares `model` with stored logits, which `next` gives in the order of the windows' predictions. `goOn` is asked
-    /// before each window, with the share that is done.
+    /// Compares `model`, whose keys and values are kept as `cache` says or as suits it, with stored logits, which `next` gives
+    /// in the order of the windows' predictions. `goOn` is asked before each window, with the share that is done.
     ///
     /// Throws ``SessionError`` when the model has no room for a window, ``OptionError`` when logits are not finite, what
     /// `next` throws, and `CancellationError` when `goOn` says so.
     public static func measure(
         _ model: LanguageModel, against next: NextLogits, on windows: TextWindows, threads: Int? = nil,
+        cache: CacheEncoding? = nil,
         while goOn: (Double) -> Bool = { _ in true }
     ) throws -> Divergence {
-        let session = try Session(model, context: windows.context, threads: threads)
+        let session = try Session(model, context: windows.context, threads: threads, cache: cache)
         var sums = DivergenceSums()
         var base = [Float](repeating: 0, count: model.config.vocabulary)
         try windows.forEachPrediction(in: session, while: goOn) { logits, token in
@@ -57,13 +58,14 @@ public struct Divergence: Sendable {
     /// ``OptionError`` also when the vocabularies differ.
     public static func measure(
         _ model: LanguageModel, against base: LanguageModel, on windows: TextWindows, threads: Int? = nil,
+        cache: CacheEncoding? = nil,
         onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in }, while goOn: (Double) -> Bool = { _ in true }
     ) throws -> Divergence {
         guard model.config.vocabulary == base.config.vocabulary else {
             throw OptionError(
                 fault: "has \(model.config.vocabulary) tokens, the base \(base.config.vocabulary)")
         }
-        let reader = try PairReader(model, base, context: windows.context, threads: threads)
+        let reader = try PairReader(model, base, context: windows.context, threads: threads, cache: cache)
         var sums = DivergenceSums()
         for index in 0..<windows.count {
             guard goOn(Double(index) / Double(windows.count)) else { throw CancellationError() }
@@ -126,8 +128,8 @@ private struct PairReader {
     /// Tokens that both read in turn: as many as pass through a session together.
     private static let part = 192
 
-    init(_ model: LanguageModel, _ base: LanguageModel, context: Int, threads: Int?) throws {
-        session = try Session(model, context: context, threads: threads)
+    init(_ model: LanguageModel, _ base: LanguageModel, context: Int, threads: Int?, cache: CacheEncoding?) throws {
+        session = try Session(model, context: context, threads: threads, cache: cache)
         self.base = try Session(base, context: context, threads: threads)
         vocabulary = model.config.vocabulary
     }

@@ -170,31 +170,35 @@ struct EvalCode: ParsableArguments {
         let run = settings.fingerprint(model, all)
         let generator = try CodeGenerator(model, chosen, settings, run: run, batch: batch, threads: threads)
         let file = try output.map { try SampleFile(path: $0, run: run) }
+        let ids = Set(chosen.map(\.id))
+        func isWanted(_ sample: CodeSample) -> Bool {
+            ids.contains(sample.task_id) && (0..<settings.samples).contains(sample.sample ?? -1)
+        }
+        let done = (file?.samples ?? []).filter(isWanted)
         var fresh: [CodeSample] = []
-        let done = file?.samples ?? []
-        let total = chosen.count * settings.samples
+        let missing = chosen.count * settings.samples - done.count
         var bar = ProgressBar("samples")
         defer { bar.finish() }
         try generator.generate(except: done) { sample in
-            if let file { try file.append(sample) } else { fresh.append(sample) }
-            bar.update(Double(min(total, (file?.samples.count ?? fresh.count))) / Double(total))
+            try file?.append(sample)
+            fresh.append(sample)
+            bar.update(Double(fresh.count) / Double(missing))
         } while: {
             !Interrupt.isNoted
         }
         try file?.finish(all)
-        let ids = Set(chosen.map(\.id))
-        return (file?.samples ?? fresh).filter { sample in
-            ids.contains(sample.task_id) && (0..<settings.samples).contains(sample.sample ?? -1)
-        }
+        return done + fresh
     }
 
     /// The verdicts of each problem's samples. Throws ``FormatError`` when a problem has no sample.
     private func judge(_ samples: [CodeSample], of problems: [CodeProblem], in sandbox: Sandbox) throws -> [CodeResult]
     {
         let places = Dictionary(uniqueKeysWithValues: problems.enumerated().map { ($1.id, $0) })
-        let judged = samples.filter { places[$0.task_id] != nil }.sorted {
-            (places[$0.task_id] ?? 0, $0.sample ?? 0) < (places[$1.task_id] ?? 0, $1.sample ?? 0)
+        func order(_ sample: CodeSample, _ line: Int) -> (Int, Int, Int) {
+            (places[sample.task_id] ?? 0, sample.sample ?? 0, line)
         }
+        let judged = samples.enumerated().filter { places[$1.task_id] != nil }
+            .sorted { order($0.element, $0.offset) < order($1.element, $1.offset) }.map(\.element)
         var results = problems.map { CodeResult(task_id: $0.id) }
         let attempted = Set(judged.map(\.task_id))
         if let missing = problems.first(where: { !attempted.contains($0.id) }) {

@@ -73,7 +73,7 @@ struct EvalKL: ParsableCommand {
                         + "\(windows.scored) predictions of \(model.config.vocabulary) tokens are wanted")
             }
             return try Divergence.measure(
-                model, against: { try reader.next($0) }, on: windows, threads: text.threads, cache: text.cache,
+                model, against: { try reader.next($0) }, on: windows, threads: text.threads, cache: text.kvCache,
                 while: goOn)
         }
         let base = try LanguageModel(ModelOptions.open(base))
@@ -84,7 +84,7 @@ struct EvalKL: ParsableCommand {
             try NumPyWriter(path: $0, rows: windows.scored, columns: base.config.vocabulary)
         }
         let result = try Divergence.measure(
-            model, against: base, on: windows, threads: text.threads, cache: text.cache,
+            model, against: base, on: windows, threads: text.threads, cache: text.kvCache,
             onLogits: { try writer?.append($0) }, while: goOn)
         try writer?.commit()
         return result
@@ -106,7 +106,7 @@ struct EvalKL: ParsableCommand {
 private struct DivergenceReport: Encodable {
     let model: String
     let type: String
-    let cache: String
+    let kv_cache: String
     let base: String
     let file: String
     let `protocol`: String
@@ -139,7 +139,7 @@ private struct DivergenceReport: Encodable {
     init(_ result: Divergence, _ model: LanguageModel, _ base: String, _ windows: TextWindows, _ text: EvalText) {
         self.model = model.file.path
         type = model.encoding.name
-        cache = (text.cache ?? model.cacheEncoding).rawValue
+        kv_cache = (text.kvCache ?? model.cacheEncoding).rawValue
         self.base = base
         file = Console.name(of: text.file)
         `protocol` = windows.protocolName
@@ -176,7 +176,7 @@ private struct DivergenceReport: Encodable {
             root mean square \(percent(probability_change_rms, probability_change_rms_error))
             perplexity       \(plain(perplexity, perplexity_error)), base \(plain(base_perplexity, base_perplexity_error)), \
             ratio \(plain(perplexity_ratio, perplexity_ratio_error))
-            model \(model) (\(type), cache \(cache)), base \(base); text \(file), \(tokens) tokens
+            model \(model) (\(type), KV cache \(kv_cache)), base \(base); text \(file), \(tokens) tokens
             \(windows) \(`protocol`); \(scored) predictions
 
             """

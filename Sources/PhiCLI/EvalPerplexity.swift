@@ -38,7 +38,7 @@ struct EvalPerplexity: ParsableCommand {
         let result: Perplexity
         do {
             result = try Perplexity.measure(
-                model, on: windows, threads: text.threads, cache: text.cache, onLogits: { try writer?.append($0) },
+                model, on: windows, threads: text.threads, cache: text.kvCache, onLogits: { try writer?.append($0) },
                 while: {
                     bar.update($0)
                     return !Interrupt.isNoted
@@ -66,7 +66,7 @@ struct EvalPerplexity: ParsableCommand {
 private struct PerplexityReport: Encodable {
     let model: String
     let type: String
-    let cache: String
+    let kv_cache: String
     let file: String
     let `protocol`: String
     let tokens: Int
@@ -82,7 +82,7 @@ private struct PerplexityReport: Encodable {
     init(_ result: Perplexity, _ model: LanguageModel, _ windows: TextWindows, _ text: EvalText) {
         self.model = model.file.path
         type = model.encoding.name
-        cache = (text.cache ?? model.cacheEncoding).rawValue
+        kv_cache = (text.kvCache ?? model.cacheEncoding).rawValue
         file = Console.name(of: text.file)
         `protocol` = windows.protocolName
         tokens = windows.tokens.count
@@ -99,7 +99,7 @@ private struct PerplexityReport: Encodable {
     var text: String {
         """
         perplexity \(perplexity.fixed(4)) ± \(perplexity_error.fixed(4)) (loss \(loss.fixed(5)) ± \(loss_error.fixed(5)))
-        model \(model) (\(type), cache \(cache)); text \(file), \(tokens) tokens
+        model \(model) (\(type), KV cache \(kv_cache)); text \(file), \(tokens) tokens
         \(windows) \(`protocol`); \(scored) predictions
 
         """

@@ -3,8 +3,6 @@ import Phi
 import PhiEval
 import PhiFormat
 
-extension CacheEncoding: ExpressibleByArgument {}
-
 /// The text that a model is measured on, and how it is read.
 struct EvalText: ParsableArguments {
     @Option(name: [.customShort("f"), .long], help: "The text, a UTF-8 file; - for standard input.")
@@ -25,8 +23,11 @@ struct EvalText: ParsableArguments {
     @Option(help: "Windows to read at most.")
     var chunks: Int?
 
-    @Option(help: "How the model under test keeps keys and values: q8, f16 or f32. Without it, as suits the model.")
-    var cache: CacheEncoding?
+    @Option(
+        help: ArgumentHelp(
+            "How the model under test keeps keys and values: f32, f16 or q8. Without it, as suits the model.",
+            valueName: "type"))
+    var kvCache: CacheEncoding?
 
     @Option(name: [.customShort("t"), .long], help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?

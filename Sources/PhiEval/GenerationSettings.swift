@@ -47,7 +47,7 @@ public struct GenerationSettings: Sendable {
             [
                 model.file.digest.description, "\(maximumTokens)", "\(sampling.temperature)", "\(sampling.topK)",
                 "\(sampling.topP)", "\(sampling.minP)", "\(sampling.repeatPenalty)", "\(seed)",
-                "\(context ?? model.config.context)",
+                "\(context ?? model.config.context)", model.cacheEncoding.rawValue,
             ] + stops + problems.flatMap { [$0.id.description, $0.prompt] }
         let text = Array(parts.joined(separator: "\0").utf8)
         return String(text.withUnsafeBytes { SHA256Digest($0).description }.prefix(16))

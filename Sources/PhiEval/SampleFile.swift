@@ -79,7 +79,10 @@ public final class SampleFile {
     }
 
     /// Whether these bytes can be what is left of a torn line; anything else is somebody's file and must not be lost.
-    private func isBeginningOfLine(_ bytes: ArraySlice<UInt8>) -> Bool { bytes.first == UInt8(ascii: "{") }
+    private func isBeginningOfLine(_ bytes: ArraySlice<UInt8>) -> Bool {
+        let head = Array(#"{"completion":"#.utf8)
+        return bytes.starts(with: head) || head.starts(with: bytes)
+    }
 
     private static func fault(_ path: String) -> FormatError {
         FormatError(path, "cannot be written: \(String(cString: strerror(errno)))")

@@ -42,7 +42,6 @@ public struct Sandbox: Sendable {
     /// a sandbox here, unless `allowUnsandboxed`, or when the interpreter does not run.
     public init(python: String = "python3", allowUnsandboxed: Bool = false, limits: Limits = Limits()) throws {
         self.limits = limits
-        interpreter = try Interpreter(python)
         bubblewrap = allowUnsandboxed ? nil : ChildProcess.find("bwrap")
         guard allowUnsandboxed || bubblewrap != nil else {
             throw FormatError(
@@ -50,6 +49,7 @@ public struct Sandbox: Sendable {
                 "no such program; generated code runs only under bubblewrap (apt-get install bubblewrap), "
                     + "or at your own risk with --allow-unsandboxed")
         }
+        interpreter = try Interpreter(python)
         guard try run("import math, json, collections\nassert math.pi > 3\n").isPassed else {
             throw FormatError(interpreter.path, "does not run a plain program in the sandbox")
         }

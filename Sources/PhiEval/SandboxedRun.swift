@@ -40,7 +40,8 @@ struct SandboxedRun {
             }
             if let verdict = verdict(token) { return verdict }
             // Once more after the end: what was written before it is there by then.
-            if isOver || report.count >= ChildProcess.limit { break }
+            if isOver { break }
+            if report.count >= ChildProcess.limit { return .error("wrote into the report of its checks") }
             if let begun, begun.duration(to: .now) >= .seconds(seconds) {
                 let waited = min(waited.map { $0 - waitedBefore } ?? 0, seconds * Self.stretch)
                 if begun.duration(to: .now) >= .seconds(seconds + waited) { return .timeout }

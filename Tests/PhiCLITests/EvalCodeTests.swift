@@ -303,4 +303,30 @@ import Testing
         #expect(outcome.status == 130 && outcome.output.isEmpty && outcome.error.isEmpty, "\(outcome.errorText)")
         #expect(try samples(output).count >= 1)
     }
+
+    @Test func holdsForOrdinaryUsersToo() throws {
+        guard Self.hasSandbox else { return }
+        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else {
+            print("SKIPPED holdsForOrdinaryUsersToo: there is no /usr/bin/python3")
+            return
+        }
+        let folder = try Scratch()
+        let rows = [
+            "pass", "assert False",
+            "import posix\\nwhile True:\\n    try:\\n        posix.fork()\\n    except OSError: pass",
+            "import time\\ntime.sleep(100)", "x = bytearray(10 << 30)", "import posix\\nposix._exit(0)",
+            "open('/usr/x', 'w')",
+        ].map { #"{"task_id":"a","completion":"\#($0)\n"}"# }
+        let problem = #"{"task_id":"a","prompt":"","entry_point":"print","canonical_solution":"","test":""}"#
+        let problems = try folder.write("problems.jsonl", problem)
+        let samples = try folder.write("samples.jsonl", rows.joined(separator: "\n"))
+        for path in [problems, samples] {
+            try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
+        }
+        let line = #"exec "$PHI" eval humaneval --problems "$1" --samples "$2" --python /usr/bin/python3 --json"#
+        guard let outcome = try asNobody(line, problems, samples) else { return }
+        let verdicts = try outcome.json(Report.self).results.first?.samples.map(\.verdict) ?? []
+        #expect(verdicts.count == 7 && verdicts.first == "passed")
+        #expect(verdicts.dropFirst().allSatisfy { $0 != "passed" }, "\(verdicts)")
+    }
 }

@@ -14,7 +14,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan bench check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps python-deps clean
+.PHONY: demo test test-swift test-python test-full test-asan bench check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps sandbox-deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -29,7 +29,7 @@ install: build
 test: test-swift test-python
 
 # One release build serves both the command and the tests.
-test-swift: deps python-deps
+test-swift: deps sandbox-deps python-deps
 	$(SWIFT_BUILD) --build-tests
 	swift test -c release --skip-build
 
@@ -49,7 +49,7 @@ bench: build
 	PYTHONPATH=Bench $(BENCH_FOLDER)/venv/bin/python -m compare run --folder $(BENCH_FOLDER) --readme Bench/README.md $(BENCH)
 
 ASAN = -c release --sanitize=address --scratch-path .build/asan
-test-asan: deps
+test-asan: deps sandbox-deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
 
@@ -83,6 +83,16 @@ deps:
 	    echo "The OpenMP library is missing; installing it: $(ADMIN) apt-get install -y libomp-dev"; \
 	    $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libomp-dev; \
 	  fi; }
+# phi eval reads gzip with zlib, whose headers Swift's own packages for Debian ask for too.
+	@[ "$$(uname)" = Darwin ] || [ -e /usr/include/zlib.h ] || { \
+	  echo "zlib's headers are missing; installing them: $(ADMIN) apt-get install -y zlib1g-dev"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q zlib1g-dev; }
+
+# The sandbox in which phi eval runs generated code: the tests try it.
+sandbox-deps:
+	@[ "$$(uname)" = Darwin ] || command -v bwrap >/dev/null || { \
+	  echo "bubblewrap is missing; installing it: $(ADMIN) apt-get install -y bubblewrap"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q bubblewrap; }
 
 # The second reader of .phi files needs NumPy: the system's, or one of our own in .venv.
 PYTHON_WITH_NUMPY = $$($(PYTHON) -c 'import numpy' 2>/dev/null && echo $(PYTHON) || echo .venv/bin/python)

@@ -46,11 +46,13 @@ let package = Package(
         .target(name: "PhiKernelCases", dependencies: ["CPhiKernels"]),
         .target(
             name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiKernelCases", "PhiTokenizer"]),
+        .systemLibrary(name: "CZlib"),
+        .target(name: "PhiEval", dependencies: ["CZlib", "Phi", "PhiFormat", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiFormat", "PhiTokenizer",
+                "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiEval", "PhiFormat", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         // Tests mirror the sources.
@@ -65,7 +67,8 @@ let package = Package(
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
-        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"]),
+        .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTokenizer"]),
+        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"], exclude: ["Goldens"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -71,18 +71,20 @@ extension Session {
 }
 
 /// A completion's text in the making: tokens in, decided text out.
-private struct GeneratedText {
-    private(set) var text = ""
+package struct GeneratedText {
+    /// What is decided so far, without the stop string.
+    package private(set) var text = ""
     private var decoder: StreamDecoder
     private var matcher: StopMatcher
 
-    init(_ vocabulary: Vocabulary, stop: [String]) {
+    /// An empty text that ends before one of `stop`, none of which is empty.
+    package init(_ vocabulary: Vocabulary, stop: [String]) {
         decoder = StreamDecoder(vocabulary, skipSpecial: true)
         matcher = StopMatcher(stop)
     }
 
     /// Takes a token; returns why the text ends with it, if it does.
-    mutating func push(_ token: TokenID, _ onText: (String) -> Bool) -> StopReason? {
+    package mutating func push(_ token: TokenID, _ onText: (String) -> Bool = { _ in true }) -> StopReason? {
         let (piece, stop) = matcher.push(decoder.push(token))
         let isWanted = give(piece, onText)
         if let stop { return .stopString(stop) }
@@ -91,7 +93,7 @@ private struct GeneratedText {
 
     /// Ends the text for `reason`, giving what was held back if it still belongs to it; returns the reason that it has
     /// in the end.
-    mutating func finish(_ reason: StopReason, _ onText: (String) -> Bool) -> StopReason {
+    package mutating func finish(_ reason: StopReason, _ onText: (String) -> Bool = { _ in true }) -> StopReason {
         switch reason {
         case .stopString, .cancelled:
             return reason

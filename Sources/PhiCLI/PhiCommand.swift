@@ -21,7 +21,10 @@ struct PhiCommand: ParsableCommand {
             interrupted.
             """,
         version: swiftPhiVersion,
-        subcommands: [Convert.self, Complete.self, Tokenize.self, Logits.self, Info.self, Verify.self, Bench.self])
+        subcommands: [
+            Convert.self, Complete.self, Tokenize.self, Logits.self, Info.self, Verify.self, Bench.self,
+            Eval.self,
+        ])
 
     static func main() {
         // A reader that went away is found by the write that fails, and ends the command quietly.

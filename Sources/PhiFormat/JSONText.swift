@@ -35,6 +35,13 @@ package enum JSONText {
         try decode(type, from: file.readAll(limit: limit), of: file.path)
     }
 
+    /// A value as JSON on one line, its keys in order.
+    package static func encode(_ value: some Encodable) throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return [UInt8](try encoder.encode(value))
+    }
+
     /// Takes any JSON, and looks at no number.
     private struct Anything: Decodable {
         init(from decoder: any Decoder) {}

@@ -1,12 +1,10 @@
-import PhiFormat
-
 /// Writes a two-dimensional float32 array as a `.npy` file, version 1.0 (NumPy's `numpy/lib/format.py`), row by row.
-struct NumPyWriter {
+package struct NumPyWriter {
     private let file: AtomicFile
     private let rows: Int
 
-    /// Throws ``FormatError`` when `path` cannot be written. A file that is there already is replaced.
-    init(path: String, rows: Int, columns: Int) throws(FormatError) {
+    /// Begins the file. Throws ``FormatError`` when `path` cannot be written. A file that is there already is replaced.
+    package init(path: String, rows: Int, columns: Int) throws(FormatError) {
         self.rows = rows
         file = try AtomicFile(path: path, overwrite: true)
         var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
@@ -18,10 +16,10 @@ struct NumPyWriter {
     }
 
     /// Adds a row.
-    func append(_ row: UnsafeBufferPointer<Float>) throws(FormatError) {
+    package func append(_ row: UnsafeBufferPointer<Float>) throws(FormatError) {
         try file.append(UnsafeRawBufferPointer(row))
     }
 
     /// Gives the finished file its name.
-    func commit() throws(FormatError) { try file.commit() }
+    package func commit() throws(FormatError) { try file.commit() }
 }

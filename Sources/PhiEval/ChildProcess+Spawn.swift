@@ -1,0 +1,113 @@
+import PhiFormat
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+extension ChildProcess {
+    /// Starts the process; returns its id and this side of the pipes. One thread at a time.
+    static func spawn(
+        _ path: String, _ arguments: [String], _ environment: [String], _ input: [UInt8], _ pipes: Int
+    ) throws(FormatError) -> (pid: pid_t, ends: [Int32]) {
+        var mine: [Int32] = []
+        var theirs: [Int32] = []
+        defer { for descriptor in theirs { close(descriptor) } }
+        do throws(FormatError) {
+            theirs.append(try namelessFile(input))
+            for _ in 0..<pipes {
+                var ends: [Int32] = [0, 0]
+                guard pipe(&ends) == 0 else { throw systemFault(path) }
+                mine.append(try raised(ends[0], path))
+                theirs.append(try raised(ends[1], path))
+            }
+            return (try spawn(path, arguments, environment, descriptors: theirs), mine)
+        } catch {
+            for descriptor in mine { close(descriptor) }
+            throw error
+        }
+    }
+
+    /// Starts the process with `descriptors` as its 0, 1, 2 and so on; 1 and 2 lead nowhere if there are fewer.
+    private static func spawn(
+        _ path: String, _ arguments: [String], _ environment: [String], descriptors: [Int32]
+    ) throws(FormatError) -> pid_t {
+        #if canImport(Darwin)
+            var actions: posix_spawn_file_actions_t?
+            var attributes: posix_spawnattr_t?
+        #else
+            var actions = posix_spawn_file_actions_t()
+            var attributes = posix_spawnattr_t()
+        #endif
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        for (number, descriptor) in descriptors.enumerated() {
+            posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
+        }
+        for number in descriptors.count..<max(3, descriptors.count) {
+            posix_spawn_file_actions_addopen(&actions, Int32(number), "/dev/null", O_RDWR, 0)
+        }
+        // Signals do what they do by default, whatever this process ignores.
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        for number in [SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, number) }
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | newSession
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+        var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
+        var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
+        defer { for pointer in argv + envp { free(pointer) } }
+        var pid: pid_t = 0
+        let code = posix_spawn(&pid, path, &actions, &attributes, &argv, &envp)
+        guard code == 0 else { throw FormatError(path, "cannot be run: \(String(cString: strerror(code)))") }
+        return pid
+    }
+
+    #if canImport(Darwin)
+        private static let newSession = Int32(POSIX_SPAWN_SETSID)
+    #else
+        private static let newSession: Int32 = 0x80  // POSIX_SPAWN_SETSID of <spawn.h>, which Swift does not see
+    #endif
+
+    /// A descriptor out of the way of those that a child gets, closed in every child.
+    private static func raised(_ descriptor: Int32, _ path: String) throws(FormatError) -> Int32 {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 16)
+        close(descriptor)
+        guard copy >= 0 else { throw systemFault(path) }
+        return copy
+    }
+
+    /// An open file that holds `bytes`, to be read from its beginning, and goes away with its last descriptor.
+    private static func namelessFile(_ bytes: [UInt8]) throws(FormatError) -> Int32 {
+        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(folder)/phi-eval-XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        guard file >= 0 else { throw systemFault(folder) }
+        let descriptor = try raised(file, folder)
+        unlink(template)
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            if count > 0 {
+                done += count
+            } else if count == 0 || errno != EINTR {
+                close(descriptor)
+                throw systemFault(folder)
+            }
+        }
+        lseek(descriptor, 0, SEEK_SET)
+        return descriptor
+    }
+
+    private static func systemFault(_ path: String) -> FormatError {
+        FormatError(path, String(cString: strerror(errno)))
+    }
+}

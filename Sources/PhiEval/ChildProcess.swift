@@ -1,0 +1,127 @@
+import PhiFormat
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A process that this one started: its input from a file without a name, what it says through pipes.
+///
+/// The thread that starts one must live as long as it does: bubblewrap asks to be killed when its parent thread ends.
+final class ChildProcess {
+    /// What has come through a pipe so far.
+    struct Stream {
+        fileprivate(set) var bytes: [UInt8] = []
+        fileprivate(set) var isOpen = true
+        fileprivate let descriptor: Int32
+    }
+
+    let pid: pid_t
+    /// Descriptors 1, 2, 3 and 4 of the child, the first `pipes` of them.
+    private(set) var streams: [Stream] = []
+    private(set) var status: Int32?
+    /// Of each pipe so many bytes are kept; what comes beyond is read and dropped.
+    static let limit = 1 << 16
+
+    /// Pipes are made and handed on by one thread at a time, so that no other child inherits their ends.
+    private static let spawning = Mutex(())
+
+    /// Starts `path` in a session of its own with `input` to read and pipes at descriptors 1 up to `pipes`. Throws
+    /// ``FormatError`` when it cannot be started.
+    init(
+        _ path: String, _ arguments: [String], environment: [String] = [], input: [UInt8] = [], pipes: Int
+    ) throws(FormatError) {
+        var started: (pid: pid_t, ends: [Int32])?
+        let fault: FormatError? = Self.spawning.withLock { _ in
+            do throws(FormatError) {
+                started = try Self.spawn(path, arguments, environment, input, pipes)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let fault { throw fault }
+        guard let started else { throw FormatError(path, "cannot be run") }
+        pid = started.pid
+        streams = started.ends.map { Stream(descriptor: $0) }
+    }
+
+    deinit {
+        for stream in streams where stream.isOpen { close(stream.descriptor) }
+    }
+
+    /// Reads what is there, waiting for at most so many milliseconds; also looks whether the process has ended.
+    func poll(milliseconds: Int32) {
+        var waiting = streams.filter(\.isOpen).map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
+        if waiting.isEmpty {
+            usleep(UInt32(max(1, milliseconds)) * 1000)
+        } else {
+            _ = systemPoll(&waiting, milliseconds)
+        }
+        for ready in waiting where ready.revents != 0 {
+            for index in streams.indices where streams[index].isOpen && streams[index].descriptor == ready.fd {
+                receive(index)
+            }
+        }
+        reap()
+    }
+
+    /// Looks whether the process has ended; returns whether it has.
+    @discardableResult
+    func reap() -> Bool {
+        guard status == nil else { return true }
+        var code: Int32 = 0
+        if waitpid(pid, &code, WNOHANG) == pid { status = code }
+        return status != nil
+    }
+
+    private func receive(_ index: Int) {
+        var piece = [UInt8](repeating: 0, count: 1 << 14)
+        let count = piece.withUnsafeMutableBytes { read(streams[index].descriptor, $0.baseAddress, $0.count) }
+        if count > 0 {
+            streams[index].bytes += piece[..<min(count, Self.limit - streams[index].bytes.count)]
+        } else if count == 0 || errno != EINTR {
+            close(streams[index].descriptor)
+            streams[index].isOpen = false
+        }
+    }
+
+    /// Runs a program to its end; its output and exit status, 128 and more for a signal's. Throws ``FormatError`` when it
+    /// cannot be started.
+    static func output(of path: String, _ arguments: [String]) throws(FormatError) -> (status: Int32, bytes: [UInt8]) {
+        let child = try ChildProcess(path, arguments, environment: inheritedEnvironment(), pipes: 1)
+        while !child.reap() || child.streams[0].isOpen { child.poll(milliseconds: 10) }
+        let code = child.status ?? 0
+        return (code & 0x7F == 0 ? code >> 8 & 0xFF : 128 + (code & 0x7F), child.streams[0].bytes)
+    }
+
+    /// The path of a program: itself when it has a slash, otherwise the first on `PATH`.
+    static func find(_ name: String) -> String? {
+        func isProgram(_ path: String) -> Bool {
+            if case .file = PathKind(path) { return access(path, X_OK) == 0 }
+            return false
+        }
+        if name.contains("/") { return isProgram(name) ? name : nil }
+        let folders = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
+        return folders.split(separator: ":").lazy.map { "\($0)/\(name)" }.first(where: isProgram)
+    }
+
+    private static func inheritedEnvironment() -> [String] {
+        var lines: [String] = []
+        var place = environ
+        while let line = place.pointee {
+            lines.append(String(cString: line))
+            place += 1
+        }
+        return lines
+    }
+}
+
+/// `poll`, whose name the class has taken.
+private func systemPoll(_ descriptors: inout [pollfd], _ milliseconds: Int32) -> Int32 {
+    poll(&descriptors, nfds_t(descriptors.count), milliseconds)
+}

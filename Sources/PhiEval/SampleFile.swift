@@ -1,0 +1,90 @@
+import PhiFormat
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A file of samples that grows line by line, and goes on where it was when its writer was killed.
+///
+/// A line that was torn is taken back, and what is there is not made again. When all samples are there, lines are put in the
+/// order of problems and samples, so that a resumed run leaves the bytes of one that was not stopped.
+public final class SampleFile {
+    /// Its path.
+    public let path: String
+    /// The samples that are there.
+    public private(set) var samples: [CodeSample] = []
+    private let descriptor: Int32
+
+    /// Opens the file, or makes it, for samples of `run`. Throws ``FormatError`` when it cannot be written, or holds what is
+    /// none of the run's samples.
+    public init(path: String, run: String) throws(FormatError) {
+        self.path = path
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else { throw Self.fault(path) }
+        do throws(FormatError) {
+            // Two writers would tear each other's lines.
+            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw FormatError(path, "is being written already") }
+            let bytes = try ReadableFile(path: path).readAll(limit: 1 << 32)
+            let whole = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+            for line in TextLines.split(Array(bytes[..<whole])) {
+                let place = "\(path): line \(line.number)"
+                let sample = try JSONText.decode(CodeSample.self, from: line.bytes, of: place)
+                guard sample.run == run, sample.sample != nil else {
+                    throw FormatError(place, "is of another run: other model, problems or options; give another file")
+                }
+                samples.append(sample)
+            }
+            guard bytes.count == whole || isBeginningOfLine(bytes[whole...]) else {
+                throw FormatError(path, "does not end with a sample")
+            }
+            guard ftruncate(descriptor, off_t(whole)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+                throw Self.fault(path)
+            }
+        } catch {
+            close(descriptor)
+            throw error
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Adds a line at once.
+    public func append(_ sample: CodeSample) throws {
+        let line = try JSONText.encode(sample) + [UInt8(ascii: "\n")]
+        var done = 0
+        while done < line.count {
+            let count = line.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
+            guard count > 0 || errno == EINTR else { throw Self.fault(path) }
+            done += max(0, count)
+        }
+        samples.append(sample)
+    }
+
+    /// Puts the lines in the order of `problems` and samples, if they are not; others come last.
+    public func finish(_ problems: [CodeProblem]) throws {
+        let places = Dictionary(uniqueKeysWithValues: problems.enumerated().map { ($1.id, $0) })
+        func place(_ sample: CodeSample) -> (Int, Int) {
+            (places[sample.task_id] ?? .max, sample.sample ?? 0)
+        }
+        let ordered = samples.sorted { place($0) < place($1) }
+        guard ordered != samples else { return }
+        let file = try AtomicFile(path: path, overwrite: true)
+        for sample in ordered { try file.append(JSONText.encode(sample) + [UInt8(ascii: "\n")]) }
+        try file.commit()
+        samples = ordered
+    }
+
+    /// Whether these bytes can be what is left of a torn line; anything else is somebody's file and must not be lost.
+    private func isBeginningOfLine(_ bytes: ArraySlice<UInt8>) -> Bool {
+        let head = Array(#"{"completion":"#.utf8)
+        return bytes.starts(with: head) || head.starts(with: bytes)
+    }
+
+    private static func fault(_ path: String) -> FormatError {
+        FormatError(path, "cannot be written: \(String(cString: strerror(errno)))")
+    }
+}

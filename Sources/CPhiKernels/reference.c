@@ -316,7 +316,15 @@ static void attention_q8(const void *a, size_t begin, size_t end) {
 /* ---- Weights into tiles ---- */
 
 /* Stores `count` weights of one row, one group at most, at row i of group g in `block`, and what they became. */
-typedef void (*group_encoder)(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored);
+/* What rounding with error feedback needs of one row; all null without. */
+typedef struct {
+    const float *importance;    /* of the group's columns */
+    const float *feedback;      /* [row][stride], from the diagonal element of the group's first column on */
+    size_t stride;
+} group_feedback;
+
+typedef void (*group_encoder)(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g,
+                              float *stored, const group_feedback *f);
 
 static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t block_bytes, group_encoder encoder) {
     size_t blocks = (a->columns + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS;
@@ -328,9 +336,20 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t bl
             for (size_t c = 0; c < a->columns; c += PHI_GROUP) {
                 const float *w = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + c;
                 size_t count = a->columns - c < PHI_GROUP ? a->columns - c : PHI_GROUP;
-                float stored[PHI_GROUP];
-                encoder(w, count, out + c / PHI_BLOCK_COLUMNS * block_bytes, i, c / PHI_GROUP % 2, stored);
+                float aims[PHI_GROUP], stored[PHI_GROUP];
+                memcpy(aims, w, count * sizeof *w);
+                group_feedback f = {0};
+                float *differences = NULL;
+                if (a->feedback) {
+                    f = (group_feedback){a->importance + c, a->feedback + c * a->feedback_stride + c, a->feedback_stride};
+                    differences = a->differences + tile * a->columns * PHI_TILE_ROWS + i;
+                    for (size_t k = 0; k < count; k++)
+                        for (size_t j = 0; j < c; j++)
+                            aims[k] = fused(differences[16 * j], a->feedback[j * a->feedback_stride + c + k], aims[k]);
+                }
+                encoder(aims, w, count, out + c / PHI_BLOCK_COLUMNS * block_bytes, i, c / PHI_GROUP % 2, stored, &f);
                 for (size_t k = 0; k < count; k++) {
+                    if (differences) differences[16 * (c + k)] = w[k] - stored[k];
                     double difference = (double)w[k] - (double)stored[k];
                     errors[i] += difference * difference;
                     squares[i] += (double)w[k] * (double)w[k];
@@ -344,14 +363,18 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t bl
     }
 }
 
-static void group_f32(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+static void group_f32(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
+                      const group_feedback *f) {
+    (void)aims, (void)f;
     for (size_t k = 0; k < count; k++) {
         memcpy(block + 4 * (16 * (32 * g + k) + i), w + k, 4);
         stored[k] = w[k];
     }
 }
 
-static void group_f16(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+static void group_f16(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
+                      const group_feedback *f) {
+    (void)aims, (void)f;
     for (size_t k = 0; k < count; k++) {
         uint16_t half = phi_float_to_half(w[k]);
         memcpy(block + 2 * (16 * (32 * g + k) + i), &half, 2);
@@ -359,7 +382,9 @@ static void group_f16(const float *w, size_t count, uint8_t *block, size_t i, si
     }
 }
 
-static void group_q8(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
+static void group_q8(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
+                      const group_feedback *f) {
+    (void)aims, (void)f;
     uint16_t half = phi_float_to_half(within(fabsf(largest_of(w, count)) / 127.0f, 0, PHI_HALF_MAX));
     float scale = phi_half_to_float(half), inverse = scale > 0 ? 1.0f / scale : 0;
     memcpy(block + 2 * (16 * g + i), &half, 2);
@@ -378,34 +403,40 @@ static int code_q4(float x) {
 
 static float level_q4(int code) { return (float)(phi_q4_levels[code] - PHI_ZERO_Q4); }
 
-static void group_q4(const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored) {
-    float largest = largest_of(w, count), square = 0;
-    for (size_t k = 0; k < count; k++) square = fused(w[k], w[k], square);
-    float best_error = INFINITY, best_inverse = 0, best_scale = 0;
+static void group_q4(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
+                     const group_feedback *f) {
+    float largest = largest_of(aims, count), square = 0, differences[PHI_GROUP];
+    for (size_t k = 0; k < count; k++) square = fused(f->importance ? f->importance[k] * aims[k] : aims[k], aims[k], square);
+    float best_error = INFINITY, best_scale = 0;
     for (int end = 0; end < 16; end += 15)
         for (int step = 0; step < PHI_Q4_SEARCH_STEPS; step++) {
             float inverse = level_q4(end) * PHI_Q4_SEARCH_FACTOR(step) / largest;
             float product = 0, power = 0;
             for (size_t k = 0; k < count; k++) {
-                float level = level_q4(code_q4(w[k] * inverse));
-                product = fused(level, w[k], product);
-                power = fused(level, level, power);
+                float level = level_q4(code_q4(aims[k] * inverse));
+                float weighted = f->importance ? f->importance[k] * level : level;
+                product = fused(weighted, aims[k], product);
+                power = fused(weighted, level, power);
             }
             uint16_t half = phi_float_to_half(within(product / power, -PHI_HALF_MAX, PHI_HALF_MAX));
             float scale = phi_half_to_float(half);
             float error = fused(scale, fused(scale, power, -2 * product), square);
             if (error < best_error) {
                 best_error = error;
-                best_inverse = inverse;
                 best_scale = scale;
             }
         }
     uint16_t half = phi_float_to_half(best_scale);
     memcpy(block + 2 * (16 * g + i), &half, 2);
+    float inverse = fabsf(best_scale) > 0 ? 1.0f / best_scale : 0;
     for (size_t k = 0; k < count; k++) {
-        int code = code_q4(w[k] * best_inverse);
+        float aim = aims[k];
+        if (f->feedback)
+            for (size_t j = 0; j < k; j++) aim = fused(differences[j], f->feedback[j * f->stride + k], aim);
+        int code = code_q4(aim * inverse);
         block[64 + 64 * (4 * g + k / 8) + 4 * i + k % 4] |= (uint8_t)(k / 4 % 2 ? code << 4 : code);
         stored[k] = best_scale * level_q4(code);
+        differences[k] = w[k] - stored[k];
     }
 }
 

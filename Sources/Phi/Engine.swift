@@ -42,7 +42,7 @@ public final class Engine {
         let config = model.config
         parts.reserveCapacity(Self.sessionsAtOnce)
         pass = ForwardPass(
-            model: model,
+            config: config, kernels: model.kernels, released: model.releasesPages ? model.file.mapping : nil,
             rotary: try RotaryEmbedding(
                 dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: context),
             buffers: try Activations(config), program: try Program(threads: threads, capacity: 16 * config.layers))
@@ -61,8 +61,8 @@ public final class Engine {
         var ends: [Int] = []
         var first = 0
         func finish() {
-            pass.run(parts, rows: rows)
-            if !ends.isEmpty { pass.logits(rows: ends, first: first) }
+            pass.run(parts, rows: rows, through: model.weights)
+            if !ends.isEmpty { pass.logits(rows: ends, first: first, through: model.weights) }
             first += ends.count
             ends = []
             endBatch()
@@ -99,9 +99,9 @@ public final class Engine {
     func appendBatch(_ tokens: ArraySlice<TokenID>, to session: Session, wantsLogits: Bool) -> Int {
         step += 1
         let count = add(tokens, of: session)
-        pass.run(parts, rows: rows)
+        pass.run(parts, rows: rows, through: model.weights)
         if wantsLogits, count == tokens.count {
-            pass.logits(rows: CollectionOfOne(count - 1))
+            pass.logits(rows: CollectionOfOne(count - 1), through: model.weights)
             session.hasLogits(inRow: 0)
         }
         endBatch()
@@ -111,7 +111,7 @@ public final class Engine {
     /// Computes logits of `rows` of the last batch, at most ``Activations/logitsBatch``, in rows 0 and on.
     func logits(rows: Range<Int>) {
         step += 1
-        pass.logits(rows: rows)
+        pass.logits(rows: rows, through: model.weights)
         pass.program.run()
     }
 

@@ -13,45 +13,55 @@ struct ForwardPass {
         let row: Int
     }
 
-    let model: LanguageModel
+    let config: ModelConfig
+    let kernels: Kernels
+    /// The mapping whose pages are given back as soon as they have been used, for a model that runs once.
+    let released: MappedFile?
     let rotary: RotaryEmbedding
     let buffers: Activations
     let program: Program
 
-    private var config: ModelConfig { model.config }
-    private var kernels: phi_kernels { model.kernels.table }
-
     /// Puts the parts' tokens, together `rows` and at most ``Activations/batch``, behind those in their caches; what they
     /// become is left in the residual.
-    func run(_ parts: [Part], rows: Int) {
-        for part in parts { embed(part) }
-        for (layer, block) in model.weights.blocks.enumerated() {
-            multiply(
-                normalised(block.norm), by: block.inner, block.innerBias, rows: rows,
-                into: buffers.inner.start, buffers.innerStride)
-            activate(rows: rows)
-            for part in parts { remember(layer, part) }
-            for (number, part) in parts.enumerated() { attend(layer, part, besideTheLast: number > 0) }
-            multiply(
-                .rows(buffers.outer.start, buffers.outerStride), by: block.outer, block.outerBias, rows: rows,
-                into: buffers.residual.start, buffers.hiddenStride, accumulate: true)
+    func run(_ parts: [Part], rows: Int, through weights: Weights) {
+        for part in parts { embed(part, weights.embedding) }
+        for (layer, block) in weights.blocks.enumerated() {
+            first(block, layer, parts, rows: rows)
+            second(block, rows: rows)
         }
         for part in parts { part.cache.count += part.tokens.count }
     }
 
+    /// The first half of a block: what goes into its second matrix is left in the outer buffer.
+    func first(_ block: Weights.Block, _ layer: Int, _ parts: [Part], rows: Int) {
+        multiply(
+            normalised(block.norm), by: block.inner, block.innerBias, rows: rows,
+            into: buffers.inner.start, buffers.innerStride)
+        activate(rows: rows)
+        for part in parts { remember(layer, part) }
+        for (number, part) in parts.enumerated() { attend(layer, part, besideTheLast: number > 0) }
+    }
+
+    /// The second half of a block, added to the residual.
+    func second(_ block: Weights.Block, rows: Int) {
+        multiply(
+            .rows(buffers.outer.start, buffers.outerStride), by: block.outer, block.outerBias, rows: rows,
+            into: buffers.residual.start, buffers.hiddenStride, accumulate: true)
+    }
+
     /// Logits of `rows` of the last batch, at most ``Activations/logitsBatch``, left in the logits buffer from row `first`
     /// on. Once a program.
-    func logits(rows: some Collection<Int>, first: Int = 0) {
+    func logits(rows: some Collection<Int>, first: Int = 0, through weights: Weights) {
         for (number, row) in rows.enumerated() { buffers.wantedRows.start[number] = Int32(row) }
         multiply(
-            normalised(rows: UnsafePointer(buffers.wantedRows.start), model.weights.norm), by: model.weights.head,
-            model.weights.headBias, rows: rows.count, into: buffers.logits.start + first * buffers.logitsStride,
+            normalised(rows: UnsafePointer(buffers.wantedRows.start), weights.norm), by: weights.head,
+            weights.headBias, rows: rows.count, into: buffers.logits.start + first * buffers.logitsStride,
             buffers.logitsStride)
     }
 
-    private func embed(_ part: Part) {
+    private func embed(_ part: Part, _ embedding: Matrix) {
         for (row, token) in part.tokens.enumerated() {
-            model.weights.embedding.copyRow(
+            embedding.copyRow(
                 Int(token), to: buffers.residual.start + (part.row + row) * buffers.hiddenStride)
         }
     }
@@ -82,7 +92,7 @@ struct ForwardPass {
         var quantisation = phi_quantise_args(
             x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: matrix.encoding.zero ?? 0,
             q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start)
-        let quantise = matrix.encoding.zero == nil ? nil : kernels.quantise
+        let quantise = matrix.encoding.zero == nil ? nil : kernels.table.quantise
         let quantisationItems = phi_quantise_items(&quantisation)
         switch input {
         case .rows:
@@ -100,10 +110,10 @@ struct ForwardPass {
             x_stride: xStride, q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start,
             out: out, out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
         let items = phi_matmul_items(&product, matrix.encoding.blockBytes)
-        program.add(model.kernels.matmul(matrix.encoding), items: items, product)
-        if model.releasesPages {
+        program.add(kernels.matmul(matrix.encoding), items: items, product)
+        if let released {
             program.run()
-            model.file.mapping.release(matrix.bytes)
+            released.release(matrix.bytes)
         }
     }
 
@@ -113,7 +123,7 @@ struct ForwardPass {
             x: buffers.inner.start + config.querySize + 2 * config.keySize, x_stride: buffers.innerStride,
             out: buffers.outer.start + config.querySize, out_stride: buffers.outerStride,
             columns: config.intermediateSize)
-        program.add(kernels.gelu, items: phi_gelu_items(&arguments, rows), arguments)
+        program.add(kernels.table.gelu, items: phi_gelu_items(&arguments, rows), arguments)
     }
 
     /// Turns queries and keys, and stores keys and values.
@@ -126,7 +136,7 @@ struct ForwardPass {
             CacheStore(
                 rotary: Unmanaged.passUnretained(rotary), queries: queries,
                 queriesPerKey: config.heads / config.kvHeads,
-                store: kernels.store(cache.encoding),
+                store: kernels.table.store(cache.encoding),
                 arguments: phi_store_args(
                     k: keys, v: keys + config.keySize, stride: buffers.innerStride, tokens: part.tokens.count,
                     first: cache.count, keys: cache.keys(layer), values: cache.values(layer),
@@ -147,7 +157,7 @@ struct ForwardPass {
             tokens: part.tokens.count, scale: 1 / Float(config.headSize).squareRoot(),
             out: buffers.outer.start + part.row * buffers.outerStride, out_stride: buffers.outerStride)
         let items = phi_attention_items(&arguments)
-        program.add(kernels.attention(cache.encoding), items: items, arguments, besideTheLast: besideTheLast)
+        program.add(kernels.table.attention(cache.encoding), items: items, arguments, besideTheLast: besideTheLast)
     }
 }
 

@@ -40,7 +40,8 @@ final class KVCache {
     private let valuesOffset, keyScalesOffset, valueScalesOffset, layerBytes: Int
     private let memory: Buffer<UInt8>  // [layers][layerBytes]
 
-    init(_ config: ModelConfig, capacity: Int, encoding: CacheEncoding) throws(SessionError) {
+    /// A cache for `layers` blocks, by default all of the model's.
+    init(_ config: ModelConfig, layers: Int? = nil, capacity: Int, encoding: CacheEncoding) throws(SessionError) {
         let positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
         let isIntegers = encoding == .q8
         let groups = roundUp(config.headSize, to: Int(PHI_GROUP)) / Int(PHI_GROUP)
@@ -54,7 +55,7 @@ final class KVCache {
         keyScalesOffset = valuesOffset + config.kvHeads * valueStride * encoding.elementBytes
         valueScalesOffset = keyScalesOffset + config.kvHeads * scaleStride * 2
         layerBytes = valueScalesOffset + config.kvHeads * scaleStride * 2
-        memory = try Buffer(config.layers * layerBytes)
+        memory = try Buffer((layers ?? config.layers) * layerBytes)
     }
 
     /// Bytes that a full cache takes.

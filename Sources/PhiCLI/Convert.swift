@@ -20,6 +20,12 @@ struct Convert: ParsableCommand {
     @Option(name: [.short, .long], help: "How to keep the weights: q4, q8, f16 or f32.")
     var type: WeightType = .q4
 
+    @Option(
+        help: ArgumentHelp(
+            "Round q4 by what the model makes of this text, or of the one inside: 'builtin'. Slow; loses much less.",
+            valueName: "file"))
+    var calibrate: String?
+
     @Option(help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?
 
@@ -28,15 +34,18 @@ struct Convert: ParsableCommand {
 
     func validate() throws {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
+        if calibrate != nil, type != .q4 { throw ValidationError("--calibrate is for --type q4.") }
     }
 
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
         let checkpoint = try CheckpointModel(directory: directory)
+        let calibration = try calibrate.map { $0 == "builtin" ? .builtIn : try CalibrationText(path: $0) }
         var bar = ProgressBar("convert")
         defer { bar.finish() }
-        let report = try Converter(checkpoint, type: type, threads: threads).write(to: output, overwrite: force) {
+        let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threads)
+        let report = try converter.write(to: output, overwrite: force) {
             bar.update($0)
             return !Interrupt.isNoted
         }

@@ -12,10 +12,23 @@ public struct ConversionReport: Sendable {
         public var error: EncodingError
     }
 
+    /// What rounding was calibrated on.
+    public struct Calibration: Sendable, Encodable {
+        /// The text's file name, or `builtin`.
+        public let text: String
+        /// SHA-256 of the text.
+        public let sha256: String
+        /// Tokens of it that were used.
+        public let tokens: Int
+    }
+
     /// What was asked for.
     public let type: WeightType
     /// In the file's order.
     public private(set) var kinds: [Kind] = []
+
+    /// Nil without calibration.
+    public internal(set) var calibration: Calibration?
 
     /// Bits that a weight of the blocks' matrices takes, scales included.
     public var bitsPerBlockWeight: Double { type.blocks.bitsPerWeight }

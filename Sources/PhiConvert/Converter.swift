@@ -14,17 +14,22 @@ import PhiTokenizer
 public struct Converter {
     private let checkpoint: CheckpointModel
     private let type: WeightType
+    private let calibration: CalibrationText?
     private let kernels: Kernels
     private let threads: Int32
 
     /// Floats of the source in memory at a time.
     private static let chunk = 4 << 20
 
-    /// Prepares a conversion; `threads` defaults to the cores that this process may use. Throws ``KernelsError`` when
-    /// `PHI_ISA` asks for kernels that cannot be had.
-    public init(_ checkpoint: CheckpointModel, type: WeightType, threads: Int? = nil) throws(KernelsError) {
+    /// Prepares a conversion; `threads` defaults to the cores that this process may use. With a calibration text, q4 rounds
+    /// so that the errors of what the matrices make of it are smallest; other types do not look at it. Throws ``KernelsError``
+    /// when `PHI_ISA` asks for kernels that cannot be had.
+    public init(
+        _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
+    ) throws(KernelsError) {
         self.checkpoint = checkpoint
         self.type = type
+        self.calibration = type == .q4 ? calibration : nil
         kernels = try .fromEnvironment()
         self.threads = Int32(threads ?? Engine.defaultThreads)
     }
@@ -50,16 +55,28 @@ public struct Converter {
 
         try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
+        let calibrator = try calibration.map {
+            try Calibrator(checkpoint, $0, type, kernels, threads)
+        }
         for matrix in matrices {
             try writeVectors(before: matrix, to: writer)
-            try write(matrix, to: writer, &report, advance)
-            try writeBias(of: matrix, to: writer)
+            try write(matrix, to: writer, &report, calibrator, advance)
+            try writeBias(of: matrix, to: writer, calibrator)
         }
+        report.calibration = calibrator.map { $0.record }
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
         try writer.write(SectionName.provenance, required: false, bytes: provenance.section())
         try writeTests(to: writer)
         try writer.commit()
         return report
+    }
+
+    private func encoding(of matrix: MatrixSource) -> TensorEncoding {
+        switch matrix.kind {
+        case .embedding: type.embedding
+        case .blockIn, .blockOut: type.blocks
+        case .head: type.head
+        }
     }
 
     /// All matrices in the file's order.
@@ -92,17 +109,22 @@ public struct Converter {
         }
     }
 
-    private func writeBias(of matrix: MatrixSource, to writer: PhiFileWriter) throws(FormatError) {
+    private func writeBias(
+        of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?
+    ) throws(FormatError) {
         switch matrix.kind {
         case .embedding: break
         case .blockIn(let n):
             var bias: [Float] = []
             for layer in matrix.layers { bias += try checkpoint.readVector(.bias(layer)) }
             try writer.write(SectionName.blockInBias(n), vector: bias)
+            calibrator?.take(bias, of: matrix)
         case .blockOut(let n):
             let dense = try checkpoint.readVector(.bias(.dense(n)))
             let fc2 = try checkpoint.readVector(.bias(.fc2(n)))
-            try writer.write(SectionName.blockOutBias(n), vector: zip(dense, fc2).map { $0 + $1 })
+            let bias = zip(dense, fc2).map { $0 + $1 }
+            try writer.write(SectionName.blockOutBias(n), vector: bias)
+            calibrator?.take(bias, of: matrix)
         case .head:
             try writer.write(SectionName.headBias, vector: checkpoint.readVector(.bias(.head)))
         }
@@ -127,12 +149,13 @@ public struct Converter {
 
     private func write(
         _ matrix: MatrixSource, to writer: PhiFileWriter, _ report: inout ConversionReport,
-        _ advance: (Int) throws -> Void
+        _ calibrator: Calibrator?, _ advance: (Int) throws -> Void
     ) throws {
-        let encoding = matrix.kind.isBlock ? type.blocks : type.embeddingAndHead
+        let encoding = encoding(of: matrix)
+        let feedback = try calibrator?.feedback(for: matrix) { try advance(0) }
         let tileRows = TensorEncoding.tileRows
         let rows = max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows)
-        let encoder = TileEncoder(encoding, kernels, threads, rows: rows, columns: matrix.columns)
+        let encoder = TileEncoder(encoding, kernels, threads, rows: rows, columns: matrix.columns, feedback: feedback)
         let source = FloatBuffer(rows * matrix.columns)
         let scratch = FloatBuffer(matrix.arrangement == .sideBySide ? rows * matrix.columns : 0)
         try writer.begin(matrix.name, encoding: encoding, rows: matrix.rows, columns: matrix.columns)
@@ -150,7 +173,10 @@ public struct Converter {
                     writer.path, "\(matrix.name) has weights that are too large for \(encoding.name)")
             }
             report.add(error, to: matrix.kind.label, encoding)
-            try encoder.withTiles { bytes throws(FormatError) in try writer.append(bytes) }
+            try encoder.withTiles { bytes throws(FormatError) in
+                try writer.append(bytes)
+                calibrator?.take(bytes, of: matrix)
+            }
             try advance(range.count * matrix.columns)
         }
         try writer.end()
@@ -164,16 +190,6 @@ extension TensorEncoding {
         case .q4: 54 * 65_504
         case .q8: 127 * 65_504
         case .f16, .f32, .vector: .greatestFiniteMagnitude
-        }
-    }
-}
-
-extension MatrixSource.Kind {
-    /// Whether it is one of a block's.
-    fileprivate var isBlock: Bool {
-        switch self {
-        case .blockIn, .blockOut: true
-        case .embedding, .head: false
         }
     }
 }

@@ -93,13 +93,17 @@ final class FloatBuffer {
     private let memory: UnsafeMutableBufferPointer<Float>
 
     init(_ count: Int) {
-        memory = .allocate(capacity: count)
+        base = .allocate(capacity: max(1, count))
+        memory = UnsafeMutableBufferPointer(start: base, count: count)
         memory.initialize(repeating: 0)
     }
 
-    deinit { memory.deallocate() }
+    deinit { base.deallocate() }
 
     var count: Int { memory.count }
+
+    /// The first element; there is one even if the count is zero.
+    let base: UnsafeMutablePointer<Float>
 
     func elements(_ first: Int, _ count: Int) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(rebasing: memory[first..<first + count])

@@ -24,6 +24,7 @@ struct Provenance: Encodable {
     let converter: String
     let type: String
     let method: String
+    let calibration: ConversionReport.Calibration?
     let naming: String
     let sources: [Source]
     let matrices: [String: Matrices]
@@ -33,7 +34,13 @@ struct Provenance: Encodable {
     init(_ checkpoint: CheckpointModel, _ report: ConversionReport, while goOn: () -> Bool) throws {
         converter = "swift-phi \(swiftPhiVersion)"
         type = report.type.rawValue
-        method = report.type == .q4 ? "scale search by squared error" : "round to nearest"
+        calibration = report.calibration
+        method =
+            switch (report.type, report.calibration) {
+            case (.q4, nil): "scale search by squared error"
+            case (.q4, _): "scale search by squared output error, rounding with error feedback (GPTQ)"
+            default: "round to nearest"
+            }
         naming = checkpoint.naming.rawValue
         var sources: [Source] = []
         for file in checkpoint.files {

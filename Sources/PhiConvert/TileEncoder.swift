@@ -12,9 +12,14 @@ final class TileEncoder {
     private var errors: [Double]
     private var squares: [Double]
     private var byteCount = 0
+    private let feedback: ErrorFeedback?
+    private let differences: FloatBuffer  // [tiles][columns][16], for error feedback
 
-    /// An encoder of up to `rows` rows at a time.
-    init(_ encoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32, rows: Int, columns: Int) {
+    /// An encoder of up to `rows` rows at a time, with error feedback if it is given one and the encoding is q4.
+    init(
+        _ encoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32, rows: Int, columns: Int,
+        feedback: ErrorFeedback? = nil
+    ) {
         self.encoding = encoding
         self.operation = kernels.encode(encoding)
         self.threads = threads
@@ -22,6 +27,8 @@ final class TileEncoder {
         let tileCount = (rows + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows
         let bytes = encoding.byteCount(rows: rows, columns: columns) ?? 0
         tiles = .allocate(byteCount: bytes, alignment: 64)
+        self.feedback = feedback
+        differences = FloatBuffer(feedback == nil ? 0 : tileCount * columns * TensorEncoding.tileRows)
         errors = Array(repeating: 0, count: tileCount)
         squares = errors
     }
@@ -36,7 +43,9 @@ final class TileEncoder {
             squares.withUnsafeMutableBufferPointer { squares in
                 var arguments = phi_encode_args(
                     rows: source.elements(0, rows * columns).baseAddress, row_count: rows, columns: columns,
-                    out: tiles.baseAddress, errors: errors.baseAddress, squares: squares.baseAddress)
+                    out: tiles.baseAddress, errors: errors.baseAddress, squares: squares.baseAddress,
+                    feedback: feedback.map { UnsafePointer($0.factor.base) }, feedback_stride: feedback?.stride ?? 0,
+                    importance: feedback.map { UnsafePointer($0.importance.base) }, differences: differences.base)
                 phi_parallel(threads, count, operation, &arguments)
             }
         }
@@ -46,7 +55,9 @@ final class TileEncoder {
     }
 
     /// The tiles of the last ``encode(_:rows:)``.
-    func withTiles(_ body: (UnsafeRawBufferPointer) throws(FormatError) -> Void) throws(FormatError) {
+    func withTiles<Result, Failure: Error>(
+        _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(rebasing: tiles[..<byteCount]))
     }
 }

@@ -2,7 +2,7 @@ import PhiFormat
 
 /// What `phi convert --type` takes: how a file's weights are kept.
 public enum WeightType: String, Sendable, CaseIterable {
-    /// Blocks in 4 bits, embedding and head in 8.
+    /// Blocks and embedding in 4 bits, head in 8.
     case q4
     /// Everything in 8 bits.
     case q8
@@ -21,7 +21,11 @@ public enum WeightType: String, Sendable, CaseIterable {
         }
     }
 
-    /// Of the embedding and the head. At 4 bits these two keep 8: a head's errors go straight into the logits, with no
-    /// later layer to even them out, and an embedding's into every layer; both are a small part of what a token reads.
-    public var embeddingAndHead: TensorEncoding { self == .q4 ? .q8 : blocks }
+    /// Of the embedding. At 4 bits too: a row of it goes into every layer, but norms and many later matrices even its errors
+    /// out, and it is as large as the head.
+    public var embedding: TensorEncoding { blocks }
+
+    /// Of the head. At 4 bits it keeps 8: its errors go straight into the logits, with no later layer to even them out, and
+    /// it is a small part of what a token reads.
+    public var head: TensorEncoding { self == .q4 ? .q8 : blocks }
 }

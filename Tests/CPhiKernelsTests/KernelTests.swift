@@ -47,19 +47,47 @@ struct EncodeTests {
         var errors: [UInt64]
     }
 
+    /// What error feedback takes: a factor [columns][columns + 3] and an importance for each column.
+    struct Feedback {
+        let factor: Guarded<Float>
+        let importance: Guarded<Float>
+    }
+
     static func encode(
-        _ kernels: phi_kernels, _ encoding: Encoding, _ weights: [Float], rows: Int, columns: Int
+        _ kernels: phi_kernels, _ encoding: Encoding, _ weights: [Float], rows: Int, columns: Int,
+        feedback: Feedback? = nil
     ) -> Guarded<UInt8> {
         let tiles = roundUp(rows, 16) / 16
         let out = Guarded<UInt8>(tiles * roundUp(columns, 64) / 64 * encoding.blockBytes)
         let source = Guarded(weights)
         let errors = Guarded<Double>(tiles)
         let squares = Guarded<Double>(tiles)
+        let differences = Guarded<Float>(tiles * columns * 16)
         var arguments = phi_encode_args(
             rows: source.pointer, row_count: rows, columns: columns, out: out.pointer, errors: errors.pointer,
-            squares: squares.pointer)
+            squares: squares.pointer, feedback: feedback.map { UnsafePointer($0.factor.pointer) },
+            feedback_stride: columns + 3, importance: feedback.map { UnsafePointer($0.importance.pointer) },
+            differences: differences.pointer)
         encoding.encode(kernels)(&arguments, 0, tiles)
         return out
+    }
+
+    @Test(arguments: [(1, 1), (17, 65), (5, 31), (33, 200), (16, 512)])
+    func equalsTheReferenceWithErrorFeedback(rows: Int, columns: Int) {
+        var random = SeededGenerator(UInt64(rows * 1000 + columns))
+        var weights = random.weights(rows * columns, scale: 0.02)
+        for i in weights.indices where i % 128 < 32 && i % 3 > 0 { weights[i] = 0 }
+        let feedback = Feedback(
+            factor: Guarded(random.weights(columns * (columns + 3), scale: 0.1)),
+            importance: Guarded(random.weights(columns).map { $0.magnitude + 0.01 }))
+        let given = (feedback.factor.bytes, feedback.importance.bytes)
+        func tiles(_ kernels: phi_kernels, _ feedback: Feedback?) -> [UInt8] {
+            Self.encode(kernels, Encoding.all[3], weights, rows: rows, columns: columns, feedback: feedback).bytes
+        }
+        let expected = tiles(InstructionSet.reference, feedback)
+        for set in InstructionSet.fast { #expect(tiles(set.kernels, feedback) == expected, "\(set.name)") }
+        #expect(columns == 1 || expected != tiles(InstructionSet.reference, nil))
+        #expect(given == (feedback.factor.bytes, feedback.importance.bytes))
     }
 
     @Test(arguments: Encoding.all)

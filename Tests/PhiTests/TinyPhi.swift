@@ -180,7 +180,8 @@ struct TinyPhi: Sendable, CustomStringConvertible {
                     squares.withUnsafeMutableBufferPointer { squares in
                         var arguments = phi_encode_args(
                             rows: values.baseAddress, row_count: rows, columns: columns, out: out.baseAddress,
-                            errors: errors.baseAddress, squares: squares.baseAddress)
+                            errors: errors.baseAddress, squares: squares.baseAddress, feedback: nil,
+                            feedback_stride: 0, importance: nil, differences: nil)
                         operation(&arguments, 0, tiles)
                     }
                 }

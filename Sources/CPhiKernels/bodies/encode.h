@@ -3,6 +3,10 @@
 
 typedef struct {
     float w[PHI_GROUP][PHI_TILE_ROWS];       /* the weights, transposed; zero beyond the matrix */
+    float aims[PHI_GROUP][PHI_TILE_ROWS];    /* the weights, or what error feedback has made of them */
+    const float *importance;                 /* of the group's columns; or null */
+    const float *feedback;                   /* [row][stride], from the diagonal element of the group's first column on; or null */
+    size_t stride;
     float stored[PHI_GROUP][PHI_TILE_ROWS];  /* what they became */
     uint8_t codes[PHI_GROUP][PHI_TILE_ROWS];
     uint16_t scales[PHI_TILE_ROWS];
@@ -40,31 +44,41 @@ PHI_INLINE vf level_q4(vf x) {
     return level;
 }
 
+PHI_INLINE vf weighted(const group *g, size_t k, vf x) { return g->importance ? vf_mul(vf_set(g->importance[k]), x) : x; }
+
 static void group_q4(group *g) {
-    vf largest = largest_of(g), square = vf_set(0);
-    for (size_t k = 0; k < g->count; k++) square = vf_fma(vf_load(g->w[k]), vf_load(g->w[k]), square);
-    vf best_error = vf_set(INFINITY), best_inverse = vf_set(0), best_scale = vf_set(0);
+    vf largest = vf_set(0), square = vf_set(0);
+    for (size_t k = 0; k < g->count; k++) {
+        vf aim = vf_load(g->aims[k]);
+        largest = vf_where_less(vf_abs(largest), vf_abs(aim), aim, largest);
+        square = vf_fma(weighted(g, k, aim), aim, square);
+    }
+    vf best_error = vf_set(INFINITY), best_scale = vf_set(0);
     for (int end = 0; end < 16; end += 15)
         for (int step = 0; step < PHI_Q4_SEARCH_STEPS; step++) {
             float target = (float)(phi_q4_levels[end] - PHI_ZERO_Q4) * PHI_Q4_SEARCH_FACTOR(step);
             vf inverse = vf_div(vf_set(target), largest), product = vf_set(0), power = vf_set(0);
             for (size_t k = 0; k < g->count; k++) {
-                vf w = vf_load(g->w[k]), level = level_q4(vf_mul(w, inverse));
-                product = vf_fma(level, w, product);
-                power = vf_fma(level, level, power);
+                vf aim = vf_load(g->aims[k]), level = level_q4(vf_mul(aim, inverse)), heavy = weighted(g, k, level);
+                product = vf_fma(heavy, aim, product);
+                power = vf_fma(heavy, level, power);
             }
             vf scale = vf_min(vf_max(vf_div(product, power), vf_set(-PHI_HALF_MAX)), vf_set(PHI_HALF_MAX));
             uint16_t half[PHI_TILE_ROWS];
             vf_store_half(half, scale);
             scale = vf_load_half(half);
             vf error = vf_fma(scale, vf_fma(scale, power, vf_mul(vf_set(-2), product)), square);
-            best_inverse = vf_where_less(error, best_error, inverse, best_inverse);
             best_scale = vf_where_less(error, best_error, scale, best_scale);
             best_error = vf_where_less(error, best_error, error, best_error);
         }
     vf_store_half(g->scales, best_scale);
+    vf inverse = vf_where_less(vf_set(0), vf_abs(best_scale), vf_div(vf_set(1.0f), best_scale), vf_set(0));
     for (size_t k = 0; k < g->count; k++) {
-        vf level = level_q4(vf_mul(vf_load(g->w[k]), best_inverse));
+        vf aim = vf_load(g->aims[k]);
+        if (g->feedback)
+            for (size_t j = 0; j < k; j++)
+                aim = vf_fma(vf_sub(vf_load(g->w[j]), vf_load(g->stored[j])), vf_set(g->feedback[j * g->stride + k]), aim);
+        vf level = level_q4(vf_mul(aim, inverse));
         float levels[PHI_TILE_ROWS];
         vf_store(levels, level);
         for (size_t i = 0; i < PHI_TILE_ROWS; i++) {
@@ -74,6 +88,27 @@ static void group_q4(group *g) {
         }
         vf_store(g->stored[k], vf_mul(best_scale, level));
     }
+}
+
+/* Adds the errors of all columns before column `c` to what `columns` columns of its group, from k on, aim at. */
+PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, size_t c, size_t k, const size_t columns, group *g) {
+    vf aims[4];
+    for (size_t n = 0; n < columns; n++) aims[n] = vf_load(g->aims[k + n]);
+    const float *feedback = a->feedback + c + k;
+    for (size_t j = 0; j < c; j++, feedback += a->feedback_stride) {
+        vf difference = vf_load(differences + PHI_TILE_ROWS * j);
+        for (size_t n = 0; n < columns; n++) aims[n] = vf_fma(difference, vf_set(feedback[n]), aims[n]);
+    }
+    for (size_t n = 0; n < columns; n++) vf_store(g->aims[k + n], aims[n]);
+}
+
+PHI_INLINE void begin_feedback(const phi_encode_args *a, const float *differences, size_t c, group *g) {
+    g->importance = a->importance + c;
+    g->feedback = a->feedback + c * a->feedback_stride + c;
+    g->stride = a->feedback_stride;
+    size_t k = 0;
+    for (; k + 4 <= g->count; k += 4) compensate(a, differences, c, k, 4, g);
+    for (; k < g->count; k++) compensate(a, differences, c, k, 1, g);
 }
 
 static void group_f32(group *g) { memcpy(g->stored, g->w, sizeof g->w); }
@@ -119,7 +154,12 @@ PHI_INLINE void encode(const phi_encode_args *a, size_t begin, size_t end, const
                 const float *row = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + c;
                 for (size_t k = 0; k < g.count; k++) g.w[k][i] = row[k];
             }
+            memcpy(g.aims, g.w, sizeof g.w);
+            float *differences = a->feedback ? a->differences + tile * a->columns * PHI_TILE_ROWS : NULL;
+            if (differences) begin_feedback(a, differences, c, &g);
             fill(&g);
+            for (size_t k = 0; differences && k < g.count; k++)
+                vf_store(differences + PHI_TILE_ROWS * (c + k), vf_sub(vf_load(g.w[k]), vf_load(g.stored[k])));
             for (size_t i = 0; i < rows; i++)
                 place(&g, out + c / PHI_BLOCK_COLUMNS * block_bytes, c / PHI_GROUP % 2, i, block_bytes);
             for (size_t k = 0; k < g.count; k++)

@@ -126,13 +126,23 @@ typedef struct {
 } phi_gelu_args;
 enum { PHI_GELU_CHUNK = 512 };
 
-/* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero. */
+/* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero.
+ *
+ * q4 alone also rounds with error feedback when it is given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form of
+ * LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k then aims at
+ *   w[k] + sum over j < k of (w[j] - stored[j]) * feedback[j][k]      one chain of fused multiply-adds, j = 0, 1, ...
+ * instead of w[k], and a group's scale is searched when the columns before the group have been added, with squared errors
+ * weighted by importance. */
 typedef struct {
     const float *rows;      /* [row count][columns] */
     size_t row_count, columns;
     void *out;              /* tiles, one after the other */
     double *errors;         /* [tiles]: sum of squared differences between the weights and what was stored */
     double *squares;        /* [tiles]: sum of squared weights */
+    const float *feedback;  /* [columns][feedback_stride], read above the diagonal only; or null */
+    size_t feedback_stride;
+    const float *importance;    /* [columns] */
+    float *differences;     /* [tiles][columns][16]: w - stored, for the operation's own use */
 } phi_encode_args;
 
 /* What the machine can do at most, for benchmarks. probe_read: an item reads PHI_PROBE_BYTES of memory. probe_dot: an item

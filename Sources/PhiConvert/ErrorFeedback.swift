@@ -1,0 +1,151 @@
+import CPhiKernels
+import Phi
+import PhiFormat
+
+/// How the rounding errors of a matrix's columns are made good by later columns (GPTQ, arXiv 2210.17323, in the form that
+/// arXiv 2307.13304 calls LDLQ).
+///
+/// Let H be the sum of x xᵀ over the matrix's inputs, a little added to its diagonal, and H = (F + 1) D (F + 1)ᵀ with F
+/// strictly upper triangular and D diagonal. Errors E = W - stored change the outputs by the sum over rows and columns k of
+/// D[k] (E[k] + sum over j < k of E[j] F[j][k])², so if column k aims at W[k] + that sum, each square is as small as rounding
+/// can make it, and D says how much it counts.
+final class ErrorFeedback {
+    /// Floats from one row of F to the next.
+    let stride: Int
+    /// F, [width][stride], above the diagonal.
+    let factor: FloatBuffer
+    /// D, [width]; all positive.
+    let importance: FloatBuffer
+
+    private let width: Int
+    private let kernels: Kernels
+    private let threads: Int32
+
+    /// Columns that are eliminated together.
+    private static let panel = 64
+    /// What is added to the diagonal, as a share of its mean, and grows by tens if that does not suffice.
+    private static let dampings: [Float] = [0.01, 0.1, 1, 10, 100]
+
+    /// Factors `moments`, whose memory it takes over; nil when they are not finite.
+    init?(_ moments: InputMoments, kernels: Kernels, threads: Int32) {
+        self.kernels = kernels
+        self.threads = threads
+        width = moments.width
+        stride = moments.stride
+        factor = moments.sums
+        importance = FloatBuffer(width)
+        let h = factor.elements(0, width * stride)
+        // What is below the diagonal is a copy to begin from again.
+        for row in 0..<width { for column in row + 1..<max(row + 1, width) { h[column * stride + row] = h[row * stride + column] } }
+        let diagonal = (0..<width).map { h[$0 * stride + $0] }
+        let sum = diagonal.reduce(0) { $0 + Double($1) }
+        guard sum.isFinite else { return nil }
+        let mean = sum > 0 ? Float(sum / Double(width)) : 1
+        for damping in Self.dampings {
+            for row in 0..<width {
+                for column in row + 1..<max(row + 1, width) { h[row * stride + column] = h[column * stride + row] }
+                h[row * stride + row] = diagonal[row] + damping * mean
+            }
+            if factorise(h) { return }
+        }
+        return nil
+    }
+
+    /// H = R Rᵀ with R upper triangular, from the last columns to the first, then F and D from R; false if H is not
+    /// positive definite.
+    private func factorise(_ h: UnsafeMutableBufferPointer<Float>) -> Bool {
+        let panels = (width + Self.panel - 1) / Self.panel
+        let products = FloatBuffer(width * Self.panel)
+        for first in (0..<panels).reversed().map({ $0 * Self.panel }) {
+            let end = min(first + Self.panel, width)
+            if end < width {
+                let rows = FloatBuffer((end - first) * (width - end))
+                for row in first..<end {
+                    _ = rows.elements((row - first) * (width - end), width - end)
+                        .update(fromContentsOf: UnsafeBufferPointer(rebasing: h[row * stride + end..<row * stride + width]))
+                }
+                multiply(h, column: end, by: rows, rows: end - first, columns: width - end, into: products, count: end)
+                for row in 0..<end {
+                    for column in max(first, row)..<max(row, end) {
+                        h[row * stride + column] -= products.elements(row * Self.panel + column - first, 1)[0]
+                    }
+                }
+            }
+            guard let inverse = factoriseDiagonal(h, first..<end) else { return false }
+            if first > 0 {
+                multiply(
+                    h, column: first, by: inverse, rows: end - first, columns: end - first, into: products, count: first)
+                for row in 0..<first {
+                    _ = UnsafeMutableBufferPointer(rebasing: h[row * stride + first..<row * stride + end])
+                        .update(fromContentsOf: products.elements(row * Self.panel, end - first))
+                }
+            }
+        }
+        let importance = importance.elements(0, width)
+        for column in 0..<width {
+            let pivot = h[column * stride + column]
+            importance[column] = pivot * pivot
+            guard importance[column] > 0, importance[column].isFinite else { return false }
+        }
+        for row in 0..<width {
+            for column in row + 1..<max(row + 1, width) { h[row * stride + column] /= h[column * stride + column] }
+        }
+        return true
+    }
+
+    /// The same for a panel's own square, in double precision; returns the inverse of its R, or nil if a pivot is not
+    /// positive.
+    private func factoriseDiagonal(_ h: UnsafeMutableBufferPointer<Float>, _ range: Range<Int>) -> FloatBuffer? {
+        let n = range.count
+        var r = [Double](repeating: 0, count: n * n)
+        for row in 0..<n {
+            for column in row..<n { r[row * n + column] = Double(h[(range.lowerBound + row) * stride + range.lowerBound + column]) }
+        }
+        for column in (0..<n).reversed() {
+            for row in (0...column).reversed() {
+                var sum = r[row * n + column]
+                for k in column + 1..<max(column + 1, n) { sum -= r[row * n + k] * r[column * n + k] }
+                if row == column {
+                    guard sum > 0 else { return nil }
+                    r[row * n + column] = sum.squareRoot()
+                } else {
+                    r[row * n + column] = sum / r[column * n + column]
+                }
+            }
+        }
+        var inverse = [Double](repeating: 0, count: n * n)
+        for column in 0..<n {
+            for row in (0...column).reversed() {
+                var sum = row == column ? 1.0 : 0
+                for k in row + 1..<max(row + 1, column + 1) { sum -= r[row * n + k] * inverse[k * n + column] }
+                inverse[row * n + column] = sum / r[row * n + row]
+            }
+        }
+        for row in 0..<n {
+            for column in row..<n { h[(range.lowerBound + row) * stride + range.lowerBound + column] = Float(r[row * n + column]) }
+        }
+        let result = FloatBuffer(n * n)
+        _ = result.elements(0, n * n).update(fromContentsOf: inverse.map { Float($0) })
+        return result
+    }
+
+    /// out[i][j] = sum over k of h[i][column + k] * matrix[j][k], for i below `count`; a row of out has a panel's columns.
+    private func multiply(
+        _ h: UnsafeMutableBufferPointer<Float>, column: Int, by matrix: FloatBuffer, rows: Int, columns: Int,
+        into out: FloatBuffer, count: Int
+    ) {
+        let encoder = TileEncoder(.f32, kernels, threads, rows: rows, columns: columns)
+        _ = encoder.encode(matrix, rows: rows)
+        let zeros = FloatBuffer(Self.panel)
+        encoder.withTiles { tiles in
+            var arguments = phi_matmul_args(
+                weights: tiles.baseAddress, bias: zeros.elements(0, Self.panel).baseAddress, rows: rows,
+                width: (columns + 63) / 64 * 64, tokens: count, x: h.baseAddress.map { UnsafePointer($0 + column) },
+                x_stride: stride, q: nil, scales: nil, starts: nil,
+                out: out.elements(0, count * Self.panel).baseAddress, out_stride: Self.panel, accumulate: false,
+                tile_bytes: 0)
+            let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)
+            phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
+        }
+    }
+}

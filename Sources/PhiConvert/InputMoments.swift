@@ -1,0 +1,72 @@
+import CPhiKernels
+import Phi
+import PhiFormat
+
+/// Sums x xᵀ over what goes into a matrix. A sum over tokens is a matrix product, so the kernel for f32 matrices takes it,
+/// 256 tokens at a time, and only what is on the diagonal or above it.
+final class InputMoments {
+    /// Columns of the matrix.
+    let width: Int
+    /// Floats from one row to the next.
+    let stride: Int
+    /// [width][stride]; beyond the width zero, below the diagonal nothing of meaning.
+    let sums: FloatBuffer
+
+    private let kernels: Kernels
+    private let threads: Int32
+    private let turned: FloatBuffer  // [width][tokens]
+    private let encoder: TileEncoder
+    private let zeros: FloatBuffer
+    private var count = 0
+
+    /// Tokens that are summed at a time.
+    private static let chunk = 256
+    /// Rows that are summed from the same column on.
+    private static let band = 960
+
+    init(width: Int, kernels: Kernels, threads: Int32) {
+        self.width = width
+        self.kernels = kernels
+        self.threads = threads
+        stride = (width + 63) / 64 * 64
+        sums = FloatBuffer(width * stride)
+        turned = FloatBuffer(width * Self.chunk)
+        encoder = TileEncoder(.f32, kernels, threads, rows: width, columns: Self.chunk)
+        zeros = FloatBuffer(stride)
+    }
+
+    /// Adds `rows` inputs, which begin at `x` and are `rowStride` floats apart.
+    func add(_ x: UnsafePointer<Float>, _ rowStride: Int, rows: Int) {
+        let turned = turned.elements(0, width * Self.chunk)
+        for row in 0..<rows {
+            for column in 0..<width { turned[column * Self.chunk + count] = x[row * rowStride + column] }
+            count += 1
+            if count == Self.chunk { flush() }
+        }
+    }
+
+    /// Adds what has been taken and not been summed yet.
+    func flush() {
+        guard count > 0 else { return }
+        let turned = turned.elements(0, width * Self.chunk)
+        for column in 0..<width where count < Self.chunk {
+            for token in count..<Self.chunk { turned[column * Self.chunk + token] = 0 }
+        }
+        count = 0
+        _ = encoder.encode(self.turned, rows: width)
+        encoder.withTiles { tiles in
+            let tileBytes = tiles.count / ((width + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows)
+            for first in Swift.stride(from: 0, to: width, by: Self.band) {
+                var arguments = phi_matmul_args(
+                    weights: tiles.baseAddress.map { $0 + first / TensorEncoding.tileRows * tileBytes },
+                    bias: zeros.elements(0, stride).baseAddress, rows: width - first, width: Self.chunk,
+                    tokens: min(Self.band, width - first), x: turned.baseAddress.map { $0 + first * Self.chunk },
+                    x_stride: Self.chunk, q: nil, scales: nil, starts: nil,
+                    out: sums.elements(0, width * stride).baseAddress.map { $0 + first * stride + first },
+                    out_stride: stride, accumulate: true, tile_bytes: 0)
+                let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)
+                phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import CPhiKernels
+import Foundation
+import Phi
+import PhiFormat
+import Testing
+
+@testable import PhiConvert
+
+@Suite struct ErrorFeedbackTests {
+    /// Inputs whose columns go together, as a model's do: a few common causes and a little noise of their own.
+    private struct Inputs {
+        let width: Int
+        let rows: [[Float]]
+
+        init(width: Int, count: Int, causes: Int = 24, seed: UInt64 = 5) {
+            var random = Numbers(seed: seed)
+            let mixing = (0..<causes).map { _ in (0..<width).map { _ in random.normal() } }
+            self.width = width
+            rows = (0..<count).map { _ in
+                var x = (0..<width).map { _ in 0.3 * random.normal() }
+                for cause in mixing {
+                    let strength = random.normal()
+                    for k in x.indices { x[k] += strength * cause[k] }
+                }
+                return x
+            }
+        }
+
+        /// Of the first 700.
+        func moments(threads: Int32, _ kernels: Kernels) -> InputMoments {
+            let moments = InputMoments(width: width, kernels: kernels, threads: threads)
+            // In pieces, some longer than what is summed at a time.
+            for piece in [rows[..<7], rows[7..<300], rows[300..<700]] {
+                let flat = piece.flatMap { $0 + [.nan] }
+                flat.withUnsafeBufferPointer { x in
+                    if let base = x.baseAddress { moments.add(base, width + 1, rows: piece.count) }
+                }
+            }
+            moments.flush()
+            return moments
+        }
+    }
+
+    private struct Numbers {
+        var generator: SystemlessGenerator
+        init(seed: UInt64) { generator = SystemlessGenerator(state: seed) }
+        mutating func normal() -> Float { (0..<12).reduce(-6) { sum, _ in sum + Float.random(in: 0..<1, using: &generator) } }
+    }
+
+    private struct SystemlessGenerator: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return (state ^ state >> 29) &* 0xBF58_476D_1CE4_E5B9
+        }
+    }
+
+    private func kernels() throws -> Kernels { try Kernels.fromEnvironment() }
+
+    @Test(arguments: [40, 64, 200, 1000]) func momentsAreTheSumOfProducts(_ width: Int) throws {
+        let inputs = Inputs(width: width, count: 700)
+        let moments = inputs.moments(threads: 2, try kernels())
+        let sums = moments.sums.elements(0, width * moments.stride)
+        for (i, j) in [(0, 0), (0, width - 1), (3, 39), (width - 1, width - 1), (width / 2, width / 2 + 1)] where i <= j {
+            let expected = inputs.rows.reduce(0.0) { $0 + Double($1[i]) * Double($1[j]) }
+            let size = inputs.rows.reduce(0.0) { $0 + Double(abs($1[i] * $1[j])) }
+            #expect(abs(Double(sums[i * moments.stride + j]) - expected) < 1e-5 * size, "\(width) \(i) \(j)")
+        }
+    }
+
+    @Test(arguments: [1, 40, 64, 130, 300]) func theFactorsGiveTheMomentsBack(_ width: Int) throws {
+        let inputs = Inputs(width: width, count: 700)
+        let h = inputs.moments(threads: 2, try kernels())
+        let stride = h.stride
+        let before = Array(h.sums.elements(0, width * stride))
+        let feedback = try #require(ErrorFeedback(h, kernels: try kernels(), threads: 2))
+        let f = feedback.factor.elements(0, width * stride)
+        let d = feedback.importance.elements(0, width)
+        let mean = (0..<width).reduce(0.0) { $0 + Double(before[$1 * stride + $1]) } / Double(width)
+        func factor(_ i: Int, _ k: Int) -> Double { i == k ? 1 : i < k ? Double(f[i * stride + k]) : 0 }
+        for (i, j) in [(0, 0), (0, width - 1), (width / 3, width / 2), (width - 1, width - 1)] {
+            let product = (0..<width).reduce(0.0) { $0 + factor(i, $1) * Double(d[$1]) * factor(j, $1) }
+            let expected = Double(before[i * stride + j]) + (i == j ? 0.01 * mean : 0)
+            #expect(abs(product - expected) < 1e-3 * mean, "\(width) \(i) \(j): \(product) \(expected)")
+        }
+    }
+
+    /// Sum of squared differences that stored weights make to the outputs.
+    private func outputError(_ tiles: [UInt8], _ weights: [Float], rows: Int, width: Int, _ inputs: ArraySlice<[Float]>) -> Double {
+        var stored = [Float](repeating: 0, count: width)
+        var sum = 0.0
+        for row in 0..<rows {
+            phi_row(tiles, TensorEncoding.q4.blockBytes, row, width, &stored)
+            for x in inputs {
+                var difference = 0.0
+                for k in 0..<width { difference += Double((weights[row * width + k] - stored[k]) * x[k]) }
+                sum += difference * difference
+            }
+        }
+        return sum
+    }
+
+    private func encode(_ weights: [Float], rows: Int, width: Int, _ feedback: ErrorFeedback?, threads: Int32) throws -> [UInt8] {
+        let encoder = TileEncoder(.q4, try kernels(), threads, rows: rows, columns: width, feedback: feedback)
+        let source = FloatBuffer(weights.count)
+        _ = source.elements(0, weights.count).update(fromContentsOf: weights)
+        _ = encoder.encode(source, rows: rows)
+        return encoder.withTiles { Array($0) }
+    }
+
+    @Test func outputsLoseLessThanHalfOfWhatPlainRoundingLoses() throws {
+        let inputs = Inputs(width: 200, count: 1000)
+        var random = Numbers(seed: 9)
+        let rows = 37
+        let weights = (0..<rows * 200).map { _ in 0.02 * random.normal() }
+        let moments = inputs.moments(threads: 2, try kernels())
+        let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
+        let plain = try encode(weights, rows: rows, width: 200, nil, threads: 2)
+        let careful = try encode(weights, rows: rows, width: 200, feedback, threads: 2)
+        // Those that it has seen and those that it has not.
+        for part in [inputs.rows[..<700], inputs.rows[700...]] {
+            let before = outputError(plain, weights, rows: rows, width: 200, part)
+            let after = outputError(careful, weights, rows: rows, width: 200, part)
+            #expect(after < 0.5 * before, "\(after) \(before)")
+        }
+    }
+
+    @Test func threadsDoNotMatter() throws {
+        let inputs = Inputs(width: 130, count: 700)
+        var random = Numbers(seed: 9)
+        let weights = (0..<130 * 130).map { _ in random.normal() }
+        let results = try [1, 2, 5].map { (threads: Int32) in
+            let moments = inputs.moments(threads: threads, try kernels())
+            let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: threads))
+            return try encode(weights, rows: 130, width: 130, feedback, threads: threads)
+        }
+        #expect(results[0] == results[1] && results[0] == results[2])
+    }
+
+    @Test func inputsThatAreAlwaysZeroDoNoHarm() throws {
+        let moments = InputMoments(width: 70, kernels: try kernels(), threads: 1)
+        let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 1))
+        var random = Numbers(seed: 9)
+        let weights = (0..<16 * 70).map { _ in random.normal() }
+        let plain = try encode(weights, rows: 16, width: 70, nil, threads: 1)
+        #expect(try encode(weights, rows: 16, width: 70, feedback, threads: 1) == plain)
+    }
+
+    @Test func refusesMomentsThatAreNotFinite() throws {
+        let moments = InputMoments(width: 70, kernels: try kernels(), threads: 1)
+        moments.add([Float](repeating: .infinity, count: 70), 70, rows: 1)
+        moments.flush()
+        #expect(ErrorFeedback(moments, kernels: try kernels(), threads: 1) == nil)
+    }
+}

@@ -19,7 +19,8 @@ final class Calibrator {
 
     /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
     init(
-        _ checkpoint: CheckpointModel, _ text: CalibrationText, _ type: WeightType, _ kernels: Kernels, _ threads: Int32
+        _ checkpoint: CheckpointModel, _ text: CalibrationText, _ type: WeightType, _ embeddingFeedback: ErrorFeedback?,
+        _ kernels: Kernels, _ threads: Int32
     ) throws {
         self.checkpoint = checkpoint
         self.kernels = kernels
@@ -28,7 +29,7 @@ final class Calibrator {
         let texts = try text.texts(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
         runner = try BlockRunner(
             checkpoint.config, texts, encoding: type.blocks, cache: .f16, kernels: kernels, threads: Int(threads))
-        try embed(type.embedding)
+        try embed(type.embedding, embeddingFeedback)
     }
 
     /// How the errors of a block's matrix are fed back; nil for other matrices. Asked before the matrix is written;
@@ -65,9 +66,9 @@ final class Calibrator {
     }
 
     /// Starts from the embedding as the file will have it.
-    private func embed(_ encoding: TensorEncoding) throws {
+    private func embed(_ encoding: TensorEncoding, _ feedback: ErrorFeedback?) throws {
         let columns = checkpoint.config.hiddenSize
-        let encoder = TileEncoder(encoding, kernels, threads, rows: 1, columns: columns)
+        let encoder = TileEncoder(encoding, kernels, threads, rows: 1, columns: columns, feedback: feedback)
         let row = FloatBuffer(columns)
         try runner.embed { token, out in
             try checkpoint.readFinite(

@@ -55,12 +55,19 @@ public struct Converter {
 
         try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
+        let embeddingFeedback =
+            type.embedding == .q4
+            ? try ErrorFeedback.forEmbedding(
+                of: checkpoint, seenBy: matrices[1], kernels: kernels, threads: threads) : nil
         let calibrator = try calibration.map {
-            try Calibrator(checkpoint, $0, type, kernels, threads)
+            try Calibrator(checkpoint, $0, type, embeddingFeedback, kernels, threads)
         }
         for matrix in matrices {
             try writeVectors(before: matrix, to: writer)
-            try write(matrix, to: writer, &report, calibrator, advance)
+            let feedback =
+                matrix.kind.isEmbedding
+                ? embeddingFeedback : try calibrator?.feedback(for: matrix) { try advance(0) }
+            try write(matrix, to: writer, &report, feedback, calibrator, advance)
             try writeBias(of: matrix, to: writer, calibrator)
         }
         report.calibration = calibrator.map { $0.record }
@@ -149,10 +156,9 @@ public struct Converter {
 
     private func write(
         _ matrix: MatrixSource, to writer: PhiFileWriter, _ report: inout ConversionReport,
-        _ calibrator: Calibrator?, _ advance: (Int) throws -> Void
+        _ feedback: ErrorFeedback?, _ calibrator: Calibrator?, _ advance: (Int) throws -> Void
     ) throws {
         let encoding = encoding(of: matrix)
-        let feedback = try calibrator?.feedback(for: matrix) { try advance(0) }
         let tileRows = TensorEncoding.tileRows
         let rows = max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows)
         let encoder = TileEncoder(encoding, kernels, threads, rows: rows, columns: matrix.columns, feedback: feedback)
@@ -191,5 +197,11 @@ extension TensorEncoding {
         case .q8: 127 * 65_504
         case .f16, .f32, .vector: .greatestFiniteMagnitude
         }
+    }
+}
+
+extension MatrixSource.Kind {
+    fileprivate var isEmbedding: Bool {
+        if case .embedding = self { true } else { false }
     }
 }

@@ -37,8 +37,9 @@ struct Provenance: Encodable {
         calibration = report.calibration
         method =
             switch (report.type, report.calibration) {
-            case (.q4, nil): "scale search by squared error"
-            case (.q4, _): "scale search by squared output error, rounding with error feedback (GPTQ)"
+            case (.q4, nil): "scale search by squared error; embedding: error feedback by the first block's weights"
+            case (.q4, _):
+                "scale search and error feedback (GPTQ) by squared output error; embedding: by the first block's weights"
             default: "round to nearest"
             }
         naming = checkpoint.naming.rawValue

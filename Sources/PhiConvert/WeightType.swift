@@ -21,8 +21,7 @@ public enum WeightType: String, Sendable, CaseIterable {
         }
     }
 
-    /// Of the embedding. At 4 bits too: a row of it goes into every layer, but norms and many later matrices even its errors
-    /// out, and it is as large as the head.
+    /// Of the embedding. At 4 bits too: rounding it with error feedback keeps what the first block sees of it.
     public var embedding: TensorEncoding { blocks }
 
     /// Of the head. At 4 bits it keeps 8: its errors go straight into the logits, with no later layer to even them out, and

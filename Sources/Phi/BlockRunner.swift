@@ -171,6 +171,8 @@ private final class LoadedMatrix {
         byteCount += bytes.count
     }
 
-    var matrix: Matrix { Matrix(encoding: encoding, rows: rows, columns: columns, tiles: UnsafeRawPointer(tiles.start)) }
+    var matrix: Matrix {
+        Matrix(encoding: encoding, rows: rows, columns: columns, tiles: UnsafeRawPointer(tiles.start))
+    }
     var vector: Vector { Vector(count: rows, elements: bias.start) }
 }

@@ -9,13 +9,13 @@ import PhiFormat
 /// strictly upper triangular and D diagonal. Errors E = W - stored change the outputs by the sum over rows and columns k of
 /// D[k] (E[k] + sum over j < k of E[j] F[j][k])², so if column k aims at W[k] + that sum, each square is as small as rounding
 /// can make it, and D says how much it counts.
-final class ErrorFeedback {
+package final class ErrorFeedback {
     /// Floats from one row of F to the next.
-    let stride: Int
+    package let stride: Int
     /// F, [width][stride], above the diagonal.
-    let factor: FloatBuffer
+    package let factor: FloatBuffer
     /// D, [width]; all positive.
-    let importance: FloatBuffer
+    package let importance: FloatBuffer
 
     private let width: Int
     private let kernels: Kernels
@@ -27,7 +27,7 @@ final class ErrorFeedback {
     private static let dampings: [Float] = [0.01, 0.1, 1, 10, 100]
 
     /// Factors `moments`, whose memory it takes over; nil when they are not finite.
-    init?(_ moments: InputMoments, kernels: Kernels, threads: Int32) {
+    package init?(_ moments: InputMoments, kernels: Kernels, threads: Int32) {
         self.kernels = kernels
         self.threads = threads
         width = moments.width
@@ -36,7 +36,9 @@ final class ErrorFeedback {
         importance = FloatBuffer(width)
         let h = factor.elements(0, width * stride)
         // What is below the diagonal is a copy to begin from again.
-        for row in 0..<width { for column in row + 1..<max(row + 1, width) { h[column * stride + row] = h[row * stride + column] } }
+        for row in 0..<width {
+            for column in row + 1..<max(row + 1, width) { h[column * stride + row] = h[row * stride + column] }
+        }
         let diagonal = (0..<width).map { h[$0 * stride + $0] }
         let sum = diagonal.reduce(0) { $0 + Double($1) }
         guard sum.isFinite else { return nil }
@@ -62,7 +64,8 @@ final class ErrorFeedback {
                 let rows = FloatBuffer((end - first) * (width - end))
                 for row in first..<end {
                     _ = rows.elements((row - first) * (width - end), width - end)
-                        .update(fromContentsOf: UnsafeBufferPointer(rebasing: h[row * stride + end..<row * stride + width]))
+                        .update(
+                            fromContentsOf: UnsafeBufferPointer(rebasing: h[row * stride + end..<row * stride + width]))
                 }
                 multiply(h, column: end, by: rows, rows: end - first, columns: width - end, into: products, count: end)
                 for row in 0..<end {
@@ -74,7 +77,8 @@ final class ErrorFeedback {
             guard let inverse = factoriseDiagonal(h, first..<end) else { return false }
             if first > 0 {
                 multiply(
-                    h, column: first, by: inverse, rows: end - first, columns: end - first, into: products, count: first)
+                    h, column: first, by: inverse, rows: end - first, columns: end - first, into: products, count: first
+                )
                 for row in 0..<first {
                     _ = UnsafeMutableBufferPointer(rebasing: h[row * stride + first..<row * stride + end])
                         .update(fromContentsOf: products.elements(row * Self.panel, end - first))
@@ -99,7 +103,9 @@ final class ErrorFeedback {
         let n = range.count
         var r = [Double](repeating: 0, count: n * n)
         for row in 0..<n {
-            for column in row..<n { r[row * n + column] = Double(h[(range.lowerBound + row) * stride + range.lowerBound + column]) }
+            for column in row..<n {
+                r[row * n + column] = Double(h[(range.lowerBound + row) * stride + range.lowerBound + column])
+            }
         }
         for column in (0..<n).reversed() {
             for row in (0...column).reversed() {
@@ -122,7 +128,9 @@ final class ErrorFeedback {
             }
         }
         for row in 0..<n {
-            for column in row..<n { h[(range.lowerBound + row) * stride + range.lowerBound + column] = Float(r[row * n + column]) }
+            for column in row..<n {
+                h[(range.lowerBound + row) * stride + range.lowerBound + column] = Float(r[row * n + column])
+            }
         }
         let result = FloatBuffer(n * n)
         _ = result.elements(0, n * n).update(fromContentsOf: inverse.map { Float($0) })

@@ -4,13 +4,13 @@ import PhiFormat
 
 /// Sums x xᵀ over what goes into a matrix. A sum over tokens is a matrix product, so the kernel for f32 matrices takes it,
 /// 256 tokens at a time, and only what is on the diagonal or above it.
-final class InputMoments {
+package final class InputMoments {
     /// Columns of the matrix.
-    let width: Int
+    package let width: Int
     /// Floats from one row to the next.
-    let stride: Int
+    package let stride: Int
     /// [width][stride]; beyond the width zero, below the diagonal nothing of meaning.
-    let sums: FloatBuffer
+    package let sums: FloatBuffer
 
     private let kernels: Kernels
     private let threads: Int32
@@ -24,7 +24,7 @@ final class InputMoments {
     /// Rows that are summed from the same column on.
     private static let band = 960
 
-    init(width: Int, kernels: Kernels, threads: Int32) {
+    package init(width: Int, kernels: Kernels, threads: Int32) {
         self.width = width
         self.kernels = kernels
         self.threads = threads
@@ -36,7 +36,7 @@ final class InputMoments {
     }
 
     /// Adds `rows` inputs, which begin at `x` and are `rowStride` floats apart.
-    func add(_ x: UnsafePointer<Float>, _ rowStride: Int, rows: Int) {
+    package func add(_ x: UnsafePointer<Float>, _ rowStride: Int, rows: Int) {
         let turned = turned.elements(0, width * Self.chunk)
         for row in 0..<rows {
             for column in 0..<width { turned[column * Self.chunk + count] = x[row * rowStride + column] }
@@ -46,7 +46,7 @@ final class InputMoments {
     }
 
     /// Adds what has been taken and not been summed yet.
-    func flush() {
+    package func flush() {
         guard count > 0 else { return }
         let turned = turned.elements(0, width * Self.chunk)
         for column in 0..<width where count < Self.chunk {

@@ -89,10 +89,10 @@ struct MatrixSource {
 }
 
 /// Memory for floats.
-final class FloatBuffer {
+package final class FloatBuffer {
     private let memory: UnsafeMutableBufferPointer<Float>
 
-    init(_ count: Int) {
+    package init(_ count: Int) {
         base = .allocate(capacity: max(1, count))
         memory = UnsafeMutableBufferPointer(start: base, count: count)
         memory.initialize(repeating: 0)
@@ -100,12 +100,12 @@ final class FloatBuffer {
 
     deinit { base.deallocate() }
 
-    var count: Int { memory.count }
+    package var count: Int { memory.count }
 
     /// The first element; there is one even if the count is zero.
-    let base: UnsafeMutablePointer<Float>
+    package let base: UnsafeMutablePointer<Float>
 
-    func elements(_ first: Int, _ count: Int) -> UnsafeMutableBufferPointer<Float> {
+    package func elements(_ first: Int, _ count: Int) -> UnsafeMutableBufferPointer<Float> {
         UnsafeMutableBufferPointer(rebasing: memory[first..<first + count])
     }
 

@@ -3,7 +3,7 @@ import Phi
 import PhiFormat
 
 /// Encodes rows of floats as tiles, on several threads.
-final class TileEncoder {
+package final class TileEncoder {
     private let encoding: TensorEncoding
     private let operation: phi_operation
     private let threads: Int32
@@ -16,7 +16,7 @@ final class TileEncoder {
     private let differences: FloatBuffer  // [tiles][columns][16], for error feedback
 
     /// An encoder of up to `rows` rows at a time, with error feedback if it is given one and the encoding is q4.
-    init(
+    package init(
         _ encoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32, rows: Int, columns: Int,
         feedback: ErrorFeedback? = nil
     ) {
@@ -36,7 +36,7 @@ final class TileEncoder {
     deinit { tiles.deallocate() }
 
     /// Encodes the first `rows` rows of `source`, [rows][columns]; the tiles are there until the next call.
-    func encode(_ source: FloatBuffer, rows: Int) -> EncodingError {
+    package func encode(_ source: FloatBuffer, rows: Int) -> EncodingError {
         let count = (rows + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows
         byteCount = encoding.byteCount(rows: rows, columns: columns) ?? 0
         errors.withUnsafeMutableBufferPointer { errors in
@@ -55,7 +55,7 @@ final class TileEncoder {
     }
 
     /// The tiles of the last ``encode(_:rows:)``.
-    func withTiles<Result, Failure: Error>(
+    package func withTiles<Result, Failure: Error>(
         _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
     ) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(rebasing: tiles[..<byteCount]))

@@ -1,10 +1,9 @@
 import CPhiKernels
 import Foundation
 import Phi
+import PhiConvert
 import PhiFormat
 import Testing
-
-@testable import PhiConvert
 
 @Suite struct ErrorFeedbackTests {
     /// Inputs whose columns go together, as a model's do: a few common causes and a little noise of their own.
@@ -44,7 +43,9 @@ import Testing
     private struct Numbers {
         var generator: SystemlessGenerator
         init(seed: UInt64) { generator = SystemlessGenerator(state: seed) }
-        mutating func normal() -> Float { (0..<12).reduce(-6) { sum, _ in sum + Float.random(in: 0..<1, using: &generator) } }
+        mutating func normal() -> Float {
+            (0..<12).reduce(-6) { sum, _ in sum + Float.random(in: 0..<1, using: &generator) }
+        }
     }
 
     private struct SystemlessGenerator: RandomNumberGenerator {
@@ -61,7 +62,8 @@ import Testing
         let inputs = Inputs(width: width, count: 700)
         let moments = inputs.moments(threads: 2, try kernels())
         let sums = moments.sums.elements(0, width * moments.stride)
-        for (i, j) in [(0, 0), (0, width - 1), (3, 39), (width - 1, width - 1), (width / 2, width / 2 + 1)] where i <= j {
+        for (i, j) in [(0, 0), (0, width - 1), (3, 39), (width - 1, width - 1), (width / 2, width / 2 + 1)] where i <= j
+        {
             let expected = inputs.rows.reduce(0.0) { $0 + Double($1[i]) * Double($1[j]) }
             let size = inputs.rows.reduce(0.0) { $0 + Double(abs($1[i] * $1[j])) }
             #expect(abs(Double(sums[i * moments.stride + j]) - expected) < 1e-5 * size, "\(width) \(i) \(j)")
@@ -86,7 +88,9 @@ import Testing
     }
 
     /// Sum of squared differences that stored weights make to the outputs.
-    private func outputError(_ tiles: [UInt8], _ weights: [Float], rows: Int, width: Int, _ inputs: ArraySlice<[Float]>) -> Double {
+    private func outputError(_ tiles: [UInt8], _ weights: [Float], rows: Int, width: Int, _ inputs: ArraySlice<[Float]>)
+        -> Double
+    {
         var stored = [Float](repeating: 0, count: width)
         var sum = 0.0
         for row in 0..<rows {
@@ -100,7 +104,9 @@ import Testing
         return sum
     }
 
-    private func encode(_ weights: [Float], rows: Int, width: Int, _ feedback: ErrorFeedback?, threads: Int32) throws -> [UInt8] {
+    private func encode(_ weights: [Float], rows: Int, width: Int, _ feedback: ErrorFeedback?, threads: Int32) throws
+        -> [UInt8]
+    {
         let encoder = TileEncoder(.q4, try kernels(), threads, rows: rows, columns: width, feedback: feedback)
         let source = FloatBuffer(weights.count)
         _ = source.elements(0, weights.count).update(fromContentsOf: weights)

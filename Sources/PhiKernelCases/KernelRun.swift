@@ -63,7 +63,7 @@ package let reference: phi_kernels = {
 }()
 
 /// Does an operation of the reference, to make data for another.
-func refer<Arguments>(_ name: String, _ arguments: inout Arguments, items: Int) {
+func refer<Arguments: BitwiseCopyable>(_ name: String, _ arguments: inout Arguments, items: Int) {
     guard let operation = kernelOperation(name, of: reference) else { fatalError("no operation \(name)") }
     operation(&arguments, 0, items)
 }

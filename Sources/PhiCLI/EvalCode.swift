@@ -79,7 +79,7 @@ struct EvalCode: ParsableArguments {
     @Option(help: "Take the first so many problems only.")
     var limit: Int?
 
-    @Option(help: "Completions that are made at once, 1 to 16. The texts do not depend on it.")
+    @Option(help: "Completions that are made at once, 1 to \(Engine.sessionsAtOnce). The texts do not depend on it.")
     var batch = Engine.sessionsAtOnce
 
     @Option(name: [.customShort("t"), .long], help: "Threads to compute on. Without it, one for each core.")
@@ -111,7 +111,9 @@ struct EvalCode: ParsableArguments {
         guard (1...10_000).contains(sampleCount) else { throw ValidationError("--n-samples takes 1 to 10000.") }
         guard tokens > 0 else { throw ValidationError("--max-tokens takes 1 or more.") }
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }
-        guard (1...Engine.sessionsAtOnce).contains(batch) else { throw ValidationError("--batch takes 1 to 16.") }
+        guard (1...Engine.sessionsAtOnce).contains(batch) else {
+            throw ValidationError("--batch takes 1 to \(Engine.sessionsAtOnce).")
+        }
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
         if let workers, !(1...256).contains(workers) { throw ValidationError("--workers takes 1 to 256.") }

@@ -199,7 +199,7 @@ import Testing
     @Test func aPromptThatIsTooLongIsAFailure() throws {
         let folder = try Scratch()
         let output = folder.at("samples.jsonl")
-        let report = try Command.run(making(output, "-n", "5", "--context", "70", "--json")).json(Report.self)
+        let report = try Command.run(making(output, "-n", "5", "--context", "25", "--json")).json(Report.self)
         #expect(report.samples == 4)
         let reasons = try samples(output).map(\.stop_reason)
         #expect(reasons.contains("prompt_too_long"))
@@ -220,7 +220,8 @@ import Testing
         expectRefusal(try run(problem + "\n" + problem, nil), "line 2: has the task a again")
         expectRefusal(try run(problem, ""), "samples.jsonl: has no sample of a")
         expectRefusal(try run(problem, #"{"task_id":"b","completion":""}"#), "samples.jsonl: line 1: has no problem b")
-        expectRefusal(try run(problem, sample + "\n" + #"{"task_id":"a"}"#), "samples.jsonl: line 2: has no completion")
+        expectRefusal(
+            try run(problem, sample + "\n" + #"{"task_id":"a"}"#), "samples.jsonl: line 2: has no 'completion'")
         #expect(try run(problem, "\n" + sample + "\n  \n").status == 0)
         let zipped = try folder.write("bad.jsonl.gz", [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3, 4])
         expectRefusal(
@@ -229,7 +230,7 @@ import Testing
             try Command.run("eval", "mbpp", "--problems", folder.at("none.jsonl"), "--references"),
             "none.jsonl: no such file")
         for wrong in [
-            ["-k", "0"], ["--limit", "0"], ["--batch", "17"], ["-N", "0"], ["--prompt", "x"], ["--timeout", "0"],
+            ["-k", "0"], ["--limit", "0"], ["--batch", "1000"], ["-N", "0"], ["--prompt", "x"], ["--timeout", "0"],
         ] {
             #expect(
                 try Command.run(["eval", "humaneval", "--problems", Self.problems, "--references"] + wrong).status == 64
@@ -317,7 +318,8 @@ import Testing
             "import time\\ntime.sleep(100)", "x = bytearray(10 << 30)", "import posix\\nposix._exit(0)",
             "open('/usr/x', 'w')",
         ].map { #"{"task_id":"a","completion":"\#($0)\n"}"# }
-        let problem = #"{"task_id":"a","prompt":"","entry_point":"print","canonical_solution":"","test":""}"#
+        let problem =
+            #"{"task_id":"a","prompt":"","entry_point":"print","canonical_solution":"","test":"def check(f): pass"}"#
         let problems = try folder.write("problems.jsonl", problem)
         let samples = try folder.write("samples.jsonl", rows.joined(separator: "\n"))
         for path in [problems, samples] {

@@ -11,7 +11,7 @@ public struct CalibrationText: Sendable {
     private let bytes: [UInt8]
 
     /// Tokens that are used at most: more change little and cost time.
-    static let mostTokens = 32_768
+    static let mostTokens = 16_384
     /// Tokens without which there is nothing to learn.
     static let leastTokens = 1024
     /// Tokens that are run as one text.

@@ -325,7 +325,8 @@ import Testing
         for path in [problems, samples] {
             try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
         }
-        let line = #"exec "$PHI" eval humaneval --problems "$1" --samples "$2" --python /usr/bin/python3 --timeout 12 --json"#
+        let options = "--python /usr/bin/python3 --timeout 12 --json"
+        let line = #"exec "$PHI" eval humaneval --problems "$1" --samples "$2" \#(options)"#
         guard let outcome = try asNobody(line, problems, samples) else { return }
         let verdicts = try outcome.json(Report.self).results.first?.samples.map(\.verdict) ?? []
         #expect(verdicts.count == 7 && verdicts.first == "passed")

@@ -80,7 +80,7 @@ struct EvalCode: ParsableArguments {
     var limit: Int?
 
     @Option(help: "Completions that are made at once, 1 to \(Engine.sessionsAtOnce). The texts do not depend on it.")
-    var batch = Engine.sessionsAtOnce
+    var batch = min(16, Engine.sessionsAtOnce)
 
     @Option(name: [.customShort("t"), .long], help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?

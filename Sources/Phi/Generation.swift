@@ -36,23 +36,15 @@ extension Session {
 
         var sampler = Sampler(options.sampling, vocabulary: model.config.vocabulary)
         var output = GeneratedText(model.tokenizer.vocabulary, stop: options.stop)
-        var chosen: [TokenID] = []
         var reason: StopReason? = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
         while reason == nil, let token = withLogits({ sampler.sample($0, history: tokens) }) {
             clock.tokenIsChosen()
-            if token == endOfText {
-                reason = .endOfText
-            } else {
-                chosen.append(token)
-                reason = output.push(token, onText)
-                if reason == nil, chosen.count == options.maximumTokens { reason = .maximumTokens }
-                if reason == nil, room == 0 { reason = .contextFull }
-                if reason == nil { try append(token) }
-            }
+            reason = output.take(token, of: self, maximumTokens: options.maximumTokens, onText)
+            if reason == nil { try append(token) }
         }
         let end = output.finish(reason ?? .contextFull, onText)
         return Completion(
-            text: output.text, tokens: chosen, stopReason: end, promptTokens: prompt.count, reusedTokens: reused,
+            text: output.text, tokens: output.tokens, stopReason: end, promptTokens: prompt.count, reusedTokens: reused,
             timings: clock.timings())
     }
 
@@ -74,6 +66,8 @@ extension Session {
 package struct GeneratedText {
     /// What is decided so far, without the stop string.
     package private(set) var text = ""
+    /// The tokens that were chosen, `<|endoftext|>` left out.
+    package private(set) var tokens: [TokenID] = []
     private var decoder: StreamDecoder
     private var matcher: StopMatcher
 
@@ -83,12 +77,19 @@ package struct GeneratedText {
         matcher = StopMatcher(stop)
     }
 
-    /// Takes a token; returns why the text ends with it, if it does.
-    package mutating func push(_ token: TokenID, _ onText: (String) -> Bool = { _ in true }) -> StopReason? {
+    /// Takes a token that was chosen from `session`'s logits; returns why the text ends with it, or nil if the session has to
+    /// take it next.
+    package mutating func take(
+        _ token: TokenID, of session: Session, maximumTokens: Int?, _ onText: (String) -> Bool = { _ in true }
+    ) -> StopReason? {
+        if token == TokenID(session.model.config.endOfText) { return .endOfText }
+        tokens.append(token)
         let (piece, stop) = matcher.push(decoder.push(token))
         let isWanted = give(piece, onText)
         if let stop { return .stopString(stop) }
-        return isWanted ? nil : .cancelled
+        if !isWanted { return .cancelled }
+        if tokens.count == maximumTokens { return .maximumTokens }
+        return session.room == 0 ? .contextFull : nil
     }
 
     /// Ends the text for `reason`, giving what was held back if it still belongs to it; returns the reason that it has

@@ -58,7 +58,8 @@ public struct CodeGenerator {
             for index in texts.indices { texts[index].step(settings.maximumTokens) }
             for text in texts {
                 guard let reason = text.reason else { continue }
-                try onSample(sample(jobOf(text), text.output.text, tokens: text.count, reason: reason.name))
+                let (made, count) = (text.output.text, text.output.tokens.count)
+                try onSample(sample(jobOf(text), made, tokens: count, reason: reason.name))
                 idle.append(text.session)
             }
             texts.removeAll { $0.reason != nil }
@@ -113,8 +114,6 @@ private struct TextInTheMaking {
     var next: [TokenID]
     var sampler: Sampler
     var output: GeneratedText
-    /// Tokens that were chosen.
-    var count = 0
     /// Why it ended, if it has.
     var reason: StopReason?
 
@@ -122,15 +121,7 @@ private struct TextInTheMaking {
     mutating func step(_ maximumTokens: Int) {
         let history = session.tokens
         guard let token = session.withLogits({ sampler.sample($0, history: history) }) else { return }
-        if Int(token) == session.model.config.endOfText {
-            reason = .endOfText
-        } else {
-            count += 1
-            reason = output.push(token)
-            if reason == nil, count >= maximumTokens { reason = .maximumTokens }
-            if reason == nil, session.room == 0 { reason = .contextFull }
-            next = [token]
-        }
-        if let end = reason { reason = output.finish(end) }
+        next = [token]
+        reason = output.take(token, of: session, maximumTokens: maximumTokens).map { output.finish($0) }
     }
 }

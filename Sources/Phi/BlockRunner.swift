@@ -5,7 +5,7 @@ import PhiTokenizer
 /// Takes texts through a model one block at a time, with weights that the caller brings when it has them, and shows what
 /// goes into each matrix: for a conversion that looks at a matrix's inputs before it encodes the matrix.
 ///
-/// For every block in turn: ``setNorm(weight:bias:)``, ``inputs(of:_:)`` and ``append(_:to:)`` with ``setBias(_:of:)`` for the
+/// First ``embed(_:)``, then for every block in turn: ``setNorm(weight:bias:)``, ``inputs(of:_:)`` and ``append(_:to:)`` with ``setBias(_:of:)`` for the
 /// inner matrix, the same for the outer one, ``finishBlock()``.
 package final class BlockRunner {
     /// A block's matrices.
@@ -24,7 +24,7 @@ package final class BlockRunner {
     private let normWeight, normBias: Buffer<Float>  // [hidden]
     private let matrices: [LoadedMatrix]
 
-    /// A runner for texts of up to the model's context, with block matrices in `encoding`. `embedding` writes a token's row.
+    /// A runner for texts of up to the model's context, with block matrices in `encoding`.
     /// Throws ``SessionError`` when the memory is not there.
     package init(
         _ config: ModelConfig, _ texts: [[TokenID]], encoding: TensorEncoding, cache cacheEncoding: CacheEncoding,

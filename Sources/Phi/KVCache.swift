@@ -21,8 +21,8 @@ public enum CacheEncoding: String, Sendable, CaseIterable {
 
 /// Keys and values of all positions so far, for one session. Its memory is taken page by page as positions fill.
 final class KVCache {
-    /// Positions there is room for.
-    let capacity: Int
+    /// Positions there is room for: the capacity asked for in whole blocks.
+    let positions: Int
     /// Positions that are filled.
     var count = 0
     /// How elements are kept.
@@ -42,10 +42,9 @@ final class KVCache {
 
     /// A cache for `layers` blocks, by default all of the model's.
     init(_ config: ModelConfig, layers: Int? = nil, capacity: Int, encoding: CacheEncoding) throws(SessionError) {
-        let positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
+        positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
         let isIntegers = encoding == .q8
         let groups = roundUp(config.headSize, to: Int(PHI_GROUP)) / Int(PHI_GROUP)
-        self.capacity = capacity
         self.encoding = encoding
         valueSize = roundUp(config.headSize, to: 16)
         keyStride = positions * (isIntegers ? groups * Int(PHI_GROUP) : config.headSize)

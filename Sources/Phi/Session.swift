@@ -1,4 +1,3 @@
-import CPhiKernels
 import PhiTokenizer
 
 /// One text in the making: the tokens so far and their keys and values.
@@ -56,7 +55,7 @@ public final class Session {
     public var cacheEncoding: CacheEncoding { cache.encoding }
 
     /// Positions that ``cacheBytes`` are for: the context in whole blocks.
-    package var cachePositions: Int { roundUp(context, to: Int(PHI_POSITION_BLOCK)) }
+    package var cachePositions: Int { cache.positions }
 
     /// Appends tokens; afterwards ``withLogits(_:)`` has the logits of what comes next. It does not matter to any
     /// result how a text is cut into appends. Throws ``SessionError`` when they do not fit or are not tokens, and then

@@ -13,17 +13,17 @@ typedef struct {
     size_t count;                            /* columns of the group inside the matrix */
 } group;
 
-PHI_INLINE vf largest_of(const group *g) {
+PHI_INLINE vf largest_of(const float (*x)[PHI_TILE_ROWS], size_t count) {
     vf largest = vf_set(0);
-    for (size_t k = 0; k < g->count; k++) {
-        vf w = vf_load(g->w[k]);
+    for (size_t k = 0; k < count; k++) {
+        vf w = vf_load(x[k]);
         largest = vf_where_less(vf_abs(largest), vf_abs(w), w, largest);
     }
     return largest;
 }
 
 static void group_q8(group *g) {
-    vf size = vf_div(vf_abs(largest_of(g)), vf_set(127.0f));
+    vf size = vf_div(vf_abs(largest_of(g->w, g->count)), vf_set(127.0f));
     vf_store_half(g->scales, vf_min(vf_max(size, vf_set(0)), vf_set(PHI_HALF_MAX)));
     vf scale = vf_load_half(g->scales);
     vf inverse = vf_where_less(vf_set(0), scale, vf_div(vf_set(1.0f), scale), vf_set(0));
@@ -47,10 +47,9 @@ PHI_INLINE vf level_q4(vf x) {
 PHI_INLINE vf weighted(const group *g, size_t k, vf x) { return g->importance ? vf_mul(vf_set(g->importance[k]), x) : x; }
 
 static void group_q4(group *g) {
-    vf largest = vf_set(0), square = vf_set(0);
+    vf largest = largest_of(g->aims, g->count), square = vf_set(0);
     for (size_t k = 0; k < g->count; k++) {
         vf aim = vf_load(g->aims[k]);
-        largest = vf_where_less(vf_abs(largest), vf_abs(aim), aim, largest);
         square = vf_fma(weighted(g, k, aim), aim, square);
     }
     vf best_error = vf_set(INFINITY), best_scale = vf_set(0);

@@ -56,6 +56,7 @@ public final class Engine {
     /// none, and then nothing has changed.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
         precondition(work.count <= Self.sessionsAtOnce && work.allSatisfy { $0.session.engine === self })
+        precondition(Set(work.map { ObjectIdentifier($0.session) }).count == work.count)
         for (session, tokens) in work { try session.check(tokens[...]) }
         step += 1
         var ends: [Int] = []

@@ -42,11 +42,6 @@ struct Encoding: CustomTestStringConvertible {
 private func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
 
 struct EncodeTests {
-    struct Result: Equatable {
-        var tiles: [UInt8]
-        var errors: [UInt64]
-    }
-
     /// What error feedback takes: a factor [columns][columns + 3] and an importance for each column.
     struct Feedback {
         let factor: Guarded<Float>
@@ -234,6 +229,52 @@ struct ParallelTests {
             }, &arguments)
         #expect(counts.elements.allSatisfy { $0 == 1 })
         _ = arguments
+    }
+
+    /// A step that waits finds all items of those before it done; one that does not wait is done all the same.
+    @Test(arguments: [Int32(1), 2, 3, 8])
+    func stepsWaitForTheWorkBeforeThem(threads: Int32) {
+        struct Arguments {
+            var values: UnsafeMutablePointer<Int32>
+            var count: Int
+            var round: Int32
+            var faults: UnsafeMutablePointer<Int32>
+        }
+        let items = 50, rounds = 200
+        let values = Guarded([Int32](repeating: 0, count: 2 * items))
+        let faults = Guarded([Int32](repeating: 0, count: items))
+        // Each round adds one to both halves, side by side; its first step looks for values that the last one left behind.
+        let look: phi_operation = { raw, begin, end in
+            guard let a = raw?.assumingMemoryBound(to: Arguments.self).pointee else { return }
+            for i in begin..<end {
+                for j in 0..<2 * a.count where a.values[j] != a.round { a.faults[i] += 1 }
+            }
+        }
+        let add: phi_operation = { raw, begin, end in
+            guard let a = raw?.assumingMemoryBound(to: Arguments.self).pointee else { return }
+            for i in begin..<end { a.values[i] += 1 }
+        }
+        let arguments = UnsafeMutableBufferPointer<Arguments>.allocate(capacity: 2 * rounds)
+        defer { arguments.deallocate() }
+        var steps: [phi_step] = []
+        for round in 0..<rounds {
+            for half in 0..<2 {
+                arguments.initializeElement(
+                    at: 2 * round + half,
+                    to: Arguments(
+                        values: values.pointer + half * items, count: items, round: Int32(round),
+                        faults: faults.pointer))
+            }
+            let place = arguments.baseAddress.map { $0 + 2 * round }
+            steps += [
+                phi_step(operation: look, args: place, items: items, waits: true, next: 0, done: 0),
+                phi_step(operation: add, args: place, items: items, waits: true, next: 0, done: 0),
+                phi_step(operation: add, args: place.map { $0 + 1 }, items: items, waits: false, next: 0, done: 0),
+            ]
+        }
+        phi_run(threads, &steps, steps.count)
+        #expect(faults.elements.allSatisfy { $0 == 0 })
+        #expect(values.elements.allSatisfy { $0 == rounds })
     }
 }
 

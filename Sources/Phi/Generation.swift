@@ -28,13 +28,23 @@ extension Session {
     public func complete(
         _ prompt: [TokenID], _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
     ) throws(SessionError) -> Completion {
+        try complete(
+            prompt, options, sampler: Sampler(options.sampling, vocabulary: model.config.vocabulary), onText: onText)
+    }
+
+    /// Continues a text by tokens that `sampler` chooses, whatever `options` say about sampling: a ``Sampler`` with logit
+    /// processors, or one of another kind. Otherwise as ``complete(_:_:onText:)-([TokenID],_,_)``.
+    public func complete(
+        _ prompt: [TokenID], _ options: GenerationOptions = .greedy, sampler: some TokenSampler,
+        onText: (String) -> Bool = { _ in true }
+    ) throws(SessionError) -> Completion {
         let endOfText = TokenID(model.config.endOfText)
         let prompt = prompt.isEmpty ? [endOfText] : prompt
         var clock = GenerationClock()
         let (reused, isRead) = try read(prompt) { onText("") }
         clock.promptIsRead()
 
-        var sampler = Sampler(options.sampling, vocabulary: model.config.vocabulary)
+        var sampler = sampler
         var output = GeneratedText(model.tokenizer.vocabulary, stop: options.stop)
         var reason: StopReason? = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
         while reason == nil, let token = withLogits({ sampler.sample($0, history: tokens) }) {
@@ -53,12 +63,9 @@ extension Session {
     private func read(_ prompt: [TokenID], while goOn: () -> Bool) throws(SessionError) -> (Int, Bool) {
         guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }
         for token in prompt { try check(token) }
-        var shared = zip(tokens, prompt).prefix { $0 == $1 }.count
-        let isRead = shared == tokens.count && withLogits { _ in } != nil
-        if shared == prompt.count, !isRead { shared -= 1 }  // the last one again, for its logits
-        truncate(to: shared)
-        if shared == prompt.count { return (shared, true) }
-        return (shared, try append(prompt[shared...], while: goOn))
+        if tokens == prompt, withLogits({ _ in }) != nil { return (prompt.count, true) }
+        let rest = rewind(to: prompt)
+        return (tokens.count, try append(rest, while: goOn))
     }
 }
 

@@ -36,6 +36,7 @@ final class KVCache {
     /// Scales between those of one kv head and the next; 0 but for ``CacheEncoding/q8``.
     let scaleStride: Int
 
+    private let layers, kvHeads: Int
     /// One layer: keys, values, scales of keys, scales of values, each of all kv heads.
     private let valuesOffset, keyScalesOffset, valueScalesOffset, layerBytes: Int
     private let memory: Buffer<UInt8>  // [layers][layerBytes]
@@ -46,6 +47,8 @@ final class KVCache {
         let isIntegers = encoding == .q8
         let groups = roundUp(config.headSize, to: Int(PHI_GROUP)) / Int(PHI_GROUP)
         self.encoding = encoding
+        self.layers = layers ?? config.layers
+        kvHeads = config.kvHeads
         valueSize = roundUp(config.headSize, to: 16)
         keyStride = positions * (isIntegers ? groups * Int(PHI_GROUP) : config.headSize)
         valueStride = positions * valueSize
@@ -54,7 +57,7 @@ final class KVCache {
         keyScalesOffset = valuesOffset + config.kvHeads * valueStride * encoding.elementBytes
         valueScalesOffset = keyScalesOffset + config.kvHeads * scaleStride * 2
         layerBytes = valueScalesOffset + config.kvHeads * scaleStride * 2
-        memory = try Buffer((layers ?? config.layers) * layerBytes)
+        memory = try Buffer(self.layers * layerBytes)
     }
 
     /// Bytes that a full cache takes.
@@ -71,5 +74,46 @@ final class KVCache {
     }
     func valueScales(_ layer: Int) -> UnsafeMutablePointer<UInt16> {
         (self.layer(layer) + valueScalesOffset).assumingMemoryBound(to: UInt16.self)
+    }
+
+    /// Memory of neighbouring positions.
+    struct Part {
+        let memory: UnsafeMutableRawBufferPointer
+        /// Bytes of a position in each row of a tile of 16 positions; 0 where positions lie one after the other.
+        let lane: Int
+    }
+
+    /// The memory of the first `count` positions: for each layer and kv head keys, values, and with ``CacheEncoding/q8``
+    /// scales of keys and of values; all but values in whole tiles of 16 positions. Sizes and order follow from the shape, the
+    /// encoding and `count`, not from the capacity.
+    func parts(of count: Int) -> [Part] {
+        let inTiles = roundUp(count, to: 16)
+        let element = encoding.elementBytes
+        let keyLane = encoding == .q8 ? 4 : element  // integers come in quads of dimensions
+        var parts: [Part] = []
+        for layer in 0..<layers {
+            for head in 0..<kvHeads {
+                func add(_ start: UnsafeMutableRawPointer, stride: Int, bytes: Int, used: Int, lane: Int) {
+                    // A stride is so many elements for each position there is room for.
+                    let memory = UnsafeMutableRawBufferPointer(
+                        start: start + head * stride * bytes, count: stride / positions * bytes * used)
+                    parts.append(Part(memory: memory, lane: lane))
+                }
+                add(keys(layer), stride: keyStride, bytes: element, used: inTiles, lane: keyLane)
+                add(values(layer), stride: valueStride, bytes: element, used: count, lane: 0)
+                if encoding != .q8 { continue }
+                add(keyScales(layer), stride: scaleStride, bytes: 2, used: inTiles, lane: 2)
+                add(valueScales(layer), stride: scaleStride, bytes: 2, used: inTiles, lane: 2)
+            }
+        }
+        return parts
+    }
+
+    /// Takes the first `count` positions of `other`, a cache of the same shape and encoding.
+    func copy(_ count: Int, of other: KVCache) {
+        for (mine, its) in zip(parts(of: count), other.parts(of: count)) {
+            mine.memory.copyMemory(from: UnsafeRawBufferPointer(its.memory))
+        }
+        self.count = count
     }
 }

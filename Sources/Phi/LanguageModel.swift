@@ -4,7 +4,7 @@ import PhiTokenizer
 /// A phi model, mapped from a `.phi` file and ready to run.
 ///
 /// ```swift
-/// let model = try LanguageModel(path: "model.phi")
+/// let model = try LanguageModel(contentsOf: "model.phi")
 /// let session = try Session(model)
 /// let result = try session.complete("def fibonacci(n):", GenerationOptions(maximumTokens: 64))
 /// print(result.text)
@@ -25,8 +25,11 @@ public final class LanguageModel: Sendable {
     let releasesPages: Bool
     let weights: Weights
 
-    /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model.
-    public convenience init(path: String, kernels: Kernels? = nil) throws {
+    /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model, and
+    /// ``KernelsError`` when `PHI_ISA` asks for kernels that cannot be had.
+    ///
+    /// A path is a string, so that who imports the engine does not load Foundation; for a file URL, pass its `path`.
+    public convenience init(contentsOf path: String, kernels: Kernels? = nil) throws {
         try self.init(PhiFile(MappedFile(path: path)), kernels: kernels)
     }
 

@@ -16,46 +16,41 @@ public struct Sampler: Sendable {
     public let options: SamplingOptions
     private let vocabulary: Int
     private var generator: SplitMix64
-    private var penalised: [Float]  // [vocabulary]
+    private var processors: [any LogitProcessor]
+    private var edited: [Float]  // [vocabulary], where there are processors
     private var weights: [Double]  // [vocabulary]
     private var histogram = WeightHistogram()
     private var candidates: CandidateHeap
 
-    /// A sampler at the beginning of its random numbers, for a model of `vocabulary` tokens.
-    public init(_ options: SamplingOptions, vocabulary: Int) {
+    /// A sampler at the beginning of its random numbers, for a model of `vocabulary` tokens. `processors` edit the logits one
+    /// after the other, after the repeat penalty and before the temperature.
+    public init(_ options: SamplingOptions, vocabulary: Int, processors: [any LogitProcessor] = []) {
         self.options = options
         self.vocabulary = vocabulary
         generator = SplitMix64(seed: options.seed)
-        penalised = [Float](repeating: 0, count: options.repeatPenalty == 1 ? 0 : vocabulary)
+        let penalty = RepetitionPenalty(checked: options.repeatPenalty, vocabulary: vocabulary)
+        self.processors = options.repeatPenalty == 1 ? processors : [penalty] + processors
+        edited = [Float](repeating: 0, count: self.processors.isEmpty ? 0 : vocabulary)
         weights = [Double](repeating: 0, count: options.temperature == 0 ? 0 : vocabulary)
         let prunes = options.temperature != 0 && (options.topK > 0 || options.topP < 1 || options.minP > 0)
         candidates = CandidateHeap(capacity: prunes ? vocabulary : 0)
     }
 
     /// The next token. `logits` has one logit a token of the vocabulary that the sampler was made for, `history` is the
-    /// text so far, which only the repeat penalty reads. A token whose logit is NaN is not taken unless all are.
+    /// text so far, which only processors read. A token whose logit is NaN is not taken unless all are.
     public mutating func sample(_ logits: UnsafeBufferPointer<Float>, history: [TokenID]) -> TokenID {
         precondition(logits.count == vocabulary, "one logit a token")
-        guard options.repeatPenalty != 1 else { return choose(Logits(values: logits)) }
+        guard !processors.isEmpty else { return choose(Logits(values: logits)) }
         // Moved out and back, so that the array is not copied.
         var values: [Float] = []
-        swap(&values, &penalised)
-        defer { swap(&values, &penalised) }
-        Self.penalise(logits, history, by: Float(options.repeatPenalty), into: &values)
-        return values.withUnsafeBufferPointer { choose(Logits(values: $0)) }
-    }
-
-    /// As in Hugging Face, once for each token of the history, however often it is there.
-    private static func penalise(
-        _ logits: UnsafeBufferPointer<Float>, _ history: [TokenID], by penalty: Float, into values: inout [Float]
-    ) {
-        values.withUnsafeMutableBufferPointer { values in
-            for (i, logit) in logits.enumerated() { values[i] = logit }
-            for token in history where logits.indices.contains(Int(token)) {
-                let logit = logits[Int(token)]
-                values[Int(token)] = logit < 0 ? logit * penalty : logit / penalty
-            }
+        swap(&values, &edited)
+        defer { swap(&values, &edited) }
+        for (place, logit) in logits.enumerated() { values[place] = logit }
+        do {
+            var span = values.mutableSpan
+            for index in processors.indices { processors[index].process(&span, history: history) }
         }
+        return values.withUnsafeBufferPointer { choose(Logits(values: $0)) }
     }
 
     private mutating func choose(_ logits: Logits) -> TokenID {

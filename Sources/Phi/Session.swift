@@ -103,6 +103,38 @@ public final class Session {
         logitsStep = -1
     }
 
+    /// Takes back what does not agree with `text`, which is not empty, and returns the tokens of it that are to be appended: at
+    /// least the last, which is read again for its logits. How much is kept changes no result.
+    public func rewind(to text: [TokenID]) -> ArraySlice<TokenID> {
+        let shared = zip(tokens, text.dropLast()).prefix { $0 == $1 }.count
+        truncate(to: shared)
+        return text[shared...]
+    }
+
+    /// A session of the same engine that holds the first `count` tokens of this one, by default all: their keys and values
+    /// are copied, which takes far less time than to compute them, and it goes on as if it had computed them itself. It has
+    /// room for `context` positions, by default as many as this one. When all tokens are taken it has the logits too, if this
+    /// one has.
+    ///
+    /// Throws ``SessionError`` when the context is out of range or too small, or the memory is not there.
+    public func fork(first count: Int? = nil, context: Int? = nil) throws(SessionError) -> Session {
+        let count = min(max(0, count ?? tokens.count), tokens.count)
+        let fork = try Session(engine, context: context ?? self.context, cache: cacheEncoding)
+        guard count <= fork.context else { throw .doesNotFit(count, limit: fork.context) }
+        fork.cache.copy(count, of: cache)
+        fork.tokens.append(contentsOf: tokens.prefix(count))
+        if count == tokens.count, count > 0 { (fork.logitsRow, fork.logitsStep) = (logitsRow, logitsStep) }
+        return fork
+    }
+
+    /// Says that the cache holds `tokens` now, which a snapshot brought.
+    func hold(restored tokens: [TokenID]) {
+        self.tokens.removeAll(keepingCapacity: true)
+        self.tokens.append(contentsOf: tokens)
+        cache.count = tokens.count
+        logitsStep = -1
+    }
+
     /// Takes tokens that the engine is putting through, without their logits.
     func hold(_ new: ArraySlice<TokenID>) {
         tokens.append(contentsOf: new)

@@ -84,12 +84,10 @@ public struct CodeGenerator {
     private func begin(_ job: Job, in session: Session) throws -> TextInTheMaking {
         let model = engine.model
         let prompt = prompts[job.problem].isEmpty ? [TokenID(model.config.endOfText)] : prompts[job.problem]
-        // The last token again, for its logits.
-        let shared = min(zip(session.tokens, prompt).prefix { $0 == $1 }.count, prompt.count - 1)
-        session.truncate(to: shared)
+        let rest = session.rewind(to: prompt)
         let sampling = try settings.options(of: problems[job.problem].id, sample: job.sample)
         return TextInTheMaking(
-            problem: job.problem, sample: job.sample, session: session, next: Array(prompt[shared...]),
+            problem: job.problem, sample: job.sample, session: session, next: Array(rest),
             sampler: Sampler(sampling, vocabulary: model.config.vocabulary),
             output: GeneratedText(model.tokenizer.vocabulary, stop: settings.stops))
     }

@@ -47,7 +47,7 @@ public struct Divergence: Sendable {
             try base.withUnsafeMutableBufferPointer { base in
                 try next(base)
                 try sums.add(
-                    LogProbabilities(logits), against: LogProbabilities(UnsafeBufferPointer(base)), token: Int(token))
+                    LogProbabilities(logits), against: LogProbabilities(UnsafeBufferPointer(base)), token: token)
             }
         }
         return Divergence(sums)
@@ -70,7 +70,7 @@ public struct Divergence: Sendable {
         for index in 0..<windows.count {
             guard goOn(Double(index) / Double(windows.count)) else { throw CancellationError() }
             try reader.read(windows.window(index), from: windows.firstScored) { logits, baseLogits, token in
-                try sums.add(LogProbabilities(logits), against: LogProbabilities(baseLogits), token: Int(token))
+                try sums.add(LogProbabilities(logits), against: LogProbabilities(baseLogits), token: token)
                 try onLogits(baseLogits)
             }
         }
@@ -104,7 +104,7 @@ private struct DivergenceSums {
     var changeSquared = RunningMean()
     var divergences: [Double] = []
 
-    mutating func add(_ model: LogProbabilities, against base: LogProbabilities, token: Int) throws(OptionError) {
+    mutating func add(_ model: LogProbabilities, against base: LogProbabilities, token: TokenID) throws(OptionError) {
         guard base.logPartition.isFinite else { throw OptionError(fault: "the base's logits are not finite") }
         guard model.logPartition.isFinite else { throw OptionError(fault: "gives logits that are not finite") }
         let divergence = base.divergence(of: model)

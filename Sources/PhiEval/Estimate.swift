@@ -1,3 +1,5 @@
+import Phi
+
 /// A mean with its standard error.
 public struct Estimate: Sendable, Equatable {
     /// The mean.
@@ -63,3 +65,6 @@ package struct SortedValues {
         return values[index] + (place - Double(index)) * (values[index + 1] - values[index])
     }
 }
+
+/// e to the power of `x`, the same on every machine.
+func exponent(_ x: Double) -> Double { DeterministicMath.exp(x) }

@@ -34,7 +34,7 @@ public struct Perplexity: Sendable {
         var losses = RunningMean()
         var course: [Estimate] = []
         try windows.forEachPrediction(in: session, while: goOn) { logits, token in
-            let loss = -LogProbabilities(logits).of(Int(token))
+            let loss = -LogProbabilities(logits).of(token)
             guard loss.isFinite else { throw OptionError(fault: "gives logits that are not finite") }
             losses.add(loss)
             try onLogits(logits)

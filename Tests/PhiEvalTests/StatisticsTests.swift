@@ -2,39 +2,8 @@ import Foundation
 import PhiEval
 import Testing
 
-/// Means, quantiles and divergences against their definitions.
+/// Means and quantiles against their definitions.
 struct StatisticsTests {
-    private func row(_ count: Int, _ seed: Int) -> [Float] {
-        (0..<count).map { Float(($0 &* 7919 &+ seed &* 104_729) % 1009) / 60 - 8 }
-    }
-
-    private func logSoftmax(_ row: [Float]) -> [Double] {
-        let most = Double(row.max() ?? 0)
-        let sum = row.reduce(0.0) { $0 + exp(Double($1) - most) }
-        return row.map { Double($0) - most - log(sum) }
-    }
-
-    @Test(arguments: [1, 2, 7, 8, 9, 300, 301]) func divergence(_ count: Int) {
-        let (p, q) = (row(count, 1), row(count, 2))
-        let (logP, logQ) = (logSoftmax(p), logSoftmax(q))
-        let expected = zip(logP, logQ).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
-        p.withUnsafeBufferPointer { p in
-            q.withUnsafeBufferPointer { q in
-                let (left, right) = (LogProbabilities(p), LogProbabilities(q))
-                #expect(abs(left.divergence(of: right) - expected) <= 1e-12 * (1 + expected))
-                #expect(left.divergence(of: left) == 0)
-                for place in 0..<count { #expect(abs(left.of(place) - logP[place]) < 1e-12) }
-                #expect(left.likeliest == logP.indices.max { logP[$0] < logP[$1] })
-            }
-        }
-    }
-
-    @Test(arguments: [Float.nan, .infinity, -.infinity]) func showsWhatIsNotFinite(_ odd: Float) {
-        var values = row(20, 3)
-        values[11] = odd
-        values.withUnsafeBufferPointer { #expect(!LogProbabilities($0).logPartition.isFinite) }
-    }
-
     @Test func errorOfTheMean() {
         let values = [3.0, 1, 4, 1, 5, 9, 2, 6]
         var running = RunningMean()

@@ -24,7 +24,7 @@ struct PhiFileTests {
 
     @Test(arguments: samples("good"))
     func goodFilesRun(_ name: String) throws {
-        let model = try LanguageModel(path: Self.path("good", name))
+        let model = try LanguageModel(contentsOf: Self.path("good", name))
         try model.file.verify()
         try model.verifyWeights()
         try model.verifyProvenance()
@@ -75,7 +75,7 @@ struct PhiFileTests {
             }
         }
         if name.hasPrefix("verify-") {
-            let model = try LanguageModel(path: path)
+            let model = try LanguageModel(contentsOf: path)
             expectRefusal {
                 try model.file.verify()
                 try model.verifyWeights()
@@ -83,7 +83,7 @@ struct PhiFileTests {
                 try model.verifyTests()
             }
         } else {
-            expectRefusal { _ = try LanguageModel(path: path) }
+            expectRefusal { _ = try LanguageModel(contentsOf: path) }
         }
     }
 

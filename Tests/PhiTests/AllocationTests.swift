@@ -40,4 +40,18 @@ struct AllocationTests {
         }
         #expect(count == 0)
     }
+
+    @Test
+    func processingAllocatesNothing() throws {
+        let options = try SamplingOptions(temperature: 1, topK: 40, repeatPenalty: 1.2, seed: 3)
+        var sampler = Sampler(options, vocabulary: 290, processors: [try LogitBias([1: 2, 3: -.infinity])])
+        let logits = Seeded.tensor("logits", 290, exponent: 2, isNormWeight: false)
+        let history = Seeded.ids(50, vocabulary: 290)
+        let count = logits.withUnsafeBufferPointer { logits in
+            let before = allocation_count()
+            for _ in 0..<100 { _ = sampler.sample(logits, history: history) }
+            return allocation_count() - before
+        }
+        #expect(count == 0)
+    }
 }

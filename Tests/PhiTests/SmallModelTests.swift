@@ -13,7 +13,7 @@ struct SmallModelTests {
     private static let golden = Goldens.folder.appending(path: "small-model")
 
     @Test func isSound() throws {
-        let model = try LanguageModel(path: Self.file)
+        let model = try LanguageModel(contentsOf: Self.file)
         try model.file.verify()
         try model.verifyWeights()
         try model.verifyTests()
@@ -22,7 +22,7 @@ struct SmallModelTests {
     }
 
     @Test func agreesWithTheUnquantisedModel() throws {
-        let model = try LanguageModel(path: Self.file)
+        let model = try LanguageModel(contentsOf: Self.file)
         let ids = try JSONDecoder().decode(
             [TokenID].self, from: Data(contentsOf: Self.golden.appending(path: "ids.json")))
         let truth = try Self.halves(Self.golden.appending(path: "logits.npy"))

@@ -83,7 +83,7 @@ struct TinyPhi: Sendable, CustomStringConvertible {
         let path = NSTemporaryDirectory() + "tiny-\(UUID().uuidString).phi"
         try write(encoding, to: path, tests: tests)
         defer { try? FileManager.default.removeItem(atPath: path) }
-        return try LanguageModel(path: path, kernels: kernels)
+        return try LanguageModel(contentsOf: path, kernels: kernels)
     }
 
     /// Writes the model to `path`, with the section that `tests` gives if there is one.
@@ -163,7 +163,7 @@ struct TinyPhi: Sendable, CustomStringConvertible {
         }
         for (name, bytes) in added { try writer.write(name, required: false, bytes: bytes) }
         try writer.commit()
-        return try LanguageModel(path: path)
+        return try LanguageModel(contentsOf: path)
     }
 
     private static func encode(

@@ -7,6 +7,8 @@ public struct Completion: Sendable, Equatable {
     public let text: String
     /// The tokens that were chosen, those of the stop string included, `<|endoftext|>` at the end not.
     public let tokens: [TokenID]
+    /// What the model said about each of ``tokens``, if ``GenerationOptions/logProbabilities`` asked for it; else empty.
+    public let choices: [TokenChoice]
     /// Why it ended.
     public let stopReason: StopReason
     /// Tokens of the prompt.

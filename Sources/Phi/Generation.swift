@@ -1,120 +1,98 @@
 import PhiTokenizer
 
-extension Session {
-    /// Continues a text.
-    ///
-    /// Special tokens, like `<|endoftext|>`, are found in the prompt; encode text that somebody else wrote with
-    /// ``PhiTokenizer/Tokenizer/encode(_:specialTokens:)`` instead. Otherwise as with a prompt of tokens.
-    public func complete(
-        _ prompt: String, _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
-    ) throws(SessionError) -> Completion {
-        try complete(model.tokenizer.encode(prompt), options, onText: onText)
+/// A completion in the making, one token a call:
+///
+/// ```swift
+/// var generation = Generation(session, prompt, options)
+/// while let next = try generation.next() { print(next.text, terminator: "") }
+/// ```
+///
+/// ``Session/complete(_:_:onText:)-([TokenID],_,_)`` goes through one, and ``TokenSequence`` does in asynchronous code. The
+/// prompt is read by the first call. Until it is at its end, nothing else may change the session.
+public struct Generation {
+    /// The session that makes it.
+    public let session: Session
+    /// How it goes on and ends.
+    public let options: GenerationOptions
+    /// Tokens of the prompt.
+    public var promptTokens: Int { prompt.count }
+    /// Tokens of the prompt that the session had already.
+    public private(set) var reusedTokens = 0
+    /// Why it has ended, if it has.
+    public private(set) var stopReason: StopReason?
+
+    private let prompt: [TokenID]
+    private var sampler: any TokenSampler
+    /// Chosen, and not yet appended.
+    private var last: TokenID?
+    private(set) var output: GeneratedText
+    private(set) var clock = GenerationClock()
+
+    /// Begins a text that follows on `prompt`, which stands for `<|endoftext|>` if it is empty. Tokens are chosen by
+    /// `sampler`, or if there is none by the options' ``GenerationOptions/sampling``. Nothing is computed yet.
+    public init(
+        _ session: Session, _ prompt: [TokenID], _ options: GenerationOptions = .greedy,
+        sampler: (any TokenSampler)? = nil
+    ) {
+        let config = session.model.config
+        self.session = session
+        self.options = options
+        self.prompt = prompt.isEmpty ? [TokenID(config.endOfText)] : prompt
+        self.sampler = sampler ?? Sampler(options.sampling, vocabulary: config.vocabulary)
+        output = GeneratedText(session.model.tokenizer.vocabulary, stop: options.stop)
     }
 
-    /// Continues a text given as tokens.
+    /// The next token, or nil at the end; ``stopReason`` says why. While a long prompt is read, `goOn` is asked a few times a
+    /// second, and if it says no the text has ended as ``StopReason/cancelled``.
     ///
-    /// The prompt is the whole text: what this session holds already is kept as far as it agrees with the prompt and
-    /// taken back from there on, which changes no result. An empty prompt stands for `<|endoftext|>`, after which texts
-    /// begin. The prompt may fill the context, as the last token chosen needs no place in it: at most context - prompt + 1
-    /// tokens are made, then the completion ends with ``StopReason/contextFull``.
-    ///
-    /// Afterwards the session holds the prompt and all tokens that were chosen but the last one.
-    ///
-    /// - Parameter onText: Gets the text as it is made, in pieces that together are the completion's text; false ends it.
-    ///   Text that may be the beginning of a stop string comes when that is decided. While a long prompt is read it gets
-    ///   empty pieces, a few a second, and can end that too.
-    /// - Throws: ``SessionError`` when the prompt is longer than the context or has an id that is no token; then nothing
-    ///   has changed.
-    public func complete(
-        _ prompt: [TokenID], _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
-    ) throws(SessionError) -> Completion {
-        try complete(
-            prompt, options, sampler: Sampler(options.sampling, vocabulary: model.config.vocabulary), onText: onText)
-    }
-
-    /// Continues a text by tokens that `sampler` chooses, whatever `options` say about sampling: a ``Sampler`` with logit
-    /// processors, or one of another kind. Otherwise as ``complete(_:_:onText:)-([TokenID],_,_)``.
-    public func complete(
-        _ prompt: [TokenID], _ options: GenerationOptions = .greedy, sampler: some TokenSampler,
-        onText: (String) -> Bool = { _ in true }
-    ) throws(SessionError) -> Completion {
-        let endOfText = TokenID(model.config.endOfText)
-        let prompt = prompt.isEmpty ? [endOfText] : prompt
-        var clock = GenerationClock()
-        let (reused, isRead) = try read(prompt) { onText("") }
-        clock.promptIsRead()
-
-        var sampler = sampler
-        var output = GeneratedText(model.tokenizer.vocabulary, stop: options.stop)
-        var reason: StopReason? = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
-        while reason == nil, let token = withLogits({ sampler.sample($0, history: tokens) }) {
-            clock.tokenIsChosen()
-            reason = output.take(token, of: self, maximumTokens: options.maximumTokens, onText)
-            if reason == nil { try append(token) }
+    /// Throws ``SessionError`` when the prompt is longer than the context or has an id that is no token, and then nothing has
+    /// changed; or when a sampler chooses what is no token.
+    public mutating func next(while goOn: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
+        guard stopReason == nil else { return nil }
+        if let last {
+            try session.append(last)
+        } else {
+            let (reused, isRead) = try session.read(prompt, while: goOn)
+            clock.promptIsRead()
+            reusedTokens = reused
+            stopReason = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
         }
-        let end = output.finish(reason ?? .contextFull, onText)
-        return Completion(
-            text: output.text, tokens: output.tokens, stopReason: end, promptTokens: prompt.count, reusedTokens: reused,
-            timings: clock.timings())
+        guard stopReason == nil else { return nil }
+        let history = session.tokens
+        guard let (token, choice) = session.withLogits({ choose($0, history) }) else { return nil }
+        try session.check(token)
+        clock.tokenIsChosen()
+        last = token
+        var text = ""
+        func add(_ piece: String) -> Bool {
+            text += piece
+            return true
+        }
+        if let reason = output.take(token, of: session, maximumTokens: options.maximumTokens, add) {
+            stopReason = output.finish(reason, add)
+        }
+        return GeneratedToken(token: token, text: text, choice: choice, stopReason: stopReason)
     }
 
+    private mutating func choose(
+        _ logits: UnsafeBufferPointer<Float>, _ history: [TokenID]
+    ) -> (TokenID, TokenChoice?) {
+        let token = sampler.sample(logits, history: history)
+        guard let alternatives = options.logProbabilities, logits.indices.contains(Int(token)) else {
+            return (token, nil)
+        }
+        return (token, TokenChoice(token, of: logits, alternatives: alternatives))
+    }
+}
+
+extension Session {
     /// Makes the session hold `prompt` and its logits, as long as `goOn` says so; returns how many tokens were there before
     /// and whether all are there now.
-    private func read(_ prompt: [TokenID], while goOn: () -> Bool) throws(SessionError) -> (Int, Bool) {
+    fileprivate func read(_ prompt: [TokenID], while goOn: () -> Bool) throws(SessionError) -> (Int, Bool) {
         guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }
         for token in prompt { try check(token) }
         if tokens == prompt, withLogits({ _ in }) != nil { return (prompt.count, true) }
         let rest = rewind(to: prompt)
         return (tokens.count, try append(rest, while: goOn))
-    }
-}
-
-/// A completion's text in the making: tokens in, decided text out.
-package struct GeneratedText {
-    /// What is decided so far, without the stop string.
-    package private(set) var text = ""
-    /// The tokens that were chosen, `<|endoftext|>` left out.
-    package private(set) var tokens: [TokenID] = []
-    private var decoder: StreamDecoder
-    private var matcher: StopMatcher
-
-    /// An empty text that ends before one of `stop`, none of which is empty.
-    package init(_ vocabulary: Vocabulary, stop: [String]) {
-        decoder = StreamDecoder(vocabulary, skipSpecial: true)
-        matcher = StopMatcher(stop)
-    }
-
-    /// Takes a token that was chosen from `session`'s logits; returns why the text ends with it, or nil if the session has to
-    /// take it next.
-    package mutating func take(
-        _ token: TokenID, of session: Session, maximumTokens: Int?, _ onText: (String) -> Bool = { _ in true }
-    ) -> StopReason? {
-        if token == TokenID(session.model.config.endOfText) { return .endOfText }
-        tokens.append(token)
-        let (piece, stop) = matcher.push(decoder.push(token))
-        let isWanted = give(piece, onText)
-        if let stop { return .stopString(stop) }
-        if !isWanted { return .cancelled }
-        if tokens.count == maximumTokens { return .maximumTokens }
-        return session.room == 0 ? .contextFull : nil
-    }
-
-    /// Ends the text for `reason`, giving what was held back if it still belongs to it; returns the reason that it has
-    /// in the end.
-    package mutating func finish(_ reason: StopReason, _ onText: (String) -> Bool = { _ in true }) -> StopReason {
-        switch reason {
-        case .stopString, .cancelled:
-            return reason
-        case .endOfText, .maximumTokens, .contextFull:
-            let (piece, stop) = matcher.push(decoder.finish())
-            _ = give(stop == nil ? piece + matcher.finish() : piece, onText)
-            return stop.map(StopReason.stopString) ?? reason
-        }
-    }
-
-    private mutating func give(_ piece: String, _ onText: (String) -> Bool) -> Bool {
-        if piece.isEmpty { return true }
-        text += piece
-        return onText(piece)
     }
 }

@@ -11,26 +11,35 @@ public struct GenerationOptions: Sendable, Equatable {
     /// Texts that end the completion and are not part of it. The one that is complete first counts; of those that are
     /// complete together, the longest.
     public let stop: [String]
+    /// How many of the likeliest tokens to report with each chosen one, and its own log-probability; 0 for its own alone, nil
+    /// for none. They are of the model's logits, before any processor or temperature.
+    public let logProbabilities: Int?
 
     /// The likeliest token each time, until the text or the context ends.
     public static let greedy = GenerationOptions()
 
-    /// Makes options; throws ``OptionError`` when `maximumTokens` is negative or a stop string is empty.
+    /// Makes options; throws ``OptionError`` when `maximumTokens` or `logProbabilities` is negative or a stop string is empty.
     public init(
-        maximumTokens: Int? = nil, sampling: SamplingOptions = .greedy, stop: [String] = []
+        maximumTokens: Int? = nil, sampling: SamplingOptions = .greedy, stop: [String] = [],
+        logProbabilities: Int? = nil
     ) throws(OptionError) {
         if let maximumTokens, maximumTokens < 0 {
             throw OptionError(fault: "the number of tokens is \(maximumTokens), not 0 or more")
+        }
+        if let logProbabilities, logProbabilities < 0 {
+            throw OptionError(fault: "the number of log-probabilities is \(logProbabilities), not 0 or more")
         }
         if stop.contains(where: \.isEmpty) { throw OptionError(fault: "a stop string is empty") }
         self.maximumTokens = maximumTokens
         self.sampling = sampling
         self.stop = stop
+        self.logProbabilities = logProbabilities
     }
 
     private init() {
         maximumTokens = nil
         sampling = .greedy
         stop = []
+        logProbabilities = nil
     }
 }

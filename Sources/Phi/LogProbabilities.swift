@@ -114,3 +114,21 @@ public struct TokenProbability: Sendable, Equatable {
         self.logProbability = logProbability
     }
 }
+
+/// A token that was chosen, beside those that could have been.
+public struct TokenChoice: Sendable, Equatable {
+    /// The token.
+    public let token: TokenID
+    /// The natural logarithm of its probability by the model's own logits.
+    public let logProbability: Double
+    /// The likeliest tokens, in falling order, as many as were asked for.
+    public let alternatives: [TokenProbability]
+
+    /// What `logits` say about the choice of `token`.
+    package init(_ token: TokenID, of logits: UnsafeBufferPointer<Float>, alternatives: Int) {
+        let probabilities = LogProbabilities(logits)
+        self.token = token
+        logProbability = probabilities.of(token)
+        self.alternatives = probabilities.top(alternatives)
+    }
+}

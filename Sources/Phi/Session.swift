@@ -195,6 +195,10 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case noMemory(Int)
     /// An id that no token has.
     case notAToken(TokenID, vocabulary: Int)
+    /// The system gave an ``AsyncSession`` no thread.
+    case noThread
+    /// An ``AsyncSession`` has begun another text.
+    case superseded
 
     /// What is wrong, in one line.
     public var description: String {
@@ -204,6 +208,8 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
         case .doesNotFit(let count, let limit): "\(count) tokens do not fit the context of \(limit)"
         case .contextFull(let context): "the context of \(context) tokens is full"
         case .noMemory(let bytes): "there is no memory for \(bytes) bytes"
+        case .noThread: "there is no thread for the session"
+        case .superseded: "another text was begun in this session"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }
     }

@@ -30,6 +30,8 @@ let package = Package(
         .executable(name: "phi", targets: ["PhiCLI"]),
         // Not "Phi": the command `phi` and a library of that name would be one file where case does not count.
         .library(name: "SwiftPhi", targets: ["Phi"]),
+        // The C library; `make install` gives it its real name, libphi.
+        .library(name: "CPhi", type: .dynamic, targets: ["PhiC"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -40,6 +42,17 @@ let package = Package(
         .target(name: "PhiTokenizer"),
         .target(name: "PhiFormat", dependencies: ["CPhiKernels"]),
         .target(name: "Phi", dependencies: ["CPhiKernels", "PhiFormat", "PhiTokenizer"]),
+        // The C door: phi.h and its bodies. Swift's runtime is inside, and nothing but the functions of phi.h is to be seen.
+        .target(name: "CPhi", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
+        .target(
+            name: "PhiC", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["exports.map"],
+            linkerSettings: [
+                .unsafeFlags(
+                    [
+                        "-static-stdlib", "-Xlinker", "-soname=libphi.so.0", "-Xlinker",
+                        "--version-script=\(Context.packageDirectory)/Sources/PhiC/exports.map",
+                    ], .when(platforms: [.linux]))
+            ]),
         // The tools around it.
         .target(name: "CPhiCalibration", exclude: ["text.txt"]),
         .target(

@@ -31,23 +31,35 @@ extension Session {
     /// one such row of bytes, whatever the session held before it. With phi-1's shape and the 8-bit cache a token takes about
     /// 104 kB.
     public func save(first count: Int? = nil) -> [UInt8] {
-        let count = min(max(0, count ?? tokens.count), tokens.count)
-        let parts = cache.parts(of: count)
-        let size = SnapshotLayout.size(tokens: count, parts)
+        let size = snapshotSize(first: count)
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, written in
-            var writer = SnapshotWriter(memory: UnsafeMutableRawBufferPointer(buffer))
-            SnapshotLayout.magic.withUnsafeBytes { writer.append($0) }
-            writer.append(SnapshotLayout.version)
-            writer.append(UInt32(SnapshotLayout.encodings.firstIndex(of: cacheEncoding) ?? 0))
-            writer.append(UInt64(size))
-            writer.append(UInt64(count))
-            model.file.digest.bytes.withUnsafeBytes { writer.append($0) }
-            for token in tokens.prefix(count) { writer.append(UInt32(bitPattern: token)) }
-            for part in parts { writer.append(part, positions: count) }
-            let digest = SHA256Digest(writer.written)
-            digest.bytes.withUnsafeBytes { writer.append($0) }
+            save(
+                first: count,
+                into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[..<size]))
             written = size
         }
+    }
+
+    /// Bytes that ``save(first:)`` gives.
+    package func snapshotSize(first count: Int? = nil) -> Int {
+        let count = min(max(0, count ?? tokens.count), tokens.count)
+        return SnapshotLayout.size(tokens: count, cache.parts(of: count))
+    }
+
+    /// Writes the bytes of ``save(first:)`` into memory that is as long as ``snapshotSize(first:)`` says.
+    package func save(first count: Int? = nil, into memory: UnsafeMutableRawBufferPointer) {
+        let count = min(max(0, count ?? tokens.count), tokens.count)
+        var writer = SnapshotWriter(memory: memory)
+        SnapshotLayout.magic.withUnsafeBytes { writer.append($0) }
+        writer.append(SnapshotLayout.version)
+        writer.append(UInt32(SnapshotLayout.encodings.firstIndex(of: cacheEncoding) ?? 0))
+        writer.append(UInt64(memory.count))
+        writer.append(UInt64(count))
+        model.file.digest.bytes.withUnsafeBytes { writer.append($0) }
+        for token in tokens.prefix(count) { writer.append(UInt32(bitPattern: token)) }
+        for part in cache.parts(of: count) { writer.append(part, positions: count) }
+        let digest = SHA256Digest(writer.written)
+        digest.bytes.withUnsafeBytes { writer.append($0) }
     }
 
     /// Makes the session hold what `snapshot` has instead of what it holds: results are then those of a session that computed

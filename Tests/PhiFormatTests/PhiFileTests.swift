@@ -1,6 +1,7 @@
 import CPhiKernels
 import Foundation
 import Phi
+import PhiConvert
 import PhiFormat
 import Testing
 

@@ -1,5 +1,6 @@
 import Foundation
 import PhiFormat
+import PhiJSON
 import Testing
 
 @Suite struct SafetensorsTests {

@@ -1,4 +1,5 @@
 import Phi
+import PhiConvert
 import PhiFormat
 import PhiTokenizer
 import Testing

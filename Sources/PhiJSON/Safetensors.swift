@@ -1,3 +1,5 @@
+import PhiFormat
+
 /// Reads the header of a safetensors file: https://github.com/huggingface/safetensors#format
 ///
 ///     u64 length of the header | header: JSON, name -> {dtype, shape, data_offsets} | data
@@ -118,18 +120,5 @@ private struct SafetensorsHeader: Decodable {
             }
         }
         self.entries = entries.sorted { $0.name < $1.name }
-    }
-}
-
-extension [Int] {
-    /// The product, or nil if a factor is negative or the product is beyond Int.
-    var checkedProduct: Int? {
-        var product = 1
-        for factor in self {
-            let (next, overflow) = product.multipliedReportingOverflow(by: factor)
-            guard factor >= 0, !overflow else { return nil }
-            product = next
-        }
-        return product
     }
 }

@@ -1,3 +1,5 @@
+import PhiFormat
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else

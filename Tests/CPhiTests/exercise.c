@@ -1,0 +1,288 @@
+/* exercise MODEL BAD_MODEL: calls every function of phi.h, in ways that work and in ways that must be refused. */
+#include <phi.h>
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures;
+
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            printf("%d: %s (last error: %s)\n", __LINE__, #condition, phi_error_message()); \
+            failures++; \
+        } \
+    } while (0)
+#define REFUSED(code, call) \
+    do { \
+        CHECK((call) == (code)); \
+        CHECK(strlen(phi_error_message()) > 0 && !strchr(phi_error_message(), '\n')); \
+    } while (0)
+
+static const char prompt[] = "def add(a, b):\n    ";
+
+static phi_session *open_session(phi_model *model, int threads) {
+    phi_session_options options = PHI_SESSION_OPTIONS_INIT;
+    phi_session *session = NULL;
+    options.threads = threads;
+    CHECK(phi_session_open(model, &options, &session) == PHI_OK);
+    return session;
+}
+
+static void models(const char *path, const char *bad) {
+    phi_model *model = NULL;
+    phi_model_info info = PHI_MODEL_INFO_INIT;
+    REFUSED(PHI_ERROR_FILE, phi_model_open("/no/such/file.phi", &model));
+    CHECK(strstr(phi_error_message(), "/no/such/file.phi") != NULL);
+    REFUSED(PHI_ERROR_FILE, phi_model_open(bad, &model));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_open(NULL, &model));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_open(path, NULL));
+    CHECK(model == NULL);
+    CHECK(phi_model_open(path, &model) == PHI_OK);
+    CHECK(phi_model_describe(model, &info) == PHI_OK);
+    CHECK(info.size == sizeof info && info.vocabulary > 256 && info.context > 0 && info.layers > 0);
+    CHECK(info.encoding[0] == 'q' || info.encoding[0] == 'f');
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_describe(NULL, &info));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_describe(model, NULL));
+    info.size = 3;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_describe(model, &info));
+    phi_model_close(model);
+    phi_model_close(NULL);
+}
+
+static void tokens(phi_model *model) {
+    phi_token list[64];
+    char text[64];
+    size_t count = 0, length = 0;
+    const char special[] = "a<|endoftext|>";
+    const char odd[] = { 'x', (char)0xff, 0, (char)0xc3, 'y' };
+    CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, NULL, 0, &count) == PHI_ERROR_ROOM && count > 0 && count < 64);
+    CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, list, 64, &count) == PHI_OK);
+    CHECK(phi_detokenize(model, list, count, 0, text, 64, &length) == PHI_OK);
+    CHECK(length == strlen(prompt) && memcmp(text, prompt, length) == 0);
+    CHECK(phi_detokenize(model, list, count, 0, text, length - 1, &length) == PHI_ERROR_ROOM && length == strlen(prompt));
+    CHECK(phi_tokenize(model, odd, sizeof odd, 0, list, 64, &count) == PHI_OK);
+    CHECK(phi_detokenize(model, list, count, 0, text, 64, &length) == PHI_OK);
+    CHECK(length == sizeof odd && memcmp(text, odd, length) == 0);
+    CHECK(phi_tokenize(model, special, strlen(special), PHI_SPECIAL_TOKENS, list, 64, &count) == PHI_OK && count == 2);
+    CHECK(phi_detokenize(model, list, count, 0, text, 64, &length) == PHI_OK && length == 1);
+    CHECK(phi_detokenize(model, list, count, PHI_SPECIAL_TOKENS, text, 64, &length) == PHI_OK);
+    CHECK(length == strlen(special) && memcmp(text, special, length) == 0);
+    CHECK(phi_tokenize(model, special, strlen(special), 0, list, 64, &count) == PHI_OK && count > 2);
+    CHECK(phi_tokenize(model, NULL, 0, 0, NULL, 0, &count) == PHI_OK && count == 0);
+    REFUSED(PHI_ERROR_ARGUMENT, phi_tokenize(model, NULL, 1, 0, list, 64, &count));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_tokenize(model, prompt, 3, 0, NULL, 64, &count));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_tokenize(model, prompt, 3, 0, list, 64, NULL));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_tokenize(model, prompt, 3, 2, list, 64, &count));
+    list[0] = -1;
+    REFUSED(PHI_ERROR_TOKEN, phi_detokenize(model, list, 1, 0, text, 64, &length));
+}
+
+static void sessions(phi_model *model) {
+    phi_model_info info = PHI_MODEL_INFO_INIT;
+    phi_session_options options = PHI_SESSION_OPTIONS_INIT;
+    phi_session *session = NULL, *fork = NULL, *other = NULL;
+    phi_token list[64], held[64], huge = 1 << 30;
+    double scores[64];
+    size_t count = 0, held_count = 0, size = 0, vocabulary, i;
+    float *logits, *again;
+    char *saved;
+    CHECK(phi_model_describe(model, &info) == PHI_OK);
+    vocabulary = (size_t)info.vocabulary;
+    logits = malloc(vocabulary * sizeof *logits);
+    again = malloc(vocabulary * sizeof *again);
+    CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, list, 64, &count) == PHI_OK);
+
+    options.context = info.context + 1;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    options.context = (int32_t)count + 2;
+    options.threads = -1;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    options.threads = 2;
+    options.cache = (phi_cache)9;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    options.cache = PHI_CACHE_F16;
+    options.size = 0;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(NULL, NULL, &session));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, NULL, NULL));
+    CHECK(session == NULL);
+    options.size = sizeof options;
+    CHECK(phi_session_open(model, &options, &session) == PHI_OK);
+
+    REFUSED(PHI_ERROR_STATE, phi_session_logits(session, logits, vocabulary, &size));
+    CHECK(phi_session_append(session, list, count) == PHI_OK);
+    CHECK(phi_session_logits(session, logits, vocabulary, &size) == PHI_OK && size == vocabulary);
+    REFUSED(PHI_ERROR_ROOM, phi_session_logits(session, logits, vocabulary - 1, &size));
+    REFUSED(PHI_ERROR_TOKEN, phi_session_append(session, &huge, 1));
+    REFUSED(PHI_ERROR_CONTEXT, phi_session_append(session, list, 3));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_append(session, NULL, 3));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_append(NULL, list, 1));
+    CHECK(phi_session_append(session, NULL, 0) == PHI_OK);
+    CHECK(phi_session_tokens(session, held, 64, &held_count) == PHI_OK && held_count == count);
+    CHECK(memcmp(list, held, count * sizeof *list) == 0);
+
+    /* Forked and restored sessions have the same logits, bit for bit; so has one that went token by token. */
+    CHECK(phi_session_fork(session, PHI_ALL, &fork) == PHI_OK);
+    CHECK(phi_session_logits(fork, again, vocabulary, &size) == PHI_OK);
+    CHECK(memcmp(logits, again, vocabulary * sizeof *logits) == 0);
+    CHECK(phi_session_truncate(fork, 1) == PHI_OK);
+    for (i = 1; i < count; i++) CHECK(phi_session_append(fork, &list[i], 1) == PHI_OK);
+    CHECK(phi_session_logits(fork, again, vocabulary, &size) == PHI_OK);
+    CHECK(memcmp(logits, again, vocabulary * sizeof *logits) == 0);
+    REFUSED(PHI_ERROR_STATE, phi_session_logits(session, again, vocabulary, &size));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_fork(session, 1, NULL));
+
+    CHECK(phi_session_save(session, count - 1, NULL, 0, &size) == PHI_ERROR_ROOM && size > 0);
+    saved = malloc(size);
+    CHECK(phi_session_save(session, count - 1, saved, size, &size) == PHI_OK);
+    phi_session_close(session); /* the fork keeps what it needs */
+    options.context = 0;
+    options.threads = 1;
+    options.cache = PHI_CACHE_F32;
+    CHECK(phi_session_open(model, &options, &other) == PHI_OK);
+    REFUSED(PHI_ERROR_SNAPSHOT, phi_session_restore(other, saved, size));
+    phi_session_close(other);
+    options.cache = PHI_CACHE_F16;
+    CHECK(phi_session_open(model, &options, &other) == PHI_OK);
+    REFUSED(PHI_ERROR_SNAPSHOT, phi_session_restore(other, saved, size - 1));
+    REFUSED(PHI_ERROR_SNAPSHOT, phi_session_restore(other, saved, 0));
+    saved[size / 2] ^= 1;
+    REFUSED(PHI_ERROR_SNAPSHOT, phi_session_restore(other, saved, size));
+    saved[size / 2] ^= 1;
+    CHECK(phi_session_restore(other, saved, size) == PHI_OK);
+    CHECK(phi_session_append(other, &list[count - 1], 1) == PHI_OK);
+    CHECK(phi_session_logits(other, again, vocabulary, &size) == PHI_OK);
+    CHECK(memcmp(logits, again, vocabulary * sizeof *logits) == 0);
+
+    CHECK(phi_session_truncate(other, 0) == PHI_OK);
+    CHECK(phi_session_score(other, list, count, scores) == PHI_OK && isnan(scores[0]));
+    for (i = 1; i < count; i++) CHECK(scores[i] < 0 && scores[i] > -50);
+    CHECK(phi_session_truncate(other, 2) == PHI_OK);
+    {
+        double later[64];
+        CHECK(phi_session_score(other, list + 2, count - 2, later) == PHI_OK);
+        CHECK(memcmp(later, scores + 2, (count - 2) * sizeof *later) == 0);
+    }
+    REFUSED(PHI_ERROR_TOKEN, phi_session_score(other, &huge, 1, scores));
+    free(saved);
+    free(logits);
+    free(again);
+    phi_session_close(fork);
+    phi_session_close(other);
+    phi_session_close(NULL);
+}
+
+static void generations(phi_model *model) {
+    phi_session *session = open_session(model, 2);
+    phi_generation_options options = PHI_GENERATION_OPTIONS_INIT;
+    phi_generation *text = NULL;
+    phi_piece piece = PHI_PIECE_INIT;
+    phi_logit_bias bias = { 0, -INFINITY };
+    phi_token first, huge = 1 << 30;
+    const char *stop[] = { "\n" };
+    char whole[4096] = "";
+    int steps = 0;
+    struct { phi_generation_options options; char tail[8]; } larger;
+
+    CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), NULL, &text) == PHI_OK);
+    CHECK(phi_generation_next(text, &piece) == PHI_OK);
+    CHECK(isnan(piece.log_probability) && piece.alternatives == NULL && piece.alternative_count == 0);
+    first = piece.token;
+    phi_generation_end(text);
+
+    options.maximum_tokens = 30;
+    options.log_probabilities = 3;
+    options.stop = stop;
+    options.stop_count = 1;
+    CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &options, &text) == PHI_OK);
+    while (phi_generation_next(text, &piece) == PHI_OK) {
+        CHECK(strlen(piece.text) == piece.text_length);
+        CHECK(piece.alternative_count == 3 && piece.alternatives[0].token == piece.token);
+        CHECK(piece.alternatives[0].log_probability == piece.log_probability && piece.log_probability <= 0);
+        CHECK(piece.alternatives[2].log_probability <= piece.alternatives[1].log_probability);
+        strncat(whole, piece.text, sizeof whole - strlen(whole) - 1);
+        steps++;
+    }
+    CHECK(phi_generation_next(text, &piece) == PHI_END);
+    CHECK(steps > 0 && piece.stop == PHI_STOP_STRING && !strchr(whole, '\n'));
+    phi_generation_end(text);
+
+    bias.token = first;
+    options.logit_bias = &bias;
+    options.logit_bias_count = 1;
+    CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &options, &text) == PHI_OK);
+    CHECK(phi_generation_next(text, &piece) == PHI_OK && piece.token != first);
+    phi_generation_cancel(text);
+    REFUSED(PHI_ERROR_CANCELLED, phi_generation_next(text, &piece));
+    REFUSED(PHI_ERROR_CANCELLED, phi_generation_next(text, &piece));
+    phi_generation_end(text);
+
+    bias.bias = NAN;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    bias.bias = 0;
+    bias.token = huge;
+    REFUSED(PHI_ERROR_TOKEN, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.logit_bias_count = 0;
+    options.temperature = -1;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.temperature = 0;
+    options.maximum_tokens = -2;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.maximum_tokens = 1;
+    stop[0] = NULL;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    stop[0] = "";
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.stop_count = 0;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(NULL, NULL, 0, &options, &text));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 1, &options, &text));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, NULL));
+
+    /* A program of a later version, whose structure has more at its end. */
+    memset(&larger, 0, sizeof larger);
+    larger.options = options;
+    larger.options.size = sizeof larger;
+    CHECK(phi_generation_begin(session, NULL, 0, &larger.options, &text) == PHI_OK);
+    CHECK(phi_generation_next(text, &piece) == PHI_OK && piece.stop == PHI_STOP_MAXIMUM_TOKENS);
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_next(text, NULL));
+    phi_generation_end(text);
+    larger.tail[3] = 1;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &larger.options, &text));
+
+    CHECK(phi_generation_begin(session, &huge, 1, &options, &text) == PHI_OK);
+    REFUSED(PHI_ERROR_TOKEN, phi_generation_next(text, &piece));
+    phi_session_close(session); /* before its generation */
+    phi_generation_end(text);
+    phi_generation_end(NULL);
+    phi_generation_cancel(NULL);
+}
+
+static void *alone(void *argument) {
+    CHECK(strcmp(phi_error_message(), "") == 0); /* errors are each thread's own */
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_append(NULL, NULL, 0));
+    generations(argument);
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    phi_model *model = NULL;
+    pthread_t threads[2];
+    int i;
+    if (argc != 3) return 64;
+    CHECK(strcmp(phi_error_message(), "") == 0);
+    CHECK(phi_version_number() == 1000000 * PHI_VERSION_MAJOR + 1000 * PHI_VERSION_MINOR + PHI_VERSION_PATCH);
+    models(argv[1], argv[2]);
+    CHECK(phi_model_open(argv[1], &model) == PHI_OK);
+    tokens(model);
+    sessions(model);
+    generations(model);
+    for (i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, alone, model) == 0);
+    for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+    phi_model_close(model);
+    puts(failures ? "failed" : "all is well");
+    return failures ? 1 : 0;
+}

@@ -5,6 +5,8 @@
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make bench       swift-phi beside its peers, into Bench/results; BENCH="--rounds 3 --peers swift-phi,llama.cpp" has options
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
+# make test-tsan   the library's tests under the thread sanitizer, likewise
+# make docs        the library's documentation, .build/docs/Phi.doccarchive
 # make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
 # make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
 # make lint        formatting and style
@@ -14,7 +16,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-full test-asan bench check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install install-c lint deps sandbox-deps python-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install install-c lint deps sandbox-deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -41,7 +43,7 @@ install-c: deps
 	install -m 644 Sources/CPhi/include/phi.h $(TO)/include/phi.h
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
 
-test: test-swift test-python test-c
+test: test-swift test-python test-c test-embedding
 
 # One release build serves both the command and the tests.
 test-swift: deps sandbox-deps python-deps
@@ -58,6 +60,10 @@ test-c:
 	$(MAKE) install PREFIX=$(C_DOOR) DESTDIR=
 	PHI_PREFIX=$(C_DOOR) $(PYTHON) -m unittest discover -s Tests/CPhiTests
 
+# A package of its own that depends on this one by address and version.
+test-embedding: build
+	Tests/Embedding/build.sh .build/embedding $(PHI)
+
 test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py check --checkpoint $(FULL) --phi $(PHI) --scratch $(FULL)
@@ -73,6 +79,21 @@ ASAN = -c release --sanitize=address --scratch-path .build/asan
 test-asan: deps sandbox-deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
+
+# libomp is not built for the sanitizer. Its archer tells it which work comes after which; what else it does is left out.
+TSAN = -c release --sanitize=thread --scratch-path .build/tsan
+test-tsan: deps
+	swift build $(TSAN) --build-tests
+	TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1 \
+	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|CPhiKernelsTests)\.'
+
+DOCS = .build/docs
+docs: deps
+	swift build --scratch-path $(DOCS)/build --target Phi -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir \
+	  -Xswiftc $(CURDIR)/$(DOCS)/build
+	rm -rf $(DOCS)/graphs && mkdir -p $(DOCS)/graphs && cp $(DOCS)/build/Phi*.symbols.json $(DOCS)/graphs
+	docc convert Sources/Phi/Phi.docc --additional-symbol-graph-dir $(DOCS)/graphs --output-path $(DOCS)/Phi.doccarchive \
+	  --fallback-display-name Phi --fallback-bundle-identifier swift-phi.Phi --warnings-as-errors
 
 CHECK = Tests/CPhiKernelsCheck/emulated
 check-kernels:

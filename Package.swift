@@ -20,8 +20,13 @@ let openMP: [String] = {
 }()
 
 let cSettings: [CSetting] = [
-    .unsafeFlags(["-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Werror=implicit"])
+    .unsafeFlags(["-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Werror=implicit"]),
+    // A debug build of somebody's program is not one of the kernels.
+    .unsafeFlags(["-O2"], .when(configuration: .debug)),
 ]
+
+/// Condition of what only the commands need: such packages are not even fetched for who depends on this one with `traits: []`.
+let ofCommands = TargetDependencyCondition.when(traits: ["Commands"])
 
 let package = Package(
     name: "swift-phi",
@@ -32,6 +37,10 @@ let package = Package(
         .library(name: "SwiftPhi", targets: ["Phi"]),
         // The C library; `make install` gives it its real name, libphi.
         .library(name: "CPhi", type: .dynamic, targets: ["PhiC"]),
+    ],
+    traits: [
+        .trait(name: "Commands", description: "The commands, whose packages users of the library need not fetch."),
+        .default(enabledTraits: ["Commands"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
@@ -70,7 +79,7 @@ let package = Package(
             name: "PhiCLI",
             dependencies: [
                 "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiEval", "PhiFormat", "PhiTokenizer",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Tests mirror the sources.
         .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels", "CPhiKernelsCheck", "PhiKernelCases"]),

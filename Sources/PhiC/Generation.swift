@@ -1,3 +1,6 @@
+// phi.h documents these functions.
+// swift-format-ignore-file: AllPublicDeclarationsHaveDocumentation
+
 import CPhi
 import Phi
 import PhiTokenizer

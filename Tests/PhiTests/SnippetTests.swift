@@ -241,7 +241,7 @@ struct SnippetTests {
         try session.append(model.tokenizer.encode("def f(x):\n    return "))
         let texts = try (0..<3).map { seed in
             let options = try GenerationOptions(
-                maximumTokens: 8, sampling: SamplingOptions(temperature: 1, seed: seed))
+                maximumTokens: 8, sampling: SamplingOptions(temperature: 1, seed: UInt64(seed)))
             return try session.fork().complete(session.tokens, options).text
         }
         #expect(Set(texts).count > 1)

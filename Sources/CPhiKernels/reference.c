@@ -315,13 +315,21 @@ static void attention_q8(const void *a, size_t begin, size_t end) {
 
 /* ---- Weights into tiles ---- */
 
-/* Stores `count` weights of one row, one group at most, at row i of group g in `block`, and what they became. */
 /* What rounding with error feedback needs of one row; all null without. */
 typedef struct {
     const float *importance;    /* of the group's columns */
     const float *feedback;      /* [row][stride], from the diagonal element of the group's first column on */
     size_t stride;
 } group_feedback;
+
+/* What column k of a group aims at when the group's columns before it have been stored. */
+static float aim_at(const float *aims, const float *w, const float *stored, size_t k, const group_feedback *f) {
+    float aim = aims[k];
+    for (size_t j = 0; f->feedback && j < k; j++) aim = fused(w[j] - stored[j], f->feedback[j * f->stride + k], aim);
+    return aim;
+}
+
+/* Stores `count` weights of one row, one group at most, at row i of group g in `block`, and what they became. */
 
 typedef void (*group_encoder)(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g,
                               float *stored, const group_feedback *f);
@@ -341,11 +349,12 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t bl
                 group_feedback f = {0};
                 float *differences = NULL;
                 if (a->feedback) {
-                    f = (group_feedback){a->importance + c, a->feedback + c * a->feedback_stride + c, a->feedback_stride};
+                    size_t first = c / a->feedback_block * a->feedback_block, stride = a->feedback_stride;
+                    f = (group_feedback){a->importance + c, a->feedback + c * stride + c - first, stride};
                     differences = a->differences + tile * a->columns * PHI_TILE_ROWS + i;
                     for (size_t k = 0; k < count; k++)
-                        for (size_t j = 0; j < c; j++)
-                            aims[k] = fused(differences[16 * j], a->feedback[j * a->feedback_stride + c + k], aims[k]);
+                        for (size_t j = first; j < c; j++)
+                            aims[k] = fused(differences[16 * j], a->feedback[j * stride + c - first + k], aims[k]);
                 }
                 encoder(aims, w, count, out + c / PHI_BLOCK_COLUMNS * block_bytes, i, c / PHI_GROUP % 2, stored, &f);
                 for (size_t k = 0; k < count; k++) {
@@ -384,12 +393,11 @@ static void group_f16(const float *aims, const float *w, size_t count, uint8_t *
 
 static void group_q8(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
                       const group_feedback *f) {
-    (void)aims, (void)f;
-    uint16_t half = phi_float_to_half(within(fabsf(largest_of(w, count)) / 127.0f, 0, PHI_HALF_MAX));
+    uint16_t half = phi_float_to_half(within(fabsf(largest_of(aims, count)) / 127.0f, 0, PHI_HALF_MAX));
     float scale = phi_half_to_float(half), inverse = scale > 0 ? 1.0f / scale : 0;
     memcpy(block + 2 * (16 * g + i), &half, 2);
     for (size_t k = 0; k < count; k++) {
-        float n = within(rintf(w[k] * inverse), -127, 127);
+        float n = within(rintf(aim_at(aims, w, stored, k, f) * inverse), -127, 127);
         block[64 + 64 * (8 * g + k / 4) + 4 * i + k % 4] = (uint8_t)((int)n + PHI_ZERO_Q8);
         stored[k] = scale * n;
     }
@@ -405,7 +413,7 @@ static float level_q4(int code) { return (float)(phi_q4_levels[code] - PHI_ZERO_
 
 static void group_q4(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
                      const group_feedback *f) {
-    float largest = largest_of(aims, count), square = 0, differences[PHI_GROUP];
+    float largest = largest_of(aims, count), square = 0;
     for (size_t k = 0; k < count; k++) square = fused(f->importance ? f->importance[k] * aims[k] : aims[k], aims[k], square);
     float best_error = INFINITY, best_scale = 0;
     for (int end = 0; end < 16; end += 15)
@@ -430,13 +438,9 @@ static void group_q4(const float *aims, const float *w, size_t count, uint8_t *b
     memcpy(block + 2 * (16 * g + i), &half, 2);
     float inverse = fabsf(best_scale) > 0 ? 1.0f / best_scale : 0;
     for (size_t k = 0; k < count; k++) {
-        float aim = aims[k];
-        if (f->feedback)
-            for (size_t j = 0; j < k; j++) aim = fused(differences[j], f->feedback[j * f->stride + k], aim);
-        int code = code_q4(aim * inverse);
+        int code = code_q4(aim_at(aims, w, stored, k, f) * inverse);
         block[64 + 64 * (4 * g + k / 8) + 4 * i + k % 4] |= (uint8_t)(k / 4 % 2 ? code << 4 : code);
         stored[k] = best_scale * level_q4(code);
-        differences[k] = w[k] - stored[k];
     }
 }
 

@@ -22,7 +22,10 @@ struct Convert: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "Round q4 by what the model makes of this text, or of the one inside: 'builtin'. Slow; loses much less.",
+            """
+            Round q4 or q8 by what the model makes of this text; 'builtin' is the one inside, 'none' rounds by the weights \
+            alone, which is faster and loses twice as much. Without it, builtin for q4 and none for q8.
+            """,
             valueName: "file"))
     var calibrate: String?
 
@@ -34,14 +37,19 @@ struct Convert: ParsableCommand {
 
     func validate() throws {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
-        if calibrate != nil, type != .q4 { throw ValidationError("--calibrate is for --type q4.") }
+        if calibrate != nil, !type.isRounded { throw ValidationError("--calibrate is for --type q4 and q8.") }
     }
 
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
         let checkpoint = try CheckpointModel(directory: directory)
-        let calibration = try calibrate.map { $0 == "builtin" ? .builtIn : try CalibrationText(path: $0) }
+        let calibration: CalibrationText? =
+            switch calibrate ?? (type == .q4 ? "builtin" : "none") {
+            case "none": nil
+            case "builtin": .builtIn
+            case let path: try CalibrationText(path: path)
+            }
         var bar = ProgressBar("convert")
         defer { bar.finish() }
         let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threads)

@@ -21,15 +21,15 @@ public struct Converter {
     /// Floats of the source in memory at a time.
     private static let chunk = 4 << 20
 
-    /// Prepares a conversion; `threads` defaults to the cores that this process may use. With a calibration text, q4 rounds
-    /// so that the errors of what the matrices make of it are smallest; other types do not look at it. Throws ``KernelsError``
+    /// Prepares a conversion; `threads` defaults to the cores that this process may use. With a calibration text, q4 and
+    /// q8 round so that the errors of what the matrices make of it are smallest; other types do not look at it. Throws ``KernelsError``
     /// when `PHI_ISA` asks for kernels that cannot be had.
     public init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
     ) throws(KernelsError) {
         self.checkpoint = checkpoint
         self.type = type
-        self.calibration = type == .q4 ? calibration : nil
+        self.calibration = type.isRounded ? calibration : nil
         kernels = try .fromEnvironment()
         self.threads = Int32(threads ?? Engine.defaultThreads)
     }
@@ -56,7 +56,7 @@ public struct Converter {
         try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
         let embeddingFeedback =
-            type.embedding == .q4
+            type.isRounded
             ? try ErrorFeedback.forEmbedding(
                 of: checkpoint, seenBy: matrices[1], kernels: kernels, threads: threads) : nil
         let calibrator = try calibration.map {

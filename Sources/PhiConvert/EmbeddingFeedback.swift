@@ -2,7 +2,7 @@ import Phi
 import PhiFormat
 
 extension ErrorFeedback {
-    /// For an embedding in q4: errors go where the first block does not see them.
+    /// For an embedding in q4 or q8: errors go where the first block does not see them.
     ///
     /// An embedding has no inputs, but its rows are what the first layer norm takes in, and later residuals are far larger, so
     /// that later blocks hardly see it. An error e of a row changes that norm, but for its size, by weight * (e - mean of e), and
@@ -15,7 +15,7 @@ extension ErrorFeedback {
         let weight = try checkpoint.readVector(.weight(.norm(0)))
         let moments = InputMoments(width: columns, kernels: kernels, threads: threads)
         let buffer = FloatBuffer(TensorEncoding.tileRows * columns), none = FloatBuffer(0)
-        for first in Swift.stride(from: 0, to: inner.rows, by: TensorEncoding.tileRows) {
+        for first in stride(from: 0, to: inner.rows, by: TensorEncoding.tileRows) {
             let range = first..<min(first + TensorEncoding.tileRows, inner.rows)
             try inner.read(range, of: checkpoint, into: buffer, scratch: none)
             for row in 0..<range.count {

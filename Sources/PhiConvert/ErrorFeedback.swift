@@ -5,19 +5,18 @@ import PhiFormat
 /// How the rounding errors of a matrix's columns are made good by later columns (GPTQ, arXiv 2210.17323, in the form that
 /// arXiv 2307.13304 calls LDLQ).
 ///
-/// Let H be the sum of x xᵀ over the matrix's inputs, a little added to its diagonal, and H = (F + 1) D (F + 1)ᵀ with F
-/// strictly upper triangular and D diagonal. Errors E = W - stored change the outputs by the sum over rows and columns k of
-/// D[k] (E[k] + sum over j < k of E[j] F[j][k])², so if column k aims at W[k] + that sum, each square is as small as rounding
-/// can make it, and D says how much it counts.
+/// Let H be the sum of x xᵀ over the matrix's inputs, as far as it is in blocks on the diagonal, a little added to the diagonal,
+/// and H = (F + 1) D (F + 1)ᵀ with F strictly upper triangular and D diagonal. Errors E = W - stored change the outputs by the
+/// sum over rows and columns k of D[k] (E[k] + sum over j < k of E[j] F[j][k])², so if column k aims at W[k] + that sum, each
+/// square is as small as rounding can make it, and D says how much it counts.
 package final class ErrorFeedback {
-    /// Floats from one row of F to the next.
-    package let stride: Int
-    /// F, [width][stride], above the diagonal.
+    /// Columns of a block, and floats from one row of F to the next.
+    package let blockWidth: Int
+    /// F, [width][blockWidth], each row of its own block, above the diagonal.
     package let factor: FloatBuffer
     /// D, [width]; all positive.
     package let importance: FloatBuffer
 
-    private let width: Int
     private let kernels: Kernels
     private let threads: Int32
 
@@ -30,32 +29,47 @@ package final class ErrorFeedback {
     package init?(_ moments: InputMoments, kernels: Kernels, threads: Int32) {
         self.kernels = kernels
         self.threads = threads
-        width = moments.width
-        stride = moments.stride
+        blockWidth = moments.blockWidth
         factor = moments.sums
-        importance = FloatBuffer(width)
-        let h = factor.elements(0, width * stride)
+        importance = FloatBuffer(moments.width)
+        for block in moments.blocks {
+            let sums = factor.elements(block.lowerBound * blockWidth, block.count * blockWidth)
+            guard factoriseBlock(sums, importance.elements(block.lowerBound, block.count)) else { return nil }
+        }
+    }
+
+    /// Replaces the sums of a block's columns, [columns][blockWidth], by its F; false when they are not finite.
+    private func factoriseBlock(
+        _ h: UnsafeMutableBufferPointer<Float>, _ importance: UnsafeMutableBufferPointer<Float>
+    ) -> Bool {
+        let count = importance.count
         // What is below the diagonal is a copy to begin from again.
-        for row in 0..<width {
-            for column in row + 1..<max(row + 1, width) { h[column * stride + row] = h[row * stride + column] }
-        }
-        let diagonal = (0..<width).map { h[$0 * stride + $0] }
-        let sum = diagonal.reduce(0) { $0 + Double($1) }
-        guard sum.isFinite else { return nil }
-        let mean = sum > 0 ? Float(sum / Double(width)) : 1
-        for damping in Self.dampings {
-            for row in 0..<width {
-                for column in row + 1..<max(row + 1, width) { h[row * stride + column] = h[column * stride + row] }
-                h[row * stride + row] = diagonal[row] + damping * mean
+        for row in 0..<count {
+            for column in row + 1..<max(row + 1, count) {
+                h[column * blockWidth + row] = h[row * blockWidth + column]
             }
-            if factorise(h) { return }
         }
-        return nil
+        let diagonal = (0..<count).map { h[$0 * blockWidth + $0] }
+        let sum = diagonal.reduce(0) { $0 + Double($1) }
+        guard sum.isFinite else { return false }
+        let mean = sum > 0 ? Float(sum / Double(count)) : 1
+        return Self.dampings.contains { damping in
+            for row in 0..<count {
+                for column in row + 1..<max(row + 1, count) {
+                    h[row * blockWidth + column] = h[column * blockWidth + row]
+                }
+                h[row * blockWidth + row] = diagonal[row] + damping * mean
+            }
+            return factorise(h, importance)
+        }
     }
 
     /// H = R Rᵀ with R upper triangular, from the last columns to the first, then F and D from R; false if H is not
     /// positive definite.
-    private func factorise(_ h: UnsafeMutableBufferPointer<Float>) -> Bool {
+    private func factorise(
+        _ h: UnsafeMutableBufferPointer<Float>, _ importance: UnsafeMutableBufferPointer<Float>
+    ) -> Bool {
+        let width = importance.count
         let panels = (width + Self.panel - 1) / Self.panel
         let products = FloatBuffer(width * Self.panel)
         for first in (0..<panels).reversed().map({ $0 * Self.panel }) {
@@ -63,14 +77,14 @@ package final class ErrorFeedback {
             if end < width {
                 let rows = FloatBuffer((end - first) * (width - end))
                 for row in first..<end {
+                    let right = h[row * blockWidth + end..<row * blockWidth + width]
                     _ = rows.elements((row - first) * (width - end), width - end)
-                        .update(
-                            fromContentsOf: UnsafeBufferPointer(rebasing: h[row * stride + end..<row * stride + width]))
+                        .update(fromContentsOf: UnsafeBufferPointer(rebasing: right))
                 }
                 multiply(h, column: end, by: rows, rows: end - first, columns: width - end, into: products, count: end)
                 for row in 0..<end {
                     for column in max(first, row)..<max(row, end) {
-                        h[row * stride + column] -= products.elements(row * Self.panel + column - first, 1)[0]
+                        h[row * blockWidth + column] -= products.elements(row * Self.panel + column - first, 1)[0]
                     }
                 }
             }
@@ -80,19 +94,20 @@ package final class ErrorFeedback {
                     h, column: first, by: inverse, rows: end - first, columns: end - first, into: products, count: first
                 )
                 for row in 0..<first {
-                    _ = UnsafeMutableBufferPointer(rebasing: h[row * stride + first..<row * stride + end])
+                    _ = UnsafeMutableBufferPointer(rebasing: h[row * blockWidth + first..<row * blockWidth + end])
                         .update(fromContentsOf: products.elements(row * Self.panel, end - first))
                 }
             }
         }
-        let importance = importance.elements(0, width)
         for column in 0..<width {
-            let pivot = h[column * stride + column]
+            let pivot = h[column * blockWidth + column]
             importance[column] = pivot * pivot
             guard importance[column] > 0, importance[column].isFinite else { return false }
         }
         for row in 0..<width {
-            for column in row + 1..<max(row + 1, width) { h[row * stride + column] /= h[column * stride + column] }
+            for column in row + 1..<max(row + 1, width) {
+                h[row * blockWidth + column] /= h[column * blockWidth + column]
+            }
         }
         return true
     }
@@ -104,7 +119,7 @@ package final class ErrorFeedback {
         var r = [Double](repeating: 0, count: n * n)
         for row in 0..<n {
             for column in row..<n {
-                r[row * n + column] = Double(h[(range.lowerBound + row) * stride + range.lowerBound + column])
+                r[row * n + column] = Double(h[(range.lowerBound + row) * blockWidth + range.lowerBound + column])
             }
         }
         for column in (0..<n).reversed() {
@@ -129,7 +144,7 @@ package final class ErrorFeedback {
         }
         for row in 0..<n {
             for column in row..<n {
-                h[(range.lowerBound + row) * stride + range.lowerBound + column] = Float(r[row * n + column])
+                h[(range.lowerBound + row) * blockWidth + range.lowerBound + column] = Float(r[row * n + column])
             }
         }
         let result = FloatBuffer(n * n)
@@ -149,7 +164,7 @@ package final class ErrorFeedback {
             var arguments = phi_matmul_args(
                 weights: tiles.baseAddress, bias: zeros.elements(0, Self.panel).baseAddress, rows: rows,
                 width: (columns + 63) / 64 * 64, tokens: count, x: h.baseAddress.map { UnsafePointer($0 + column) },
-                x_stride: stride, q: nil, scales: nil, starts: nil,
+                x_stride: blockWidth, q: nil, scales: nil, starts: nil,
                 out: out.elements(0, count * Self.panel).baseAddress, out_stride: Self.panel, accumulate: false,
                 tile_bytes: 0)
             let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)

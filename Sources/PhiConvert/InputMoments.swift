@@ -2,14 +2,15 @@ import CPhiKernels
 import Phi
 import PhiFormat
 
-/// Sums x xᵀ over what goes into a matrix. A sum over tokens is a matrix product, so the kernel for f32 matrices takes it,
-/// 256 tokens at a time, and only what is on the diagonal or above it.
+/// Sums x xᵀ over what goes into a matrix, of columns that are in the same block on the diagonal: all of them would cost a wide
+/// matrix most of a conversion's time and gain little. A sum over tokens is a matrix product, so the kernel for f32 matrices
+/// takes it, 256 tokens at a time, and only what is on the diagonal or above it.
 package final class InputMoments {
     /// Columns of the matrix.
     package let width: Int
-    /// Floats from one row to the next.
-    package let stride: Int
-    /// [width][stride]; beyond the width zero, below the diagonal nothing of meaning.
+    /// Columns of a block, a multiple of 64; the last may have fewer.
+    package let blockWidth: Int
+    /// [width][blockWidth], each row of its own block; beyond the width zero, below the diagonal nothing of meaning.
     package let sums: FloatBuffer
 
     private let kernels: Kernels
@@ -23,16 +24,24 @@ package final class InputMoments {
     private static let chunk = 256
     /// Rows that are summed from the same column on.
     private static let band = 960
+    /// Columns of a block at most: all of phi-1's hidden ones.
+    package static let widestBlock = 2048
 
-    package init(width: Int, kernels: Kernels, threads: Int32) {
+    package init(width: Int, widestBlock: Int = widestBlock, kernels: Kernels, threads: Int32) {
         self.width = width
         self.kernels = kernels
         self.threads = threads
-        stride = (width + 63) / 64 * 64
-        sums = FloatBuffer(width * stride)
+        let blocks = (width + widestBlock - 1) / widestBlock
+        blockWidth = ((width + blocks - 1) / blocks + 63) / 64 * 64
+        sums = FloatBuffer(width * blockWidth)
         turned = FloatBuffer(width * Self.chunk)
         encoder = TileEncoder(.f32, kernels, threads, rows: width, columns: Self.chunk)
-        zeros = FloatBuffer(stride)
+        zeros = FloatBuffer(blockWidth)
+    }
+
+    /// The columns of each block.
+    var blocks: [Range<Int>] {
+        stride(from: 0, to: width, by: blockWidth).map { $0..<min($0 + blockWidth, width) }
     }
 
     /// Adds `rows` inputs, which begin at `x` and are `rowStride` floats apart.
@@ -56,16 +65,18 @@ package final class InputMoments {
         _ = encoder.encode(self.turned, rows: width)
         encoder.withTiles { tiles in
             let tileBytes = tiles.count / ((width + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows)
-            for first in Swift.stride(from: 0, to: width, by: Self.band) {
-                var arguments = phi_matmul_args(
-                    weights: tiles.baseAddress.map { $0 + first / TensorEncoding.tileRows * tileBytes },
-                    bias: zeros.elements(0, stride).baseAddress, rows: width - first, width: Self.chunk,
-                    tokens: min(Self.band, width - first), x: turned.baseAddress.map { $0 + first * Self.chunk },
-                    x_stride: Self.chunk, q: nil, scales: nil, starts: nil,
-                    out: sums.elements(0, width * stride).baseAddress.map { $0 + first * stride + first },
-                    out_stride: stride, accumulate: true, tile_bytes: 0)
-                let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)
-                phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
+            for block in blocks {
+                for first in stride(from: block.lowerBound, to: block.upperBound, by: Self.band) {
+                    let rest = block.upperBound - first
+                    var arguments = phi_matmul_args(
+                        weights: tiles.baseAddress.map { $0 + first / TensorEncoding.tileRows * tileBytes },
+                        bias: zeros.base, rows: rest, width: Self.chunk, tokens: min(Self.band, rest),
+                        x: turned.baseAddress.map { $0 + first * Self.chunk }, x_stride: Self.chunk, q: nil,
+                        scales: nil, starts: nil, out: sums.base + first * blockWidth + first - block.lowerBound,
+                        out_stride: blockWidth, accumulate: true, tile_bytes: 0)
+                    let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)
+                    phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
+                }
             }
         }
     }

@@ -36,12 +36,12 @@ struct Provenance: Encodable {
         type = report.type.rawValue
         calibration = report.calibration
         method =
-            switch (report.type, report.calibration) {
-            case (.q4, nil): "scale search by squared error; embedding: error feedback by the first block's weights"
-            case (.q4, _):
-                "scale search and error feedback (GPTQ) by squared output error; embedding: by the first block's weights"
-            default: "round to nearest"
-            }
+            !report.type.isRounded
+            ? "round to nearest"
+            : (report.type == .q4 ? "scale search; " : "scale by the largest; ")
+                + (report.calibration == nil
+                    ? "blocks: round to nearest; " : "blocks: error feedback (GPTQ) by their inputs; ")
+                + "embedding: error feedback by the first block's weights; head: q8, round to nearest"
         naming = checkpoint.naming.rawValue
         var sources: [Source] = []
         for file in checkpoint.files {

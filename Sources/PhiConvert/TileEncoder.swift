@@ -15,7 +15,7 @@ package final class TileEncoder {
     private let feedback: ErrorFeedback?
     private let differences: FloatBuffer  // [tiles][columns][16], for error feedback
 
-    /// An encoder of up to `rows` rows at a time, with error feedback if it is given one and the encoding is q4.
+    /// An encoder of up to `rows` rows at a time, with error feedback if it is given one and the encoding is q4 or q8.
     package init(
         _ encoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32, rows: Int, columns: Int,
         feedback: ErrorFeedback? = nil
@@ -44,7 +44,9 @@ package final class TileEncoder {
                 var arguments = phi_encode_args(
                     rows: source.elements(0, rows * columns).baseAddress, row_count: rows, columns: columns,
                     out: tiles.baseAddress, errors: errors.baseAddress, squares: squares.baseAddress,
-                    feedback: feedback.map { UnsafePointer($0.factor.base) }, feedback_stride: feedback?.stride ?? 0,
+                    feedback: feedback.map { UnsafePointer($0.factor.base) },
+                    feedback_stride: feedback?.blockWidth ?? 0,
+                    feedback_block: feedback?.blockWidth ?? 0,
                     importance: feedback.map { UnsafePointer($0.importance.base) }, differences: differences.base)
                 phi_parallel(threads, count, operation, &arguments)
             }

@@ -21,6 +21,9 @@ public enum WeightType: String, Sendable, CaseIterable {
         }
     }
 
+    /// Whether weights are rounded to integers, where errors can be made good by other weights.
+    public var isRounded: Bool { self == .q4 || self == .q8 }
+
     /// Of the embedding. At 4 bits too: rounding it with error feedback keeps what the first block sees of it.
     public var embedding: TensorEncoding { blocks }
 

@@ -48,7 +48,8 @@ extension KernelCase {
             let errors = Guarded<Double>(tiles), squares = Guarded<Double>(tiles)
             let arguments = phi_encode_args(
                 rows: source.pointer, row_count: rows, columns: columns, out: out.pointer, errors: errors.pointer,
-                squares: squares.pointer, feedback: nil, feedback_stride: 0, importance: nil, differences: nil)
+                squares: squares.pointer, feedback: nil, feedback_stride: 0, feedback_block: 0,
+                importance: nil, differences: nil)
             return KernelRun(
                 [arguments], items: tiles, bytes: weights.count * 4 + out.count,
                 outputs: [{ out.bytes }, { errors.bytes }, { squares.bytes }], keeping: [source, out, errors, squares])

@@ -36,7 +36,8 @@ package enum WeightEncoding: String, CaseIterable, Sendable {
         var arguments = phi_encode_args(
             rows: source.pointer, row_count: whole ? 16 : rows, columns: columns, out: out.pointer,
             errors: errors.pointer,
-            squares: squares.pointer, feedback: nil, feedback_stride: 0, importance: nil, differences: nil)
+            squares: squares.pointer, feedback: nil, feedback_stride: 0, feedback_block: 0,
+            importance: nil, differences: nil)
         refer("encode_\(self)", &arguments, items: made)
         for tile in made..<max(made, count) {
             (out.pointer + tile * tileBytes).update(from: out.pointer, count: tileBytes)

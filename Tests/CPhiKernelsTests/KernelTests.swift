@@ -42,8 +42,10 @@ struct Encoding: CustomTestStringConvertible {
 private func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
 
 struct EncodeTests {
-    /// What error feedback takes: a factor [columns][columns + 3] and an importance for each column.
+    /// What error feedback takes: a factor [columns][stride] in blocks and an importance for each column.
     struct Feedback {
+        let block: Int
+        let stride: Int
         let factor: Guarded<Float>
         let importance: Guarded<Float>
     }
@@ -61,23 +63,26 @@ struct EncodeTests {
         var arguments = phi_encode_args(
             rows: source.pointer, row_count: rows, columns: columns, out: out.pointer, errors: errors.pointer,
             squares: squares.pointer, feedback: feedback.map { UnsafePointer($0.factor.pointer) },
-            feedback_stride: columns + 3, importance: feedback.map { UnsafePointer($0.importance.pointer) },
+            feedback_stride: feedback?.stride ?? 0, feedback_block: feedback?.block ?? 0,
+            importance: feedback.map { UnsafePointer($0.importance.pointer) },
             differences: differences.pointer)
         encoding.encode(kernels)(&arguments, 0, tiles)
         return out
     }
 
-    @Test(arguments: [(1, 1), (17, 65), (5, 31), (33, 200), (16, 512)])
-    func equalsTheReferenceWithErrorFeedback(rows: Int, columns: Int) {
+    @Test(arguments: [2, 3], [(1, 1, 32), (17, 65, 64), (5, 31, 64), (33, 200, 96), (33, 200, 256), (16, 512, 512)])
+    func equalsTheReferenceWithErrorFeedback(encoding: Int, shape: (rows: Int, columns: Int, block: Int)) {
+        let (rows, columns, block) = shape, encoding = Encoding.all[encoding]
         var random = SeededGenerator(UInt64(rows * 1000 + columns))
         var weights = random.weights(rows * columns, scale: 0.02)
         for i in weights.indices where i % 128 < 32 && i % 3 > 0 { weights[i] = 0 }
         let feedback = Feedback(
-            factor: Guarded(random.weights(columns * (columns + 3), scale: 0.1)),
+            block: block, stride: block + 3,
+            factor: Guarded(random.weights(columns * (block + 3), scale: 0.1)),
             importance: Guarded(random.weights(columns).map { $0.magnitude + 0.01 }))
         let given = (feedback.factor.bytes, feedback.importance.bytes)
         func tiles(_ kernels: phi_kernels, _ feedback: Feedback?) -> [UInt8] {
-            Self.encode(kernels, Encoding.all[3], weights, rows: rows, columns: columns, feedback: feedback).bytes
+            Self.encode(kernels, encoding, weights, rows: rows, columns: columns, feedback: feedback).bytes
         }
         let expected = tiles(InstructionSet.reference, feedback)
         for set in InstructionSet.fast { #expect(tiles(set.kernels, feedback) == expected, "\(set.name)") }

@@ -52,13 +52,13 @@ import Testing
         #expect(try convert(shop, "builtin").status == 0)
         let builtIn = try provenance(shop.output)
         #expect(builtIn.method.contains("GPTQ"))
-        #expect(builtIn.calibration?.text == "builtin" && builtIn.calibration?.tokens == 16_384)
+        #expect(builtIn.calibration?.text == "builtin" && builtIn.calibration?.tokens == 4096)
         let text = try shop.folder.write("text.py", Self.text)
         #expect(try convert(shop, text).status == 0)
         let own = try provenance(shop.output)
         #expect(own.calibration?.text == "text.py" && own.calibration?.sha256.count == 64)
-        #expect((1024..<16_384).contains(own.calibration?.tokens ?? 0))
-        #expect(try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force").status == 0)
+        #expect((1024...4096).contains(own.calibration?.tokens ?? 0))
+        #expect(try convert(shop, "none").status == 0)
         let plain = try provenance(shop.output)
         #expect(plain.calibration == nil && !plain.method.contains("GPTQ"))
     }
@@ -78,9 +78,26 @@ import Testing
         #expect(shop.folder.names == ["binary", "checkpoint", "short.py"])
     }
 
-    @Test func isForFourBits() throws {
+    @Test func isForIntegers() throws {
         let shop = try Workshop()
-        #expect(try convert(shop, "builtin", "--type", "q8").status == 64)
+        for type in ["f16", "f32"] { #expect(try convert(shop, "builtin", "--type", type).status == 64) }
         #expect(shop.folder.names == ["checkpoint"])
+        #expect(try convert(shop, "builtin", "--type", "q8").status == 0)
+        let careful = try Scratch.read(shop.output)
+        #expect(try provenance(shop.output).calibration?.text == "builtin")
+        #expect(try Command.run("verify", shop.output).status == 0)
+        #expect(try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force", "--type", "q8").status == 0)
+        #expect(try provenance(shop.output).calibration == nil)
+        #expect(try Scratch.read(shop.output) != careful)
+    }
+
+    @Test func isDoneByDefaultForFourBits() throws {
+        let shop = try Workshop()
+        #expect(try convert(shop, "builtin").status == 0)
+        let expected = try Scratch.read(shop.output)
+        #expect(try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force").status == 0)
+        #expect(try Scratch.read(shop.output) == expected)
+        #expect(try convert(shop, "none").status == 0)
+        #expect(try Scratch.read(shop.output) != expected)
     }
 }

@@ -25,9 +25,15 @@ import Testing
             }
         }
 
+        /// Some columns of other inputs.
+        init(_ other: Inputs, columns: Range<Int>) {
+            width = columns.count
+            rows = other.rows.map { Array($0[columns]) }
+        }
+
         /// Of the first 700.
-        func moments(threads: Int32, _ kernels: Kernels) -> InputMoments {
-            let moments = InputMoments(width: width, kernels: kernels, threads: threads)
+        func moments(threads: Int32, widestBlock: Int = InputMoments.widestBlock, _ kernels: Kernels) -> InputMoments {
+            let moments = InputMoments(width: width, widestBlock: widestBlock, kernels: kernels, threads: threads)
             // In pieces, some longer than what is summed at a time.
             for piece in [rows[..<7], rows[7..<300], rows[300..<700]] {
                 let flat = piece.flatMap { $0 + [.nan] }
@@ -61,19 +67,19 @@ import Testing
     @Test(arguments: [40, 64, 200, 1000]) func momentsAreTheSumOfProducts(_ width: Int) throws {
         let inputs = Inputs(width: width, count: 700)
         let moments = inputs.moments(threads: 2, try kernels())
-        let sums = moments.sums.elements(0, width * moments.stride)
+        let sums = moments.sums.elements(0, width * moments.blockWidth)
         for (i, j) in [(0, 0), (0, width - 1), (3, 39), (width - 1, width - 1), (width / 2, width / 2 + 1)] where i <= j
         {
             let expected = inputs.rows.reduce(0.0) { $0 + Double($1[i]) * Double($1[j]) }
             let size = inputs.rows.reduce(0.0) { $0 + Double(abs($1[i] * $1[j])) }
-            #expect(abs(Double(sums[i * moments.stride + j]) - expected) < 1e-5 * size, "\(width) \(i) \(j)")
+            #expect(abs(Double(sums[i * moments.blockWidth + j]) - expected) < 1e-5 * size, "\(width) \(i) \(j)")
         }
     }
 
     @Test(arguments: [1, 40, 64, 130, 300]) func theFactorsGiveTheMomentsBack(_ width: Int) throws {
         let inputs = Inputs(width: width, count: 700)
         let h = inputs.moments(threads: 2, try kernels())
-        let stride = h.stride
+        let stride = h.blockWidth
         let before = Array(h.sums.elements(0, width * stride))
         let feedback = try #require(ErrorFeedback(h, kernels: try kernels(), threads: 2))
         let f = feedback.factor.elements(0, width * stride)
@@ -84,6 +90,30 @@ import Testing
             let product = (0..<width).reduce(0.0) { $0 + factor(i, $1) * Double(d[$1]) * factor(j, $1) }
             let expected = Double(before[i * stride + j]) + (i == j ? 0.01 * mean : 0)
             #expect(abs(product - expected) < 1e-3 * mean, "\(width) \(i) \(j): \(product) \(expected)")
+        }
+    }
+
+    @Test(arguments: [64, 100, 1000]) func blocksAreFactoredOnTheirOwn(_ widestBlock: Int) throws {
+        let width = 300
+        let inputs = Inputs(width: width, count: 700)
+        let moments = inputs.moments(threads: 2, widestBlock: widestBlock, try kernels())
+        let block = moments.blockWidth
+        #expect(block % 64 == 0 && (width + block - 1) / block == [64: 5, 100: 3, 1000: 1][widestBlock])
+        let all = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
+        for first in stride(from: 0, to: width, by: block) {
+            let count = min(block, width - first)
+            let alone = Inputs(inputs, columns: first..<first + count).moments(threads: 1, try kernels())
+            let own = try #require(ErrorFeedback(alone, kernels: try kernels(), threads: 1))
+            #expect(
+                Array(all.importance.elements(first, count)) == Array(own.importance.elements(0, count)),
+                "\(widestBlock) \(first)")
+            for row in 0..<count {
+                let right = count - row - 1
+                #expect(
+                    Array(all.factor.elements((first + row) * block + row + 1, right))
+                        == Array(own.factor.elements(row * own.blockWidth + row + 1, right)),
+                    "\(widestBlock) \(first) \(row)")
+            }
         }
     }
 

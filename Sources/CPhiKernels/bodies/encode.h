@@ -22,13 +22,21 @@ PHI_INLINE vf largest_of(const float (*x)[PHI_TILE_ROWS], size_t count) {
     return largest;
 }
 
+/* What column k of the group aims at when the group's columns before it have been stored. */
+PHI_INLINE vf aim_at(const group *g, size_t k) {
+    vf aim = vf_load(g->aims[k]);
+    for (size_t j = 0; g->feedback && j < k; j++)
+        aim = vf_fma(vf_sub(vf_load(g->w[j]), vf_load(g->stored[j])), vf_set(g->feedback[j * g->stride + k]), aim);
+    return aim;
+}
+
 static void group_q8(group *g) {
-    vf size = vf_div(vf_abs(largest_of(g->w, g->count)), vf_set(127.0f));
+    vf size = vf_div(vf_abs(largest_of(g->aims, g->count)), vf_set(127.0f));
     vf_store_half(g->scales, vf_min(vf_max(size, vf_set(0)), vf_set(PHI_HALF_MAX)));
     vf scale = vf_load_half(g->scales);
     vf inverse = vf_where_less(vf_set(0), scale, vf_div(vf_set(1.0f), scale), vf_set(0));
     for (size_t k = 0; k < g->count; k++) {
-        vi n = vf_round(vf_min(vf_max(vf_mul(vf_load(g->w[k]), inverse), vf_set(-127.0f)), vf_set(127.0f)));
+        vi n = vf_round(vf_min(vf_max(vf_mul(aim_at(g, k), inverse), vf_set(-127.0f)), vf_set(127.0f)));
         vi_store_bytes((int8_t *)g->codes[k], vi_add(n, vi_set(PHI_ZERO_Q8)));
         vf_store(g->stored[k], vf_mul(scale, vf_of(n)));
     }
@@ -73,11 +81,7 @@ static void group_q4(group *g) {
     vf_store_half(g->scales, best_scale);
     vf inverse = vf_where_less(vf_set(0), vf_abs(best_scale), vf_div(vf_set(1.0f), best_scale), vf_set(0));
     for (size_t k = 0; k < g->count; k++) {
-        vf aim = vf_load(g->aims[k]);
-        if (g->feedback)
-            for (size_t j = 0; j < k; j++)
-                aim = vf_fma(vf_sub(vf_load(g->w[j]), vf_load(g->stored[j])), vf_set(g->feedback[j * g->stride + k]), aim);
-        vf level = level_q4(vf_mul(aim, inverse));
+        vf level = level_q4(vf_mul(aim_at(g, k), inverse));
         float levels[PHI_TILE_ROWS];
         vf_store(levels, level);
         for (size_t i = 0; i < PHI_TILE_ROWS; i++) {
@@ -89,12 +93,13 @@ static void group_q4(group *g) {
     }
 }
 
-/* Adds the errors of all columns before column `c` to what `columns` columns of its group, from k on, aim at. */
-PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, size_t c, size_t k, const size_t columns, group *g) {
+/* Adds the errors of the columns from `first` to before `c` to what `columns` columns of c's group, from k on, aim at. */
+PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, size_t first, size_t c, size_t k,
+                           const size_t columns, group *g) {
     vf aims[4];
     for (size_t n = 0; n < columns; n++) aims[n] = vf_load(g->aims[k + n]);
-    const float *feedback = a->feedback + c + k;
-    for (size_t j = 0; j < c; j++, feedback += a->feedback_stride) {
+    const float *feedback = a->feedback + first * a->feedback_stride + c - first + k;
+    for (size_t j = first; j < c; j++, feedback += a->feedback_stride) {
         vf difference = vf_load(differences + PHI_TILE_ROWS * j);
         for (size_t n = 0; n < columns; n++) aims[n] = vf_fma(difference, vf_set(feedback[n]), aims[n]);
     }
@@ -102,12 +107,12 @@ PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, s
 }
 
 PHI_INLINE void begin_feedback(const phi_encode_args *a, const float *differences, size_t c, group *g) {
+    size_t first = c / a->feedback_block * a->feedback_block, k = 0;
     g->importance = a->importance + c;
-    g->feedback = a->feedback + c * a->feedback_stride + c;
+    g->feedback = a->feedback + c * a->feedback_stride + c - first;
     g->stride = a->feedback_stride;
-    size_t k = 0;
-    for (; k + 4 <= g->count; k += 4) compensate(a, differences, c, k, 4, g);
-    for (; k < g->count; k++) compensate(a, differences, c, k, 1, g);
+    for (; k + 4 <= g->count; k += 4) compensate(a, differences, first, c, k, 4, g);
+    for (; k < g->count; k++) compensate(a, differences, first, c, k, 1, g);
 }
 
 static void group_f32(group *g) { memcpy(g->stored, g->w, sizeof g->w); }

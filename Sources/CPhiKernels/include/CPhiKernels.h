@@ -128,19 +128,20 @@ enum { PHI_GELU_CHUNK = 512 };
 
 /* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero.
  *
- * q4 alone also rounds with error feedback when it is given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form of
- * LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k then aims at
- *   w[k] + sum over j < k of (w[j] - stored[j]) * feedback[j][k]      one chain of fused multiply-adds, j = 0, 1, ...
- * instead of w[k], and a group's scale is searched when the columns before the group have been added, with squared errors
- * weighted by importance. */
+ * q4 and q8 also round with error feedback when they are given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form
+ * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a block of `feedback_block` columns then aims at
+ *   w[k] + sum over the block's j < k of (w[j] - stored[j]) * feedback[j][k - the block's first]
+ * one chain of fused multiply-adds in the order of j, instead of w[k]. A group's scale is chosen when the columns before the
+ * group have been added; q4 searches it with squared errors weighted by importance. */
 typedef struct {
     const float *rows;      /* [row count][columns] */
     size_t row_count, columns;
     void *out;              /* tiles, one after the other */
     double *errors;         /* [tiles]: sum of squared differences between the weights and what was stored */
     double *squares;        /* [tiles]: sum of squared weights */
-    const float *feedback;  /* [columns][feedback_stride], read above the diagonal only; or null */
+    const float *feedback;  /* [columns][feedback_stride], of each block read above the diagonal only; or null */
     size_t feedback_stride;
+    size_t feedback_block;  /* a multiple of PHI_GROUP */
     const float *importance;    /* [columns] */
     float *differences;     /* [tiles][columns][16]: w - stored, for the operation's own use */
 } phi_encode_args;

@@ -3,18 +3,19 @@
     python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate FILE]
         [--llama llama.cpp]
 
-Needs torch, transformers, gguf and, for its rows, a built llama.cpp. The truth is Hugging Face in fp32 on windows of 512
-tokens of the text. swift-phi's logits are its engine's own, integer activations and KV cache included. llama.cpp's
-weights are taken out of its files by the `gguf` package and put into the Hugging Face model, which leaves its integer
-activations out: its rows look a little better than it is. Where there is a `llama-perplexity`, its own figures follow.
+Needs torch, transformers and, for its rows, a built llama.cpp with the gguf package. Both engines are judged as they run, integer
+activations and KV cache included, twice: by their logits against Hugging Face in fp32, and by their own tools, which
+compare with their own engine in f32. Windows have 512 tokens, of which the second half is predicted, as llama-perplexity does.
+llama.cpp's rows "weights alone" are its files' weights in the Hugging Face model.
 
 Prints a table: size of the file, mean, median and 99% of the KL divergence, ratio of perplexities, how often the likeliest
-token is the same.
+token is the same; then the tools' own means.
 """
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -26,6 +27,7 @@ import torch
 from transformers import PhiForCausalLM, PreTrainedTokenizerFast
 
 WINDOW = 512
+JUDGED = WINDOW // 2 - 1
 GGUF_TYPES = ["Q4_0", "IQ4_XS", "Q4_K_M", "Q8_0"]
 
 
@@ -33,23 +35,24 @@ def run(*command: object) -> str:
     done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout + done.stderr
+    return done.stdout or done.stderr
 
 
 class Judge:
-    """Compares log-probabilities with the truth's."""
+    """Compares log-probabilities with the truth's, at the positions that llama-perplexity judges: from the middle of a window
+    to before its last."""
 
     def __init__(self, model: PhiForCausalLM, windows: torch.Tensor) -> None:
         self.windows = windows
-        self.truth = [window.numpy() for window in hugging_face(model, windows)]
+        self.truth = [logits[-1 - JUDGED : -1].double().log_softmax(-1) for logits in hugging_face(model, windows)]
 
     def row(self, name: str, size: int, logits: Iterator[torch.Tensor]) -> None:
         divergences, losses, same = [], [], []
         for window, truth, found in zip(self.windows, self.truth, logits):
-            p, q = torch.from_numpy(truth), found.double().log_softmax(-1)
+            p, q = truth, found[-1 - JUDGED : -1].double().log_softmax(-1)
             divergences.append((p.exp() * (p - q)).sum(-1))
-            following = window[1:, None]
-            losses.append((p[:-1].gather(-1, following) - q[:-1].gather(-1, following))[:, 0])
+            following = window[-JUDGED:, None]
+            losses.append((p.gather(-1, following) - q.gather(-1, following))[:, 0])
             same.append((p.argmax(-1) == q.argmax(-1)).double())
         kl, loss, top = torch.cat(divergences), torch.cat(losses), torch.cat(same)
         error = torch.stack([d.mean() for d in divergences]).std() / len(divergences) ** 0.5
@@ -60,7 +63,7 @@ class Judge:
 @torch.no_grad()
 def hugging_face(model: PhiForCausalLM, windows: torch.Tensor) -> Iterator[torch.Tensor]:
     for window in windows:
-        yield model(input_ids=window[None], use_cache=False).logits[0].double().log_softmax(-1)
+        yield model(input_ids=window[None], use_cache=False).logits[0]
 
 
 def phi_logits(phi: Path, file: Path, windows: torch.Tensor, scratch: Path, *options: str) -> Iterator[torch.Tensor]:
@@ -68,6 +71,27 @@ def phi_logits(phi: Path, file: Path, windows: torch.Tensor, scratch: Path, *opt
         (scratch / "ids.json").write_text(json.dumps(window.tolist()))
         run(phi, "logits", "-m", file, "--ids", scratch / "ids.json", "-o", scratch / "logits.npy", *options)
         yield torch.from_numpy(np.load(scratch / "logits.npy"))
+
+
+def llama_logits(tool: Path, file: Path, text: Path, windows: torch.Tensor, scratch: Path) -> Iterator[torch.Tensor]:
+    """llama.cpp's engine's: the log-probabilities that llama-perplexity stores for a later comparison, in 16 bits."""
+    stored = scratch / "logits.kld"
+    run(tool, "-m", file, "-f", text, "-c", WINDOW, "-t", 2, "--chunks", len(windows), "--kl-divergence-base", stored)
+    with stored.open("rb") as stream:
+        if stream.read(8) != b"_logits_":
+            sys.exit(f"{stored}: not what llama-perplexity writes")
+        context, vocabulary, chunks = np.fromfile(stream, np.int32, 3)
+        tokens = np.fromfile(stream, np.int32, chunks * context).reshape(chunks, context)
+        if not np.array_equal(tokens, windows.numpy()):
+            sys.exit(f"{stored}: other tokens than Hugging Face's")
+        # A row is its scale and its smallest log-probability, two floats, and a 16-bit step count for each token.
+        row = np.dtype([("scale", np.float32), ("least", np.float32), ("steps", np.uint16, (vocabulary + 1) // 2 * 2)])
+        for _ in range(chunks):
+            rows = np.fromfile(stream, row, JUDGED)
+            found = rows["least"][:, None] + rows["scale"][:, None] * rows["steps"][:, :vocabulary].astype(np.float32)
+            # What the judge does not look at.
+            yield torch.from_numpy(np.concatenate([found, found[-1:]]))
+    stored.unlink()
 
 
 def weights_of_gguf(path: Path, model: PhiForCausalLM) -> None:
@@ -117,30 +141,49 @@ def main() -> None:
     print(f"{count} windows of {WINDOW} tokens\n")
     print("| | file | mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |\n|---|---|---|---|---|---|---|")
 
-    for name, options in (("q8", ["--type", "q8"]), ("q4", ["--type", "q4"]), ("q4 calibrated", ["--calibrate", args.calibrate])):
+    files = {
+        "q8": ["--type", "q8"],
+        "q8 calibrated": ["--type", "q8", "--calibrate", args.calibrate],
+        "q4 without calibration": ["--type", "q4", "--calibrate", "none"],
+        "q4": ["--type", "q4", "--calibrate", args.calibrate],
+    }
+    for name, options in files.items():
         file = args.scratch / f"{name.replace(' ', '-')}.phi"
         run(args.phi, "convert", args.checkpoint, "-o", file, "--force", *options)
         judge.row(f"swift-phi {name}", file.stat().st_size, phi_logits(args.phi, file, windows, args.scratch))
-    if not args.llama:
-        return
-    binaries = args.llama / "build" / "bin"
-    whole = args.scratch / "f32.gguf"
-    if not whole.exists():
-        make_gguf(args.llama, args.checkpoint, whole)
-    for kind in GGUF_TYPES:
-        file = args.scratch / f"{kind}.gguf"
-        run(binaries / "llama-quantize", whole, file, kind)
-        weights_of_gguf(file, model)
-        judge.row(f"llama.cpp {kind}", file.stat().st_size, hugging_face(model, windows))
-    tool = binaries / "llama-perplexity"
-    if not tool.exists():
-        return
-    base, common = args.scratch / "base.kld", ["-f", args.text, "-c", WINDOW, "-t", 2]
-    run(tool, "-m", whole, *common, "--kl-divergence-base", base)
-    print("\nllama-perplexity's own:")
-    for kind in GGUF_TYPES:
-        found = run(tool, "-m", args.scratch / f"{kind}.gguf", *common, "--kl-divergence-base", base, "--kl-divergence")
-        print(kind, *[line for line in found.splitlines() if line.startswith(("Mean    KLD", "Median  KLD", "99.0%   KLD", "Same top p"))], sep="\n  ")
+    if args.llama:
+        binaries = args.llama / "build" / "bin"
+        tool = binaries / "llama-perplexity"
+        whole = args.scratch / "f32.gguf"
+        if not whole.exists():
+            make_gguf(args.llama, args.checkpoint, whole)
+        for kind in GGUF_TYPES:
+            file = args.scratch / f"{kind}.gguf"
+            run(binaries / "llama-quantize", whole, file, kind)
+            judge.row(f"llama.cpp {kind}", file.stat().st_size, llama_logits(tool, file, args.text, windows, args.scratch))
+        for kind in GGUF_TYPES:
+            file = args.scratch / f"{kind}.gguf"
+            weights_of_gguf(file, model)
+            judge.row(f"llama.cpp {kind}, weights alone", file.stat().st_size, hugging_face(model, windows))
+
+    print("\nThe tools' own mean KL, 1e-3:")
+    common = ["-f", args.text, "-c", WINDOW, "-t", 2, "--chunks", count]
+    run(args.phi, "convert", args.checkpoint, "-o", args.scratch / "f32.phi", "--force", "--type", "f32")
+    for name in files:
+        file = args.scratch / f"{name.replace(' ', '-')}.phi"
+        found = json.loads(run(args.phi, "eval", "kl", "-m", file, "--base", args.scratch / "f32.phi", *common, "--json"))
+        print(f"swift-phi {name}: {found['mean_kl'] * 1e3:.3f}")
+    if args.llama:
+        base = args.scratch / "base.kld"
+        run(tool, "-m", whole, *common, "--kl-divergence-base", base)
+        for kind in GGUF_TYPES:
+            file = args.scratch / f"{kind}.gguf"
+            mean = None
+            # It writes from another thread and, on a busy machine, can end before all is written.
+            while not mean:
+                found = run(tool, "-m", file, *common, "--kl-divergence-base", base, "--kl-divergence")
+                mean = re.search(r"Mean +KLD: +([0-9.]+)", found)
+            print(f"llama.cpp {kind}: {float(mean[1]) * 1e3:.3f}")
 
 
 if __name__ == "__main__":

@@ -250,8 +250,8 @@ bool try_attention_q8(trial *t, phi_operation run, size_t which) { return try_at
 
 static bool try_encode(trial *t, phi_operation run, size_t which, size_t block_bytes) {
     static const struct {
-        size_t rows, columns;
-    } shapes[] = {{1, 1}, {16, 64}, {17, 65}, {5, 31}, {48, 33}, {33, 200}, {2, 1000}};
+        size_t rows, columns, block;    /* of error feedback, or 0 */
+    } shapes[] = {{1, 1, 0}, {16, 64, 0}, {17, 65, 0}, {5, 31, 0}, {48, 33, 0}, {33, 200, 0}, {2, 1000, 0}, {33, 200, 64}, {17, 300, 320}};
     if (which >= COUNT(shapes)) return false;
     size_t rows = shapes[which].rows, columns = shapes[which].columns, tiles = up(rows, PHI_TILE_ROWS) / PHI_TILE_ROWS;
     phi_encode_args a = {.row_count = rows, .columns = columns};
@@ -265,7 +265,17 @@ static bool try_encode(trial *t, phi_operation run, size_t which, size_t block_b
     a.out = take(t, "out", tiles * up(columns, PHI_BLOCK_COLUMNS) / PHI_BLOCK_COLUMNS, block_bytes);
     a.errors = take(t, "errors", tiles, sizeof *a.errors);
     a.squares = take(t, "squares", tiles, sizeof *a.squares);
+    if ((a.feedback_block = shapes[which].block)) {
+        a.feedback_stride = a.feedback_block + 5;
+        a.feedback = take_floats(t, "feedback", columns * a.feedback_stride, 0.1f);
+        float *importance = take_floats(t, "importance", columns, 1);
+        for (size_t k = 0; k < columns; k++) importance[k] = fabsf(importance[k]) + 0.01f;
+        a.importance = importance;
+        a.differences = take(t, "differences", tiles * columns * PHI_TILE_ROWS, sizeof *a.differences);
+    }
     run_items(t, run, &a, tiles);
+    /* The operation's own: whole tiles of it for some, only the matrix's rows for others. */
+    if (a.differences) memset(a.differences, 0, tiles * columns * PHI_TILE_ROWS * sizeof *a.differences);
     return true;
 }
 

@@ -5,8 +5,8 @@ import PhiTokenizer
 /// Takes texts through a model one block at a time, with weights that the caller brings when it has them, and shows what
 /// goes into each matrix: for a conversion that looks at a matrix's inputs before it encodes the matrix.
 ///
-/// First ``embed(_:)``, then for every block in turn: ``setNorm(weight:bias:)``, ``inputs(of:_:)`` and ``append(_:to:)`` with ``setBias(_:of:)`` for the
-/// inner matrix, the same for the outer one, ``finishBlock()``.
+/// First ``embed(_:_:)``, then for every block in turn: ``setNorm(weight:bias:)``, ``inputs(of:_:)`` and ``append(_:to:)`` with ``setBias(_:of:)`` for the
+/// inner matrix, the same for the outer one, ``finishBlock(while:)``.
 package final class BlockRunner {
     /// A block's matrices.
     package enum Half: Int {
@@ -51,13 +51,11 @@ package final class BlockRunner {
     /// Tokens of all texts.
     package var tokenCount: Int { texts.reduce(0) { $0 + $1.count } }
 
-    /// Starts the residual stream: `row` writes the embedding of a token, [hidden].
-    package func embed<Failure: Error>(
-        _ row: (TokenID, UnsafeMutableBufferPointer<Float>) throws(Failure) -> Void
-    ) throws(Failure) {
-        for (number, token) in texts.joined().enumerated() {
+    /// Starts the residual stream where a text has one of `tokens`: `row` writes the embedding of a token, [hidden].
+    package func embed(_ tokens: Range<TokenID>, _ row: (TokenID, UnsafeMutableBufferPointer<Float>) -> Void) {
+        for (number, token) in texts.joined().enumerated() where tokens.contains(token) {
             let start = residual.start + number * pass.buffers.hiddenStride
-            try row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
+            row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
         }
     }
 
@@ -103,10 +101,11 @@ package final class BlockRunner {
         }
     }
 
-    /// Runs the block, so that the residual stream is what the next one takes in.
-    package func finishBlock() {
+    /// Runs the block, so that the residual stream is what the next one takes in; `goOn` throws to stop.
+    package func finishBlock<Failure: Error>(while goOn: () throws(Failure) -> Void) throws(Failure) {
         let block = self.block
-        forEachBatch { part, first in
+        try forEachBatch { (part: ForwardPass.Part, first: Int) throws(Failure) in
+            try goOn()
             pass.first(block, 0, [part], rows: part.tokens.count)
             pass.second(block, rows: part.tokens.count)
             pass.program.run()

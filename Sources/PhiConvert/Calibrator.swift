@@ -11,6 +11,9 @@ final class Calibrator {
     private let kernels: Kernels
     private let threads: Int32
     private let text: CalibrationText
+    private let embedding: TensorEncoding
+    /// Rows of the embedding that have been written.
+    private var embeddedRows: TokenID = 0
 
     /// What it was, for the file's provenance.
     var record: ConversionReport.Calibration {
@@ -19,17 +22,16 @@ final class Calibrator {
 
     /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
     init(
-        _ checkpoint: CheckpointModel, _ text: CalibrationText, _ type: WeightType, _ embeddingFeedback: ErrorFeedback?,
-        _ kernels: Kernels, _ threads: Int32
+        _ checkpoint: CheckpointModel, _ text: CalibrationText, _ type: WeightType, _ kernels: Kernels, _ threads: Int32
     ) throws {
         self.checkpoint = checkpoint
         self.kernels = kernels
         self.threads = threads
         self.text = text
+        embedding = type.embedding
         let texts = try text.texts(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
         runner = try BlockRunner(
             checkpoint.config, texts, encoding: type.blocks, cache: .f16, kernels: kernels, threads: Int(threads))
-        try embed(type.embedding, embeddingFeedback)
     }
 
     /// How the errors of a block's matrix are fed back; nil for other matrices. Asked before the matrix is written;
@@ -55,27 +57,29 @@ final class Calibrator {
 
     /// Takes tiles of a matrix as they are written.
     func take(_ tiles: UnsafeRawBufferPointer, of matrix: MatrixSource) {
-        if let (_, half) = matrix.kind.place { runner.append(tiles, to: half) }
+        if let (_, half) = matrix.kind.place {
+            runner.append(tiles, to: half)
+        } else if case .embedding = matrix.kind {
+            embed(tiles)
+        }
     }
 
-    /// Takes the bias of a matrix that has been written.
-    func take(_ bias: [Float], of matrix: MatrixSource) {
+    /// Takes the bias of a matrix that has been written; `goOn` throws to stop.
+    func take(_ bias: [Float], of matrix: MatrixSource, goOn: () throws -> Void) throws {
         guard let (_, half) = matrix.kind.place else { return }
         runner.setBias(bias, of: half)
-        if half == .outer { runner.finishBlock() }
+        if half == .outer { try runner.finishBlock(while: goOn) }
     }
 
-    /// Starts from the embedding as the file will have it.
-    private func embed(_ encoding: TensorEncoding, _ feedback: ErrorFeedback?) throws {
-        let columns = checkpoint.config.hiddenSize
-        let encoder = TileEncoder(encoding, kernels, threads, rows: 1, columns: columns, feedback: feedback)
-        let row = FloatBuffer(columns)
-        try runner.embed { token, out in
-            try checkpoint.readFinite(
-                .weight(.embedding), Int(token)..<Int(token) + 1, into: row.elements(0, columns))
-            _ = encoder.encode(row, rows: 1)
-            encoder.withTiles { phi_row($0.baseAddress, encoding.blockBytes, 0, columns, out.baseAddress) }
+    /// Starts from the embedding as the file has it: takes its next rows.
+    private func embed(_ tiles: UnsafeRawBufferPointer) {
+        let columns = checkpoint.config.hiddenSize, tileRows = TensorEncoding.tileRows
+        guard let tileBytes = embedding.byteCount(rows: tileRows, columns: columns) else { return }
+        let rows = TokenID(tiles.count / tileBytes * tileRows)
+        runner.embed(embeddedRows..<embeddedRows + rows) { token, out in
+            phi_row(tiles.baseAddress, embedding.blockBytes, Int(token - embeddedRows), columns, out.baseAddress)
         }
+        embeddedRows += rows
     }
 }
 

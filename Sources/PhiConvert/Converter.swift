@@ -58,17 +58,16 @@ public struct Converter {
         let embeddingFeedback =
             type.isRounded
             ? try ErrorFeedback.forEmbedding(
-                of: checkpoint, seenBy: matrices[1], kernels: kernels, threads: threads) : nil
-        let calibrator = try calibration.map {
-            try Calibrator(checkpoint, $0, type, embeddingFeedback, kernels, threads)
-        }
+                of: checkpoint, seenBy: matrices[1], kernels: kernels, threads: threads
+            ) { try advance(0) } : nil
+        let calibrator = try calibration.map { try Calibrator(checkpoint, $0, type, kernels, threads) }
         for matrix in matrices {
             try writeVectors(before: matrix, to: writer)
             let feedback =
                 matrix.kind.isEmbedding
                 ? embeddingFeedback : try calibrator?.feedback(for: matrix) { try advance(0) }
             try write(matrix, to: writer, &report, feedback, calibrator, advance)
-            try writeBias(of: matrix, to: writer, calibrator)
+            try writeBias(of: matrix, to: writer, calibrator) { try advance(0) }
         }
         report.calibration = calibrator.map { $0.record }
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
@@ -117,21 +116,21 @@ public struct Converter {
     }
 
     private func writeBias(
-        of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?
-    ) throws(FormatError) {
+        of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?, goOn: () throws -> Void
+    ) throws {
         switch matrix.kind {
         case .embedding: break
         case .blockIn(let n):
             var bias: [Float] = []
             for layer in matrix.layers { bias += try checkpoint.readVector(.bias(layer)) }
             try writer.write(SectionName.blockInBias(n), vector: bias)
-            calibrator?.take(bias, of: matrix)
+            try calibrator?.take(bias, of: matrix, goOn: goOn)
         case .blockOut(let n):
             let dense = try checkpoint.readVector(.bias(.dense(n)))
             let fc2 = try checkpoint.readVector(.bias(.fc2(n)))
             let bias = zip(dense, fc2).map { $0 + $1 }
             try writer.write(SectionName.blockOutBias(n), vector: bias)
-            calibrator?.take(bias, of: matrix)
+            try calibrator?.take(bias, of: matrix, goOn: goOn)
         case .head:
             try writer.write(SectionName.headBias, vector: checkpoint.readVector(.bias(.head)))
         }

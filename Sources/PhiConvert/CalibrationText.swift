@@ -10,7 +10,7 @@ public struct CalibrationText: Sendable {
     let path: String
     private let bytes: [UInt8]
 
-    /// Tokens that are used at most: four times as many gain 7% and cost phi-1 minutes (`Bench/README.md`).
+    /// Tokens that are used at most: four times as many gain 1% (`Bench/README.md`).
     static let mostTokens = 4096
     /// Tokens without which there is nothing to learn.
     static let leastTokens = 1024

@@ -1,7 +1,8 @@
 # make demo        build and complete a function with the model inside
 # make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
-# make install     phi, and on Linux the C library (phi.h, libphi, phi.pc), to $(PREFIX)
+# make server      .build/release/phi-server
+# make install     phi, and on Linux the C library (phi.h, libphi, phi.pc), to $(PREFIX); make install-server: phi-server
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make bench       swift-phi beside its peers, into Bench/results; BENCH="--rounds 3 --peers swift-phi,llama.cpp" has options
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
@@ -9,6 +10,8 @@
 # make docs        the library's documentation, .build/docs/Phi.doccarchive
 # make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
 # make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
+# make check-clients   phi-server with OpenAI's client, lm-eval and a headless Chromium, in an environment of its own
+# make check-server-fuzz    10,000 bodies, sound and spoilt; check-server-load: ten minutes of everything at once; check-nginx: Tools/deploy/nginx.conf
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -16,13 +19,18 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build install install-c lint deps sandbox-deps python-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps python-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
 
 build: deps
 	$(SWIFT_BUILD) --product phi
+
+# What builds or tries phi-server asks the manifest for it; see Package.swift.
+server install-server test test-swift test-server check-clients check-server-fuzz check-server-load check-nginx: export SWIFT_PHI_SERVER = 1
+server: deps
+	$(SWIFT_BUILD) --product phi-server
 
 # The C library is made for Linux only.
 VERSION = $(shell sed -n 's/.*swiftPhiVersion = "\(.*\)"/\1/p' Sources/Phi/Version.swift)
@@ -43,7 +51,11 @@ install-c: deps
 	install -m 644 Sources/CPhi/include/phi.h $(TO)/include/phi.h
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
 
-test: test-swift test-python test-c test-embedding
+install-server: server
+	install -d $(TO)/bin
+	install -m 755 $(PHI)-server $(TO)/bin/phi-server
+
+test: test-swift test-python test-c test-embedding test-server
 
 # One release build serves both the command and the tests.
 test-swift: deps sandbox-deps python-deps
@@ -63,6 +75,25 @@ test-c:
 # A package of its own that depends on this one by address and version.
 test-embedding: build
 	Tests/Embedding/build.sh .build/embedding $(PHI)
+
+SERVER_CHECK = Tests/PhiServerCheck
+test-server: server
+	$(PYTHON) $(SERVER_CHECK)/fuzz.py --count 1000 --seed 2
+
+check-server-fuzz: server
+	$(PYTHON) $(SERVER_CHECK)/fuzz.py --count 10000
+
+check-server-load: build server
+	$(PYTHON) $(SERVER_CHECK)/load.py --minutes 10
+
+check-nginx: build server
+	$(PYTHON) $(SERVER_CHECK)/nginx.py
+
+CLIENTS = .build/clients
+check-clients: build server
+	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --quiet -r $(SERVER_CHECK)/requirements.txt
+	$(CLIENTS)/bin/python $(SERVER_CHECK)/clients.py
 
 test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)

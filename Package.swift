@@ -78,7 +78,14 @@ let package = Package(
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "CPhiModel", "Phi", "PhiBench", "PhiConvert", "PhiEval", "PhiFormat", "PhiTokenizer",
+                "Phi", "PhiBench", "PhiConvert", "PhiEval", "PhiFormat", "PhiOptions", "PhiTokenizer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
+            ]),
+        // What `phi` and `phi-server` have in common.
+        .target(
+            name: "PhiOptions",
+            dependencies: [
+                "CPhiModel", "Phi", "PhiFormat",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Tests mirror the sources.
@@ -101,3 +108,49 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
 )
+
+// phi-server is left out unless SWIFT_PHI_SERVER is set, as `make server` does: an HTTP server needs some 25 packages, which SwiftPM
+// would fetch for `phi`, and for all users of the library who do not say `traits: []`.
+if Context.environment["SWIFT_PHI_SERVER"] != nil {
+    package.products.append(.executable(name: "phi-server", targets: ["PhiServerCommand"]))
+    package.dependencies += [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.9.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.7.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+    ]
+    package.targets += [
+        .target(name: "CPhiPlayground", exclude: ["page.html"]),
+        .target(
+            name: "PhiServer",
+            dependencies: [
+                "CPhiPlayground", "Phi", "PhiFormat", "PhiTokenizer",
+                .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: ofCommands),
+                .product(name: "Hummingbird", package: "hummingbird", condition: ofCommands),
+                .product(name: "Logging", package: "swift-log", condition: ofCommands),
+                .product(name: "Metrics", package: "swift-metrics", condition: ofCommands),
+                .product(name: "NIOCore", package: "swift-nio", condition: ofCommands),
+                .product(name: "NIOHTTP1", package: "swift-nio", condition: ofCommands),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: ofCommands),
+            ]),
+        .executableTarget(
+            name: "PhiServerCommand",
+            dependencies: [
+                "Phi", "PhiFormat", "PhiOptions", "PhiServer",
+                .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
+                .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
+                .product(name: "Logging", package: "swift-log", condition: ofCommands),
+                .product(name: "NIOCore", package: "swift-nio", condition: ofCommands),
+            ]),
+        .testTarget(
+            name: "PhiServerTests",
+            dependencies: [
+                "Phi", "PhiOptions", "PhiServer",
+                .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
+                .product(name: "Logging", package: "swift-log", condition: ofCommands),
+            ]),
+    ]
+}

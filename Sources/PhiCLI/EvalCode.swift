@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiEval
 import PhiFormat
+import PhiOptions
 
 extension CodeBenchmark.PromptMode: ExpressibleByArgument {}
 

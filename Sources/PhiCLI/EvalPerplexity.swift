@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiEval
 import PhiFormat
+import PhiOptions
 
 /// `phi eval perplexity`
 struct EvalPerplexity: ParsableCommand {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiEval
 import PhiFormat
+import PhiOptions
 
 /// The text that a model is measured on, and how it is read.
 struct EvalText: ParsableArguments {

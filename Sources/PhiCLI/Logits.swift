@@ -1,6 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiFormat
+import PhiOptions
 import PhiTokenizer
 
 /// `phi logits`

@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiConvert
 import PhiFormat
+import PhiOptions
 
 /// `phi verify`
 struct Verify: ParsableCommand {

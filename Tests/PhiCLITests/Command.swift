@@ -6,22 +6,27 @@ import Testing
 ///     let outcome = try Command.run("info", "-m", path, "--json")
 ///     #expect(outcome.status == 0)
 enum Command {
-    /// The path of the command: beside the test bundle, or where a release build puts it.
-    static func program() throws -> String {
-        try #require(!path.isEmpty, "no phi beside the tests; make it with swift build -c release --build-tests")
-        return path
+    /// The path of the command, or of another one: beside the test bundle, or where a release build puts it.
+    static func program(_ name: String = "phi") throws -> String {
+        try #require(path(of: name), "no \(name) beside the tests; make it with swift build -c release --build-tests")
     }
 
-    private static let path: String = {
+    /// Whether a program is there.
+    static func has(_ name: String) -> Bool { path(of: name) != nil }
+
+    private static func path(of name: String) -> String? {
+        folders.map { $0.appendingPathComponent(name).path }.first { isProgram($0) }
+    }
+
+    private static let folders: [URL] = {
         let bundle = Bundle(for: Anchor.self).bundleURL
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let places = [
+        return [
             bundle, bundle.deletingLastPathComponent(),
             URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent(),
             root.appendingPathComponent(".build/release"), root.appendingPathComponent(".build/debug"),
-        ].map { $0.appendingPathComponent("phi").path }
-        return places.first { isProgram($0) } ?? ""
+        ]
     }()
 
     private final class Anchor {}

@@ -25,7 +25,7 @@ final class RunningProgram {
 
     init(
         _ path: String, _ arguments: [String], input: [UInt8], environment: [String: String],
-        errorIsTerminal: Bool = false
+        errorIsTerminal: Bool = false, longest: Double = 300
     ) throws {
         folder = try Scratch()
         let inputPath = try folder.write("in", input)
@@ -49,7 +49,7 @@ final class RunningProgram {
         }
         self.terminal = terminal?.descriptor ?? -1
         killer = DispatchWorkItem { [pid] in _ = kill(pid, SIGKILL) }
-        DispatchQueue.global().asyncAfter(deadline: .now() + 120, execute: killer)
+        DispatchQueue.global().asyncAfter(deadline: .now() + longest, execute: killer)
     }
 
     deinit {
@@ -66,6 +66,14 @@ final class RunningProgram {
             outputBytes += piece[..<moved]
         }
         return outputBytes
+    }
+
+    /// Waits for the next line of output, or the output's end; gives it without its line break.
+    func readLine() -> String {
+        var piece: UInt8 = 0
+        var line: [UInt8] = []
+        while Foundation.read(output, &piece, 1) == 1, piece != UInt8(ascii: "\n") { line.append(piece) }
+        return String(decoding: line, as: UTF8.self)
     }
 
     func signal(_ number: Int32) { kill(pid, number) }
@@ -92,6 +100,9 @@ final class RunningProgram {
             error: try errorBytes(),
             peakMemory: Int(usage.ru_maxrss) * maxrssUnit, seconds: started.duration(to: .now) / .seconds(1))
     }
+
+    /// What is on standard error so far.
+    var errorSoFar: String { get throws { String(decoding: try Scratch.read(folder.path + "/err"), as: UTF8.self) } }
 
     private func errorBytes() throws -> [UInt8] {
         guard terminal >= 0 else { return try Scratch.read(folder.path + "/err") }

@@ -4,18 +4,20 @@ import Phi
 import PhiFormat
 
 /// `-m` and what else decides about the model.
-struct ModelOptions: ParsableArguments {
+package struct ModelOptions: ParsableArguments {
     @Option(name: [.short, .long], help: "A .phi file. Without it, the small model that is built in.")
-    var model: String?
+    package var model: String?
+
+    package init() {}
 
     /// Opens the file, or the model inside.
-    func open() throws -> LanguageModel { try LanguageModel(openFile()) }
+    package func open() throws -> LanguageModel { try LanguageModel(openFile()) }
 
     /// Opens the container only.
-    func openFile() throws -> PhiFile { try Self.open(model) }
+    package func openFile() throws -> PhiFile { try Self.open(model) }
 
     /// Opens the file at `path`, or the model inside when there is none.
-    static func open(_ path: String?) throws -> PhiFile {
+    package static func open(_ path: String?) throws -> PhiFile {
         if let path { return try PhiFile(MappedFile(path: path)) }
         let bytes = UnsafeRawBufferPointer(start: phi_small_model(), count: phi_small_model_size())
         return try PhiFile(MappedFile(permanent: bytes, name: "built-in model"))
@@ -23,25 +25,27 @@ struct ModelOptions: ParsableArguments {
 }
 
 /// How much room and how many threads a session gets.
-struct SessionOptions: ParsableArguments {
+package struct SessionOptions: ParsableArguments {
     @Option(help: "Threads to compute on. Without it, one for each core. Results do not depend on it.")
-    var threads: Int?
+    package var threads: Int?
 
     @Option(help: "Positions to make room for, at most the model's own number, which is the default.")
-    var context: Int?
+    package var context: Int?
 
     @Option(
         help: ArgumentHelp(
             "How keys and values are kept: f32, f16 or q8. Without it, f32 for f32 models, q8 for q4, else f16.",
             valueName: "type"))
-    var kvCache: CacheEncoding?
+    package var kvCache: CacheEncoding?
 
-    func validate() throws {
+    package init() {}
+
+    package func validate() throws {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
     }
 
-    func session(_ model: LanguageModel) throws -> Session {
+    package func session(_ model: LanguageModel) throws -> Session {
         try Session(model, context: context, threads: threads, cache: kvCache)
     }
 }

@@ -1,0 +1,201 @@
+import Foundation
+import Phi
+import PhiTokenizer
+
+/// A request for `/v1/completions`, checked and ready to run.
+struct CompletionCall: Sendable {
+    /// The prompts' tokens, none of them empty.
+    let prompts: [[TokenID]]
+    /// Whether each prompt was empty, so that `<|endoftext|>` stands for it.
+    let isEmpty: [Bool]
+    let choices: Int
+    let options: GenerationOptions
+    let bias: LogitBias?
+    let logProbabilities: Int?
+    let echoes: Bool
+    let streams: Bool
+    let includesUsage: Bool
+
+    private static let fields: Set<String> = [
+        "model", "prompt", "max_tokens", "temperature", "top_p", "n", "stream", "stream_options", "logprobs", "echo",
+        "stop",
+        "seed", "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty", "top_k", "min_p",
+        "repeat_penalty",
+    ]
+
+    /// Reads and checks a body. Throws ``APIError`` that names the first field that cannot be taken.
+    init(_ body: Data, _ model: ServedModel, _ limits: RequestLimits) throws(APIError) {
+        let fields = try RequestFields.read(body, known: Self.fields)
+        try model.check(name: fields.value("model", "a string"))
+        streams = try fields.flag("stream")
+        includesUsage = try Self.includesUsage(fields, streams: streams)
+        echoes = try fields.flag("echo")
+        choices = try fields.number("n", in: 1...limits.texts, standard: 1)
+        try Self.refuseUnsupported(fields, choices: choices)
+        _ = try fields.value("user", "a string", as: String.self)
+        logProbabilities = try fields.value("logprobs", "a number from 0 to \(limits.logProbabilities)", as: Int.self)
+        if let logProbabilities, !(0...limits.logProbabilities).contains(logProbabilities) {
+            throw .invalid("logprobs", "logprobs is \(logProbabilities), not 0 to \(limits.logProbabilities)")
+        }
+        options = try Self.options(fields, model, limits)
+        bias = try Self.bias(fields, vocabulary: model.vocabulary)
+        guard let field = try fields.value("prompt", PromptField.description, as: PromptField.self) else {
+            throw .invalid("prompt", "the request has no prompt")
+        }
+        let texts = field.count
+        guard texts > 0 else { throw .invalid("prompt", "prompt is an empty list") }
+        guard texts <= limits.texts / choices else {
+            throw .invalid(
+                "prompt", "\(texts) prompts times n = \(choices) are more than the \(limits.texts) texts allowed")
+        }
+        let prompts = try model.tokens(of: field)
+        isEmpty = prompts.map(\.isEmpty)
+        self.prompts = prompts.map { $0.isEmpty ? [model.endOfText] : $0 }
+    }
+
+    private static func includesUsage(_ fields: RequestFields, streams: Bool) throws(APIError) -> Bool {
+        struct Options: Decodable {
+            let include_usage: Bool?
+            let include_obfuscation: Bool?
+        }
+        guard let options = try fields.value("stream_options", "an object of true and false", as: Options.self) else {
+            return false
+        }
+        guard streams else { throw .invalid("stream_options", "stream_options are for requests with stream = true") }
+        return options.include_usage ?? false
+    }
+
+    /// What OpenAI's interface has and this server has not, unless it asks for nothing.
+    private static func refuseUnsupported(_ fields: RequestFields, choices: Int) throws(APIError) {
+        if let bestOf = try fields.value("best_of", "a number", as: Int.self), bestOf != choices {
+            throw .invalid("best_of", "best_of other than n is not supported")
+        }
+        if let suffix = try fields.value("suffix", "a string", as: String.self), !suffix.isEmpty {
+            throw .invalid("suffix", "suffix is not supported: the model has not learnt to fill in")
+        }
+        for name in ["presence_penalty", "frequency_penalty"] {
+            if let penalty = try fields.value(name, "a number", as: Double.self), penalty != 0 {
+                throw .invalid(name, "\(name) is not supported; repeat_penalty is")
+            }
+        }
+    }
+
+    private static func options(
+        _ fields: RequestFields, _ model: ServedModel, _ limits: RequestLimits
+    ) throws(APIError) -> GenerationOptions {
+        let maximumTokens = try fields.number("max_tokens", in: 0...model.context, standard: min(16, model.context))
+        let temperature = try fields.number("temperature", in: 0...2, standard: 1.0)
+        let topP = try fields.number("top_p", in: 0...1, standard: 1.0)
+        let topK = try fields.number("top_k", in: 0...Int(Int32.max), standard: 0)
+        let minP = try fields.number("min_p", in: 0...1, standard: 0.0)
+        let repeatPenalty = try fields.number("repeat_penalty", in: 0.01...100, standard: 1.0)
+        let seed = try fields.value("seed", "a whole number of 64 bits", as: Seed.self)
+        let stop = try fields.value("stop", "a string or a list of strings", as: StringsField.self)?.strings ?? []
+        guard stop.count <= limits.stops else {
+            throw .invalid("stop", "stop has \(stop.count) strings, more than \(limits.stops)")
+        }
+        guard stop.allSatisfy({ (1...limits.stopBytes).contains($0.utf8.count) }) else {
+            throw .invalid("stop", "a stop string is empty or longer than \(limits.stopBytes) bytes")
+        }
+        do throws(OptionError) {
+            let sampling = try SamplingOptions(
+                temperature: temperature, topK: topK, topP: topP, minP: minP, repeatPenalty: repeatPenalty,
+                seed: seed?.value ?? .random(in: 0...UInt64(UInt32.max)))
+            return try GenerationOptions(maximumTokens: maximumTokens, sampling: sampling, stop: stop)
+        } catch {
+            throw .invalid(nil, error.description)
+        }
+    }
+
+    private static func bias(_ fields: RequestFields, vocabulary: Int) throws(APIError) -> LogitBias? {
+        let what = "an object of token ids and numbers from -100 to 100"
+        guard let entries = try fields.value("logit_bias", what, as: [String: Double].self), !entries.isEmpty else {
+            return nil
+        }
+        var biases: [TokenID: Float] = [:]
+        for (name, bias) in entries {
+            guard let token = TokenID(name), token >= 0, Int(token) < vocabulary else {
+                throw .invalid("logit_bias", "logit_bias has a key that is not a token id from 0 to \(vocabulary - 1)")
+            }
+            guard (-100...100).contains(bias) else { throw .invalid("logit_bias", "logit_bias is not \(what)") }
+            biases[token] = Float(bias)
+        }
+        do throws(OptionError) {
+            return try LogitBias(biases)
+        } catch {
+            throw .invalid("logit_bias", error.description)
+        }
+    }
+}
+
+/// A seed as JSON has it, with sign or without.
+private struct Seed: Decodable {
+    let value: UInt64
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let signed = try? container.decode(Int64.self) {
+            value = UInt64(bitPattern: signed)
+        } else {
+            value = try container.decode(UInt64.self)
+        }
+    }
+}
+
+/// A string or a list of strings.
+private struct StringsField: Decodable {
+    let strings: [String]
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        strings = try (try? container.decode(String.self)).map { [$0] } ?? container.decode([String].self)
+    }
+}
+
+/// A prompt as OpenAI's interface takes it.
+enum PromptField: Decodable {
+    case texts([String])
+    case tokens([[TokenID]])
+
+    static let description = "a string, a list of strings, a list of token ids or a list of such lists"
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let text = try? container.decode(String.self) {
+            self = .texts([text])
+        } else if let tokens = try? container.decode([TokenID].self) {
+            self = .tokens(tokens.isEmpty ? [] : [tokens])
+        } else if let texts = try? container.decode([String].self) {
+            self = .texts(texts)
+        } else {
+            self = .tokens(try container.decode([[TokenID]].self))
+        }
+    }
+
+    /// How many prompts it is.
+    var count: Int {
+        switch self {
+        case .texts(let texts): texts.count
+        case .tokens(let lists): lists.count
+        }
+    }
+}
+
+/// What a request may ask for.
+public struct RequestLimits: Sendable {
+    /// Bytes of a body.
+    public var bodyBytes = 1 << 20
+    /// Texts that one request may make, prompts times choices.
+    public var texts = 128
+    /// The likeliest tokens that may be asked for at each place.
+    public var logProbabilities = 20
+    /// Stop strings, and bytes of each.
+    public var stops = 16
+    /// Bytes of a stop string.
+    public var stopBytes = 1024
+    /// How long a request may take, waiting included.
+    public var time = Duration.seconds(600)
+
+    /// The defaults.
+    public init() {}
+}

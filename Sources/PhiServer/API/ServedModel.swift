@@ -1,0 +1,73 @@
+import Foundation
+import Phi
+import PhiTokenizer
+
+/// The model that requests are about.
+struct ServedModel: Sendable {
+    /// What the interface calls it.
+    let name: String
+    /// Positions that a text can have.
+    let context: Int
+    let vocabulary: Int
+    let endOfText: TokenID
+    let tokenizer: Tokenizer
+    /// Names the file and the version: the same request with the same seed has the same answer from all servers that have the
+    /// same, whatever machine they run on.
+    let fingerprint: String
+    /// When the server started, in seconds since 1970.
+    let created = Int(Date().timeIntervalSince1970)
+    private let longestToken: Int
+
+    init(_ model: LanguageModel, name: String, context: Int) {
+        self.name = name
+        self.context = context
+        vocabulary = model.config.vocabulary
+        endOfText = TokenID(model.config.endOfText)
+        tokenizer = model.tokenizer
+        fingerprint = "phi-\(swiftPhiVersion)-\(model.file.digest.description.prefix(16))"
+        let starts = model.tokenizer.vocabulary.starts
+        longestToken = zip(starts.dropFirst(), starts).reduce(1) { max($0, Int($1.0 - $1.1)) }
+    }
+
+    /// Throws ``APIError`` when a request asks for another model.
+    func check(name asked: String?) throws(APIError) {
+        guard let asked, asked != name else { return }
+        throw APIError(
+            status: .notFound, type: "invalid_request_error", message: "this server has the model \(name) only",
+            param: "model", code: "model_not_found")
+    }
+
+    /// The tokens of prompts. Throws ``APIError`` when one does not fit or has an id that is no token.
+    func tokens(of prompts: PromptField) throws(APIError) -> [[TokenID]] {
+        var all: [[TokenID]] = []
+        switch prompts {
+        case .texts(let texts):
+            for text in texts {
+                // Looked at first, so that nobody makes the server read megabytes that cannot fit.
+                let least = text.utf8.count / longestToken
+                guard least <= context else { throw tooLong("at least \(least)") }
+                all.append(tokenizer.encode(text))
+            }
+        case .tokens(let lists):
+            for token in lists.joined() where token < 0 || Int(token) >= vocabulary {
+                throw .invalid("prompt", "\(token) is not a token; ids are 0 to \(vocabulary - 1)")
+            }
+            all = lists
+        }
+        if let long = all.first(where: { $0.count > context }) { throw tooLong("\(long.count)") }
+        return all
+    }
+
+    private func tooLong(_ count: String) -> APIError {
+        .invalid(
+            "prompt", "the prompt has \(count) tokens, the model's context is \(context) tokens",
+            code: "context_length_exceeded")
+    }
+
+    /// A token by itself: its text, or `bytes:\xE2\x82` where it is only part of a character.
+    func text(of token: TokenID) -> String {
+        let bytes = tokenizer.vocabulary.bytes(of: token)
+        if let text = String(validating: bytes, as: UTF8.self) { return text }
+        return "bytes:" + bytes.map { "\\x" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}

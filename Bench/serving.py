@@ -1,0 +1,204 @@
+"""Times phi-server beside llama.cpp's llama-server: one client, then several at once, in turn, round after round.
+
+    python Bench/serving.py --phi-server .build/release/phi-server --phi phi1-q4.phi \
+        --llama-server llama.cpp/build/bin/llama-server --gguf phi1-q4_0.gguf --clients 8 --rounds 3
+
+Every client streams completions of prompts of its own, given as random token ids, so that neither server can reuse anything.
+Both servers get the same slots, threads, prompts and numbers of tokens. Meanwhile /health is asked fifty times a second. What
+is printed as JSON and as a table: all tokens a second from the first request to the last token, of which each client's share;
+the time to the first token; between a client's tokens; until /health answers. Nothing else should run on the machine.
+"""
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+
+@dataclass
+class Client:
+    """What one client saw."""
+
+    tokens: int = 0
+    first: list[float] = field(default_factory=list)
+    between: list[float] = field(default_factory=list)
+
+
+class Server:
+    """A server in a process of its own, ended with the block that it is for."""
+
+    def __init__(self, name: str, command: list[str], port: int, log: Path) -> None:
+        self.name, self.port = name, port
+        self.log = log.open("wb")
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                sys.exit(f"serving: {name} ended with {self.process.returncode}; see {log}")
+            try:
+                if self.health() == 200:
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        sys.exit(f"serving: {name} does not answer; see {log}")
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+        self.log.close()
+
+    def health(self) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection.request("GET", "/health")
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    def complete(self, prompt: list[int], tokens: int, client: Client) -> None:
+        """Streams one completion and notes when its pieces come."""
+        body = {
+            "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
+        start = last = time.perf_counter()
+        connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise RuntimeError(f"{self.name}: {answer.status} {answer.read()[:300]!r}")
+        is_first = True
+        while line := answer.readline():
+            if not line.startswith(b"data: ") or line.strip() == b"data: [DONE]":
+                continue
+            event = json.loads(line[6:])
+            if event.get("usage"):
+                client.tokens += event["usage"]["completion_tokens"]
+            if event.get("choices") and event["choices"][0].get("text"):
+                now = time.perf_counter()
+                (client.first if is_first else client.between).append(now - (start if is_first else last))
+                is_first, last = False, now
+        connection.close()
+
+
+def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, seed: int) -> dict[str, object]:
+    """Lets clients work at once, each `requests` times."""
+    seen = [Client() for _ in range(clients)]
+    healths: list[float] = []
+    is_over = threading.Event()
+
+    def work(number: int) -> None:
+        numbers = random.Random(seed * 1000 + number)
+        for _ in range(requests):
+            server.complete([numbers.randrange(1000, 40000) for _ in range(prompt)], tokens, seen[number])
+
+    def watch() -> None:
+        while not is_over.wait(0.02):
+            start = time.perf_counter()
+            server.health()
+            healths.append(time.perf_counter() - start)
+
+    watcher = threading.Thread(target=watch)
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
+    start = time.perf_counter()
+    for thread in [watcher, *workers]:
+        thread.start()
+    for thread in workers:
+        thread.join()
+    seconds = time.perf_counter() - start
+    is_over.set()
+    watcher.join()
+    between = sorted(gap for client in seen for gap in client.between)
+    first = sorted(gap for client in seen for gap in client.first)
+    return {
+        "tokens": sum(client.tokens for client in seen), "seconds": seconds,
+        "tokens_per_second": sum(client.tokens for client in seen) / seconds,
+        "client_tokens": [client.tokens for client in seen],
+        "first_median": median(first), "first_worst": first[-1],
+        "between_median": median(between), "between_p99": between[int(0.99 * (len(between) - 1))], "between_worst": between[-1],
+        "health_p99": sorted(healths)[int(0.99 * (len(healths) - 1))] if healths else None,
+        "health_worst": max(healths, default=None),
+    }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--phi-server", type=Path, default=Path(".build/release/phi-server"))
+    parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
+    parser.add_argument("--llama-server", type=Path)
+    parser.add_argument("--gguf", type=Path)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--requests", type=int, default=2, help="of each client, one after the other")
+    parser.add_argument("--prompt", type=int, default=64, help="tokens of a prompt")
+    parser.add_argument("--tokens", type=int, default=64, help="tokens to make")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()), help="a folder for the servers' logs")
+    parser.add_argument("-o", "--output", type=Path, help="a file for all figures, as JSON")
+    options = parser.parse_args()
+
+    context = options.prompt + options.tokens + 8
+    commands = {
+        "phi-server": lambda port: [
+            str(options.phi_server), "-m", str(options.phi), "--port", str(port), "--parallel", str(options.clients),
+            "--threads", str(options.threads), "--context", str(context)]}
+    if options.llama_server and options.gguf:
+        room = options.clients * ((context + 255) // 256 * 256)
+        commands["llama-server"] = lambda port: [
+            str(options.llama_server), "-m", str(options.gguf), "--port", str(port), "-np", str(options.clients), "-c", str(room),
+            "-t", str(options.threads), "-tb", str(options.threads)]
+    rows = []
+    for number in range(options.rounds):
+        for name, command in commands.items():
+            port = free_port()
+            with Server(name, command(port), port, options.log / f"{name}.log") as server:
+                load(server, 1, 1, options.prompt, 8, seed=99)
+                for clients in (1, options.clients):
+                    row = {"round": number, "server": name, "clients": clients, **load(
+                        server, clients, options.requests, options.prompt, options.tokens, seed=number)}
+                    rows.append(row)
+                    print(
+                        f"round {number + 1}/{options.rounds}  {name:13} {clients:2} clients  {row['tokens_per_second']:7.1f} tok/s  first "
+                        f"{row['first_median']:.2f} s  between {row['between_median'] * 1e3:.0f} ms, p99 {row['between_p99'] * 1e3:.0f} ms  "
+                        f"health p99 {row['health_p99'] * 1e3:.1f} ms", file=sys.stderr, flush=True)
+    setting = {key: str(value) for key, value in vars(options).items()}
+    if options.output:
+        options.output.write_text(json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
+    print(table(rows))
+
+
+def table(rows: list[dict]) -> str:
+    """Medians over rounds."""
+    lines = ["| | clients | tok/s | x one client | first token | between tokens, median | p99 | /health p99 | worst |", "|---|" + "---|" * 8]
+    kinds = list(dict.fromkeys((row["server"], row["clients"]) for row in rows))
+    for name, clients in kinds:
+        def middle(key: str, clients: int = clients) -> float:
+            return median(row[key] for row in rows if (row["server"], row["clients"]) == (name, clients))
+
+        rate = middle("tokens_per_second")
+        lines.append(
+            f"| {name} | {clients} | {rate:.1f} | {rate / middle('tokens_per_second', 1):.2f} | {middle('first_median'):.2f} s | "
+            f"{middle('between_median') * 1e3:.0f} ms | {middle('between_p99') * 1e3:.0f} ms | {middle('health_p99') * 1e3:.1f} ms | "
+            f"{middle('health_worst') * 1e3:.1f} ms |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""What is made of the samples of serving.py."""
+import unittest
+
+from serving import table
+
+
+class ServingTests(unittest.TestCase):
+    def test_medians_and_the_ratio_to_one_client(self) -> None:
+        def row(server: str, clients: int, rate: float) -> dict:
+            return {
+                "server": server, "clients": clients, "tokens_per_second": rate, "first_median": 0.5, "between_median": 0.05,
+                "between_p99": 0.1, "health_p99": 0.002, "health_worst": 0.004}
+
+        rows = [row("a", 1, 10), row("a", 8, 30), row("a", 1, 20), row("a", 8, 40), row("a", 1, 12), row("a", 8, 36)]
+        lines = table(rows).splitlines()
+        self.assertEqual(len(lines), 4)
+        self.assertEqual(lines[2], "| a | 1 | 12.0 | 1.00 | 0.50 s | 50 ms | 100 ms | 2.0 ms | 4.0 ms |")
+        self.assertEqual(lines[3], "| a | 8 | 36.0 | 3.00 | 0.50 s | 50 ms | 100 ms | 2.0 ms | 4.0 ms |")
+
+
+if __name__ == "__main__":
+    unittest.main()

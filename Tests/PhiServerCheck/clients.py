@@ -1,0 +1,260 @@
+"""Talks to phi-server with the clients that people have: OpenAI's, EleutherAI's lm-eval, and a browser.
+
+    make check-clients                               makes the environment and runs this
+    python Tests/PhiServerCheck/clients.py openai lm-eval browser
+
+`openai`: completions, streams, log-probabilities and errors by the official client, against what `phi complete` makes.
+`lm-eval`: a multiple-choice task on a data set made here, by local-completions; every log-likelihood must be the one that the
+logits of `phi logits` give. `browser`: the page at / in a headless Chromium.
+"""
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from served import REPOSITORY, Served, completed
+
+PROMPT = "def add(a, b):\n"
+SMALL = REPOSITORY / "Sources/CPhiModel/small.phi"
+
+
+def check_openai() -> None:
+    import openai
+
+    with Served("--parallel", "2", "--queue", "1") as server:
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0, timeout=120)
+        assert [model.id for model in client.models.list()] == ["phi-small"]
+        assert client.models.retrieve("phi-small").id == "phi-small"
+        make = client.completions.create
+        expected = completed(PROMPT, 32)
+        whole = make(model="phi-small", prompt=PROMPT, max_tokens=32, temperature=0)
+        assert whole.choices[0].text == expected and whole.choices[0].finish_reason == "length"
+        assert whole.usage.completion_tokens == 32 and whole.usage.total_tokens == whole.usage.prompt_tokens + 32
+        drawn = make(model="phi-small", prompt=[PROMPT, "class A"], max_tokens=20, temperature=0.8, seed=5, n=2, stop=["\n\n\n"])
+        assert [choice.index for choice in drawn.choices] == [0, 1, 2, 3]
+        for choice, (prompt, seed) in zip(drawn.choices, [(PROMPT, 5), (PROMPT, 6), ("class A", 5), ("class A", 6)]):
+            assert completed(prompt, 20, 0.8, seed).startswith(choice.text)
+        stream = make(
+            model="phi-small", prompt=PROMPT, max_tokens=32, temperature=0, stream=True, stream_options={"include_usage": True})
+        pieces = list(stream)
+        assert "".join(piece.choices[0].text for piece in pieces if piece.choices) == expected and len(pieces) > 10
+        assert pieces[-1].usage.completion_tokens == 32
+        scored = make(model="phi-small", prompt=PROMPT, max_tokens=4, temperature=0, logprobs=3, echo=True).choices[0]
+        scores = scored.logprobs
+        assert scored.text.startswith(PROMPT) and "".join(scores.tokens) == scored.text
+        assert scores.token_logprobs[0] is None and all(value <= 0 for value in scores.token_logprobs[1:])
+        assert all(len(top) in (3, 4) for top in scores.top_logprobs[1:])
+        favoured = make(model="phi-small", prompt=PROMPT, max_tokens=3, temperature=0, logit_bias={"50": 100})
+        assert len(set(favoured.choices[0].text)) == 1
+        for error, fields in [
+            (openai.BadRequestError, {"max_tokens": -1}), (openai.BadRequestError, {"prompt": "x " * 5000}),
+            (openai.NotFoundError, {"model": "gpt-4"}), (openai.BadRequestError, {"best_of": 3}),
+        ]:
+            try:
+                make(**{"model": "phi-small", "prompt": PROMPT, **fields})
+                raise AssertionError(f"{fields} was not refused")
+            except error as refusal:
+                assert refusal.message and refusal.type == "invalid_request_error", refusal
+        try:
+            client.chat.completions.create(model="phi-small", messages=[{"role": "user", "content": "Hello"}])
+            raise AssertionError("chat was not refused")
+        except openai.NotFoundError as refusal:
+            assert refusal.code == "not_a_chat_model"
+        # A stream that is left is ended.
+        left = make(model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True, logit_bias={"0": -100})
+        next(iter(left))
+        left.close()
+        for _ in range(100):
+            if server.metric("phi_texts_running") == 0:
+                break
+            time.sleep(0.05)
+        assert server.metric("phi_texts_running") == 0
+    folder = tempfile.mkdtemp()
+    Path(folder, "keys").write_text("right\n")
+    with Served("--api-key-file", folder + "/keys") as server:
+        for key, passes in (("wrong", False), ("right", True)):
+            client = openai.OpenAI(base_url=server.url + "/v1", api_key=key, max_retries=0)
+            try:
+                client.completions.create(model="phi-small", prompt="x", max_tokens=1)
+                assert passes
+            except openai.AuthenticationError:
+                assert not passes
+    print(f"openai {openai.__version__}: completions, streams, log-probabilities and errors are right")
+
+
+def write_tokenizer(folder: Path) -> None:
+    """The small model's tokenizer as Hugging Face reads it, out of the .phi file by the second reader."""
+    sys.path.insert(0, str(REPOSITORY / "Tools"))
+    from phitools.phi_file import PhiFile
+    from transformers.models.gpt2.tokenization_gpt2 import bytes_to_unicode
+
+    tokenizer = PhiFile(SMALL).tokenizer
+    letters = bytes_to_unicode()
+
+    def spelt(token: bytes) -> str:
+        return "".join(letters[byte] for byte in token)
+
+    added = tokenizer.added
+    vocabulary = {spelt(token): number for number, token in enumerate(tokenizer.tokens) if number not in added}
+    pairs = [f"{spelt(tokenizer.tokens[left])} {spelt(tokenizer.tokens[right])}" for left, right, _ in tokenizer.merges]
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    (folder / "tokenizer.json").write_text(json.dumps({
+        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
+        "added_tokens": [{
+            "id": number, "content": tokenizer.tokens[number].decode(), "single_word": False, "lstrip": False, "rstrip": False,
+            "normalized": False, "special": bool(special)} for number, special in tokenizer.added.items()],
+        "pre_tokenizer": byte_level, "post_processor": None, "decoder": byte_level,
+        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+                  "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary, "merges": pairs}}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>",
+        "unk_token": "<|endoftext|>", "model_max_length": 1024}))
+
+
+OPERATIONS = [("add", "+", "sum"), ("subtract", "-", "difference"), ("multiply", "*", "product"), ("divide", "/", "quotient")]
+
+
+def documents() -> list[dict]:
+    """Which operation is missing: 48 questions."""
+    found = []
+    for a, b in [("a", "b"), ("x", "y"), ("first", "second"), ("left", "right")]:
+        for style in range(3):
+            for gold, (name, _, noun) in enumerate(OPERATIONS):
+                text = [f'"""Return the {noun} of {a} and {b}."""', f'"""{name.capitalize()} {a} and {b}."""', f"# the {noun}"][style]
+                found.append({
+                    "context": f"def {name}({a}, {b}):\n    {text}\n    return {a}", "gold": gold,
+                    "choices": [f" {operator} {b}" for _, operator, _ in OPERATIONS]})
+    return found
+
+
+def truth(tokenizer, document: dict, folder: Path) -> list[tuple[float, bool]]:
+    """Log-likelihoods by `phi logits`, with the context and the continuation taken apart as lm-eval does."""
+    import numpy as np
+
+    phi = os.environ.get("PHI") or str(REPOSITORY / ".build/release/phi")
+    scores = []
+    for choice in document["choices"]:
+        whole = tokenizer.encode(document["context"] + choice)
+        start = len(tokenizer.encode(document["context"]))
+        (folder / "ids.json").write_text(json.dumps(whole))
+        subprocess.run([phi, "logits", "--ids", folder / "ids.json", "-o", folder / "logits.npy"], check=True, capture_output=True)
+        logits = np.load(folder / "logits.npy").astype(np.float64)
+        shifted = logits - logits.max(-1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        places = range(start, len(whole))
+        scores.append((sum(logs[at - 1, whole[at]] for at in places), all(logits[at - 1].argmax() == whole[at] for at in places)))
+    return scores
+
+
+def check_lm_eval() -> None:
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+    from transformers import AutoTokenizer
+
+    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OPENAI_API_KEY="none")
+    with tempfile.TemporaryDirectory() as name, Served("--parallel", "8") as server:
+        folder = Path(name)
+        write_tokenizer(folder)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        sample = 'def f(x):\n    """Doc."""\n    return x + 1  # é\n'
+        assert tokenizer.encode(sample) == server.post("/tokenize", {"content": sample})["tokens"]
+        all_documents = documents()
+        (folder / "operations.jsonl").write_text("".join(json.dumps(document) + "\n" for document in all_documents))
+        (folder / "operations.yaml").write_text(json.dumps({
+            "task": "operations", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(folder / "operations.jsonl")}},
+            "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{context}}", "doc_to_choice": "{{choices}}",
+            "doc_to_target": "{{gold}}", "target_delimiter": "",
+            "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]}))
+        found = lm_eval.simple_evaluate(
+            model="local-completions", tasks=["operations"], task_manager=TaskManager(include_path=str(folder)), log_samples=True,
+            model_args={
+                "model": "phi-small", "base_url": server.url + "/v1/completions", "tokenizer": str(folder), "tokenized_requests": True,
+                "tokenizer_backend": "huggingface", "num_concurrent": 4, "max_length": 1024})
+        samples = sorted(found["samples"]["operations"], key=lambda sample: sample["doc_id"])
+        assert len(samples) == len(all_documents)
+        right = worst = 0
+        for document, sample in zip(all_documents, samples):
+            expected = truth(tokenizer, document, folder)
+            answers = [(float(answer[0]), answer[1] in (True, "True")) for answer in sample["filtered_resps"]]
+            for (score, greedy), (their_score, their_greedy) in zip(expected, answers):
+                worst = max(worst, abs(score - their_score))
+                assert math.isclose(score, their_score, abs_tol=1e-6) and greedy == their_greedy, (document, expected, answers)
+            scores = [score for score, _ in expected]
+            right += scores.index(max(scores)) == document["gold"]
+        accuracy = found["results"]["operations"]["acc,none"]
+        assert math.isclose(accuracy, right / len(samples)), (accuracy, right)
+        print(
+            f"lm-eval {lm_eval.__version__}: {len(samples)} questions, accuracy {accuracy:.4f} as by phi logits, "
+            f"{4 * len(samples)} log-likelihoods within {worst:.1e}")
+
+
+def check_browser() -> None:
+    import shutil
+
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        print("SKIPPED: the browser: there is no chromium with chromedriver")
+        return
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with Served() as server, webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
+        def status(until: str) -> str:
+            for _ in range(300):
+                text = browser.find_element(By.ID, "status").text
+                if until in text:
+                    return text
+                time.sleep(0.05)
+            raise AssertionError(f"the page says {text!r}, not {until!r}")
+
+        def fill(name: str, value: str) -> None:
+            browser.execute_script("document.getElementById(arguments[0]).value = arguments[1]", name, value)
+
+        browser.get(server.url + "/")
+        prompt = browser.find_element(By.ID, "prompt").get_attribute("value")
+        fill("max_tokens", "40")
+        fill("stop", "")
+        browser.find_element(By.ID, "go").click()
+        said = status("ended by")
+        assert said.startswith("40 tokens, ") and "tokens/s" in said, said
+        shown = browser.find_element(By.ID, "text").get_property("textContent")
+        assert shown == prompt + completed(prompt, 40), shown
+        # Stopped by its button, the text ends on the server too.
+        fill("max_tokens", "900")
+        fill("temperature", "1.5")
+        browser.find_element(By.ID, "go").click()
+        status("tokens")
+        browser.find_element(By.ID, "end").click()
+        status("stopped")
+        for _ in range(100):
+            if server.metric("phi_texts_running") == 0:
+                break
+            time.sleep(0.05)
+        assert server.metric("phi_texts_running") == 0
+        # What the server refuses is told.
+        fill("max_tokens", "99999")
+        browser.find_element(By.ID, "go").click()
+        assert "max_tokens" in status("max_tokens")
+        faults = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE" and "400" not in entry["message"]]
+        assert not [fault for fault in faults if "favicon" not in fault["message"]], faults
+        if "SCREENSHOT" in os.environ:
+            browser.save_screenshot(os.environ["SCREENSHOT"])
+    print("browser: the page streams a completion, stops it and tells errors")
+
+
+CHECKS = {"openai": check_openai, "lm-eval": check_lm_eval, "browser": check_browser}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or CHECKS:
+        CHECKS[name]()

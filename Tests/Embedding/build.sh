@@ -5,7 +5,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 scratch=$1
-phi=$2
+phi=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
 model=$root/Sources/CPhiModel/small.phi
 rm -rf "$scratch" && mkdir -p "$scratch/home"
 scratch=$(cd "$scratch" && pwd)
@@ -13,6 +13,7 @@ scratch=$(cd "$scratch" && pwd)
 # What is committed, and changes to it that are not.
 commit=$(git -C "$root" stash create)
 git init --quiet --bare "$scratch/swift-phi.git"
+git -C "$scratch/swift-phi.git" config receive.shallowUpdate true
 git -C "$root" push --quiet "$scratch/swift-phi.git" "${commit:-HEAD}:refs/tags/0.1.0"
 
 cp -R "$here/Package.swift" "$here/Sources" "$scratch/"

@@ -24,18 +24,21 @@ PHI_INLINE void rest(unsigned *spins) {
 
 /* What one thread does. A step's items are handed out by an atomic counter, in runs, down to single ones for an even end:
  * the library's dynamic schedules need entry points that older versions lack. A step is over when its items are done, not
- * when all threads have come, so one that the system has taken off its core holds nobody up unless it has an item. */
+ * when all threads have come, so one that the system has taken off its core holds nobody up unless it has an item.
+ *
+ * A thread passes a step that is handed out without waiting, and may do a step beside it: as it acquires what those who
+ * took the items have released, it sees all that they had waited for. */
 static void work(int threads, phi_step *steps, size_t count) {
     size_t group = 0; /* the last step that waited */
     for (size_t i = 0; i < count; i++) {
         phi_step *s = &steps[i];
-        if (__atomic_load_n(&s->next, __ATOMIC_RELAXED) < s->items) {
+        if (__atomic_load_n(&s->next, __ATOMIC_ACQUIRE) < s->items) {
             for (size_t j = group; s->waits && j < i; j++)
                 for (unsigned spins = 0; __atomic_load_n(&steps[j].done, __ATOMIC_ACQUIRE) < steps[j].items;) rest(&spins);
             size_t run = s->items / ((size_t)threads * 16);
             if (!run) run = 1;
             for (;;) {
-                size_t begin = __atomic_fetch_add(&s->next, run, __ATOMIC_RELAXED);
+                size_t begin = __atomic_fetch_add(&s->next, run, __ATOMIC_ACQ_REL);
                 if (begin >= s->items) break;
                 size_t end = begin + run < s->items ? begin + run : s->items;
                 s->operation(s->args, begin, end);

@@ -1,0 +1,58 @@
+"""Train a byte-level BPE tokenizer in phi's manner and write it as Hugging Face files.
+
+Ids 0 to 255 are the bytes, then merges; then the runs of 31 down to 2 spaces, added tokens as in phi-1's tokenizer; the last id is
+`<|endoftext|>`: begin, end and separator of documents. GPT-2's split pattern, no prefix space, nothing normalised.
+
+The runs of spaces are not there for compression alone. GPT-2's pattern gives the last space before a word to the word and the rest
+to the line break ("\\n   " + " return"), so a prompt that ends in a line break would end in a token that training text almost never
+shows there. With the runs cut out first, the line break stands alone in both.
+"""
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+END_OF_TEXT = "<|endoftext|>"
+RUNS = [" " * n for n in range(31, 1, -1)]
+
+
+def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """A tokenizer with exactly `vocabulary` tokens; ValueError where the texts have too few pairs to merge."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary - 1 - len(RUNS), min_frequency=2, special_tokens=[],
+                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False)
+    tokenizer.train_from_iterator((part for text in texts for part in re.split("  +", text)), trainer)
+    tokenizer.add_tokens([AddedToken(run, normalized=False) for run in RUNS])
+    tokenizer.add_special_tokens([END_OF_TEXT])  # after everything else, so that it takes the last id
+    if tokenizer.get_vocab_size() != vocabulary:
+        raise ValueError(f"{tokenizer.get_vocab_size()} tokens instead of {vocabulary}: more text is needed, or a smaller vocabulary")
+    return tokenizer
+
+
+def save(tokenizer: Tokenizer, folder: Path, positions: int) -> None:
+    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the longest text of the model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.model.save(str(folder))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions, "clean_up_tokenization_spaces": False,
+              "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+def load(folder: Path) -> Tokenizer:
+    """The tokenizer of a folder; FileNotFoundError names it where there is none."""
+    path = folder / "tokenizer.json"
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no tokenizer here; `python -m phitools.data tokenizer` trains one")
+    return Tokenizer.from_file(str(path))
+
+
+def end_of_text(tokenizer: Tokenizer) -> int:
+    """The id between documents."""
+    return int(tokenizer.token_to_id(END_OF_TEXT))

@@ -1,0 +1,137 @@
+"""What every step is: documents in, a folder with documents and a manifest out, on datatrove's executors.
+
+A step's folder holds `documents/00000.jsonl`, ... and `manifest.json`, which comes last: a folder without one is unfinished, and running the
+step again goes on with the tasks that were not complete. The manifest tells the options, the inputs' hashes, the counts and the outputs'
+hashes, so that a data set can be rebuilt to the byte: shards are uncompressed and hold no times.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datatrove.data import Document
+from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.writers.jsonl import JsonlWriter
+
+from ..durable import write_text
+from ..packed import sha256
+
+MANIFEST, DOCUMENTS = "manifest.json", "documents"
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where pipelines run: one option, the same pipeline."""
+
+    executor: str = "local"
+    """"local", "slurm" or "ray"."""
+    tasks: int = 1
+    """Shards, and units of work: part of what the bytes depend on."""
+    workers: int = 1
+    """At the same time."""
+    partition: str = ""
+    """Slurm's."""
+    time: str = "04:00:00"
+
+    def run(self, pipeline: list[Any], logs: Path, tasks: int | None = None) -> None:
+        """Run a pipeline to its end; tasks that a former run completed are skipped."""
+        count = tasks or self.tasks
+        if self.executor == "slurm":
+            from datatrove.executor.slurm import SlurmPipelineExecutor
+            SlurmPipelineExecutor(pipeline, tasks=count, workers=self.workers, time=self.time, partition=self.partition, logging_dir=str(logs), job_name=logs.parent.name).run()
+        elif self.executor == "ray":
+            from datatrove.executor.ray import RayPipelineExecutor
+            RayPipelineExecutor(pipeline, tasks=count, workers=self.workers, logging_dir=str(logs)).run()
+        else:
+            LocalPipelineExecutor(pipeline, tasks=count, workers=self.workers, logging_dir=str(logs), start_method="spawn").run()
+
+
+def writer(out: Path) -> JsonlWriter:
+    """Uncompressed JSONL shards, keys in one order."""
+    return JsonlWriter(str(out / DOCUMENTS), output_filename="${rank}.jsonl", compression=None,
+                       adapter=lambda self, d: {"text": d.text, "id": d.id, "metadata": dict(sorted(d.metadata.items()))})
+
+
+def folder_digest(folder: Path) -> str:
+    """One hash for a step's folder: its manifest's."""
+    path = folder / MANIFEST
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: missing; that step has not finished")
+    return sha256(path)
+
+
+def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
+    """Whether the step stands there complete with these options and inputs; with others it is an error, not a mixture."""
+    path = out / MANIFEST
+    if not path.exists():
+        return False
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    if manifest["options"] != json.loads(json.dumps(options)) or manifest["inputs"] != {p.name: folder_digest(p) for p in inputs}:
+        raise ValueError(f"{out}: was made with other options or inputs; remove it or choose another folder")
+    return True
+
+
+def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], counts: dict[str, Any]) -> None:
+    """Write the manifest, which says that the folder is complete."""
+    files = sorted(p for p in out.rglob("*") if p.is_file() and "logs" not in p.relative_to(out).parts and p.name != MANIFEST)
+    manifest = {"step": step, "options": options, "inputs": {p.name: folder_digest(p) for p in inputs}, "counts": counts,
+                "files": {str(p.relative_to(out)): sha256(p) for p in files}, "python": platform.python_version()}
+    write_text(out / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    shutil.rmtree(out / "logs", ignore_errors=True)
+
+
+def read(folder: Path) -> Iterator[Document]:
+    """A finished step's documents, in order; ValueError names a shard and line that is broken."""
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        raise FileNotFoundError(f"{manifest}: missing; that step has not finished")
+    for path in sorted((folder / DOCUMENTS).glob("*.jsonl")):
+        with open(path, encoding="utf-8") as f:
+            for number, line in enumerate(f, 1):
+                try:
+                    d = json.loads(line)
+                    yield Document(text=d["text"], id=d["id"], metadata=d["metadata"])
+                except (ValueError, KeyError, TypeError) as error:
+                    raise ValueError(f"{path}, line {number}: not a document ({error})") from None
+
+
+def count(out: Path) -> dict[str, int]:
+    """Documents and characters of a folder that is being finished."""
+    documents = characters = 0
+    for path in sorted((out / DOCUMENTS).glob("*.jsonl")):
+        with open(path, encoding="utf-8") as f:
+            for line in f:
+                documents, characters = documents + 1, characters + len(json.loads(line)["text"])
+    return {"documents": documents, "characters": characters}
+
+
+class Documents(PipelineStep):
+    """The documents of finished folders; task r of n takes every n-th."""
+
+    name, type = "folders", "READER"
+
+    def __init__(self, folders: list[Path]) -> None:
+        super().__init__()
+        self.folders = folders
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1):
+        if data:
+            yield from data
+        number = 0
+        for folder in self.folders:
+            for document in read(folder):
+                if number % world_size == rank:
+                    yield document
+                number += 1
+
+
+def name(text: str) -> str:
+    """A document's id: its text's hash."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]

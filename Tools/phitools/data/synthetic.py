@@ -1,0 +1,41 @@
+"""Pipeline sources that need no network: generated exercises and textbook pages."""
+from __future__ import annotations
+
+import random
+
+from datatrove.data import Document
+from datatrove.pipeline.base import PipelineStep
+
+from ..exercises.generate import training
+from .steps import name
+from .textbooks import pages
+
+
+class Exercises(PipelineStep):
+    """`count` checked exercises over all tasks; task r has the seed (seed, r)."""
+
+    name, type = "exercises", "GENERATOR"
+
+    def __init__(self, count: int, seed: int) -> None:
+        super().__init__()
+        self.count, self.seed = count, seed
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1):
+        share = self.count // world_size + (rank < self.count % world_size)
+        for e in training(self.seed * 10_007 + rank, share):
+            yield Document(text=e.source, id=name(e.source), metadata={"family": e.family, "composition": e.composition})
+
+
+class Textbooks(PipelineStep):
+    """`count` textbook pages over all tasks."""
+
+    name, type = "textbooks", "GENERATOR"
+
+    def __init__(self, count: int, seed: int) -> None:
+        super().__init__()
+        self.count, self.seed = count, seed
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1):
+        share = self.count // world_size + (rank < self.count % world_size)
+        for topic, audience, text in pages(random.Random(self.seed * 10_007 + rank), share):
+            yield Document(text=text, id=name(text), metadata={"topic": topic, "audience": audience})

@@ -1,0 +1,51 @@
+"""Files that are either whole or not there: written beside their place, synced, then renamed."""
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with open(fresh, "w", encoding="utf-8") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(fresh, path)
+    finally:
+        fresh.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Make a folder appear with everything that `fill` puts in; one of the same name is replaced."""
+    fresh, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        fresh.mkdir()
+        fill(fresh)
+        for path in sorted(fresh.rglob("*")):
+            sync(path)
+        sync(fresh)
+        if target.exists():
+            os.rename(target, old)
+        os.rename(fresh, target)
+        sync(target.parent)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)

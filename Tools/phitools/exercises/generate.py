@@ -1,0 +1,63 @@
+"""The stream of exercises, and the split that keeps some families and compositions out of training.
+
+Same seed, same stream, on any machine: the choices come from Python's `random.Random`, the split from a hash of the parts' names.
+"""
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+
+from . import families_scalars as scalars
+from . import families_sets as sets
+from .draw import Draw
+from .exercise import Exercise
+
+FAMILIES: list[tuple[Callable[[Draw], Exercise | None], float]] = [
+    (lambda d: sets.fold_family(d, 0, False), 0.5), (lambda d: sets.fold_family(d, 1, False), 5), (lambda d: sets.fold_family(d, 0, True), 2),
+    (lambda d: sets.fold_family(d, 1, True), 5), (lambda d: sets.fold_family(d, 2, False), 2), (sets.quantifier, 2), (sets.position, 1.5),
+    (sets.conditional, 2), (sets.table, 1.5), (sets.two_folds, 1.5), (scalars.steps, 2), (scalars.cases, 2), (scalars.arithmetic, 2),
+    (scalars.pairs, 1.5), (scalars.search, 1)]
+
+HELD_OUT_FAMILIES = frozenset({
+    "filter map fold over rows", "filter fold over dict keys", "filter filter fold over digits", "all over text words", "conditional map over dict values",
+    "3 steps of str", "pairs to ascending", "dictionary of digits", "two folds of range", "last index in words", "map fold over text words", "filter map fold over dict values"})
+"""Kinds of exercise that training never sees in any form; their parts occur in other families."""
+
+HELD_OUT_SHARE = 0.1
+"""Of the compositions (parts and the order in which they are put together) of the other families."""
+
+
+def held_out_kind(family: str, composition: str) -> str:
+    """"family", "composition", or empty: for training."""
+    if family in HELD_OUT_FAMILIES:
+        return "family"
+    digest = hashlib.sha256(f"{family}: {composition}".encode()).digest()
+    return "composition" if int.from_bytes(digest[:8], "big") < HELD_OUT_SHARE * 2**64 else ""
+
+
+def held_out(exercise: Exercise) -> str:
+    """The same, of an exercise."""
+    return held_out_kind(exercise.family, exercise.composition)
+
+
+def draw(seed: int) -> Iterator[Exercise]:
+    """An endless stream of checked exercises of both sides of the split."""
+    r = random.Random(seed)
+    makers, weights = zip(*FAMILIES)
+    while True:
+        exercise = r.choices(makers, weights)[0](Draw(r))
+        if exercise is not None:
+            yield exercise
+
+
+def training(seed: int, count: int) -> Iterator[Exercise]:
+    """`count` exercises of the training side, no two with the same text."""
+    seen: set[bytes] = set()
+    for exercise in draw(seed):
+        if len(seen) == count:
+            return
+        key = hashlib.sha256(exercise.source.encode()).digest()[:12]
+        if key not in seen and not held_out(exercise):
+            seen.add(key)
+            yield exercise

@@ -1,0 +1,58 @@
+"""Write the held-out exercises: python -m phitools.exercises.heldout Tools/exercises/heldout.jsonl.gz
+
+HumanEval's JSONL: prompt, entry_point, test, canonical_solution. 240 problems of compositions that training never sees, 160 of families that
+it never sees; no composition twice, no family more than twenty times. Seconds; the same bytes every time.
+"""
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+from .exercise import Exercise
+from .generate import draw, held_out
+
+SEED, WANTED = 20_261, {"composition": 240, "family": 160}
+
+
+def choose(seed: int, wanted: dict[str, int]) -> list[tuple[str, Exercise]]:
+    """Kind and exercise, composition and family taking turns as they come."""
+    left, seen, families = dict(wanted), set(), Counter()
+    chosen: list[tuple[str, Exercise]] = []
+    for exercise in draw(seed):
+        if not any(left.values()):
+            return chosen
+        kind = held_out(exercise)
+        key = (exercise.family, exercise.composition)
+        if not left.get(kind) or key in seen or families[exercise.family] >= 20 or exercise.prompt.count("\n") > 12:
+            continue
+        seen.add(key)
+        families[exercise.family] += 1
+        left[kind] -= 1
+        chosen.append((kind, exercise))
+    return chosen
+
+
+def lines(chosen: list[tuple[str, Exercise]]) -> list[str]:
+    """JSONL, with the family, the composition and the kind of the split beside HumanEval's keys."""
+    out = []
+    for i, (kind, e) in enumerate(chosen):
+        out.append(json.dumps({"task_id": f"heldout/{i}", "prompt": e.prompt, "entry_point": e.name, "canonical_solution": e.solution, "test": e.test,
+                               "split": kind, "family": e.family, "composition": e.composition}))
+    return out
+
+
+def main() -> None:
+    target = Path(sys.argv[1])
+    data = io.BytesIO()
+    with gzip.GzipFile(fileobj=data, mode="wb", mtime=0, filename="") as f:
+        f.write(("\n".join(lines(choose(SEED, WANTED))) + "\n").encode())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(data.getvalue())
+
+
+if __name__ == "__main__":
+    main()

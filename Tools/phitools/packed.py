@@ -1,0 +1,101 @@
+"""Packed token folders: `tokens-00000.bin`, ... (16-bit little-endian ids, documents ended by `<|endoftext|>`) and `manifest.json`.
+
+Written by `phitools.data pack`, read by the trainer. Numpy only.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Shards as one stream of ids."""
+
+    shards: list[np.ndarray]
+    starts: np.ndarray
+    """Where each shard begins, and the total."""
+
+    def __len__(self) -> int:
+        return int(self.starts[-1])
+
+    def span(self, start: int, length: int) -> np.ndarray:
+        """ids[start : start + length] as int64, across shards; past the end it goes on from the beginning."""
+        out, filled = np.empty(length, dtype=np.int64), 0
+        while filled < length:
+            position = (start + filled) % len(self)
+            s = int(np.searchsorted(self.starts, position, side="right")) - 1
+            inside = position - int(self.starts[s])
+            part = self.shards[s][inside:inside + length - filled]
+            out[filled:filled + len(part)] = part
+            filled += len(part)
+        return out
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as f:
+        while block := f.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> Stream:
+    """Map the shards; ValueError names a shard that is missing, cut off, altered, or made with another tokenizer."""
+    shards: list[np.ndarray] = []
+    for folder in folders:
+        manifest_path = folder / "manifest.json"
+        try:
+            manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+            listed = [(s["name"], int(s["tokens"]), s["sha256"]) for s in manifest["shards"]]
+            made_with = manifest["tokenizer_sha256"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{manifest_path}: not the manifest of a packed folder ({type(error).__name__}: {error})") from None
+        if made_with != vocabulary_sha256:
+            raise ValueError(f"{folder}: packed with another tokenizer")
+        for name, tokens, digest in listed:
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != 2 * tokens:
+                raise ValueError(f"{path}: {path.stat().st_size if path.is_file() else 'no'} bytes instead of {2 * tokens}")
+            if verify and sha256(path) != digest:
+                raise ValueError(f"{path}: its bytes are not those of the manifest")
+            if tokens:
+                shards.append(np.memmap(path, dtype="<u2", mode="r"))
+    if not shards:
+        raise ValueError(f"{', '.join(map(str, folders))}: no tokens")
+    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]))
+
+
+class Sampler:
+    """Which tokens a step sees: a function of the seed and the step, so that resuming needs no state.
+
+    Each epoch cuts the stream at another offset into sequences, and takes them in another order.
+    """
+
+    def __init__(self, stream: Stream, context: int, sequences: int, seed: int) -> None:
+        if len(stream) <= context + 1:
+            raise ValueError(f"{len(stream)} tokens are too few for a context of {context}")
+        self.stream, self.context, self.sequences, self.seed = stream, context, sequences, seed
+        self.per_epoch = (len(stream) - 1) // context
+        self._epochs: dict[int, tuple[int, np.ndarray]] = {}
+
+    def batch(self, step: int, first: int, count: int) -> np.ndarray:
+        """Sequences first ..< first + count of a step: [count, context + 1] ids, the last being only a target."""
+        rows = []
+        for i in range(first, first + count):
+            epoch, place = divmod(step * self.sequences + i, self.per_epoch)
+            offset, order = self._epoch(epoch)
+            rows.append(self.stream.span(offset + int(order[place]) * self.context, self.context + 1))
+        return np.stack(rows)
+
+    def _epoch(self, epoch: int) -> tuple[int, np.ndarray]:
+        if epoch not in self._epochs:
+            self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}  # a batch can straddle two
+            r = np.random.default_rng([self.seed, epoch])
+            self._epochs[epoch] = int(r.integers(self.context)), r.permutation(self.per_epoch)
+        return self._epochs[epoch]

@@ -1,0 +1,35 @@
+"""python -m phitools.train --config Tools/configs/nano.toml [--set run.out=runs/nano] (under torchrun for several processes)"""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import processes
+from .config import load
+from .loop import Training
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="phitools.train", description="Train phi. Goes on where the folder run.out has a checkpoint.")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override a key of the file (may be repeated)")
+    arguments = parser.parse_args()
+    p = None
+    try:
+        config = load(arguments.config, arguments.set)
+        p = processes.start(config.run.device)
+        final = Training(config, p).run()
+        if p.first:
+            print(final)
+        return 0
+    except (OSError, ValueError) as error:
+        print(f"phitools.train: {error}", file=sys.stderr)
+        return 1
+    finally:
+        if p:
+            processes.stop(p)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""What a run is: a TOML file, every key of which is a field here. An unknown key, a missing one or a wrong type is refused by name."""
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+
+@dataclass
+class Model:
+    """phi's shape; the vocabulary is the tokenizer's."""
+
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    positions: int
+    rotary: float = 0.5
+    """Share of a head's dimensions that are rotated."""
+    rows: int = 0
+    """Rows of embedding and head; 0: as many as tokens (phi-1 pads its 50,295 to 51,200)."""
+
+
+@dataclass
+class Data:
+    tokenizer: str
+    train: list[str]
+    """Packed folders (`phitools.data pack`), read as one stream."""
+    validation: dict[str, str] = field(default_factory=dict)
+    """Name to packed folder."""
+    validation_tokens: int = 65536
+    """At most this many of each."""
+    verify: bool = True
+    """Hash every shard at the start."""
+
+
+@dataclass
+class Batch:
+    sequences: int
+    """In one step, over all processes and accumulations."""
+    context: int
+    """Tokens of a sequence."""
+    micro: int = 0
+    """Sequences of one forward pass in one process; 0: all of a process's share."""
+
+
+@dataclass
+class Schedule:
+    steps: int
+    peak: float
+    warmup: int
+    """Steps from 0 to the peak; then linearly to 0 at the end."""
+
+
+@dataclass
+class Optimizer:
+    decay: float = 0.1
+    """Weight decay of matrices; norms and biases have none."""
+    beta1: float = 0.9
+    beta2: float = 0.98
+    epsilon: float = 1e-8
+    clip: float = 1.0
+    """Largest norm of the whole gradient; 0: unlimited."""
+
+
+@dataclass
+class Dropout:
+    attention: float = 0.0
+    residual: float = 0.0
+    embedding: float = 0.0
+
+
+@dataclass
+class Run:
+    out: str
+    mode: str = "pretrain"
+    """"pretrain" starts from random weights, "finetune" from `init`."""
+    init: str = ""
+    """A checkpoint in Hugging Face layout."""
+    seed: int = 1
+    threads: int = 0
+    """0: PyTorch's choice."""
+    device: str = "auto"
+    """"auto", "cpu", "cuda"."""
+    precision: str = "float32"
+    """"float32" or "bfloat16" (autocast; weights and optimizer stay float32)."""
+    compile: bool = False
+    strategy: str = "ddp"
+    """For several processes: "ddp" or "fsdp"."""
+    checkpoint_every: int = 200
+    keep: int = 2
+    """Checkpoints kept beside the last; older ones are removed."""
+    validate_every: int = 200
+    prompts: list[str] = field(default_factory=list)
+    """Completed greedily at each validation, into samples.jsonl."""
+
+
+@dataclass
+class Config:
+    model: Model
+    data: Data
+    batch: Batch
+    schedule: Schedule
+    run: Run
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    dropout: Dropout = field(default_factory=Dropout)
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def _build(kind: type, table: dict[str, Any], where: str) -> Any:
+    hints = get_type_hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key in table:
+        if key not in fields:
+            raise ValueError(f"{where}{key}: no such key; there are {', '.join(fields)}")
+    values: dict[str, Any] = {}
+    for name, f in fields.items():
+        if name not in table:
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+                raise ValueError(f"{where}{name} is missing")
+            continue
+        value, hint = table[name], hints[name]
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}{name} must be a table")
+            value = _build(hint, value, f"{where}{name}.")
+        elif hint is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        elif type(value) is not (getattr(hint, "__origin__", None) or hint):
+            raise ValueError(f"{where}{name} = {value!r} must be of type {getattr(hint, '__name__', hint)}")
+        values[name] = value
+    return kind(**values)
+
+
+def check(c: Config) -> Config:
+    """Refuse what can't be run; the same configuration."""
+    def need(condition: bool, why: str) -> None:
+        if not condition:
+            raise ValueError(why)
+    need(c.model.hidden % c.model.heads == 0, "model.hidden must be a multiple of model.heads")
+    need(c.batch.context <= c.model.positions, "batch.context exceeds model.positions")
+    need(min(c.batch.sequences, c.batch.context, c.model.layers, c.schedule.steps) > 0, "batch, layers and steps must be positive")
+    need(0 <= c.schedule.warmup <= c.schedule.steps, "schedule.warmup must be between 0 and schedule.steps")
+    need(c.run.mode in ("pretrain", "finetune"), "run.mode must be pretrain or finetune")
+    need((c.run.mode == "finetune") == bool(c.run.init), "run.init goes with run.mode = finetune")
+    need(c.run.precision in ("float32", "bfloat16"), "run.precision must be float32 or bfloat16")
+    need(c.run.strategy in ("ddp", "fsdp"), "run.strategy must be ddp or fsdp")
+    need(c.run.checkpoint_every > 0 and c.run.validate_every > 0 and c.run.keep >= 0, "run.checkpoint_every and run.validate_every must be positive")
+    need(bool(c.data.train), "data.train names no folder")
+    return c
+
+
+def load(path: Path, overrides: list[str]) -> Config:
+    """Read a file; each override is "table.key=VALUE" with VALUE in TOML's notation (a bare word is a string)."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{path}: {error}") from None
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise ValueError(f"{override}: write table.key=VALUE")
+        try:
+            value = tomllib.loads(f"v = {text}")["v"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        *parents, last = key.split(".")
+        inner = table
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    try:
+        return check(_build(Config, table, ""))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None

@@ -1,0 +1,227 @@
+"""The training loop: one step a line, what it computes depends on the configuration and the step's number alone."""
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from ..data import bpe
+from ..packed import Sampler, Stream, open_stream, sha256
+from . import checkpoint, processes
+from .config import Config
+from .model import Phi, Rates, Shape
+from .record import Record, draw
+
+
+def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
+    """Of step 0, 1, ...: a straight line up to the peak at `warmup`, and one down to zero at `steps`."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * (steps - step) / max(1, steps - warmup)
+
+
+def make_optimizer(model: nn.Module, c: Config, device: torch.device) -> torch.optim.AdamW:
+    """AdamW, with decay for matrices only."""
+    matrices = [p for p in model.parameters() if p.dim() >= 2]
+    vectors = [p for p in model.parameters() if p.dim() < 2]
+    o = c.optimizer
+    return torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}],
+                             lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=c.run.strategy == "ddp" or device.type == "cuda")
+
+
+def matmul_rate(device: torch.device, precision: str) -> float:
+    """Floating point operations a second of a large matrix product here and now: what the FLOPs share is a share of."""
+    a = torch.randn(768, 768, device=device, dtype=torch.bfloat16 if precision == "bfloat16" else torch.float32)
+    best = float("inf")
+    for _ in range(4):
+        start = time.perf_counter()
+        (a @ a).sum().item()
+        best = min(best, time.perf_counter() - start)
+    return 2 * 768**3 / best
+
+
+class Training:
+    """A run from its configuration: resumes where its folder has a checkpoint, starts otherwise."""
+
+    def __init__(self, c: Config, p: processes.Processes) -> None:
+        if c.run.threads:
+            torch.set_num_threads(c.run.threads)
+        if c.batch.sequences % p.world:
+            raise ValueError(f"batch.sequences = {c.batch.sequences} can't be shared by {p.world} processes")
+        self.c, self.p, self.out = c, p, Path(c.run.out)
+        self.tokenizer_folder = Path(c.data.tokenizer)
+        self.tokenizer: Tokenizer = bpe.load(self.tokenizer_folder)
+        self.end = bpe.end_of_text(self.tokenizer)
+        digest = sha256(self.tokenizer_folder / "tokenizer.json")
+        stream = open_stream([Path(f) for f in c.data.train], digest, c.data.verify)
+        self.validation: dict[str, Stream] = {n: open_stream([Path(f)], digest, c.data.verify) for n, f in sorted(c.data.validation.items())}
+        self.sampler = Sampler(stream, c.batch.context, c.batch.sequences, c.run.seed)
+        self.share = c.batch.sequences // p.world
+        self.micro = c.batch.micro or self.share
+        if self.share % self.micro:
+            raise ValueError(f"batch.micro = {self.micro} does not divide the {self.share} sequences of a process")
+
+        m = c.model
+        self.shape = Shape(m.rows or self.tokenizer.get_vocab_size(), m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
+        torch.manual_seed(c.run.seed)
+        model = Phi(self.shape, Rates(**asdict(c.dropout)))
+        self.done = 0
+        existing = checkpoint.checkpoints(self.out)
+        start = existing[-1] if existing else Path(c.run.init) if c.run.init else None
+        if start:
+            if (found := checkpoint.read_shape(start)) != self.shape:
+                raise ValueError(f"{start}: has {found} instead of {self.shape}")
+            model.load_state_dict(checkpoint.load_weights(start, self.shape))
+        self.identity = self._identity(digest)
+        self.model: Any = processes.spread(model.to(p.device), p, c.run.strategy)
+        self.optimizer = make_optimizer(self.model, c, p.device)
+        if existing:
+            state = torch.load(existing[-1] / "training.pt", map_location="cpu", weights_only=True)
+            if state["identity"] != self.identity:
+                raise ValueError(f"{existing[-1]}: belongs to a run of another configuration; give another run.out or remove it")
+            self._restore(state)
+            self.done = int(state["step"])
+        self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
+        if p.first:
+            self.out.mkdir(parents=True, exist_ok=True)
+            self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
+
+    def _identity(self, tokenizer: str) -> str:
+        """What must be the same for a checkpoint to go on: all that changes the curve."""
+        c = self.c.as_dict()
+        for key in ("out", "threads", "checkpoint_every", "keep", "validate_every", "prompts", "device"):
+            c["run"].pop(key)
+        c["data"] = {"tokenizer": tokenizer, "tokens": len(self.sampler.stream)}
+        c["batch"].pop("micro")
+        return hashlib.sha256(json.dumps(c, sort_keys=True).encode()).hexdigest()
+
+    def _plain(self) -> Phi:
+        return self.model.module if isinstance(self.model, nn.parallel.DistributedDataParallel) else self.model
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        if self.p.world > 1 and self.c.run.strategy == "fsdp":
+            processes.load_optimizer(self.model, self.optimizer, state["optimizer"])
+            return
+        names = dict(self._plain().named_parameters())
+        for name, values in state["optimizer"]["state"].items():
+            self.optimizer.state[names[name]] = {k: v.clone() if k == "step" else v.to(self.p.device) for k, v in values.items()}
+
+    def save(self) -> None:
+        """A checkpoint of the steps done so far."""
+        c, p = self.c, self.p
+        if p.world > 1 and c.run.strategy == "fsdp":
+            weights, optimizer = processes.whole_state(self.model, self.optimizer)
+        else:
+            weights = self._plain().state_dict()
+            optimizer = {"state": {n: self.optimizer.state[w] for n, w in self._plain().named_parameters()}}
+        if p.first:
+            self.log.sync()
+            self.samples.sync()
+            folder = self.out / "checkpoints" / f"step-{self.done:08d}"
+            checkpoint.save(folder, self.shape, weights, self.tokenizer_folder, self.end, asdict(c.dropout),
+                            {"step": self.done, "identity": self.identity, "optimizer": optimizer})
+            checkpoint.prune(self.out, c.run.keep)
+        p.wait()
+
+    def _autocast(self) -> Any:
+        return torch.autocast(self.p.device.type, torch.bfloat16) if self.c.run.precision == "bfloat16" else nullcontext()
+
+    def step(self) -> dict[str, float]:
+        """One update of the weights; loss (mean over all processes), gradient norm, learning rate."""
+        c, p, step = self.c, self.p, self.done
+        self.model.train()
+        torch.manual_seed(hash((c.run.seed, step, p.rank)) & 0x7FFFFFFF)  # dropout: a function of the step too
+        rate = learning_rate(step, c.schedule.peak, c.schedule.warmup, c.schedule.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        total, pieces = torch.zeros((), device=p.device), self.share // self.micro
+        for i in range(pieces):
+            rows = torch.from_numpy(self.sampler.batch(step, p.rank * self.share + i * self.micro, self.micro)).to(p.device)
+            with processes.accumulate(self.model, i == pieces - 1), self._autocast():
+                loss = self.call(rows[:, :-1], rows[:, 1:]) / pieces
+                loss.backward()
+            total += loss.detach()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.optimizer.clip or float("inf"))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        value = float(p.mean(total))
+        if value != value:
+            raise ValueError(f"step {step + 1}: the loss is not a number; the last checkpoint is whole, lower schedule.peak")
+        self.done += 1
+        return {"loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm), "lr": rate}
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Mean loss of each validation set, on its first tokens, without dropout."""
+        self.model.eval()
+        losses = {}
+        for name, stream in self.validation.items():
+            context = min(self.c.batch.context, len(stream) - 1)
+            count = max(1, min(self.c.data.validation_tokens, len(stream) - 1) // context)
+            total, group = torch.zeros((), device=self.p.device), 16
+            for i in range(0, count, group):
+                rows = torch.stack([torch.from_numpy(stream.span(j * context, context + 1)) for j in range(i, min(i + group, count))]).to(self.p.device)
+                with self._autocast():
+                    total += self.model(rows[:, :-1], rows[:, 1:]) * len(rows)
+            losses[name] = round(float(total) / count, 6)
+        return losses
+
+    @torch.no_grad()
+    def complete(self, prompt: str, most: int = 80) -> str:
+        """Greedy continuation of a prompt."""
+        self.model.eval()
+        ids = self.tokenizer.encode(prompt).ids
+        start = len(ids)
+        while len(ids) < min(start + most, self.shape.positions):
+            token = int(self.model(torch.tensor([ids], device=self.p.device))[0, -1].argmax())
+            if token == self.end:
+                break
+            ids.append(token)
+        return self.tokenizer.decode(ids[start:])
+
+    def run(self) -> Path:
+        """Train to the last step; the folder of the final checkpoint."""
+        c, p = self.c, self.p
+        final = self.out / "final"
+        tokens, peak = c.batch.sequences * c.batch.context, matmul_rate(p.device, c.run.precision) * p.world
+        if p.first and self.done == 0:
+            self.log.add(step=0, parameters=sum(w.numel() for w in self.model.parameters()), tokens_per_step=tokens, data_tokens=len(self.sampler.stream),
+                         flops_per_token=self.shape.flops_per_token(c.batch.context), torch=torch.__version__, config=c.as_dict())
+        mark, shown = time.monotonic(), self.done
+        while self.done < c.schedule.steps:
+            line: dict[str, Any] = {k: v for k, v in self.step().items()}
+            last = self.done == c.schedule.steps
+            seconds = time.monotonic() - mark
+            if p.first and (seconds > 10 or last):
+                speed = (self.done - shown) * tokens / seconds
+                line |= {"tokens_per_second": round(speed), "flops_share": round(speed * self.shape.flops_per_token(c.batch.context) / peak, 3)}
+                print(f"step {self.done} of {c.schedule.steps}  loss {line['loss']:.4f}  {speed:,.0f} tokens/s  "
+                      f"{100 * line['flops_share']:.0f} % of the matrix rate", file=sys.stderr, flush=True)
+                mark, shown = time.monotonic(), self.done
+            if self.done % c.run.validate_every == 0 or last:
+                line["validation"] = self.validate()
+                for prompt in c.run.prompts:
+                    completion = self.complete(prompt)
+                    if p.first:
+                        self.samples.add(step=self.done, prompt=prompt, completion=completion)
+                mark, shown = time.monotonic(), self.done
+            if p.first:
+                self.log.add(step=self.done, **line)
+            if self.done % c.run.checkpoint_every == 0 or last:
+                self.save()
+        if p.first:
+            weights = checkpoint.load_weights(checkpoint.checkpoints(self.out)[-1], self.shape)
+            checkpoint.save(final, self.shape, weights, self.tokenizer_folder, self.end, asdict(c.dropout))
+            draw(self.out)
+        p.wait()
+        return final

@@ -1,0 +1,48 @@
+"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once.
+
+Each piece's logits become their own gradient in place while they are in the cache; the backward pass only scales what is there.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+PIECE = 1024
+"""Positions of a piece."""
+
+
+class _HeadLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+        kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        n, w, b = x.shape[0], weight.to(kind), bias.to(kind)
+        needs = any(ctx.needs_input_grad[:3])
+        gx, gw, gb = (torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)) if needs else (None, None, None)
+        total = torch.zeros((), dtype=torch.float32, device=x.device)
+        with torch.autocast(x.device.type, enabled=False):
+            for i in range(0, n, PIECE):
+                piece, wanted = x[i:i + PIECE].to(kind), targets[i:i + PIECE, None]
+                logits = torch.addmm(b, piece, w.t()).float()
+                largest = logits.logsumexp(-1, keepdim=True)
+                total += (largest - logits.gather(1, wanted)).sum()
+                if needs:
+                    logits.sub_(largest).exp_()
+                    logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=logits.dtype))
+                    logits.div_(n)
+                    gb += logits.sum(0)
+                    gradient = logits.to(kind)
+                    gx[i:i + PIECE] = gradient @ w
+                    gw += gradient.t() @ piece
+        if needs:
+            ctx.save_for_backward(gx, gw, gb)
+        return total / n
+
+    @staticmethod
+    def backward(ctx, scale: Tensor):  # type: ignore[override]
+        gx, gw, gb = ctx.saved_tensors
+        return gx * scale, gw * scale, gb * scale, None
+
+
+def next_token_loss(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """Mean of -log softmax(x @ weight.T + bias)[target]. x: [positions, hidden], weight: [rows, hidden], targets: [positions] (int64)"""
+    return _HeadLoss.apply(x, weight, bias, targets)

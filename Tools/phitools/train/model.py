@@ -1,0 +1,165 @@
+"""phi for training, and its weights in Hugging Face's names.
+
+The function is `transformers.PhiForCausalLM`'s (a test compares logits and gradients). Because both branches of a block read the
+same normed input and add to the same residual, a block is two matrix products around attention: [q; k; v; fc1] stacked along rows,
+[dense | fc2] joined along columns, their biases summed. On small widths that is where the time goes.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .loss import next_token_loss
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Numbers of a phi."""
+
+    rows: int
+    """Of embedding and head."""
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    positions: int
+    rotary: float = 0.5
+
+    @property
+    def block_parameters(self) -> int:
+        """Parameters of all blocks."""
+        h, f = self.hidden, self.intermediate
+        return self.layers * (2 * h + (h + 1) * (3 * h + f) + (h + f) * h + h)
+
+    @property
+    def matrix_parameters(self) -> int:
+        """Weights that each token is multiplied with: the blocks' and the head's."""
+        h, f = self.hidden, self.intermediate
+        return self.layers * (h * (3 * h + f) + (h + f) * h) + self.rows * h
+
+    def flops_per_token(self, context: int) -> float:
+        """Of a training step: 6 for each weight, and attention's scores and sums over half the context."""
+        return 6 * self.matrix_parameters + 6 * self.layers * self.hidden * context
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Dropout rates."""
+
+    attention: float = 0.0
+    residual: float = 0.0
+    embedding: float = 0.0
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary embedding of the first dimensions of each head, half-split pairs. x: [batch, heads, tokens, head]"""
+    half = cos.shape[-1]
+    a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], -1)
+
+
+class Block(nn.Module):
+    """x + dense(attention(norm(x))) + fc2(gelu(fc1(norm(x))))"""
+
+    def __init__(self, shape: Shape, rates: Rates) -> None:
+        super().__init__()
+        self.shape, self.rates = shape, rates
+        self.norm = nn.LayerNorm(shape.hidden, eps=1e-5)
+        self.into = nn.Linear(shape.hidden, 3 * shape.hidden + shape.intermediate)  # [q; k; v; fc1]
+        self.out = nn.Linear(shape.hidden + shape.intermediate, shape.hidden)       # [dense | fc2]
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        batch, tokens, hidden = x.shape
+        q, k, v, m = self.into(self.norm(x)).split([hidden, hidden, hidden, self.shape.intermediate], -1)
+        q, k, v = (t.view(batch, tokens, self.shape.heads, -1).transpose(1, 2) for t in (q, k, v))
+        p = self.rates.attention if self.training else 0.0
+        a = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, dropout_p=p, is_causal=True)
+        a, m = a.transpose(1, 2).reshape(batch, tokens, hidden), F.gelu(m, approximate="tanh")
+        if self.rates.residual == 0 or not self.training:
+            return x + self.out(torch.cat([a, m], -1))
+        w = self.out.weight  # as Hugging Face: one mask for each branch
+        attention, mlp = F.linear(a, w[:, :hidden], self.out.bias), F.linear(m, w[:, hidden:])
+        return x + F.dropout(attention, self.rates.residual) + F.dropout(mlp, self.rates.residual)
+
+
+class Phi(nn.Module):
+    """Token ids to logits, or with targets to the mean loss."""
+
+    def __init__(self, shape: Shape, rates: Rates = Rates()) -> None:
+        super().__init__()
+        self.shape, self.rates = shape, rates
+        self.embedding = nn.Embedding(shape.rows, shape.hidden)
+        self.blocks = nn.ModuleList([Block(shape, rates) for _ in range(shape.layers)])
+        self.norm = nn.LayerNorm(shape.hidden, eps=1e-5)
+        self.head = nn.Linear(shape.hidden, shape.rows)
+        half = int(shape.hidden // shape.heads * shape.rotary) // 2
+        angles = torch.arange(shape.positions)[:, None] / 10000 ** (torch.arange(half)[None] / half)
+        self.register_buffer("cos", angles.cos(), persistent=False)
+        self.register_buffer("sin", angles.sin(), persistent=False)
+        self.apply(self._start)
+
+    @staticmethod
+    def _start(module: nn.Module) -> None:
+        """GPT-2's and phi's start: normal weights of 0.02, no biases."""
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    def hidden_states(self, ids: Tensor) -> Tensor:
+        """The normed last hidden states: [batch, tokens, hidden]"""
+        x = F.dropout(self.embedding(ids), self.rates.embedding, self.training)
+        cos, sin = self.cos[:ids.shape[1]], self.sin[:ids.shape[1]]
+        for block in self.blocks:
+            x = block(x, cos, sin)
+        return self.norm(x)
+
+    def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
+        """ids: [batch, tokens]. Without targets logits [batch, tokens, rows]; with them the mean negative log-likelihood, in nats."""
+        x = self.hidden_states(ids)
+        if targets is None:
+            return self.head(x)
+        return next_token_loss(x.flatten(0, 1), self.head.weight, self.head.bias, targets.flatten())
+
+
+def to_hugging_face(shape: Shape, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in the names of `PhiForCausalLM`. The joined bias is dense's, fc2 gets zeros: the same function."""
+    h = shape.hidden
+    out = {"model.embed_tokens.weight": state["embedding.weight"], "model.final_layernorm.weight": state["norm.weight"],
+           "model.final_layernorm.bias": state["norm.bias"], "lm_head.weight": state["head.weight"], "lm_head.bias": state["head.bias"]}
+    for i in range(shape.layers):
+        ours, theirs = f"blocks.{i}.", f"model.layers.{i}."
+        for what in ("weight", "bias"):
+            out[f"{theirs}input_layernorm.{what}"] = state[f"{ours}norm.{what}"]
+            parts = state[f"{ours}into.{what}"].split([h, h, h, shape.intermediate])
+            for name, part in zip(("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1"), parts):
+                out[f"{theirs}{name}.{what}"] = part
+        dense, fc2 = state[f"{ours}out.weight"].split([h, shape.intermediate], 1)
+        out |= {f"{theirs}self_attn.dense.weight": dense, f"{theirs}mlp.fc2.weight": fc2,
+                f"{theirs}self_attn.dense.bias": state[f"{ours}out.bias"], f"{theirs}mlp.fc2.bias": torch.zeros_like(state[f"{ours}out.bias"])}
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in out.items()}
+
+
+def from_hugging_face(shape: Shape, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse; ValueError names a tensor that is missing or has another shape."""
+    def get(name: str, *size: int) -> Tensor:
+        if name not in weights:
+            raise ValueError(f"tensor {name} is missing")
+        if tuple(weights[name].shape) != size:
+            raise ValueError(f"tensor {name} has shape {tuple(weights[name].shape)} instead of {size}")
+        return weights[name].float()
+    h, f, rows = shape.hidden, shape.intermediate, shape.rows
+    state = {"embedding.weight": get("model.embed_tokens.weight", rows, h), "norm.weight": get("model.final_layernorm.weight", h),
+             "norm.bias": get("model.final_layernorm.bias", h), "head.weight": get("lm_head.weight", rows, h), "head.bias": get("lm_head.bias", rows)}
+    for i in range(shape.layers):
+        ours, theirs = f"blocks.{i}.", f"model.layers.{i}."
+        for what, size in (("weight", (h,)), ("bias", ())):
+            state[f"{ours}norm.{what}"] = get(f"{theirs}input_layernorm.{what}", h)
+            state[f"{ours}into.{what}"] = torch.cat([get(f"{theirs}{n}.{what}", f if n == "mlp.fc1" else h, *size)
+                                                     for n in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1")])
+        state[f"{ours}out.weight"] = torch.cat([get(f"{theirs}self_attn.dense.weight", h, h), get(f"{theirs}mlp.fc2.weight", h, f)], 1)
+        state[f"{ours}out.bias"] = get(f"{theirs}self_attn.dense.bias", h) + get(f"{theirs}mlp.fc2.bias", h)
+    return state

@@ -1,0 +1,90 @@
+"""One process or many: who am I, and how a model is spread. Under `torchrun` the environment says so; otherwise there is one."""
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, ContextManager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, get_optimizer_state_dict, set_optimizer_state_dict
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among all."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """The one that writes files."""
+        return self.rank == 0
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Over all processes."""
+        if self.world > 1:
+            dist.all_reduce(value)
+            value /= self.world
+        return value
+
+    def wait(self) -> None:
+        """For all processes."""
+        if self.world > 1:
+            dist.barrier()
+
+
+def start(device: str) -> Processes:
+    """Join the group of processes; gloo on CPUs, NCCL on GPUs."""
+    rank, world, local = (int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    where = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
+    if kind == "cuda":
+        torch.cuda.set_device(where)
+    if world > 1:
+        dist.init_process_group("nccl" if kind == "cuda" else "gloo")
+    return Processes(rank, world, where)
+
+
+def stop(p: Processes) -> None:
+    """Leave the group."""
+    if p.world > 1:
+        dist.destroy_process_group()
+
+
+def spread(model: nn.Module, p: Processes, strategy: str) -> nn.Module:
+    """The model as all processes train it."""
+    if p.world == 1:
+        return model
+    if strategy == "fsdp":
+        from torch.distributed.fsdp import fully_shard
+        for block in model.blocks:
+            fully_shard(block)
+        return fully_shard(model)
+    return nn.parallel.DistributedDataParallel(model)
+
+
+def accumulate(model: nn.Module, last: bool) -> ContextManager[Any]:
+    """Around a micro-batch: gradients are exchanged after the last one only."""
+    if isinstance(model, nn.parallel.DistributedDataParallel) and not last:
+        return model.no_sync()
+    if hasattr(model, "set_requires_gradient_sync"):
+        model.set_requires_gradient_sync(last)
+    return nullcontext()
+
+
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+
+
+def whole_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Weights and optimizer state as one process has them, gathered from all; every process must call this."""
+    return get_model_state_dict(model, options=WHOLE), get_optimizer_state_dict(model, optimizer, options=WHOLE)
+
+
+def load_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """The inverse for the optimizer."""
+    set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))

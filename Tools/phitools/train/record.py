@@ -1,0 +1,60 @@
+"""A run's records: log.jsonl (one line a step), samples.jsonl, loss.png."""
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class Record:
+    """Appends lines; on resuming, what lies after the checkpoint is dropped, so that the curve has no step twice."""
+
+    def __init__(self, path: Path, after: int) -> None:
+        kept = [line for line in _lines(path) if line.get("step", 0) <= after]
+        self._file = open(path, "w", encoding="utf-8")
+        for line in kept:
+            self.add(**line)
+
+    def add(self, **line: Any) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Before a checkpoint is renamed into place: its steps are on the disk."""
+        os.fsync(self._file.fileno())
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    if path.exists():
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:
+                break  # the line that a kill cut off
+    return lines
+
+
+def draw(out: Path) -> None:
+    """loss.png from log.jsonl: training (each step, and a running mean) and validation."""
+    os.environ.setdefault("MPLCONFIGDIR", str(out))
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+    lines = _lines(out / "log.jsonl")
+    steps, losses = [r["step"] for r in lines if "loss" in r], [r["loss"] for r in lines if "loss" in r]
+    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot(steps, losses, color="0.8", linewidth=0.7)
+    window = max(1, len(losses) // 50)
+    axes.plot(steps[window - 1:], [sum(losses[i + 1 - window:i + 1]) / window for i in range(window - 1, len(losses))], label="training")
+    names = sorted({n for r in lines for n in r.get("validation", {})})
+    for name in names:
+        points = [(r["step"], r["validation"][name]) for r in lines if name in r.get("validation", {})]
+        axes.plot(*zip(*points), marker=".", label=f"validation: {name}")
+    axes.set(xlabel="step", ylabel="nats a token")
+    axes.set_ylim(top=min(max(losses, default=1), 8))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(out / "loss.png", dpi=120)
+    pyplot.close(figure)

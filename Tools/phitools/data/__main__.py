@@ -5,6 +5,7 @@ A step that stands complete with the same options is left alone; one that was ki
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import os
@@ -119,8 +120,13 @@ def run_tokenizer(a: argparse.Namespace) -> dict[str, Any]:
     return {"tokens": a.vocabulary}
 
 
+def part_of(identifier: str) -> str:
+    """"validation" for one document in fifty, by its text's hash; "train" for the others."""
+    return "validation" if int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16) % 50 == 0 else "train"
+
+
 def run_pack(a: argparse.Namespace) -> None:
-    texts = [d.text for folder in a.input for d in read(folder)]
+    texts = [d.text for folder in a.input for d in read(folder) if a.part in ("all", part_of(d.id))]
     if a.shuffle:
         order = np.random.default_rng(a.seed).permutation(len(texts))
         texts = [texts[i] for i in order]
@@ -191,6 +197,7 @@ def parser() -> argparse.ArgumentParser:
     c = command("pack", run_pack, "Write token shards.")
     c.add_argument("--tokenizer", type=Path, required=True)
     c.add_argument("--shuffle", action="store_true", help="documents of all inputs, by the seed")
+    c.add_argument("--part", choices=["all", "train", "validation"], default="all", help="one document in fifty, by its hash, is for validation")
     c.add_argument("--most", type=int, default=0, help="tokens; 0: all")
     return top
 

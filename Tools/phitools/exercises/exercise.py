@@ -67,7 +67,7 @@ class Exercise:
     def holds(self) -> bool:
         """Run the solution against the asserts; and the asserts must tell: a function that gives one value, or its argument, fails them."""
         answers = [self.answer(c) for c in self.calls]
-        if len({repr(a) for a in answers}) < 2 or any(repr(a) == "nan" for a in answers):
+        if all(a == answers[0] for a in answers) or any(repr(a) == "nan" for a in answers):
             return False
         if all(any(repr(a) == repr(x) for x in c) for a, c in zip(answers, self.calls)):
             return False

@@ -1,0 +1,1 @@
+"""phi-1's experiment at a millionth of its size: does selected data beat more data? `python -m phitools.experiment --help`"""

@@ -1,0 +1,43 @@
+"""python -m phitools.experiment run --folder runs/nano --phi .build/release/phi        then: report --folder runs/nano
+
+The queue goes on where it was stopped; start it again after a kill. `plan` prints the jobs and which are done.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import plan, queue, report
+
+
+def main() -> int:
+    top = argparse.ArgumentParser(prog="phitools.experiment", description=__doc__.split("\n")[0])
+    top.add_argument("do", choices=["run", "plan", "report"])
+    top.add_argument("--folder", type=Path, required=True)
+    top.add_argument("--phi", type=Path, default=Path(".build/release/phi"), help="the command that scores")
+    top.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    top.add_argument("--benchmark", type=Path, nargs="*", default=[], help="HumanEval's and MBPP's files, for decontamination")
+    top.add_argument("--workers", type=int, default=2)
+    top.add_argument("--nice", type=int, default=19)
+    top.add_argument("--picture", type=Path, help="of report: where to draw it")
+    a = top.parse_args()
+    o = plan.Options(a.folder.resolve(), a.phi.resolve(), tuple(a.seeds), benchmarks=tuple(p.resolve() for p in a.benchmark))
+    try:
+        if a.do == "run":
+            return queue.run(plan.jobs(o), o.folder / "logs", a.workers, a.nice)
+        if a.do == "plan":
+            for job in plan.jobs(o):
+                print(f"{'done' if job.product.exists() else '    '}  {job.name}")
+            return 0
+        print(report.table(o))
+        if a.picture:
+            report.picture(o, a.picture)
+        return 0
+    except (OSError, ValueError) as error:
+        print(f"phitools.experiment: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""What the experiment consists of: data sets, then runs, then scores, each a job that names what it waits for."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TOOLS = Path(__file__).resolve().parents[2]
+HELD_OUT = TOOLS / "exercises" / "heldout.jsonl.gz"
+CONFIGS = TOOLS / "configs"
+
+ARMS = {"a": "unfiltered code", "b": "filtered code", "c": "filtered code and textbooks", "d": "c, then exercises"}
+KINDS = ("code", "filtered", "textbooks", "exercises")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Sizes of an experiment."""
+
+    folder: Path
+    phi: Path
+    """The `phi` command, which scores."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    share: float = 0.15
+    """Of the Python files found."""
+    exercises: int = 40_000
+    textbooks: int = 14_000
+    vocabulary: int = 1024
+    labelled: int = 4000
+    benchmarks: tuple[Path, ...] = ()
+    """HumanEval and MBPP, for decontamination, where they are at hand."""
+    pretrain: tuple[str, ...] = ()
+    """Overrides of configs/nano.toml."""
+    finetune: tuple[str, ...] = ()
+    """Overrides of configs/nano-finetune.toml."""
+    packages: bool = True
+    limit: int = 0
+    """Held-out problems to score; 0: all."""
+    tokenizer_characters: int = 3_000_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command that leaves `product` when it is done."""
+
+    name: str
+    product: Path
+    needs: tuple[str, ...]
+    command: Callable[[str], list[str]]
+    """From the Python interpreter to the command line."""
+    kind: str = "data"
+    save_output: bool = False
+    """Whether the product is the command's standard output."""
+
+
+def _data(o: Options, step: str, name: str, needs: tuple[str, ...], *options: str, inputs: tuple[str, ...] = (), product: str = "manifest.json") -> Job:
+    def command(python: str) -> list[str]:
+        takes = ["--input", *(str(o.folder / i) for i in inputs)] if inputs else []
+        return [python, "-m", "phitools.data", step, "--out", str(o.folder / name), *takes, *options]
+    return Job(name, o.folder / name / product, needs, command)
+
+
+def _pack(o: Options, name: str, inputs: tuple[str, ...], part: str) -> Job:
+    return _data(o, "pack", f"packed/{name}", (*inputs, "tokenizer"), "--tokenizer", str(o.folder / "tokenizer"), "--shuffle", "--part", part, inputs=inputs)
+
+
+def jobs(o: Options) -> list[Job]:
+    """Everything, in an order that gives a whole seed before the next one begins."""
+    f, first = o.folder, o.seeds[0]
+    near = [str(p) for p in (HELD_OUT, *o.benchmarks)]
+    out = [
+        _data(o, "collect", "code", (), "--standard-library", *(["--packages"] if o.packages else []), "--share", str(o.share)),
+        _data(o, "dedup", "unique", ("code",), inputs=("code",)),
+        _data(o, "annotate", "annotated", ("unique",), inputs=("unique",)),
+        _data(o, "textbooks", "textbooks", (), "--count", str(o.textbooks)),
+        _data(o, "exercises", "exercises", (), "--count", str(o.exercises)),
+        _data(o, "decontaminate", "clean-exercises", ("exercises",), "--benchmark", *near, "--tau", "2", inputs=("exercises",)),
+        _data(o, "decontaminate", "clean-textbooks", ("textbooks",), "--benchmark", *near, "--tau", "2", inputs=("textbooks",)),
+        _data(o, "tokenizer", "tokenizer", ("unique", "textbooks", "exercises"), "--characters", str(o.tokenizer_characters), "--vocabulary", str(o.vocabulary),
+              inputs=("unique", "textbooks", "exercises")),
+        _pack(o, "code", ("unique",), "train"), _pack(o, "val-code", ("unique",), "validation"),
+        _pack(o, "val-textbooks", ("clean-textbooks",), "validation"), _pack(o, "val-exercises", ("clean-exercises",), "validation"),
+        _pack(o, "exercises", ("clean-exercises",), "train"), _pack(o, "textbooks", ("clean-textbooks",), "train"),
+        _data(o, "filter", "filtered", ("annotated", f"run a-{first}"), "--checkpoint", str(f / f"a-{first}" / "final"), "--labelled", str(o.labelled), inputs=("annotated",)),
+        _pack(o, "filtered", ("filtered",), "train"), _pack(o, "val-filtered", ("filtered",), "validation"),
+        _pack(o, "mixed", ("filtered", "clean-textbooks"), "train"),
+    ]
+    for seed in o.seeds:
+        for arm in "acdb" if seed == first else "abcd":  # the first seed shows early what the whole will give
+            out += _run(o, arm, seed)
+    return out
+
+
+def _run(o: Options, arm: str, seed: int) -> list[Job]:
+    """Train, convert, score."""
+    f, name = o.folder, f"{arm}-{seed}"
+    packed = {"a": "code", "b": "filtered", "c": "mixed", "d": "exercises"}[arm]
+    kinds = [k for k in KINDS if k != "filtered"]
+    validation = "{" + ", ".join(f'{k} = "{f}/packed/val-{k}"' for k in kinds) + "}"
+    settings = [f'data.tokenizer="{f}/tokenizer"', f'data.train=["{f}/packed/{packed}"]', f"data.validation={validation}", f"run.seed={seed}", f'run.out="{f}/{name}"']
+    config, overrides = CONFIGS / "nano.toml", o.pretrain
+    needs = tuple(f"packed/{p}" for p in (packed, *(f"val-{k}" for k in kinds)))
+    if arm == "d":
+        config, overrides = CONFIGS / "nano-finetune.toml", o.finetune
+        settings.append(f'run.init="{f}/c-{seed}/final"')
+        needs += (f"run c-{seed}",)
+
+    def train(python: str) -> list[str]:
+        return [python, "-m", "phitools.train", "--config", str(config), *(x for s in (*settings, *overrides) for x in ("--set", s))]
+    model, samples = f / name / "model.phi", f / name / "samples-heldout.jsonl"
+    limit = ["--limit", str(o.limit)] if o.limit else []
+    return [
+        Job(f"run {name}", f / name / "final" / "config.json", needs, train, "run"),
+        Job(f"convert {name}", model, (f"run {name}",), lambda python: [str(o.phi), "convert", str(f / name / "final"), "-o", str(model), "--type", "f16", "--force"]),
+        Job(f"score {name}", f / name / "heldout.json", (f"convert {name}",),
+            lambda python: [str(o.phi), "eval", "humaneval", "-m", str(model), "--problems", str(HELD_OUT), "-o", str(samples), "-n", "200", "-t", "1", "--json", *limit], save_output=True),
+    ]

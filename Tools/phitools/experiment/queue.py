@@ -1,0 +1,73 @@
+"""The experiment's jobs as a queue that outlives kills: what stands complete is not done again, what was cut off goes on."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ..durable import write_text
+from .plan import Job
+
+
+def run(jobs: list[Job], logs: Path, workers: int, nice: int) -> int:
+    """Do every job whose product is missing, at most `workers` at once; 0, or 1 where a job failed (its dependants are left)."""
+    logs.mkdir(parents=True, exist_ok=True)
+    lock = logs.parent / "queue.pid"
+    if lock.exists() and lock.read_text().isdigit() and Path(f"/proc/{lock.read_text()}").exists():
+        raise ValueError(f"{lock}: a queue of this folder is running")
+    write_text(lock, str(os.getpid()))
+    done = {j.name for j in jobs if j.product.exists()}
+    failed: set[str] = set()
+    running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
+    try:
+        while True:
+            for job in jobs:
+                if len(running) < workers and job.name not in done | failed | set(running) and set(job.needs) <= done:
+                    running[job.name] = (job, _start(job, logs, nice))
+            if not running:
+                break
+            for name, (job, process) in list(running.items()):
+                if process.poll() is None:
+                    continue
+                del running[name]
+                if process.returncode == 0 and _keep(job, logs):
+                    done.add(name)
+                    _say(f"done: {name} ({len(done)} of {len(jobs)})")
+                else:
+                    failed.add(name)
+                    _say(f"failed: {name}; see {_log(job, logs)}")
+            time.sleep(0.5)
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        lock.unlink(missing_ok=True)
+    left = [j.name for j in jobs if j.name not in done]
+    if left:
+        _say(f"not done: {', '.join(left)}")
+    return 1 if left else 0
+
+
+def _log(job: Job, logs: Path) -> Path:
+    return logs / f"{job.name.replace(' ', '-').replace('/', '-')}.log"
+
+
+def _start(job: Job, logs: Path, nice: int) -> subprocess.Popen[bytes]:
+    _say(f"start: {job.name}")
+    job.product.parent.mkdir(parents=True, exist_ok=True) if job.save_output else None
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_WAIT_POLICY": "PASSIVE"}
+    out = open(job.product.with_suffix(".part"), "wb") if job.save_output else subprocess.DEVNULL
+    with open(_log(job, logs), "ab") as log:
+        return subprocess.Popen(["nice", "-n", str(nice), *job.command(sys.executable)], stdout=out, stderr=log, env=environment)
+
+
+def _keep(job: Job, logs: Path) -> bool:
+    """Put a saved output in place."""
+    if job.save_output:
+        os.replace(job.product.with_suffix(".part"), job.product)
+    return job.product.exists()
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,83 @@
+"""The experiment's table and picture, from what the runs left; what is missing is said to be missing."""
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import statistics
+from pathlib import Path
+from typing import Any
+
+from .plan import ARMS, HELD_OUT, Options
+
+
+def scores(o: Options) -> dict[str, dict[int, dict[str, Any]]]:
+    """Arm to seed to what was measured: pass@1 in percent, that of the two splits, validation losses, tokens seen."""
+    split = {}
+    with gzip.open(HELD_OUT, "rt", encoding="utf-8") as f:
+        for line in f:
+            d = json.loads(line)
+            split[d["task_id"]] = d["split"]
+    found: dict[str, dict[int, dict[str, Any]]] = {a: {} for a in ARMS}
+    for arm in ARMS:
+        for seed in o.seeds:
+            folder = o.folder / f"{arm}-{seed}"
+            if not (folder / "heldout.json").exists():
+                continue
+            result = json.loads((folder / "heldout.json").read_text())
+            lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+            last = next(line for line in reversed(lines) if "validation" in line)
+            found[arm][seed] = {"result": result, "validation": last["validation"], "tokens": last["step"] * lines[0]["tokens_per_step"], "split": split}
+    return found
+
+
+def pass_rates(measured: dict[str, Any]) -> dict[str, float]:
+    """Percent of all problems and of each split, from phi's JSON."""
+    groups: dict[str, list[bool]] = {"all": []}
+    for problem in measured["result"]["results"]:
+        passed = problem["samples"][0]["verdict"] == "passed"
+        for group in ("all", measured["split"][problem["task_id"]]):
+            groups.setdefault(group, []).append(passed)
+    return {k: 100 * sum(v) / len(v) for k, v in groups.items()}
+
+
+def _cell(values: list[float], digits: int) -> str:
+    if not values:
+        return "not measured"
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
+
+
+def table(o: Options) -> str:
+    """Markdown: a row an arm, means and standard deviations over seeds."""
+    found = scores(o)
+    kinds = ["code", "textbooks", "exercises"]
+    rows = ["| | pretrained on | seeds | tokens | pass@1, % | compositions | families | " + " | ".join(f"loss: {k}" for k in kinds) + " |", "|---" * (7 + len(kinds)) + "|"]
+    for arm, what in ARMS.items():
+        runs = list(found[arm].values())
+        rates = [pass_rates(r) for r in runs]
+        tokens = f"{runs[0]['tokens'] / 1e6:.2f} M" if runs else "-"
+        cells = [_cell([r[k] for r in rates if k in r], 1) for k in ("all", "composition", "family")] + [_cell([r["validation"][k] for r in runs], 2) for k in kinds]
+        rows.append(f"| {arm} | {what} | {len(runs)} | {tokens} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def picture(o: Options, path: Path) -> None:
+    """Points for seeds, bars for means."""
+    os.environ.setdefault("MPLCONFIGDIR", str(o.folder))
+    import matplotlib
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = "phi"
+    from matplotlib import pyplot
+    found = scores(o)
+    figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
+    for i, arm in enumerate(ARMS):
+        values = [pass_rates(r)["all"] for r in found[arm].values()]
+        if values:
+            axes.bar(i, statistics.mean(values), color="#7aa6c2", width=0.6)
+            axes.plot([i] * len(values), values, "o", color="black", markersize=4)
+    axes.set_xticks(range(len(ARMS)), [f"({a}) {w}" for a, w in ARMS.items()], fontsize=8)
+    axes.set(ylabel="pass@1 on held-out exercises, %", ylim=(0, 100))
+    axes.grid(axis="y", alpha=0.3)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

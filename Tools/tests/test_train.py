@@ -1,0 +1,337 @@
+"""The trainer: Hugging Face's function, its loss, resuming to the bit, several processes, errors."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from needs import packages
+
+packages("torch", "tokenizers", "safetensors", "matplotlib", "numpy")
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from phitools.data import bpe
+from phitools.data.pack import pack
+from phitools.exercises.generate import training
+from phitools.packed import Sampler, open_stream, sha256
+from phitools.train import checkpoint, config
+from phitools.train.loop import learning_rate
+from phitools.train.loss import next_token_loss
+from phitools.train.model import Phi, Rates, Shape, from_hugging_face, to_hugging_face
+
+TOOLS = Path(__file__).resolve().parents[1]
+ODD = Shape(rows=67, hidden=24, layers=2, heads=3, intermediate=40, positions=50, rotary=0.5)
+
+CONFIG = """
+[model]
+hidden = 32
+layers = 2
+heads = 2
+intermediate = 48
+positions = 128
+[data]
+tokenizer = "tokenizer"
+train = ["packed"]
+validation = { same = "packed" }
+validation_tokens = 512
+[batch]
+sequences = 4
+context = 32
+[schedule]
+steps = 24
+peak = 1e-2
+warmup = 4
+[dropout]
+attention = 0.1
+residual = 0.1
+[run]
+out = "run"
+threads = 1
+checkpoint_every = 5
+validate_every = 12
+prompts = ["def f(x):\\n"]
+"""
+
+
+def make_data(folder: Path) -> None:
+    """A tokenizer and a packed folder of a few exercises, and the configuration above."""
+    texts = [e.source for e in training(1, 300)]
+    bpe.save(bpe.train(texts, 400), folder / "tokenizer", 128)
+    pack(texts, folder / "tokenizer", folder / "packed", tokens_per_shard=7000)
+    (folder / "config.toml").write_text(CONFIG)
+
+
+def command(*options: str) -> list[str]:
+    return [sys.executable, "-m", "phitools.train", "--config", "config.toml", *options]
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")} | {"PYTHONPATH": str(TOOLS), "OMP_NUM_THREADS": "1"} | more
+
+
+def curve(out: Path) -> list[tuple[int, float, float]]:
+    """Step, loss and norm of every step; a step twice or missing shows."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [(r["step"], r["loss"], r["norm"]) for r in lines if "loss" in r]
+
+
+class Function(unittest.TestCase):
+    def test_loss_is_cross_entropy_with_its_gradients(self) -> None:
+        for positions in (1, 5, 1023, 1025, 2100):
+            g = torch.Generator().manual_seed(positions)
+            x, w, b = (torch.randn(*s, generator=g, dtype=torch.float64, requires_grad=True) for s in ((positions, 7), (11, 7), (11,)))
+            y = torch.randint(0, 11, (positions,), generator=g)
+            plain = [t.detach().clone().requires_grad_() for t in (x, w, b)]
+            F.cross_entropy(plain[0] @ plain[1].T + plain[2], y).mul(3).backward()
+            loss = next_token_loss(x, w, b, y)
+            loss.mul(3).backward()
+            for ours, theirs in zip((x, w, b), plain):
+                torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-7)
+
+    def test_names_go_round(self) -> None:
+        torch.manual_seed(1)
+        model = Phi(ODD)
+        again = from_hugging_face(ODD, to_hugging_face(ODD, model.state_dict()))
+        self.assertEqual(set(again), set(model.state_dict()))
+        for name, value in model.state_dict().items():
+            self.assertTrue(torch.equal(again[name], value), name)
+        with self.assertRaisesRegex(ValueError, "lm_head.bias is missing"):
+            from_hugging_face(ODD, {k: v for k, v in to_hugging_face(ODD, model.state_dict()).items() if k != "lm_head.bias"})
+
+    def test_hugging_face_has_the_same_logits_and_gradients(self) -> None:
+        packages("transformers")
+        from transformers import PhiConfig, PhiForCausalLM
+        torch.manual_seed(2)
+        ours = Phi(ODD)
+        with torch.no_grad():
+            for p in ours.parameters():
+                p.normal_(0, 0.2)
+        settings = checkpoint.hugging_face_config(ODD, 66, {})
+        theirs = PhiForCausalLM(PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
+        theirs.load_state_dict(to_hugging_face(ODD, ours.state_dict()))
+        theirs.train()
+        ids = torch.randint(0, ODD.rows, (3, 41))
+        logits = theirs(input_ids=ids[:, :-1], use_cache=False).logits
+        torch.testing.assert_close(ours(ids[:, :-1]), logits, rtol=1e-4, atol=1e-4)
+        F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).backward()
+        ours(ids[:, :-1], ids[:, 1:]).backward()
+        gradients = to_hugging_face(ODD, {n: p.grad for n, p in ours.named_parameters()})
+        for name, p in theirs.named_parameters():
+            if not name.endswith("fc2.bias"):  # ours is joined with dense's
+                torch.testing.assert_close(gradients[name], p.grad, rtol=1e-3, atol=1e-6, msg=name)
+
+    def test_dropout_changes_training_only(self) -> None:
+        torch.manual_seed(3)
+        model, ids = Phi(ODD, Rates(0.2, 0.2, 0.2)), torch.randint(0, ODD.rows, (1, 20))
+        self.assertFalse(torch.equal(model(ids), model(ids)))
+        model.eval()
+        self.assertTrue(torch.equal(model(ids), model(ids)))
+
+    def test_operations_are_counted(self) -> None:
+        model = Phi(ODD)
+        matrices = sum(p.numel() for n, p in model.named_parameters() if p.dim() == 2 and not n.startswith("embedding"))
+        self.assertEqual(ODD.matrix_parameters, matrices)
+        self.assertEqual(ODD.block_parameters, sum(p.numel() for p in model.blocks.parameters()))
+
+    def test_learning_rate(self) -> None:
+        rates = [learning_rate(s, 1.0, 4, 12) for s in range(12)]
+        self.assertEqual(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
+        self.assertEqual(rates[-1], 1 / 8)
+
+
+class Configuration(unittest.TestCase):
+    def refused(self, text: str, why: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "c.toml"
+            path.write_text(text)
+            with self.assertRaisesRegex(ValueError, why):
+                config.load(path, [])
+
+    def test_bad_files_are_refused_by_name(self) -> None:
+        self.refused(CONFIG.replace("hidden = 32", "hiden = 32"), "model.hiden: no such key")
+        self.refused(CONFIG.replace("hidden = 32\n", ""), "model.hidden is missing")
+        self.refused(CONFIG.replace("hidden = 32", 'hidden = "32"'), "model.hidden = '32' must be of type int")
+        self.refused(CONFIG.replace("heads = 2", "heads = 3"), "multiple of model.heads")
+        self.refused(CONFIG.replace("context = 32", "context = 999"), "exceeds model.positions")
+        self.refused(CONFIG + 'mode = "finetune"\n', "run.init goes with")
+        self.refused("[model", "c.toml")
+
+    def test_the_repository_s_files_load(self) -> None:
+        for path in sorted((TOOLS / "configs").glob("*.toml")):
+            c = config.load(path, [])
+            shape = Shape(c.model.rows or 1024, c.model.hidden, c.model.layers, c.model.heads, c.model.intermediate, c.model.positions, c.model.rotary)
+            if path.stem.startswith("phi-1") and "small" not in path.stem:
+                total = shape.matrix_parameters + shape.rows * (shape.hidden + 1) + shape.block_parameters - (shape.matrix_parameters - shape.rows * shape.hidden) + 2 * shape.hidden
+                self.assertEqual(total, 1_418_270_720)
+
+    def test_overrides(self) -> None:
+        c = config.load(TOOLS / "configs" / "nano.toml", ["run.out=/tmp/a b", "schedule.steps=7", "schedule.warmup=2", 'data.train=["x"]', "run.compile=true"])
+        self.assertEqual((c.run.out, c.schedule.steps, c.data.train, c.run.compile), ("/tmp/a b", 7, ["x"], True))
+
+
+class Stream(unittest.TestCase):
+    def test_every_token_of_an_epoch_once(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            make_data(folder)
+            stream = open_stream([folder / "packed"], sha256(folder / "tokenizer" / "tokenizer.json"), True)
+            self.assertGreater(len(stream.shards), 2)
+            whole = np.concatenate(stream.shards).astype(np.int64)
+            self.assertTrue(np.array_equal(stream.span(len(whole) - 3, 7), np.concatenate([whole[-3:], whole[:4]])))
+            sampler = Sampler(stream, 16, 5, 9)
+            rows = np.concatenate([sampler.batch(s, 0, 5) for s in range(-(-sampler.per_epoch // 5))])[:sampler.per_epoch]
+            places = np.sort(rows[:, :-1].ravel())
+            self.assertTrue(np.array_equal(rows[:, 1:-1], rows[:, 1:-1]) and len(places) == sampler.per_epoch * 16)
+            counted = np.bincount(places, minlength=400)
+            self.assertLessEqual(np.abs(counted - np.bincount(whole, minlength=400)).sum(), 17)  # all but the end, which the offset moves
+
+
+class Runs(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls.scratch.name)
+        make_data(cls.folder)
+        cls.reference = cls.train("run.out=whole")
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.scratch.cleanup()
+
+    @classmethod
+    def train(cls, *overrides: str, processes: int = 1) -> list[tuple[int, float, float]]:
+        options = [x for o in overrides for x in ("--set", o)]
+        line = command(*options)
+        if processes > 1:
+            line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), *line[1:]]
+        subprocess.run(line, cwd=cls.folder, env=environment(), check=True, capture_output=True, text=True)
+        return curve(cls.folder / next(o.split("=")[1] for o in overrides if o.startswith("run.out")))
+
+    def failure(self, *overrides: str, **limits: int) -> str:
+        def limit() -> None:
+            import resource
+            if "file" in limits:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
+        done = subprocess.run(command(*[x for o in overrides for x in ("--set", o)]), cwd=self.folder, env=environment(), capture_output=True, text=True, preexec_fn=limit)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        last = done.stderr.strip().splitlines()[-1]
+        self.assertTrue(last.startswith("phitools.train: "), done.stderr)
+        return last
+
+    def test_it_learns_and_leaves_everything(self) -> None:
+        self.assertEqual([s for s, _, _ in self.reference], list(range(1, 25)))
+        self.assertLess(self.reference[-1][1], self.reference[0][1] - 0.3)
+        out = self.folder / "whole"
+        for name in ("loss.png", "samples.jsonl", "final/config.json", "final/model.safetensors", "final/tokenizer.json"):
+            self.assertGreater((out / name).stat().st_size, 0, name)
+        self.assertEqual([p.name for p in checkpoint.checkpoints(out)], ["step-00000015", "step-00000020", "step-00000024"])
+
+    def test_killed_anywhere_it_goes_on_to_the_bit(self) -> None:
+        out = self.folder / "killed"
+        for kill_at in (3, 8, 17):
+            process = subprocess.Popen(command("--set", "run.out=killed"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            deadline = time.monotonic() + 300
+            while time.monotonic() < deadline and process.poll() is None:
+                log = out / "log.jsonl"
+                if log.exists() and log.read_text().count('"loss"') >= kill_at:
+                    break
+                time.sleep(0.002)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        with open(out / "log.jsonl", "a") as log:
+            log.write('{"step": 19, "lo')  # as a power cut leaves it
+        self.assertEqual(self.train("run.out=killed"), self.reference)
+        a, b = ((self.folder / n / "final" / "model.safetensors").read_bytes() for n in ("whole", "killed"))
+        self.assertEqual(a, b)
+
+    def test_stopped_and_continued(self) -> None:
+        process = subprocess.Popen(command("--set", "run.out=paused"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not (self.folder / "paused" / "log.jsonl").exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(), 0)
+        self.assertEqual(curve(self.folder / "paused"), self.reference)
+
+    def near(self, ours: list[tuple[int, float, float]], theirs: list[tuple[int, float, float]], tolerance: float) -> None:
+        self.assertEqual(len(ours), len(theirs))
+        for (_, a, _), (_, b, _) in zip(ours, theirs):
+            self.assertAlmostEqual(a, b, delta=tolerance)
+
+    def test_accumulation_and_processes_give_the_same_loss(self) -> None:
+        plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=8"]
+        one = self.train("run.out=one", *plain)
+        self.near(self.train("run.out=pieces", "batch.micro=1", *plain), one, 1e-5)
+        self.near(self.train("run.out=two", *plain, processes=2), one, 1e-5)
+        self.near(self.train("run.out=two-pieces", "batch.micro=1", *plain, processes=2), one, 1e-5)
+
+    def test_fsdp_gives_the_same_loss_and_a_whole_checkpoint(self) -> None:
+        plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=8"]
+        one = self.train("run.out=fsdp-one", *plain)
+        self.near(self.train("run.out=fsdp", "run.strategy=fsdp", *plain, processes=2), one, 1e-5)
+        a, b = (checkpoint.load_weights(self.folder / n / "final", checkpoint.read_shape(self.folder / n / "final")) for n in ("fsdp-one", "fsdp"))
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4, msg=name)
+
+    def test_bfloat16_and_compile_are_near(self) -> None:
+        self.near(self.train("run.out=half", "run.precision=bfloat16", "schedule.steps=8", "dropout.attention=0.0", "dropout.residual=0.0"),
+                  self.train("run.out=float", "schedule.steps=8", "dropout.attention=0.0", "dropout.residual=0.0"), 0.05)
+
+    def test_finetune_starts_from_the_weights(self) -> None:
+        curve = self.train("run.out=finetuned", "run.mode=finetune", "run.init=whole/final", "schedule.steps=5", "schedule.peak=1e-4")
+        self.assertLess(curve[0][1], self.reference[5][1])
+
+    def test_transformers_loads_the_checkpoint(self) -> None:
+        packages("transformers")
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        final = self.folder / "whole" / "final"
+        model, tokenizer = AutoModelForCausalLM.from_pretrained(final), AutoTokenizer.from_pretrained(final)
+        shape = checkpoint.read_shape(final)
+        ours = Phi(shape).eval()
+        ours.load_state_dict(checkpoint.load_weights(final, shape))
+        ids = tokenizer("def f(x):\n    return x\n", return_tensors="pt")["input_ids"]
+        self.assertEqual(ids[0].tolist(), bpe.load(final).encode("def f(x):\n    return x\n").ids)
+        torch.testing.assert_close(model.eval()(input_ids=ids).logits.float(), ours(ids), rtol=1e-4, atol=1e-4)
+
+    def test_faults_are_one_line_that_names_them(self) -> None:
+        import shutil
+        broken = self.folder / "broken"
+        shutil.copytree(self.folder / "packed", broken)
+        shard = broken / "tokens-00001.bin"
+        data = bytearray(shard.read_bytes())
+        data[10] ^= 1
+        shard.write_bytes(data)
+        self.assertRegex(self.failure('data.train=["broken"]', "run.out=f1"), "tokens-00001.bin: its bytes")
+        shard.write_bytes(data[:-2])
+        self.assertRegex(self.failure('data.train=["broken"]', "run.out=f1"), "tokens-00001.bin: .* bytes instead of")
+        self.assertRegex(self.failure('data.train=["nowhere"]', "run.out=f1"), "nowhere/manifest.json")
+        self.assertRegex(self.failure("data.tokenizer=nowhere", "run.out=f1"), "nowhere/tokenizer.json")
+        self.assertRegex(self.failure("run.out=whole", "schedule.peak=0.5"), "another configuration")
+        self.assertRegex(self.failure("run.out=f2", "run.mode=finetune", "run.init=packed"), "packed/config.json: not a phi checkpoint")
+        self.assertRegex(self.failure("run.out=f3", "batch.micro=3"), "batch.micro = 3 does not divide")
+
+    def test_a_full_disk_is_told_and_the_checkpoint_before_stays(self) -> None:
+        self.train("run.out=full", "schedule.steps=24", "run.checkpoint_every=24")
+        before = (self.folder / "full" / "final" / "model.safetensors").read_bytes()
+        import shutil
+        for path in checkpoint.checkpoints(self.folder / "full"):
+            shutil.rmtree(path)
+        text = self.failure("run.out=full", file=20_000)  # no file may grow beyond this, as on a full disk
+        self.assertRegex(text, "(?i)large|space|written")
+        self.assertEqual((self.folder / "full" / "final" / "model.safetensors").read_bytes(), before)
+        self.assertEqual(checkpoint.checkpoints(self.folder / "full"), [])
+        self.assertFalse(list((self.folder / "full" / "checkpoints").glob(".*")))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ..packed import sha256
 from . import annotate, bpe, collect, decontaminate, dedup, endpoint, pack, steps, synthetic
 from .steps import Documents, Where, finish, finished, read, writer
 
@@ -139,10 +140,22 @@ def _unfinished(out: Path) -> Any:
             yield from map(json.loads, f)
 
 
+def _identity(value: Any) -> Any:
+    """A file or a model's folder is what it holds, not where it lies."""
+    if isinstance(value, list):
+        return [_identity(v) for v in value]
+    if not isinstance(value, Path):
+        return value
+    for path in (value, value / "model.safetensors", value / "tokenizer.json"):
+        if path.is_file():
+            return f"{value.name}: {sha256(path)}"
+    return value.name
+
+
 def options_of(a: argparse.Namespace) -> dict[str, Any]:
     """What the bytes depend on: neither where it runs nor where it is written."""
     skip = {"out", "input", "step", "do", "workers", "executor", "partition", "verbose"}
-    return {k: str(v) if isinstance(v, Path) else [str(x) for x in v] if isinstance(v, list) else v for k, v in sorted(vars(a).items()) if k not in skip}
+    return {k: _identity(v) for k, v in sorted(vars(a).items()) if k not in skip}
 
 
 def parser() -> argparse.ArgumentParser:

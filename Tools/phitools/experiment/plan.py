@@ -23,7 +23,7 @@ class Options:
     seeds: tuple[int, ...] = (1, 2, 3)
     share: float = 0.15
     """Of the Python files found."""
-    exercises: int = 40_000
+    exercises: int = 72_000
     textbooks: int = 14_000
     vocabulary: int = 1024
     labelled: int = 4000
@@ -74,8 +74,8 @@ def jobs(o: Options) -> list[Job]:
         _data(o, "annotate", "annotated", ("unique",), inputs=("unique",)),
         _data(o, "textbooks", "textbooks", (), "--count", str(o.textbooks)),
         _data(o, "exercises", "exercises", (), "--count", str(o.exercises)),
-        _data(o, "decontaminate", "clean-exercises", ("exercises",), "--benchmark", *near, "--tau", "2", inputs=("exercises",)),
-        _data(o, "decontaminate", "clean-textbooks", ("textbooks",), "--benchmark", *near, "--tau", "2", inputs=("textbooks",)),
+        _data(o, "decontaminate", "clean-exercises", ("exercises",), "--benchmark", *near, "--tau", "1", inputs=("exercises",)),
+        _data(o, "decontaminate", "clean-textbooks", ("textbooks",), "--benchmark", *near, "--tau", "1", inputs=("textbooks",)),
         _data(o, "tokenizer", "tokenizer", ("unique", "textbooks", "exercises"), "--characters", str(o.tokenizer_characters), "--vocabulary", str(o.vocabulary),
               inputs=("unique", "textbooks", "exercises")),
         _pack(o, "code", ("unique",), "train"), _pack(o, "val-code", ("unique",), "validation"),

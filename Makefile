@@ -12,6 +12,7 @@
 # make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
 # make check-clients   phi-server with OpenAI's client, lm-eval and a headless Chromium, in an environment of its own
 # make check-server-fuzz    10,000 bodies, sound and spoilt; check-server-load: ten minutes of everything at once; check-nginx: Tools/deploy/nginx.conf
+# make recipe-deps     an environment in .build/recipe with what the phi-1 recipe wants; without it its tests skip, and say so
 # make lint        formatting and style
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -19,7 +20,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps python-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps python-deps recipe-deps clean
 
 demo: build
 	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
@@ -63,7 +64,7 @@ test-swift: deps sandbox-deps python-deps
 	swift test -c release --skip-build
 
 test-python: python-deps
-	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) -m unittest discover -s Tools/tests
+	PYTHONPATH=Tools $(PYTHON_WITH_RECIPE) -m unittest discover -s Tools/tests
 	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
 
 # The C library and its Python module, from where they are installed.
@@ -174,6 +175,16 @@ python-deps:
 	@$(PYTHON) -c 'import numpy' 2>/dev/null || .venv/bin/python -c 'import numpy' 2>/dev/null || { \
 	  echo "NumPy is missing; installing it into .venv"; \
 	  $(PYTHON) -m venv .venv && .venv/bin/pip install --quiet numpy; }
+
+# PyTorch, datatrove and the like are wanted by the recipe's own tests only: they run in this environment where it is.
+RECIPE = .build/recipe
+PYTHON_WITH_RECIPE = $$([ -x $(RECIPE)/bin/python ] && echo $(RECIPE)/bin/python || echo $(PYTHON_WITH_NUMPY))
+TORCH ?= torch==2.13.0+cpu
+
+recipe-deps:
+	test -x $(RECIPE)/bin/python || $(PYTHON) -m venv $(RECIPE)
+	$(RECIPE)/bin/pip install --quiet '$(TORCH)' || $(RECIPE)/bin/pip install --quiet torch
+	$(RECIPE)/bin/pip install --quiet 'Tools[recipe]' && $(RECIPE)/bin/pip uninstall --quiet --yes phitools
 
 clean:
 	rm -rf .build .venv

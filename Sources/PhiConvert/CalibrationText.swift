@@ -17,7 +17,7 @@ public struct CalibrationText: Sendable {
     /// Tokens that are run as one text.
     private static let window = 512
 
-    /// The text inside: exercises made by `Tools/train` and this repository's own Python.
+    /// The text inside: generated exercises and this repository's own Python.
     public static var builtIn: CalibrationText {
         let bytes = UnsafeRawBufferPointer(start: phi_calibration_text(), count: phi_calibration_text_size())
         return CalibrationText(name: "builtin", path: "the text inside", bytes: [UInt8](bytes))

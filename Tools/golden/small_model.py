@@ -1,6 +1,6 @@
 """Write the golden log-probabilities of the small model for the Swift tests.
 
-    python Tools/golden/small_model.py build/train/run/final build/golden/small
+    python Tools/golden/small_model.py CHECKPOINT build/golden/small
 
 Cost: seconds. Expect in the output folder
 - `ids.json`: 256 token ids, one sequence, the start of the text below;

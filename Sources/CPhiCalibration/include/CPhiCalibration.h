@@ -1,4 +1,4 @@
-/* The text that `phi convert --calibrate builtin` uses: the bytes of text.txt, which Tools/train/calibration.py made. */
+/* The text that `phi convert --calibrate builtin` uses: the bytes of text.txt, which Tools/golden/calibration_text.py makes again. */
 #ifndef CPHI_CALIBRATION_H
 #define CPHI_CALIBRATION_H
 

@@ -1,10 +1,12 @@
 """Files that are either whole or not there: written beside their place, synced, then renamed."""
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 
 def sync(path: Path) -> None:
@@ -49,3 +51,15 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def lock(path: Path) -> IO[str]:
+    """Hold a lock file until the returned file is closed or the process ends, however it ends; ValueError where another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    f = open(path, "w", encoding="utf-8")
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        f.close()
+        raise ValueError(f"{path.parent}: another process is at work in this folder") from None
+    return f

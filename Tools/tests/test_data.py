@@ -97,6 +97,8 @@ class Parts(unittest.TestCase):
         self.assertLess(0.9, rates[1])
         self.assertEqual(rates[2], 0.0)
         self.assertEqual(rates[3], 0.0)
+        page = "Some prose, and then:\n\n" + renamed + "\nThis prints:\n\n3\n"
+        self.assertEqual(decontaminate.match_rates([page], [problem])[0], 1.0)
         only = decontaminate.match_rates([changed.split("\n\n\n")[0]], [decontaminate.Problem("b", "1", "p", GOOD.split("\n\n\n")[0])])
         self.assertTrue(0.9 < only[0] < 1, only)
 
@@ -224,11 +226,11 @@ class Steps(unittest.TestCase):
 
     def test_killed_and_started_again_it_gives_the_same(self) -> None:
         options = ("exercises", "--count", "1200", "--tasks", "4", "--out")
-        process = subprocess.Popen([sys.executable, "-m", "phitools.data", *map(str, options), str(self.folder / "killed")], env=environment(), stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([sys.executable, "-m", "phitools.data", *map(str, options), str(self.folder / "killed")], env=environment(), stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not list((self.folder / "killed").glob("logs/run/completions/*")):
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)  # datatrove's helper process too
         process.wait()
         self.assertFalse((self.folder / "killed" / "manifest.json").exists())
         step(*options, self.folder / "killed")

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from phitools.data import bpe
 from phitools.data.pack import pack
+from phitools.durable import lock
 from phitools.exercises.generate import training
 from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import checkpoint, config
@@ -318,6 +319,8 @@ class Runs(unittest.TestCase):
         self.assertRegex(self.failure("data.tokenizer=nowhere", "run.out=f1"), "nowhere/tokenizer.json")
         self.assertRegex(self.failure("run.out=whole", "schedule.peak=0.5"), "another configuration")
         self.assertRegex(self.failure("run.out=f2", "run.mode=finetune", "run.init=packed"), "packed/config.json: not a phi checkpoint")
+        with lock(self.folder / "f4" / "lock"):
+            self.assertRegex(self.failure("run.out=f4"), "f4: another process")
         self.assertRegex(self.failure("run.out=f3", "batch.micro=3"), "batch.micro = 3 does not divide")
 
     def test_a_full_disk_is_told_and_the_checkpoint_before_stays(self) -> None:

@@ -11,6 +11,7 @@ import ast
 import gzip
 import json
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,16 +87,21 @@ class _Signs:
         return "".join(out)
 
     def functions(self, text: str) -> list[str]:
-        """Of each function, without docstring and annotations; empty where the text does not parse."""
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return []
+        """Of each function, without docstring and annotations. In prose that does not parse, of each block that begins with "def"."""
         found = []
-        for n in ast.walk(tree):
-            if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                body = n.body[1:] if ast.get_docstring(n) is not None else n.body
-                found.append("".join(self.of(statement) for statement in body))
+        for part in [text, *re.findall(r"^def .*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)]:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", SyntaxWarning)
+                    tree = ast.parse(part)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                continue
+            for n in ast.walk(tree):
+                if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    body = n.body[1:] if ast.get_docstring(n) is not None else n.body
+                    found.append("".join(self.of(statement) for statement in body))
+            if part is text:
+                break
         return [f for f in found if f]
 
 

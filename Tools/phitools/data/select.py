@@ -5,7 +5,6 @@ A fifth of the labelled sample is held out: precision, recall and the ROC curve 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ def teach(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> tuple[Random
 
 def picture(curve: tuple[np.ndarray, np.ndarray], report: dict[str, Any], path: Path) -> None:
     """The ROC curve."""
-    os.environ.setdefault("MPLCONFIGDIR", str(path.parent))
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot

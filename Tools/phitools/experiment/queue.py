@@ -2,22 +2,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
-from ..durable import write_text
+from ..durable import lock
 from .plan import Job
 
 
 def run(jobs: list[Job], logs: Path, workers: int, nice: int) -> int:
     """Do every job whose product is missing, at most `workers` at once; 0, or 1 where a job failed (its dependants are left)."""
     logs.mkdir(parents=True, exist_ok=True)
-    lock = logs.parent / "queue.pid"
-    if lock.exists() and lock.read_text().isdigit() and Path(f"/proc/{lock.read_text()}").exists():
-        raise ValueError(f"{lock}: a queue of this folder is running")
-    write_text(lock, str(os.getpid()))
+    held = lock(logs.parent / "queue.lock")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the jobs end with the queue
     done = {j.name for j in jobs if j.product.exists()}
     failed: set[str] = set()
     running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
@@ -42,7 +42,7 @@ def run(jobs: list[Job], logs: Path, workers: int, nice: int) -> int:
     finally:
         for _, process in running.values():
             process.terminate()
-        lock.unlink(missing_ok=True)
+        held.close()
     left = [j.name for j in jobs if j.name not in done]
     if left:
         _say(f"not done: {', '.join(left)}")
@@ -55,11 +55,12 @@ def _log(job: Job, logs: Path) -> Path:
 
 def _start(job: Job, logs: Path, nice: int) -> subprocess.Popen[bytes]:
     _say(f"start: {job.name}")
-    job.product.parent.mkdir(parents=True, exist_ok=True) if job.save_output else None
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_WAIT_POLICY": "PASSIVE"}
-    out = open(job.product.with_suffix(".part"), "wb") if job.save_output else subprocess.DEVNULL
-    with open(_log(job, logs), "ab") as log:
-        return subprocess.Popen(["nice", "-n", str(nice), *job.command(sys.executable)], stdout=out, stderr=log, env=environment)
+    command = ["nice", "-n", str(nice), *job.command(sys.executable)]
+    with ExitStack() as files:
+        log = files.enter_context(open(_log(job, logs), "ab"))
+        out = files.enter_context(open(job.product.with_suffix(".part"), "wb")) if job.save_output else subprocess.DEVNULL
+        return subprocess.Popen(command, stdout=out, stderr=log, env=environment)
 
 
 def _keep(job: Job, logs: Path) -> bool:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import statistics
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,6 @@ def table(o: Options) -> str:
 
 def picture(o: Options, path: Path) -> None:
     """Points for seeds, bars for means."""
-    os.environ.setdefault("MPLCONFIGDIR", str(o.folder))
     import matplotlib
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "phi"

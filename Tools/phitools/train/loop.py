@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ..data import bpe
+from ..durable import lock
 from ..packed import Sampler, Stream, open_stream, sha256
 from . import checkpoint, processes
 from .config import Config
@@ -59,6 +60,7 @@ class Training:
         if c.batch.sequences % p.world:
             raise ValueError(f"batch.sequences = {c.batch.sequences} can't be shared by {p.world} processes")
         self.c, self.p, self.out = c, p, Path(c.run.out)
+        self.lock = lock(self.out / "lock") if p.first else None
         self.tokenizer_folder = Path(c.data.tokenizer)
         self.tokenizer: Tokenizer = bpe.load(self.tokenizer_folder)
         self.end = bpe.end_of_text(self.tokenizer)
@@ -93,7 +95,6 @@ class Training:
             self.done = int(state["step"])
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
         if p.first:
-            self.out.mkdir(parents=True, exist_ok=True)
             self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
 
     def _identity(self, tokenizer: str) -> str:

@@ -38,7 +38,6 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def draw(out: Path) -> None:
     """loss.png from log.jsonl: training (each step, and a running mean) and validation."""
-    os.environ.setdefault("MPLCONFIGDIR", str(out))
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot

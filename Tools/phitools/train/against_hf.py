@@ -1,0 +1,107 @@
+"""Beside Hugging Face's Trainer, in turn, on the same model, batches and optimizer: python -m phitools.train.against_hf --config FILE [--set ...]
+
+Prints tokens a second of each round and the ratio of the medians, and how far the two loss curves are apart. Needs `transformers` and `accelerate`.
+Dropout must be 0 in the configuration: the two draw different masks. Time it on a quiet machine only.
+"""
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, TrainingArguments
+
+from . import checkpoint, processes
+from .config import Config, load
+from .loop import Training, learning_rate
+
+
+class _Rows(Dataset):
+    """Our sampler's sequences in our order."""
+
+    def __init__(self, training: Training, steps: int) -> None:
+        self.rows = [row for s in range(steps) for row in training.sampler.batch(s, 0, training.c.batch.sequences)]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        row = torch.from_numpy(self.rows[i])
+        return {"input_ids": row[:-1], "labels": row[:-1], "shift_labels": row[1:]}
+
+
+class _InOrder(Trainer):
+    """Trainer without shuffling."""
+
+    def _get_train_sampler(self, *_: Any) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+
+class _Clock(TrainerCallback):
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.losses: list[float] = []
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.times.append(time.perf_counter())
+
+    def on_log(self, *_: Any, logs: dict[str, Any] | None = None, **__: Any) -> None:
+        if logs and "loss" in logs:
+            self.losses.append(logs["loss"])
+
+
+def ours(c: Config, steps: int) -> tuple[list[float], list[float], Training, dict[str, Any]]:
+    """Losses and times after each step; the training and the weights it began with."""
+    training = Training(c, processes.start(c.run.device))
+    begun = {k: v.clone() for k, v in training.model.state_dict().items()}
+    losses, times = [], []
+    for _ in range(steps):
+        losses.append(training.step()["loss"])
+        times.append(time.perf_counter())
+    return losses, times, training, begun
+
+
+def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[list[float], list[float]]:
+    """The same of Trainer."""
+    settings = checkpoint.hugging_face_config(training.shape, training.end, {})
+    model = PhiForCausalLM(PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
+    model.load_state_dict(checkpoint.to_hugging_face(training.shape, begun))
+    o, s, clock = c.optimizer, c.schedule, _Clock()
+    arguments = TrainingArguments(folder, per_device_train_batch_size=c.batch.sequences, max_steps=steps, learning_rate=s.peak, weight_decay=o.decay, adam_beta1=o.beta1, adam_beta2=o.beta2,
+                                  adam_epsilon=o.epsilon, max_grad_norm=o.clip, optim="adamw_torch_fused", logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=training.p.device.type == "cpu")
+    matrices, vectors = [p for p in model.parameters() if p.dim() >= 2], [p for p in model.parameters() if p.dim() < 2]
+    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}], lr=s.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: learning_rate(i, 1.0, s.warmup, s.steps))
+    _InOrder(model=model, args=arguments, train_dataset=_Rows(training, steps), optimizers=(optimizer, schedule), callbacks=[clock]).train()
+    return clock.losses, clock.times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--rounds", type=int, default=3)
+    a = parser.parse_args()
+    c = load(a.config, a.set)
+    tokens, rates = c.batch.sequences * c.batch.context, {"phitools": [], "Trainer": []}
+    for i in range(a.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            c = dataclasses.replace(c, run=dataclasses.replace(c.run, out=f"{folder}/run"))
+            losses, times, training, begun = ours(c, a.steps)
+            other, other_times = theirs(c, training, begun, a.steps, folder)
+        for name, t in (("phitools", times), ("Trainer", other_times)):
+            rates[name].append(tokens * (len(t) - 3) / (t[-1] - t[2]))  # after the first steps, which allocate
+        print(f"round {i + 1}: phitools {rates['phitools'][-1]:,.0f} tokens/s, Trainer {rates['Trainer'][-1]:,.0f}; "
+              f"largest difference of the losses {max(abs(x - y) for x, y in zip(losses, other)):.4f}", flush=True)
+    print(f"ratio of the medians {statistics.median(rates['phitools']) / statistics.median(rates['Trainer']):.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -184,7 +184,9 @@ TORCH ?= torch==2.13.0+cpu
 recipe-deps:
 	test -x $(RECIPE)/bin/python || $(PYTHON) -m venv $(RECIPE)
 	$(RECIPE)/bin/pip install --quiet '$(TORCH)' || $(RECIPE)/bin/pip install --quiet torch
-	$(RECIPE)/bin/pip install --quiet 'Tools[recipe]' && $(RECIPE)/bin/pip uninstall --quiet --yes phitools
+	$(RECIPE)/bin/python -c 'import tomllib; d = tomllib.load(open("Tools/pyproject.toml", "rb"))["project"]; \
+	  print(*d["dependencies"], *(p for e in ("train", "data", "golden") for p in d["optional-dependencies"][e]), sep="\n")' > $(RECIPE)/wanted.txt
+	$(RECIPE)/bin/pip install --quiet -r $(RECIPE)/wanted.txt
 
 clean:
 	rm -rf .build .venv

@@ -171,7 +171,8 @@ class Configuration(unittest.TestCase):
             c = config.load(path, [])
             shape = Shape(c.model.rows or 1024, c.model.hidden, c.model.layers, c.model.heads, c.model.intermediate, c.model.positions, c.model.rotary)
             if path.stem.startswith("phi-1") and "small" not in path.stem:
-                total = shape.matrix_parameters + shape.rows * (shape.hidden + 1) + shape.block_parameters - (shape.matrix_parameters - shape.rows * shape.hidden) + 2 * shape.hidden
+                model = shape.block_parameters + 2 * shape.hidden + shape.rows * (2 * shape.hidden + 1)
+                total = model + shape.layers * shape.hidden  # Hugging Face has a bias for each output product, we one for both
                 self.assertEqual(total, 1_418_270_720)
 
     def test_overrides(self) -> None:
@@ -280,9 +281,13 @@ class Runs(unittest.TestCase):
         plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=8"]
         one = self.train("run.out=fsdp-one", *plain)
         self.near(self.train("run.out=fsdp", "run.strategy=fsdp", *plain, processes=2), one, 1e-5)
-        a, b = (checkpoint.load_weights(self.folder / n / "final", checkpoint.read_shape(self.folder / n / "final")) for n in ("fsdp-one", "fsdp"))
-        for name in a:
-            torch.testing.assert_close(a[name], b[name], rtol=1e-3, atol=1e-4, msg=name)
+        logits = []
+        for name in ("fsdp-one", "fsdp"):  # weights themselves may differ: a key's bias changes no logit, and Adam makes steps of its rounding errors
+            final = self.folder / name / "final"
+            model = Phi(checkpoint.read_shape(final)).eval()
+            model.load_state_dict(checkpoint.load_weights(final, model.shape))
+            logits.append(model(torch.arange(60)[None] * 5))
+        torch.testing.assert_close(*logits, rtol=1e-2, atol=2e-3)
 
     def test_bfloat16_and_compile_are_near(self) -> None:
         self.near(self.train("run.out=half", "run.precision=bfloat16", "schedule.steps=8", "dropout.attention=0.0", "dropout.residual=0.0"),

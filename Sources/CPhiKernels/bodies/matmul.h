@@ -128,16 +128,35 @@ typedef struct {
     _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
 } ready;
 
+/* The weights of the next stage, of which each group of this one fetches a few lines: all at once they would wait for one
+ * another, and the sums for them. */
+typedef struct {
+    const uint8_t *next;
+    size_t tile_bytes;
+    size_t left, pace;      /* lines of each tile, and how many of them a group fetches */
+} fetch_ahead;
+
 #define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
+
+PHI_INLINE fetch_ahead begin_fetch(const uint8_t *next, size_t tile_bytes, size_t bytes, size_t groups) {
+    size_t lines = bytes / 64;
+    return (fetch_ahead){next, tile_bytes, lines, (lines + groups - 1) / groups};
+}
+
+PHI_INLINE void fetch_some(fetch_ahead *f, const int tiles) {
+    for (size_t k = 0; k < f->pace && f->left; k++, f->left--, f->next += 64)
+        EACH_TILE __builtin_prefetch(f->next + (size_t)i * f->tile_bytes, 0, 2);
+}
 
 /* Adds `groups` ready groups, the first of which is number `group`, to the sums of `tokens` tokens. */
 PHI_INLINE void add_ready(const phi_matmul_args *a, const ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group,
                           size_t groups, size_t first, size_t from, size_t n, const int tokens, const int tiles,
-                          const bool is_q8) {
+                          const bool is_q8, fetch_ahead *ahead) {
     token_run run = run_at(a, first, from, n, group);
     vf sum[MATMUL_TOKENS][MATMUL_TILES];
     EACH_TOKEN EACH_TILE sum[t][i] = group ? vf_load(sums[from + (size_t)t][i]) : vf_set(0);
     for (size_t g = 0; g < groups; g++, run = next_group(run, n)) {
+        fetch_some(ahead, tiles);
         vi dot[MATMUL_TOKENS][MATMUL_TILES];
         EACH_TOKEN EACH_TILE dot[t][i] = dot_start(run.starts[t], is_q8);
 #pragma clang loop unroll_count(2)
@@ -165,14 +184,17 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
     ready r;
     const bool is_q8 = block_bytes == PHI_BLOCK_BYTES_Q8;
     size_t all = a->width / PHI_GROUP;
-    const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
-    for (size_t group = 0; group < all; group += READY_GROUPS, w += READY_GROUPS / 2 * block_bytes) {
+    const uint8_t *first_tile = (const uint8_t *)a->weights + tile * a->tile_bytes, *w = first_tile;
+    const size_t stage_bytes = READY_GROUPS / 2 * block_bytes;
+    for (size_t group = 0; group < all; group += READY_GROUPS, w += stage_bytes) {
         size_t groups = all - group < READY_GROUPS ? all - group : READY_GROUPS;
+        size_t passes = (end - token + MATMUL_TOKENS - 1) / MATMUL_TOKENS;
+        const uint8_t *next = group + groups < all ? w + stage_bytes : first_tile + (size_t)tiles * a->tile_bytes;
+        fetch_ahead ahead = begin_fetch(next, a->tile_bytes, stage_bytes, groups * passes);
         for (size_t g = 0; g < groups; g++)
             for (size_t i = 0; i < (size_t)tiles; i++) {
                 const uint8_t *block = w + i * a->tile_bytes + g / 2 * block_bytes;
                 vw weights[8];
-                if (g % 2 == 0) fetch(block, block_bytes);
                 load(block, g % 2, weights);
                 for (size_t j = 0; j < 8; j++) vw_store(r.weights[g][j][i], weights[j]);
                 vf_store(r.scales[g][i], load_scales(block, g % 2));
@@ -182,12 +204,12 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
             float(*sums)[MATMUL_TILES][PHI_TILE_ROWS] = r.sums + (first - token);
             if (n == PHI_TOKEN_TILE) {
                 for (; t < PHI_TOKEN_TILE; t += MATMUL_TOKENS)
-                    add_ready(a, &r, sums, group, groups, first, t, PHI_TOKEN_TILE, MATMUL_TOKENS, tiles, is_q8);
+                    add_ready(a, &r, sums, group, groups, first, t, PHI_TOKEN_TILE, MATMUL_TOKENS, tiles, is_q8, &ahead);
             } else {
                 for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
-                    add_ready(a, &r, sums, group, groups, first, t, n, MATMUL_TOKENS, tiles, is_q8);
-                for (; n - t >= 2; t += 2) add_ready(a, &r, sums, group, groups, first, t, n, 2, tiles, is_q8);
-                if (t < n) add_ready(a, &r, sums, group, groups, first, t, n, 1, tiles, is_q8);
+                    add_ready(a, &r, sums, group, groups, first, t, n, MATMUL_TOKENS, tiles, is_q8, &ahead);
+                for (; n - t >= 2; t += 2) add_ready(a, &r, sums, group, groups, first, t, n, 2, tiles, is_q8, &ahead);
+                if (t < n) add_ready(a, &r, sums, group, groups, first, t, n, 1, tiles, is_q8, &ahead);
             }
         }
     }

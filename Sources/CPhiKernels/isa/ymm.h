@@ -108,6 +108,6 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
 
 #define OPAQUE(x) __asm__ volatile("" : "+v"(x))
 #define PROBE_CHAINS 6
-#define MATMUL_TOKENS 3
+#define MATMUL_TOKENS 4
 #define MATMUL_TILES 1
 #define ATTENTION_QUERIES 4

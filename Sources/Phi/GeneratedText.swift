@@ -15,37 +15,28 @@ package struct GeneratedText {
         matcher = StopMatcher(stop)
     }
 
-    /// Takes a token that was chosen from `session`'s logits; returns why the text ends with it, or nil if the session has to
-    /// take it next.
+    /// Takes a token that was chosen from `session`'s logits. Returns the text that it decides, and why the text ends with it:
+    /// nil if the session has to take it next.
     package mutating func take(
-        _ token: TokenID, of session: Session, maximumTokens: Int?, _ onText: (String) -> Bool = { _ in true }
-    ) -> StopReason? {
-        if token == TokenID(session.model.config.endOfText) { return .endOfText }
-        tokens.append(token)
-        let (piece, stop) = matcher.push(decoder.push(token))
-        let isWanted = give(piece, onText)
-        if let stop { return .stopString(stop) }
-        if !isWanted { return .cancelled }
-        if tokens.count == maximumTokens { return .maximumTokens }
-        return session.room == 0 ? .contextFull : nil
-    }
-
-    /// Ends the text for `reason`, giving what was held back if it still belongs to it; returns the reason that it has
-    /// in the end.
-    package mutating func finish(_ reason: StopReason, _ onText: (String) -> Bool = { _ in true }) -> StopReason {
-        switch reason {
-        case .stopString, .cancelled:
-            return reason
-        case .endOfText, .maximumTokens, .contextFull:
-            let (piece, stop) = matcher.push(decoder.finish())
-            _ = give(stop == nil ? piece + matcher.finish() : piece, onText)
-            return stop.map(StopReason.stopString) ?? reason
+        _ token: TokenID, of session: Session, maximumTokens: Int?
+    ) -> (piece: String, end: StopReason?) {
+        var piece = ""
+        var stop: String?
+        var end: StopReason?
+        if token == TokenID(session.model.config.endOfText) {
+            end = .endOfText
+        } else {
+            tokens.append(token)
+            (piece, stop) = matcher.push(decoder.push(token))
+            if tokens.count == maximumTokens { end = .maximumTokens } else if session.room == 0 { end = .contextFull }
         }
-    }
-
-    private mutating func give(_ piece: String, _ onText: (String) -> Bool) -> Bool {
-        if piece.isEmpty { return true }
+        if stop == nil, end != nil {
+            // What was held back is still part of the text, unless it makes a stop string whole.
+            let held: String
+            (held, stop) = matcher.push(decoder.finish())
+            piece += stop == nil ? held + matcher.finish() : held
+        }
         text += piece
-        return onText(piece)
+        return (piece, stop.map(StopReason.stopString) ?? end)
     }
 }

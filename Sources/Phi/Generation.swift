@@ -63,14 +63,8 @@ public struct Generation {
         try session.check(token)
         clock.tokenIsChosen()
         last = token
-        var text = ""
-        func add(_ piece: String) -> Bool {
-            text += piece
-            return true
-        }
-        if let reason = output.take(token, of: session, maximumTokens: options.maximumTokens, add) {
-            stopReason = output.finish(reason, add)
-        }
+        let text: String
+        (text, stopReason) = output.take(token, of: session, maximumTokens: options.maximumTokens)
         return GeneratedToken(token: token, text: text, choice: choice, stopReason: stopReason)
     }
 

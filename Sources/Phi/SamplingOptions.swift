@@ -23,7 +23,7 @@ public struct SamplingOptions: Sendable, Equatable {
     /// nothing.
     public let repeatPenalty: Double
     /// Where the random numbers begin: the same seed gives the same text, on any machine.
-    public let seed: UInt64
+    public private(set) var seed: UInt64
 
     /// The likeliest token always: the default of everything.
     public static let greedy = SamplingOptions(uncheckedSeed: 0)
@@ -49,6 +49,13 @@ public struct SamplingOptions: Sendable, Equatable {
         self.minP = minP
         self.repeatPenalty = repeatPenalty
         self.seed = seed
+    }
+
+    /// The same with another seed, for one of several texts.
+    public func seeded(_ seed: UInt64) -> SamplingOptions {
+        var copy = self
+        copy.seed = seed
+        return copy
     }
 
     private init(uncheckedSeed seed: UInt64) {

@@ -108,19 +108,27 @@ extension Generation {
     }
 }
 
+/// Both ways to begin: `prompt` gives the tokens.
+private func begin(
+    _ session: OpaquePointer?, _ options: UnsafePointer<phi_generation_options>?,
+    _ generation: UnsafeMutablePointer<OpaquePointer?>?, _ prompt: (Session) throws -> [TokenID]
+) -> phi_status {
+    status {
+        let place = try given(generation, "generation")
+        let session: Session = try object(session, "session")
+        let tokens = try prompt(session)
+        let options = try phi_generation_options(options, "options")
+        place.pointee = handle(to: GenerationHandle(try Generation(session, tokens, options)))
+        return PHI_OK
+    }
+}
+
 @c @implementation
 public func phi_generation_begin(
     _ session: OpaquePointer?, _ prompt: UnsafePointer<phi_token>?, _ count: Int,
     _ options: UnsafePointer<phi_generation_options>?, _ generation: UnsafeMutablePointer<OpaquePointer?>?
 ) -> phi_status {
-    status {
-        let place = try given(generation, "generation")
-        let session: Session = try object(session, "session")
-        let prompt = Array(try elements(prompt, count, "prompt"))
-        let options = try phi_generation_options(options, "options")
-        place.pointee = handle(to: GenerationHandle(try Generation(session, prompt, options)))
-        return PHI_OK
-    }
+    begin(session, options, generation) { _ in Array(try elements(prompt, count, "prompt")) }
 }
 
 @c @implementation
@@ -128,14 +136,9 @@ public func phi_generation_begin_text(
     _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ length: Int,
     _ options: UnsafePointer<phi_generation_options>?, _ generation: UnsafeMutablePointer<OpaquePointer?>?
 ) -> phi_status {
-    status {
-        let place = try given(generation, "generation")
-        let session: Session = try object(session, "session")
-        let bytes = try elements(prompt, length, "prompt").map(UInt8.init(bitPattern:))
-        let options = try phi_generation_options(options, "options")
-        let tokens = session.model.tokenizer.encode(bytes: bytes)
-        place.pointee = handle(to: GenerationHandle(try Generation(session, tokens, options)))
-        return PHI_OK
+    begin(session, options, generation) { session in
+        session.model.tokenizer.encode(
+            bytes: try elements(prompt, length, "prompt").map(UInt8.init(bitPattern:)))
     }
 }
 

@@ -85,7 +85,7 @@ public struct CodeGenerator {
         let model = engine.model
         let prompt = prompts[job.problem].isEmpty ? [TokenID(model.config.endOfText)] : prompts[job.problem]
         let rest = session.rewind(to: prompt)
-        let sampling = try settings.options(of: problems[job.problem].id, sample: job.sample)
+        let sampling = settings.options(of: problems[job.problem].id, sample: job.sample)
         return TextInTheMaking(
             problem: job.problem, sample: job.sample, session: session, next: Array(rest),
             sampler: Sampler(sampling, vocabulary: model.config.vocabulary),
@@ -120,6 +120,6 @@ private struct TextInTheMaking {
         let history = session.tokens
         guard let token = session.withLogits({ sampler.sample($0, history: history) }) else { return }
         next = [token]
-        reason = output.take(token, of: session, maximumTokens: maximumTokens).map { output.finish($0) }
+        reason = output.take(token, of: session, maximumTokens: maximumTokens).end
     }
 }

@@ -32,12 +32,8 @@ public struct GenerationSettings: Sendable {
         return seed ^ seed >> 29
     }
 
-    /// Settings for one sample. Throws ``OptionError`` never: all but the seed has been checked.
-    func options(of task: TaskID, sample: Int) throws(OptionError) -> SamplingOptions {
-        try SamplingOptions(
-            temperature: sampling.temperature, topK: sampling.topK, topP: sampling.topP, minP: sampling.minP,
-            repeatPenalty: sampling.repeatPenalty, seed: seed(of: task, sample: sample))
-    }
+    /// Settings for one sample.
+    func options(of task: TaskID, sample: Int) -> SamplingOptions { sampling.seeded(seed(of: task, sample: sample)) }
 
     /// A short name for all that decides about a sample's text: the model, the prompts, how tokens are chosen. How many
     /// samples or problems there are does not count, so a run can grow.

@@ -40,11 +40,7 @@ final class RunningText {
     /// Begins `text` with a session that may hold the beginning of its prompt. `scores` are the prompt's, if they are known.
     init(_ text: WaitingText, _ session: Session, scores: [ScoredToken]?) {
         let options = text.job.options.sampling
-        // Options that were checked once are not refused because of another seed.
-        let own =
-            (try? SamplingOptions(
-                temperature: options.temperature, topK: options.topK, topP: options.topP, minP: options.minP,
-                repeatPenalty: options.repeatPenalty, seed: options.seed &+ UInt64(text.choice))) ?? options
+        let own = options.seeded(options.seed &+ UInt64(text.choice))
         job = text.job
         number = text.number
         promptNumber = text.promptNumber
@@ -117,17 +113,8 @@ final class RunningText {
         chosenTokens += 1
         if let score { unsentScores.append(score) }
         next = token
-        var text = ""
-        let end = output.take(token, of: session, maximumTokens: job.options.maximumTokens) { piece in
-            text += piece
-            return true
-        }
-        if let end {
-            reason = output.finish(end) { piece in
-                text += piece
-                return true
-            }
-        }
+        let text: String
+        (text, reason) = output.take(token, of: session, maximumTokens: job.options.maximumTokens)
         if !text.isEmpty || (reason != nil && !unsentScores.isEmpty) {
             job.send(.piece(text: number, text, tokens: unsentScores))
             unsentScores = []

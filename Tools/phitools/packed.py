@@ -1,4 +1,5 @@
-"""Packed token folders: `tokens-00000.bin`, ... (16-bit little-endian ids, documents ended by `<|endoftext|>`) and `manifest.json`.
+"""Packed token folders: `tokens-00000.bin`, ... (16-bit little-endian ids, documents ended by `<|endoftext|>`) and `manifest.json`;
+where only some tokens are to be learnt, `targets-00000.bin`, ... with a byte a token beside them (1: a target, 0: only read).
 
 Written by `phitools.data pack`, read by the trainer. Numpy only.
 """
@@ -19,18 +20,27 @@ class Stream:
     shards: list[np.ndarray]
     starts: np.ndarray
     """Where each shard begins, and the total."""
+    targets: list[np.ndarray] | None = None
+    """Beside each shard: which tokens are to be learnt; None: all."""
 
     def __len__(self) -> int:
         return int(self.starts[-1])
 
     def span(self, start: int, length: int) -> np.ndarray:
         """ids[start : start + length] as int64, across shards; past the end it goes on from the beginning."""
+        return self._span(self.shards, start, length)
+
+    def targets_of(self, start: int, length: int) -> np.ndarray:
+        """The same of `targets`: 1 for a token to be learnt, 0 for one that is only read."""
+        return np.ones(length, dtype=np.int64) if self.targets is None else self._span(self.targets, start, length)
+
+    def _span(self, shards: list[np.ndarray], start: int, length: int) -> np.ndarray:
         out, filled = np.empty(length, dtype=np.int64), 0
         while filled < length:
             position = (start + filled) % len(self)
             s = int(np.searchsorted(self.starts, position, side="right")) - 1
             inside = position - int(self.starts[s])
-            part = self.shards[s][inside:inside + length - filled]
+            part = shards[s][inside:inside + length - filled]
             out[filled:filled + len(part)] = part
             filled += len(part)
         return out
@@ -48,27 +58,34 @@ def sha256(path: Path) -> str:
 def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> Stream:
     """Map the shards; ValueError names a shard that is missing, cut off, altered, or made with another tokenizer."""
     shards: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
     for folder in folders:
         manifest_path = folder / "manifest.json"
         try:
             manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-            listed = [(s["name"], int(s["tokens"]), s["sha256"]) for s in manifest["shards"]]
+            listed = [(s["name"], int(s["tokens"]), s["sha256"], s.get("targets")) for s in manifest["shards"]]
+            beside = [(t["name"], t["sha256"]) if t else None for _, _, _, t in listed]
             made_with = manifest["tokenizer_sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{manifest_path}: not the manifest of a packed folder ({type(error).__name__}: {error})") from None
         if made_with != vocabulary_sha256:
             raise ValueError(f"{folder}: packed with another tokenizer")
-        for name, tokens, digest in listed:
-            path = folder / name
-            if not path.is_file() or path.stat().st_size != 2 * tokens:
-                raise ValueError(f"{path}: {path.stat().st_size if path.is_file() else 'no'} bytes instead of {2 * tokens}")
-            if verify and sha256(path) != digest:
-                raise ValueError(f"{path}: its bytes are not those of the manifest")
+        for (name, tokens, digest, _), other in zip(listed, beside):
             if tokens:
-                shards.append(np.memmap(path, dtype="<u2", mode="r"))
+                shards.append(_map(folder / name, "<u2", tokens, digest, verify))
+                targets.append(_map(folder / other[0], "u1", tokens, other[1], verify) if other else np.ones(tokens, "u1"))
     if not shards:
         raise ValueError(f"{', '.join(map(str, folders))}: no tokens")
-    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]))
+    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]), targets if any(isinstance(t, np.memmap) for t in targets) else None)
+
+
+def _map(path: Path, kind: str, tokens: int, digest: str, verify: bool) -> np.ndarray:
+    size = np.dtype(kind).itemsize * tokens
+    if not path.is_file() or path.stat().st_size != size:
+        raise ValueError(f"{path}: {path.stat().st_size if path.is_file() else 'no'} bytes instead of {size}")
+    if verify and sha256(path) != digest:
+        raise ValueError(f"{path}: its bytes are not those of the manifest")
+    return np.memmap(path, dtype=kind, mode="r")
 
 
 class Sampler:
@@ -86,12 +103,16 @@ class Sampler:
 
     def batch(self, step: int, first: int, count: int) -> np.ndarray:
         """Sequences first ..< first + count of a step: [count, context + 1] ids, the last being only a target."""
-        rows = []
-        for i in range(first, first + count):
-            epoch, place = divmod(step * self.sequences + i, self.per_epoch)
-            offset, order = self._epoch(epoch)
-            rows.append(self.stream.span(offset + int(order[place]) * self.context, self.context + 1))
-        return np.stack(rows)
+        return np.stack([self.stream.span(self._start(step, i), self.context + 1) for i in range(first, first + count)])
+
+    def targets(self, step: int, first: int, count: int) -> np.ndarray:
+        """Which of the same sequences' tokens but the first are to be learnt: [count, context] of 1 and 0."""
+        return np.stack([self.stream.targets_of(self._start(step, i) + 1, self.context) for i in range(first, first + count)])
+
+    def _start(self, step: int, sequence: int) -> int:
+        epoch, place = divmod(step * self.sequences + sequence, self.per_epoch)
+        offset, order = self._epoch(epoch)
+        return offset + int(order[place]) * self.context
 
     def _epoch(self, epoch: int) -> tuple[int, np.ndarray]:
         if epoch not in self._epochs:

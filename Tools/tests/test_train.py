@@ -20,14 +20,15 @@ import torch
 from torch.nn import functional as F
 
 from phitools.data import bpe
-from phitools.data.pack import pack
+from phitools.data.pack import pack, solution_start
 from phitools.durable import lock
 from phitools.exercises.generate import training
 from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import checkpoint, config
 from phitools.train.loop import learning_rate
-from phitools.train.loss import next_token_loss
+from phitools.train.loss import IGNORED, next_token_loss
 from phitools.train.model import Phi, Rates, Shape, from_hugging_face, to_hugging_face
+from phitools.train.muon import Muon, orthogonal
 
 TOOLS = Path(__file__).resolve().parents[1]
 ODD = Shape(rows=67, hidden=24, layers=2, heads=3, intermediate=40, positions=50, rotary=0.5)
@@ -68,6 +69,7 @@ def make_data(folder: Path) -> None:
     texts = [e.source for e in training(1, 300)]
     bpe.save(bpe.train(texts, 400), folder / "tokenizer", 128)
     pack(texts, folder / "tokenizer", folder / "packed", tokens_per_shard=7000)
+    pack(texts, folder / "tokenizer", folder / "solutions", tokens_per_shard=7000, solutions=True)
     (folder / "config.toml").write_text(CONFIG)
 
 
@@ -87,16 +89,35 @@ def curve(out: Path) -> list[tuple[int, float, float]]:
 
 class Function(unittest.TestCase):
     def test_loss_is_cross_entropy_with_its_gradients(self) -> None:
-        for positions in (1, 5, 1023, 1025, 2100):
+        for positions, ignored in ((1, 0), (5, 0), (5, 2), (1023, 0), (1025, 1), (2100, 1500), (4, 4)):
             g = torch.Generator().manual_seed(positions)
             x, w, b = (torch.randn(*s, generator=g, dtype=torch.float64, requires_grad=True) for s in ((positions, 7), (11, 7), (11,)))
             y = torch.randint(0, 11, (positions,), generator=g)
+            y[torch.randperm(positions, generator=g)[:ignored]] = IGNORED
             plain = [t.detach().clone().requires_grad_() for t in (x, w, b)]
-            F.cross_entropy(plain[0] @ plain[1].T + plain[2], y).mul(3).backward()
+            expected = F.cross_entropy(plain[0] @ plain[1].T + plain[2], y, reduction="sum")
+            expected.mul(3).backward()
             loss = next_token_loss(x, w, b, y)
+            self.assertAlmostEqual(float(loss.detach()), float(expected.detach()), delta=1e-3)
             loss.mul(3).backward()
             for ours, theirs in zip((x, w, b), plain):
-                torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-7)
+                torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-7 * positions)
+
+    def test_muon_s_step_is_orthogonal_in_each_part(self) -> None:
+        torch.manual_seed(4)
+        for rows, columns in ((8, 8), (24, 8), (8, 24)):
+            singular = torch.linalg.svdvals(orthogonal(torch.randn(rows, columns)))
+            self.assertTrue(0.5 < float(singular.min()) and float(singular.max()) < 1.3, singular)
+        whole = torch.nn.Parameter(torch.randn(20, 8))
+        parts = [torch.nn.Parameter(p.detach().clone()) for p in whole.split([8, 12])]
+        together, apart = Muon([(whole, [8, 12], 0)], 0.1, 0.2), Muon([(p, [len(p)], 0) for p in parts], 0.1, 0.2)
+        for _ in range(3):
+            whole.grad = torch.randn(20, 8)
+            for p, g in zip(parts, whole.grad.split([8, 12])):
+                p.grad = g.clone()
+            together.step()
+            apart.step()
+        self.assertTrue(torch.equal(whole, torch.cat(parts)))
 
     def test_names_go_round(self) -> None:
         torch.manual_seed(1)
@@ -123,7 +144,7 @@ class Function(unittest.TestCase):
         ids = torch.randint(0, ODD.rows, (3, 41))
         logits = theirs(input_ids=ids[:, :-1], use_cache=False).logits
         torch.testing.assert_close(ours(ids[:, :-1]), logits, rtol=1e-4, atol=1e-4)
-        F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).backward()
+        F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="sum").backward()
         ours(ids[:, :-1], ids[:, 1:]).backward()
         gradients = to_hugging_face(ODD, {n: p.grad for n, p in ours.named_parameters()})
         for name, p in theirs.named_parameters():
@@ -197,6 +218,46 @@ class Stream(unittest.TestCase):
             self.assertLessEqual(np.abs(counted - np.bincount(whole, minlength=400)).sum(), 17)  # all but the end, which the offset moves
 
 
+class Solutions(unittest.TestCase):
+    def test_a_solution_begins_after_the_docstring(self) -> None:
+        for text, rest in (("def f(x):\n    \"\"\"é.\"\"\"\n    return x\n", "\n    return x\n"), ("import re\n\ndef f():\n    'a\\'b'\n    pass\n", "\n    pass\n")):
+            self.assertEqual(text[solution_start(text):], rest)
+        for text in ("x = 1\n", "def f(:\n", "def f(x):\n    return x\n", "", "a\0"):
+            self.assertEqual(solution_start(text), 0)
+        for e in training(5, 50):
+            self.assertEqual(e.source[solution_start(e.source):], "\n" + e.solution)
+
+    def test_only_solutions_are_targets(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            texts = [e.source for e in training(1, 300)]
+            bpe.save(bpe.train(texts, 400), folder / "tokenizer", 128)
+            pack(texts, folder / "tokenizer", folder / "packed", tokens_per_shard=7000, solutions=True)
+            digest, tokenizer = sha256(folder / "tokenizer" / "tokenizer.json"), bpe.load(folder / "tokenizer")
+            stream = open_stream([folder / "packed"], digest, True)
+            self.assertGreater(len(stream.shards), 2)
+            ids, wanted = stream.span(0, len(stream)), stream.targets_of(0, len(stream))
+            ends = np.flatnonzero(ids == bpe.end_of_text(tokenizer))
+            self.assertEqual(len(ends), len(texts))
+            begin = 0
+            for text, end in zip(texts, ends):
+                inside = ids[begin:end][wanted[begin:end] == 1]
+                self.assertEqual(tokenizer.decode(inside.tolist()), text[solution_start(text):])
+                self.assertEqual(wanted[end], 1)
+                begin = end + 1
+            sampler = Sampler(stream, 16, 5, 9)
+            rows, targets = sampler.batch(3, 1, 4), sampler.targets(3, 1, 4)
+            self.assertEqual((rows.shape, targets.shape), ((4, 17), (4, 16)))
+            flat, found = ids.tolist(), 0
+            for row, marks in zip(rows.tolist(), targets.tolist()):
+                places = [i for i in range(len(flat) - 17) if flat[i:i + 17] == row]
+                found += any(wanted[i + 1:i + 17].tolist() == marks for i in places)
+            self.assertEqual(found, 4)
+            (folder / "packed" / "targets-00001.bin").write_bytes(b"")
+            with self.assertRaisesRegex(ValueError, "targets-00001.bin: 0 bytes instead of"):
+                open_stream([folder / "packed"], digest, False)
+
+
 class Runs(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
@@ -255,6 +316,15 @@ class Runs(unittest.TestCase):
         a, b = ((self.folder / n / "final" / "model.safetensors").read_bytes() for n in ("whole", "killed"))
         self.assertEqual(a, b)
 
+    def test_muon_goes_on_to_the_bit(self) -> None:
+        settings = ["optimizer.muon=0.02", 'data.train=["solutions"]', "schedule.steps=12"]
+        whole = self.train("run.out=muon", *settings)
+        self.assertLess(whole[-1][1], whole[0][1] - 0.3)
+        import shutil
+        for path in (self.folder / "muon" / "checkpoints" / "step-00000012", self.folder / "muon" / "final"):
+            shutil.rmtree(path)  # as if killed after step 10
+        self.assertEqual(self.train("run.out=muon", *settings), whole)
+
     def test_stopped_and_continued(self) -> None:
         process = subprocess.Popen(command("--set", "run.out=paused"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not (self.folder / "paused" / "log.jsonl").exists() and process.poll() is None:
@@ -276,6 +346,9 @@ class Runs(unittest.TestCase):
         self.near(self.train("run.out=pieces", "batch.micro=1", *plain), one, 1e-5)
         self.near(self.train("run.out=two", *plain, processes=2), one, 1e-5)
         self.near(self.train("run.out=two-pieces", "batch.micro=1", *plain, processes=2), one, 1e-5)
+        plain += ['data.train=["solutions"]', "optimizer.muon=0.02"]  # pieces have different numbers of targets
+        one = self.train("run.out=one-marked", *plain)
+        self.near(self.train("run.out=two-pieces-marked", "batch.micro=1", *plain, processes=2), one, 1e-4)
 
     def test_fsdp_gives_the_same_loss_and_a_whole_checkpoint(self) -> None:
         plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=8"]
@@ -326,6 +399,7 @@ class Runs(unittest.TestCase):
         self.assertRegex(self.failure("run.out=f2", "run.mode=finetune", "run.init=packed"), "packed/config.json: not a phi checkpoint")
         with lock(self.folder / "f4" / "lock"):
             self.assertRegex(self.failure("run.out=f4"), "f4: another process")
+        self.assertRegex(self.failure("run.out=f3", "optimizer.muon=-1.0"), "optimizer.muon must not be negative")
         self.assertRegex(self.failure("run.out=f3", "batch.micro=3"), "batch.micro = 3 does not divide")
 
     def test_a_full_disk_is_told_and_the_checkpoint_before_stays(self) -> None:

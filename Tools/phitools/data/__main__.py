@@ -131,7 +131,7 @@ def run_pack(a: argparse.Namespace) -> None:
     if a.shuffle:
         order = np.random.default_rng(a.seed).permutation(len(texts))
         texts = [texts[i] for i in order]
-    print(json.dumps(pack.pack(texts, a.tokenizer, a.out, most=a.most)))
+    print(json.dumps(pack.pack(texts, a.tokenizer, a.out, most=a.most, solutions=a.solutions)))
 
 
 def _unfinished(out: Path) -> Any:
@@ -212,6 +212,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--shuffle", action="store_true", help="documents of all inputs, by the seed")
     c.add_argument("--part", choices=["all", "train", "validation"], default="all", help="one document in fifty, by its hash, is for validation")
     c.add_argument("--most", type=int, default=0, help="tokens; 0: all")
+    c.add_argument("--solutions", action="store_true", help="only what follows a function's docstring is to be learnt")
     return top
 
 

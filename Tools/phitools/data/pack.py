@@ -1,6 +1,11 @@
-"""Encode documents and write token shards; `packed.py` reads them."""
+"""Encode documents and write token shards; `packed.py` reads them.
+
+With `solutions`, what is to be learnt of a document is what follows the docstring of its first function, as a user asks for it; the rest is read only.
+A prompt ends at the closing quotes, so the line break after them counts: evaluation strips it (bigcode's protocol for HumanEval).
+"""
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -20,7 +25,20 @@ def batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
         yield part
 
 
-def pack(texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0) -> dict[str, int]:
+def solution_start(text: str) -> int:
+    """The character after the docstring of the first function; 0 where there is none, or where the text is no Python."""
+    try:
+        functions = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and ast.get_docstring(n, clean=False) is not None]
+    except (SyntaxError, ValueError, RecursionError):
+        return 0
+    if not functions:
+        return 0
+    end = functions[0].body[0]
+    before = text.split("\n")[:end.end_lineno]
+    return sum(len(line) + 1 for line in before[:-1]) + len(before[-1].encode()[:end.end_col_offset].decode())
+
+
+def pack(texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0, solutions: bool = False) -> dict[str, int]:
     """Join documents by `<|endoftext|>` into shards of at most `tokens_per_shard`; stop after `most` tokens (0: never). Documents and tokens."""
     tokenizer: Tokenizer = bpe.load(tokenizer_folder)
     end = bpe.end_of_text(tokenizer)
@@ -29,18 +47,25 @@ def pack(texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_sha
     totals = {"documents": 0, "tokens": 0}
 
     def fill(folder: Path) -> None:
-        shards, parts, size = [], [], 0
+        shards, parts, marks, size = [], [], [], 0
 
         def flush() -> None:
-            nonlocal parts, size
+            nonlocal parts, marks, size
             path = folder / f"tokens-{len(shards):05d}.bin"
             np.concatenate(parts or [np.empty(0, "<u2")]).astype("<u2").tofile(path)
             shards.append({"name": path.name, "tokens": size, "sha256": sha256(path)})
-            parts, size = [], 0
+            if solutions:
+                beside = folder / f"targets-{len(shards) - 1:05d}.bin"
+                np.concatenate(marks or [np.empty(0, "u1")]).tofile(beside)
+                shards[-1]["targets"] = {"name": beside.name, "sha256": sha256(beside)}
+            parts, marks, size = [], [], 0
         for batch in batches(texts, 1024):
-            for encoding in tokenizer.encode_batch(batch):
+            for text, encoding in zip(batch, tokenizer.encode_batch(batch)):
                 ids = np.array([*encoding.ids, end], dtype="<u2")
                 parts.append(ids)
+                if solutions:
+                    start = solution_start(text)
+                    marks.append(np.array([*(first >= start for first, _ in encoding.offsets), True], dtype="u1"))
                 size += len(ids)
                 totals["documents"] += 1
                 totals["tokens"] += len(ids)

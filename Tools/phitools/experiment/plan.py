@@ -25,7 +25,7 @@ class Options:
     """Of the Python files found."""
     exercises: int = 72_000
     textbooks: int = 14_000
-    vocabulary: int = 1024
+    vocabulary: int = 2048
     labelled: int = 4000
     benchmarks: tuple[Path, ...] = ()
     """HumanEval and MBPP, for decontamination, where they are at hand."""
@@ -60,8 +60,8 @@ def _data(o: Options, step: str, name: str, needs: tuple[str, ...], *options: st
     return Job(name, o.folder / name / product, needs, command)
 
 
-def _pack(o: Options, name: str, inputs: tuple[str, ...], part: str) -> Job:
-    return _data(o, "pack", f"packed/{name}", (*inputs, "tokenizer"), "--tokenizer", str(o.folder / "tokenizer"), "--shuffle", "--part", part, inputs=inputs)
+def _pack(o: Options, name: str, inputs: tuple[str, ...], part: str, *options: str) -> Job:
+    return _data(o, "pack", f"packed/{name}", (*inputs, "tokenizer"), "--tokenizer", str(o.folder / "tokenizer"), "--shuffle", "--part", part, *options, inputs=inputs)
 
 
 def jobs(o: Options) -> list[Job]:
@@ -79,8 +79,8 @@ def jobs(o: Options) -> list[Job]:
         _data(o, "tokenizer", "tokenizer", ("unique", "textbooks", "exercises"), "--characters", str(o.tokenizer_characters), "--vocabulary", str(o.vocabulary),
               inputs=("unique", "textbooks", "exercises")),
         _pack(o, "code", ("unique",), "train"), _pack(o, "val-code", ("unique",), "validation"),
-        _pack(o, "val-textbooks", ("clean-textbooks",), "validation"), _pack(o, "val-exercises", ("clean-exercises",), "validation"),
-        _pack(o, "exercises", ("clean-exercises",), "train"), _pack(o, "textbooks", ("clean-textbooks",), "train"),
+        _pack(o, "val-textbooks", ("clean-textbooks",), "validation"), _pack(o, "val-exercises", ("clean-exercises",), "validation", "--solutions"),
+        _pack(o, "exercises", ("clean-exercises",), "train", "--solutions"), _pack(o, "textbooks", ("clean-textbooks",), "train"),
         _data(o, "filter", "filtered", ("annotated", f"run a-{first}"), "--checkpoint", str(f / f"a-{first}" / "final"), "--labelled", str(o.labelled), inputs=("annotated",)),
         _pack(o, "filtered", ("filtered",), "train"), _pack(o, "val-filtered", ("filtered",), "validation"),
         _pack(o, "mixed", ("filtered", "clean-textbooks"), "train"),

@@ -1,7 +1,7 @@
 """Beside Hugging Face's Trainer, in turn, on the same model, batches and optimizer: python -m phitools.train.against_hf --config FILE [--set ...]
 
 Prints tokens a second of each round and the ratio of the medians, and how far the two loss curves are apart. Needs `transformers` and `accelerate`.
-Dropout must be 0 in the configuration: the two draw different masks. Time it on a quiet machine only.
+Dropout and optimizer.muon must be 0 in the configuration: the two draw different masks, and Trainer has AdamW. Time it on a quiet machine only.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, Tr
 
 from . import checkpoint, processes
 from .config import Config, load
+from .loss import IGNORED
 from .loop import Training, learning_rate
 
 
@@ -26,14 +27,16 @@ class _Rows(Dataset):
     """Our sampler's sequences in our order."""
 
     def __init__(self, training: Training, steps: int) -> None:
-        self.rows = [row for s in range(steps) for row in training.sampler.batch(s, 0, training.c.batch.sequences)]
+        n = training.c.batch.sequences
+        self.rows = [row for s in range(steps) for row in zip(training.sampler.batch(s, 0, n), training.sampler.targets(s, 0, n))]
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        row = torch.from_numpy(self.rows[i])
-        return {"input_ids": row[:-1], "labels": row[:-1], "shift_labels": row[1:]}
+        row, wanted = map(torch.from_numpy, self.rows[i])
+        targets = row[1:].masked_fill(wanted == 0, IGNORED)
+        return {"input_ids": row[:-1], "labels": targets, "shift_labels": targets}
 
 
 class _InOrder(Trainer):

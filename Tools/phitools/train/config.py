@@ -61,6 +61,8 @@ class Optimizer:
     beta1: float = 0.9
     beta2: float = 0.98
     epsilon: float = 1e-8
+    muon: float = 0.0
+    """Peak rate of Muon for the blocks' matrices (schedule.peak and AdamW are for the rest then); 0: AdamW for all."""
     clip: float = 1.0
     """Largest norm of the whole gradient; 0: unlimited."""
 
@@ -150,6 +152,7 @@ def check(c: Config) -> Config:
     need(c.run.precision in ("float32", "bfloat16"), "run.precision must be float32 or bfloat16")
     need(c.run.strategy in ("ddp", "fsdp"), "run.strategy must be ddp or fsdp")
     need(c.run.checkpoint_every > 0 and c.run.validate_every > 0 and c.run.keep >= 0, "run.checkpoint_every and run.validate_every must be positive")
+    need(c.optimizer.muon >= 0, "optimizer.muon must not be negative")
     need(bool(c.data.train), "data.train names no folder")
     return c
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -20,7 +21,9 @@ from ..durable import lock
 from ..packed import Sampler, Stream, open_stream, sha256
 from . import checkpoint, processes
 from .config import Config
+from .loss import IGNORED
 from .model import Phi, Rates, Shape
+from .muon import Muon
 from .record import Record, draw
 
 
@@ -31,13 +34,19 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
     return peak * (steps - step) / max(1, steps - warmup)
 
 
-def make_optimizer(model: nn.Module, c: Config, device: torch.device) -> torch.optim.AdamW:
-    """AdamW, with decay for matrices only."""
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
+def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
+    """AdamW, with decay for matrices only; before it Muon, where the configuration wants it, for the blocks' matrices."""
+    o, muon = c.optimizer, []
+    if o.muon:
+        h, f = c.model.hidden, c.model.intermediate
+        for block in model.blocks:
+            muon += [(block.into.weight, [h, h, h, f], 0), (block.out.weight, [h, f], 1)]
+    taken = {id(p) for p, _, _ in muon}
+    matrices = [p for p in model.parameters() if p.dim() >= 2 and id(p) not in taken]
     vectors = [p for p in model.parameters() if p.dim() < 2]
-    o = c.optimizer
-    return torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}],
+    adam = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}],
                              lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=c.run.strategy == "ddp" or device.type == "cuda")
+    return [Muon(muon, o.muon, o.decay), adam] if muon else [adam]
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
@@ -59,6 +68,8 @@ class Training:
             torch.set_num_threads(c.run.threads)
         if c.batch.sequences % p.world:
             raise ValueError(f"batch.sequences = {c.batch.sequences} can't be shared by {p.world} processes")
+        if c.optimizer.muon and p.world > 1 and c.run.strategy == "fsdp":
+            raise ValueError("optimizer.muon needs whole matrices: use run.strategy = ddp, or optimizer.muon = 0")
         self.c, self.p, self.out = c, p, Path(c.run.out)
         self.lock = lock(self.out / "lock") if p.first else None
         self.tokenizer_folder = Path(c.data.tokenizer)
@@ -86,7 +97,10 @@ class Training:
             model.load_state_dict(checkpoint.load_weights(start, self.shape))
         self.identity = self._identity(digest)
         self.model: Any = processes.spread(model.to(p.device), p, c.run.strategy)
-        self.optimizer = make_optimizer(self.model, c, p.device)
+        self.optimizers = make_optimizers(self._plain(), c, p.device)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["peak"] = group["lr"]
         if existing:
             state = torch.load(existing[-1] / "training.pt", map_location="cpu", weights_only=True)
             if state["identity"] != self.identity:
@@ -111,20 +125,21 @@ class Training:
 
     def _restore(self, state: dict[str, Any]) -> None:
         if self.p.world > 1 and self.c.run.strategy == "fsdp":
-            processes.load_optimizer(self.model, self.optimizer, state["optimizer"])
+            processes.load_optimizer(self.model, self.optimizers[-1], state["optimizer"])
             return
+        owner = {p: o for o in self.optimizers for group in o.param_groups for p in group["params"]}
         names = dict(self._plain().named_parameters())
         for name, values in state["optimizer"]["state"].items():
-            self.optimizer.state[names[name]] = {k: v.clone() if k == "step" else v.to(self.p.device) for k, v in values.items()}
+            owner[names[name]].state[names[name]] = {k: v.clone() if k == "step" else v.to(self.p.device) for k, v in values.items()}
 
     def save(self) -> None:
         """A checkpoint of the steps done so far."""
         c, p = self.c, self.p
         if p.world > 1 and c.run.strategy == "fsdp":
-            weights, optimizer = processes.whole_state(self.model, self.optimizer)
+            weights, optimizer = processes.whole_state(self.model, self.optimizers[-1])
         else:
             weights = self._plain().state_dict()
-            optimizer = {"state": {n: self.optimizer.state[w] for n, w in self._plain().named_parameters()}}
+            optimizer = {"state": {n: o.state[w] for n, w in self._plain().named_parameters() for o in self.optimizers if w in o.state}}
         if p.first:
             self.log.sync()
             self.samples.sync()
@@ -138,43 +153,56 @@ class Training:
         return torch.autocast(self.p.device.type, torch.bfloat16) if self.c.run.precision == "bfloat16" else nullcontext()
 
     def step(self) -> dict[str, float]:
-        """One update of the weights; loss (mean over all processes), gradient norm, learning rate."""
+        """One update of the weights; loss (mean over all targets of all processes), gradient norm, learning rate."""
         c, p, step = self.c, self.p, self.done
         self.model.train()
         torch.manual_seed(hash((c.run.seed, step, p.rank)) & 0x7FFFFFFF)  # dropout: a function of the step too
-        rate = learning_rate(step, c.schedule.peak, c.schedule.warmup, c.schedule.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        rate = learning_rate(step, 1.0, c.schedule.warmup, c.schedule.steps)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group["peak"]
         total, pieces = torch.zeros((), device=p.device), self.share // self.micro
+        wanted = self.sampler.targets(step, 0, c.batch.sequences)
+        counted = max(1, int(wanted.sum()))
         for i in range(pieces):
-            rows = torch.from_numpy(self.sampler.batch(step, p.rank * self.share + i * self.micro, self.micro)).to(p.device)
+            ids, targets = self._rows(wanted, step, p.rank * self.share + i * self.micro)
             with processes.accumulate(self.model, i == pieces - 1), self._autocast():
-                loss = self.call(rows[:, :-1], rows[:, 1:]) / pieces
+                loss = self.call(ids, targets) * (p.world / counted)  # gradients are averaged over processes
                 loss.backward()
             total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.optimizer.clip or float("inf"))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         value = float(p.mean(total))
         if value != value:
             raise ValueError(f"step {step + 1}: the loss is not a number; the last checkpoint is whole, lower schedule.peak")
         self.done += 1
-        return {"loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm), "lr": rate}
+        return {"loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm), "lr": rate * c.schedule.peak}
+
+    def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, Tensor]:
+        """Ids and targets of one forward pass. wanted: the step's, [sequences, context]"""
+        rows = torch.from_numpy(self.sampler.batch(step, first, self.micro))
+        targets = rows[:, 1:].masked_fill(torch.from_numpy(wanted[first:first + self.micro]) == 0, IGNORED)
+        return rows[:, :-1].to(self.p.device), targets.to(self.p.device)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean loss of each validation set, on its first tokens, without dropout."""
+        """Mean loss of each validation set's targets among its first tokens, without dropout."""
         self.model.eval()
         losses = {}
         for name, stream in self.validation.items():
             context = min(self.c.batch.context, len(stream) - 1)
             count = max(1, min(self.c.data.validation_tokens, len(stream) - 1) // context)
-            total, group = torch.zeros((), device=self.p.device), 16
+            total, counted, group = torch.zeros((), device=self.p.device), 0, 16
             for i in range(0, count, group):
-                rows = torch.stack([torch.from_numpy(stream.span(j * context, context + 1)) for j in range(i, min(i + group, count))]).to(self.p.device)
+                spans = range(i, min(i + group, count))
+                rows = torch.stack([torch.from_numpy(stream.span(j * context, context + 1)) for j in spans])
+                wanted = torch.stack([torch.from_numpy(stream.targets_of(j * context + 1, context)) for j in spans])
+                counted += int(wanted.sum())
                 with self._autocast():
-                    total += self.model(rows[:, :-1], rows[:, 1:]) * len(rows)
-            losses[name] = round(float(total) / count, 6)
+                    total += self.model(rows[:, :-1].to(self.p.device), rows[:, 1:].masked_fill(wanted == 0, IGNORED).to(self.p.device))
+            losses[name] = round(float(total) / max(1, counted), 6)
         return losses
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once.
+"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once, and none of what is no target.
 
 Each piece's logits become their own gradient in place while they are in the cache; the backward pass only scales what is there.
 """
@@ -9,6 +9,9 @@ from torch import Tensor
 
 PIECE = 1024
 """Positions of a piece."""
+
+IGNORED = -100
+"""In place of a target: this position does not count (PyTorch's and Hugging Face's number)."""
 
 
 class _HeadLoss(torch.autograd.Function):
@@ -28,14 +31,13 @@ class _HeadLoss(torch.autograd.Function):
                 if needs:
                     logits.sub_(largest).exp_()
                     logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=logits.dtype))
-                    logits.div_(n)
                     gb += logits.sum(0)
                     gradient = logits.to(kind)
                     gx[i:i + PIECE] = gradient @ w
                     gw += gradient.t() @ piece
         if needs:
             ctx.save_for_backward(gx, gw, gb)
-        return total / n
+        return total
 
     @staticmethod
     def backward(ctx, scale: Tensor):  # type: ignore[override]
@@ -44,5 +46,8 @@ class _HeadLoss(torch.autograd.Function):
 
 
 def next_token_loss(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Mean of -log softmax(x @ weight.T + bias)[target]. x: [positions, hidden], weight: [rows, hidden], targets: [positions] (int64)"""
+    """Sum of -log softmax(x @ weight.T + bias)[target], in nats. x: [positions, hidden], weight: [rows, hidden], targets: [positions] (int64)"""
+    counted = targets != IGNORED
+    if not bool(counted.all()):
+        x, targets = x[counted], targets[counted]
     return _HeadLoss.apply(x, weight, bias, targets)

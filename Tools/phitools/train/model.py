@@ -86,7 +86,7 @@ class Block(nn.Module):
 
 
 class Phi(nn.Module):
-    """Token ids to logits, or with targets to the mean loss."""
+    """Token ids to logits, or with targets to the sum of their losses."""
 
     def __init__(self, shape: Shape, rates: Rates = Rates()) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class Phi(nn.Module):
         return self.norm(x)
 
     def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
-        """ids: [batch, tokens]. Without targets logits [batch, tokens, rows]; with them the mean negative log-likelihood, in nats."""
+        """ids: [batch, tokens]. Without targets logits [batch, tokens, rows]; with them the sum of their negative log-likelihoods, in nats."""
         x = self.hidden_states(ids)
         if targets is None:
             return self.head(x)

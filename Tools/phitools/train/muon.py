@@ -1,0 +1,48 @@
+"""Muon (Jordan and others, 2024, "Muon: an optimizer for hidden layers in neural networks"): the momentum of a matrix's gradient,
+made nearly orthogonal, is its update, so that directions which the gradient hardly shows move as far as the others.
+"""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+STEPS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
+"""Of the Newton-Schulz iteration x <- a x + b (x xT) x + c (x xT)^2 x, which takes singular values to about 1 (0.7 to 1.2)."""
+
+
+def orthogonal(g: Tensor) -> Tensor:
+    """A matrix with g's singular vectors and singular values near 1. g: [rows, columns]"""
+    a, b, c = COEFFICIENTS
+    x = g.t() if g.shape[0] > g.shape[1] else g
+    x = x / (x.norm() + 1e-7)
+    for _ in range(STEPS):
+        s = x @ x.t()
+        x = torch.addmm(x, torch.addmm(s, s, s, beta=b, alpha=c), x, beta=a)
+    return x.t() if g.shape[0] > g.shape[1] else x
+
+
+class Muon(torch.optim.Optimizer):
+    """For matrices that may be several side by side: each part is made orthogonal by itself, so that how a checkpoint's matrices are stored
+    together changes nothing. A part moves by rate * sqrt(max(1, rows / columns)) times an orthogonal matrix; weight decay as in AdamW."""
+
+    def __init__(self, parts: list[tuple[Tensor, list[int], int]], rate: float, decay: float, momentum: float = 0.95) -> None:
+        """`parts`: a matrix, the sizes of the parts it consists of, and the axis along which they lie."""
+        super().__init__([p for p, _, _ in parts], {"lr": rate, "weight_decay": decay, "momentum": momentum})
+        self.cut = {p: (sizes, axis) for p, sizes, axis in parts}
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            rate, momentum = group["lr"], group["momentum"]
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["momentum"] = torch.zeros_like(p)
+                average = state["momentum"].lerp_(p.grad, 1 - momentum)
+                wanted = p.grad.lerp(average, momentum)  # Nesterov's
+                p.mul_(1 - rate * group["weight_decay"])
+                sizes, axis = self.cut[p]
+                for weight, direction in zip(p.split(sizes, axis), wanted.split(sizes, axis)):
+                    weight.add_(orthogonal(direction), alpha=-rate * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)

@@ -38,7 +38,7 @@ class Recipe(unittest.TestCase):
             result = json.loads((o.folder / "d-1" / "heldout.json").read_text())
             self.assertEqual(result["problems"], 6)
             table = report.table(o)
-            self.assertEqual(table.count("\n"), 5)
+            self.assertEqual(table.count("\n"), 7)
             self.assertNotIn("not measured", "".join(line.rsplit("|", 6)[0].rsplit("|", 2)[0] for line in table.splitlines()))
             report.picture(o, o.folder / "p.svg")
             stamps = [j.product.stat().st_mtime_ns for j in jobs]
@@ -50,7 +50,7 @@ class Recipe(unittest.TestCase):
         jobs = plan.jobs(o)
         names = [j.name for j in jobs]
         self.assertEqual(len(set(names)), len(names))
-        self.assertEqual(sum(j.kind == "run" for j in jobs), 12)
+        self.assertEqual(sum(j.kind == "run" for j in jobs), 14)
         for job in jobs:
             self.assertFalse(set(job.needs) - set(names), job.name)
         budgets = {j.name: [x for x in j.command("python") if "steps" in x or "nano" in x] for j in jobs if j.kind == "run"}

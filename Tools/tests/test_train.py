@@ -27,7 +27,7 @@ from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import checkpoint, config
 from phitools.train.loop import learning_rate
 from phitools.train.loss import IGNORED, next_token_loss
-from phitools.train.model import Phi, Rates, Shape, from_hugging_face, to_hugging_face
+from phitools.train.model import Phi, Shape, from_hugging_face, to_hugging_face
 from phitools.train.muon import Muon, orthogonal
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -137,7 +137,7 @@ class Function(unittest.TestCase):
         with torch.no_grad():
             for p in ours.parameters():
                 p.normal_(0, 0.2)
-        settings = checkpoint.hugging_face_config(ODD, 66, {})
+        settings = checkpoint.hugging_face_config(ODD, 66)
         theirs = PhiForCausalLM(PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
         theirs.load_state_dict(to_hugging_face(ODD, ours.state_dict()))
         theirs.train()
@@ -153,7 +153,7 @@ class Function(unittest.TestCase):
 
     def test_dropout_changes_training_only(self) -> None:
         torch.manual_seed(3)
-        model, ids = Phi(ODD, Rates(0.2, 0.2, 0.2)), torch.randint(0, ODD.rows, (1, 20))
+        model, ids = Phi(ODD, config.Dropout(0.2, 0.2, 0.2)), torch.randint(0, ODD.rows, (1, 20))
         self.assertFalse(torch.equal(model(ids), model(ids)))
         model.eval()
         self.assertTrue(torch.equal(model(ids), model(ids)))

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..train.config import load
+
 TOOLS = Path(__file__).resolve().parents[2]
 HELD_OUT = TOOLS / "exercises" / "heldout.jsonl.gz"
 CONFIGS = TOOLS / "configs"
 
 ARMS = {"a": "unfiltered code", "b": "filtered code", "c": "filtered code and textbooks", "d": "c, then exercises"}
+CONTROLS = {"a-long": "unfiltered code, as many tokens as d", "a-exercises": "a, then exercises"}
+"""With the first seed only: what a has in fewer tokens than d, and what d owes to its pretraining."""
 KINDS = ("code", "filtered", "textbooks", "exercises")
 
 
@@ -88,22 +92,29 @@ def jobs(o: Options) -> list[Job]:
     for seed in o.seeds:
         for arm in "acdb" if seed == first else "abcd":  # the first seed shows early what the whole will give
             out += _run(o, arm, seed)
-    return out
+    return out + [job for arm in CONTROLS for job in _run(o, arm, first)]
+
+
+def _steps(config: Path, overrides: tuple[str, ...]) -> int:
+    return load(config, list(overrides)).schedule.steps
 
 
 def _run(o: Options, arm: str, seed: int) -> list[Job]:
     """Train, convert, score."""
     f, name = o.folder, f"{arm}-{seed}"
-    packed = {"a": "code", "b": "filtered", "c": "mixed", "d": "exercises"}[arm]
+    packed = {"a": "code", "b": "filtered", "c": "mixed", "d": "exercises", "a-long": "code", "a-exercises": "exercises"}[arm]
     kinds = [k for k in KINDS if k != "filtered"]
     validation = "{" + ", ".join(f'{k} = "{f}/packed/val-{k}"' for k in kinds) + "}"
     settings = [f'data.tokenizer="{f}/tokenizer"', f'data.train=["{f}/packed/{packed}"]', f"data.validation={validation}", f"run.seed={seed}", f'run.out="{f}/{name}"']
     config, overrides = CONFIGS / "nano.toml", o.pretrain
     needs = tuple(f"packed/{p}" for p in (packed, *(f"val-{k}" for k in kinds)))
-    if arm == "d":
+    if arm == "a-long":
+        overrides += (f"schedule.steps={_steps(config, o.pretrain) + _steps(CONFIGS / 'nano-finetune.toml', o.finetune)}",)
+    if packed == "exercises":
+        start = f"{'c' if arm == 'd' else 'a'}-{seed}"
         config, overrides = CONFIGS / "nano-finetune.toml", o.finetune
-        settings.append(f'run.init="{f}/c-{seed}/final"')
-        needs += (f"run c-{seed}",)
+        settings.append(f'run.init="{f}/{start}/final"')
+        needs += (f"run {start}",)
 
     def train(python: str) -> list[str]:
         return [python, "-m", "phitools.train", "--config", str(config), *(x for s in (*settings, *overrides) for x in ("--set", s))]

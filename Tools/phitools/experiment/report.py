@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from .plan import ARMS, HELD_OUT, Options
+from .plan import ARMS, CONTROLS, HELD_OUT, Options
 
 
 def scores(o: Options) -> dict[str, dict[int, dict[str, Any]]]:
@@ -17,17 +17,27 @@ def scores(o: Options) -> dict[str, dict[int, dict[str, Any]]]:
         for line in f:
             d = json.loads(line)
             split[d["task_id"]] = d["split"]
-    found: dict[str, dict[int, dict[str, Any]]] = {a: {} for a in ARMS}
-    for arm in ARMS:
+    found: dict[str, dict[int, dict[str, Any]]] = {a: {} for a in ARMS | CONTROLS}
+    for arm in found:
         for seed in o.seeds:
             folder = o.folder / f"{arm}-{seed}"
             if not (folder / "heldout.json").exists():
                 continue
             result = json.loads((folder / "heldout.json").read_text())
-            lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-            last = next(line for line in reversed(lines) if "validation" in line)
-            found[arm][seed] = {"result": result, "validation": last["validation"], "tokens": last["step"] * lines[0]["tokens_per_step"], "split": split}
+            last = next(line for line in reversed(_log(folder)) if "validation" in line)
+            found[arm][seed] = {"result": result, "validation": last["validation"], "tokens": _tokens(folder), "split": split}
     return found
+
+
+def _log(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+
+
+def _tokens(run: Path) -> int:
+    """Seen in this run and in the one that it began from."""
+    lines = _log(run)
+    before = lines[0]["config"]["run"]["init"]
+    return lines[-1]["step"] * lines[0]["tokens_per_step"] + (_tokens(Path(before).parent) if before else 0)
 
 
 def pass_rates(measured: dict[str, Any]) -> dict[str, float]:
@@ -51,8 +61,8 @@ def table(o: Options) -> str:
     """Markdown: a row an arm, means and standard deviations over seeds."""
     found = scores(o)
     kinds = ["code", "textbooks", "exercises"]
-    rows = ["| | pretrained on | seeds | tokens | pass@1, % | compositions | families | " + " | ".join(f"loss: {k}" for k in kinds) + " |", "|---" * (7 + len(kinds)) + "|"]
-    for arm, what in ARMS.items():
+    rows = ["| | trained on | seeds | tokens | pass@1, % | compositions | families | " + " | ".join(f"loss: {k}" for k in kinds) + " |", "|---" * (7 + len(kinds)) + "|"]
+    for arm, what in (ARMS | CONTROLS).items():
         runs = list(found[arm].values())
         rates = [pass_rates(r) for r in runs]
         tokens = f"{runs[0]['tokens'] / 1e6:.2f} M" if runs else "-"

@@ -72,12 +72,12 @@ def ours(c: Config, steps: int) -> tuple[list[float], list[float], Training, dic
 
 def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[list[float], list[float]]:
     """The same of Trainer."""
-    settings = checkpoint.hugging_face_config(training.shape, training.end, {})
+    settings = checkpoint.hugging_face_config(training.shape, training.end)
     model = PhiForCausalLM(PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
     model.load_state_dict(checkpoint.to_hugging_face(training.shape, begun))
     o, s, clock = c.optimizer, c.schedule, _Clock()
     arguments = TrainingArguments(folder, per_device_train_batch_size=c.batch.sequences, max_steps=steps, learning_rate=s.peak, weight_decay=o.decay, adam_beta1=o.beta1, adam_beta2=o.beta2,
-                                  adam_epsilon=o.epsilon, max_grad_norm=o.clip, optim="adamw_torch_fused", logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True, use_cpu=training.p.device.type == "cpu")
+                                  adam_epsilon=o.epsilon, max_grad_norm=o.clip, optim="adamw_torch_fused", logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True, remove_unused_columns=False, use_cpu=training.p.device.type == "cpu")
     matrices, vectors = [p for p in model.parameters() if p.dim() >= 2], [p for p in model.parameters() if p.dim() < 2]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}], lr=s.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: learning_rate(i, 1.0, s.warmup, s.steps))
@@ -101,6 +101,7 @@ def main() -> None:
             other, other_times = theirs(c, training, begun, a.steps, folder)
         for name, t in (("phitools", times), ("Trainer", other_times)):
             rates[name].append(tokens * (len(t) - 3) / (t[-1] - t[2]))  # after the first steps, which allocate
+        print(" ".join(f"{x:.3f}/{y:.3f}" for x, y in zip(losses, other)))
         print(f"round {i + 1}: phitools {rates['phitools'][-1]:,.0f} tokens/s, Trainer {rates['Trainer'][-1]:,.0f}; "
               f"largest difference of the losses {max(abs(x - y) for x, y in zip(losses, other)):.4f}", flush=True)
     print(f"ratio of the medians {statistics.median(rates['phitools']) / statistics.median(rates['Trainer']):.2f}")

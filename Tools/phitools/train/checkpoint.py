@@ -15,19 +15,20 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..durable import write_folder
+from .config import Dropout
 from .model import Shape, from_hugging_face, to_hugging_face
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
 
 
-def hugging_face_config(shape: Shape, end_of_text: int, rates: dict[str, float]) -> dict[str, Any]:
+def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropout()) -> dict[str, Any]:
     """config.json; rotary keys at top level, which every version of transformers reads."""
     return {"architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": shape.rows, "hidden_size": shape.hidden,
             "intermediate_size": shape.intermediate, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads,
             "num_key_value_heads": shape.heads, "max_position_embeddings": shape.positions, "partial_rotary_factor": shape.rotary,
             "rope_theta": 10000.0, "rope_scaling": None, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5, "qk_layernorm": False,
             "tie_word_embeddings": False, "use_cache": True, "initializer_range": 0.02, "bos_token_id": end_of_text, "eos_token_id": end_of_text,
-            "attention_dropout": rates.get("attention", 0.0), "resid_pdrop": rates.get("residual", 0.0), "embd_pdrop": rates.get("embedding", 0.0),
+            "attention_dropout": dropout.attention, "resid_pdrop": dropout.residual, "embd_pdrop": dropout.embedding,
             "torch_dtype": "float32"}
 
 
@@ -52,11 +53,11 @@ def load_weights(folder: Path, shape: Shape) -> dict[str, Tensor]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path, end_of_text: int, rates: dict[str, float],
+def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path, end_of_text: int, dropout: Dropout,
          training: dict[str, Any] | None = None) -> None:
     """Write a checkpoint; with `training`, what resuming needs too. OSError where the disk is full."""
     def fill(fresh: Path) -> None:
-        config = hugging_face_config(shape, end_of_text, rates)
+        config = hugging_face_config(shape, end_of_text, dropout)
         (fresh / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         try:
             save_file(to_hugging_face(shape, weights), fresh / "model.safetensors", metadata={"format": "pt"})

@@ -67,8 +67,10 @@ class Optimizer:
     """Largest norm of the whole gradient; 0: unlimited."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Dropout:
+    """Rates."""
+
     attention: float = 0.0
     residual: float = 0.0
     embedding: float = 0.0

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from ..packed import Sampler, Stream, open_stream, sha256
 from . import checkpoint, processes
 from .config import Config
 from .loss import IGNORED
-from .model import Phi, Rates, Shape
+from .model import Phi, Shape
 from .muon import Muon
 from .record import Record, draw
 
@@ -35,7 +34,10 @@ def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
 
 
 def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
-    """AdamW, with decay for matrices only; before it Muon, where the configuration wants it, for the blocks' matrices."""
+    """AdamW, with decay for matrices only; before it Muon, where the configuration wants it, for the blocks' matrices.
+
+    A block's one output bias stands for two of Hugging Face's, whose equal steps add up: its rate is twice the others'.
+    """
     o, muon = c.optimizer, []
     if o.muon:
         h, f = c.model.hidden, c.model.intermediate
@@ -43,8 +45,10 @@ def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[t
             muon += [(block.into.weight, [h, h, h, f], 0), (block.out.weight, [h, f], 1)]
     taken = {id(p) for p, _, _ in muon}
     matrices = [p for p in model.parameters() if p.dim() >= 2 and id(p) not in taken]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
-    adam = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}],
+    joined = [p for n, p in model.named_parameters() if n.endswith("out.bias")]
+    vectors = [p for n, p in model.named_parameters() if p.dim() < 2 and not n.endswith("out.bias")]
+    adam = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0},
+                              {"params": joined, "weight_decay": 0.0, "lr": 2 * c.schedule.peak}],
                              lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=c.run.strategy == "ddp" or device.type == "cuda")
     return [Muon(muon, o.muon, o.decay), adam] if muon else [adam]
 
@@ -87,7 +91,7 @@ class Training:
         m = c.model
         self.shape = Shape(m.rows or self.tokenizer.get_vocab_size(), m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
         torch.manual_seed(c.run.seed)
-        model = Phi(self.shape, Rates(**asdict(c.dropout)))
+        model = Phi(self.shape, c.dropout)
         self.done = 0
         existing = checkpoint.checkpoints(self.out)
         start = existing[-1] if existing else Path(c.run.init) if c.run.init else None
@@ -144,7 +148,7 @@ class Training:
             self.log.sync()
             self.samples.sync()
             folder = self.out / "checkpoints" / f"step-{self.done:08d}"
-            checkpoint.save(folder, self.shape, weights, self.tokenizer_folder, self.end, asdict(c.dropout),
+            checkpoint.save(folder, self.shape, weights, self.tokenizer_folder, self.end, c.dropout,
                             {"step": self.done, "identity": self.identity, "optimizer": optimizer})
             checkpoint.prune(self.out, c.run.keep)
         p.wait()
@@ -250,7 +254,7 @@ class Training:
                 self.save()
         if p.first:
             weights = checkpoint.load_weights(checkpoint.checkpoints(self.out)[-1], self.shape)
-            checkpoint.save(final, self.shape, weights, self.tokenizer_folder, self.end, asdict(c.dropout))
+            checkpoint.save(final, self.shape, weights, self.tokenizer_folder, self.end, c.dropout)
             draw(self.out)
         p.wait()
         return final

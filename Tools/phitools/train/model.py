@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .config import Dropout
 from .loss import next_token_loss
 
 
@@ -45,15 +46,6 @@ class Shape:
         return 6 * self.matrix_parameters + 6 * self.layers * self.hidden * context
 
 
-@dataclass(frozen=True)
-class Rates:
-    """Dropout rates."""
-
-    attention: float = 0.0
-    residual: float = 0.0
-    embedding: float = 0.0
-
-
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding of the first dimensions of each head, half-split pairs. x: [batch, heads, tokens, head]"""
     half = cos.shape[-1]
@@ -64,9 +56,9 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 class Block(nn.Module):
     """x + dense(attention(norm(x))) + fc2(gelu(fc1(norm(x))))"""
 
-    def __init__(self, shape: Shape, rates: Rates) -> None:
+    def __init__(self, shape: Shape, dropout: Dropout) -> None:
         super().__init__()
-        self.shape, self.rates = shape, rates
+        self.shape, self.dropout = shape, dropout
         self.norm = nn.LayerNorm(shape.hidden, eps=1e-5)
         self.into = nn.Linear(shape.hidden, 3 * shape.hidden + shape.intermediate)  # [q; k; v; fc1]
         self.out = nn.Linear(shape.hidden + shape.intermediate, shape.hidden)       # [dense | fc2]
@@ -75,24 +67,24 @@ class Block(nn.Module):
         batch, tokens, hidden = x.shape
         q, k, v, m = self.into(self.norm(x)).split([hidden, hidden, hidden, self.shape.intermediate], -1)
         q, k, v = (t.view(batch, tokens, self.shape.heads, -1).transpose(1, 2) for t in (q, k, v))
-        p = self.rates.attention if self.training else 0.0
+        p = self.dropout.attention if self.training else 0.0
         a = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, dropout_p=p, is_causal=True)
         a, m = a.transpose(1, 2).reshape(batch, tokens, hidden), F.gelu(m, approximate="tanh")
-        if self.rates.residual == 0 or not self.training:
+        if self.dropout.residual == 0 or not self.training:
             return x + self.out(torch.cat([a, m], -1))
         w = self.out.weight  # as Hugging Face: one mask for each branch
         attention, mlp = F.linear(a, w[:, :hidden], self.out.bias), F.linear(m, w[:, hidden:])
-        return x + F.dropout(attention, self.rates.residual) + F.dropout(mlp, self.rates.residual)
+        return x + F.dropout(attention, self.dropout.residual) + F.dropout(mlp, self.dropout.residual)
 
 
 class Phi(nn.Module):
     """Token ids to logits, or with targets to the sum of their losses."""
 
-    def __init__(self, shape: Shape, rates: Rates = Rates()) -> None:
+    def __init__(self, shape: Shape, dropout: Dropout = Dropout()) -> None:
         super().__init__()
-        self.shape, self.rates = shape, rates
+        self.shape, self.dropout = shape, dropout
         self.embedding = nn.Embedding(shape.rows, shape.hidden)
-        self.blocks = nn.ModuleList([Block(shape, rates) for _ in range(shape.layers)])
+        self.blocks = nn.ModuleList([Block(shape, dropout) for _ in range(shape.layers)])
         self.norm = nn.LayerNorm(shape.hidden, eps=1e-5)
         self.head = nn.Linear(shape.hidden, shape.rows)
         half = int(shape.hidden // shape.heads * shape.rotary) // 2
@@ -111,7 +103,7 @@ class Phi(nn.Module):
 
     def hidden_states(self, ids: Tensor) -> Tensor:
         """The normed last hidden states: [batch, tokens, hidden]"""
-        x = F.dropout(self.embedding(ids), self.rates.embedding, self.training)
+        x = F.dropout(self.embedding(ids), self.dropout.embedding, self.training)
         cos, sin = self.cos[:ids.shape[1]], self.sin[:ids.shape[1]]
         for block in self.blocks:
             x = block(x, cos, sin)

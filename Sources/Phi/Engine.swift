@@ -48,7 +48,8 @@ public final class Engine {
             buffers: try Activations(config), program: try Program(threads: threads, capacity: 16 * config.layers))
     }
 
-    /// Threads that are taken when nobody says how many: one for each core that this process may use, see ``Cores``.
+    /// Threads that are taken when nobody says how many: one for each core that this process may use
+    /// by its affinity and its control group.
     public static var defaultThreads: Int { Cores().count }
 
     /// Appends tokens to several sessions of this engine, at most ``sessionsAtOnce`` and each at most once. Afterwards each

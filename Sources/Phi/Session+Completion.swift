@@ -20,9 +20,12 @@ extension Session {
     ///
     /// Afterwards the session holds the prompt and all tokens that were chosen but the last one.
     ///
-    /// - Parameter onText: Gets the text as it is made, in pieces that together are the completion's text; false ends it.
-    ///   Text that may be the beginning of a stop string comes when that is decided. While a long prompt is read it gets
-    ///   empty pieces, a few a second, and can end that too.
+    /// - Parameters:
+    ///   - prompt: The whole text's tokens.
+    ///   - options: How tokens are chosen and what ends the completion.
+    ///   - onText: Gets the text as it is made, in pieces that together are the completion's text; false ends it.
+    ///     Text that may be the beginning of a stop string comes when that is decided. While a long prompt is read it gets
+    ///     empty pieces, a few a second, and can end that too.
     /// - Throws: ``SessionError`` when the prompt is longer than the context or has an id that is no token; then nothing
     ///   has changed.
     public func complete(

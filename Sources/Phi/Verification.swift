@@ -25,7 +25,7 @@ extension LanguageModel {
 
     /// Looks at every weight for what `Formats/phi-file.md` 1.3 forbids: padding that is not zero, an element or a scale that
     /// is not finite, a q8 code of 0. Throws ``FormatError`` naming the first tensor that has such a thing. Hashes are left
-    /// to ``PhiFormat/PhiFile/verify(progress:)``; a sound file passes both.
+    /// to `PhiFile.verify(progress:)`; a sound file passes both.
     public func verifyWeights() throws(FormatError) {
         for (name, matrix) in weights.matrices {
             if let fault = TileCheck(matrix: matrix).fault() { throw FormatError(file.path, "\(name) \(fault)") }

@@ -3,7 +3,7 @@ import PhiTokenizer
 /// What ``Session/complete(_:_:onText:)-([TokenID],_,_)`` made, and how long it took.
 public struct Completion: Sendable, Equatable {
     /// The text, without the stop string. A character that is unfinished at the end is U+FFFD, as in
-    /// ``PhiTokenizer/Tokenizer/decode(_:skipSpecial:)``.
+    /// `Tokenizer.decode(_:skipSpecial:)`.
     public let text: String
     /// The tokens that were chosen, those of the stop string included, `<|endoftext|>` at the end not.
     public let tokens: [TokenID]

@@ -25,7 +25,7 @@ public final class LanguageModel: Sendable {
     let releasesPages: Bool
     let weights: Weights
 
-    /// Maps the file at `path`. Throws ``FormatError`` when it is not a sound `.phi` file of a phi model, and
+    /// Maps the file at `path`. Throws `FormatError` when it is not a sound `.phi` file of a phi model, and
     /// ``KernelsError`` when `PHI_ISA` asks for kernels that cannot be had.
     ///
     /// A path is a string, so that who imports the engine does not load Foundation; for a file URL, pass its `path`.
@@ -33,7 +33,7 @@ public final class LanguageModel: Sendable {
         try self.init(PhiFile(MappedFile(path: path)), kernels: kernels)
     }
 
-    /// Takes an opened file. Throws ``FormatError`` when it does not hold a phi model, and ``KernelsError`` when `PHI_ISA`
+    /// Takes an opened file. Throws `FormatError` when it does not hold a phi model, and ``KernelsError`` when `PHI_ISA`
     /// asks for kernels that cannot be had.
     public convenience init(_ file: PhiFile, kernels: Kernels? = nil) throws {
         try self.init(file, kernels: kernels ?? .fromEnvironment(), releasesPages: false)
@@ -74,7 +74,7 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    /// The shape alone. Throws ``FormatError`` when it breaks a rule.
+    /// The shape alone. Throws `FormatError` when it breaks a rule.
     public static func config(of file: PhiFile) throws(FormatError) -> ModelConfig {
         let bytes = try plainSection(SectionName.config, of: file)
         do throws(ModelConfigError) {
@@ -84,7 +84,7 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    /// The tokenizer alone, which takes no time to open. Throws ``FormatError`` when it breaks a rule.
+    /// The tokenizer alone, which takes no time to open. Throws `FormatError` when it breaks a rule.
     public static func tokenizer(of file: PhiFile) throws(FormatError) -> Tokenizer {
         let bytes = try plainSection(SectionName.tokenizer, of: file)
         do throws(TokenizerError) {
@@ -94,7 +94,7 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    /// What the file asks a reader to reproduce, if it does. Throws ``FormatError`` when the section breaks a rule.
+    /// What the file asks a reader to reproduce, if it does. Throws `FormatError` when the section breaks a rule.
     package func tests() throws(FormatError) -> ModelTests? {
         guard file.section(SectionName.tests) != nil else { return nil }
         return try ModelTests(section: Self.plainSection(SectionName.tests, of: file), of: file.path, config)

@@ -65,7 +65,7 @@ package struct ModelTests: Sendable, Equatable {
         return bytes
     }
 
-    /// Reads a section of `file`; throws ``FormatError`` when it breaks a rule of 2.3 for a model of this shape, or
+    /// Reads a section of `file`; throws `FormatError` when it breaks a rule of 2.3 for a model of this shape, or
     /// expects a logit that is not finite.
     init(section: UnsafeRawBufferPointer, of file: String, _ config: ModelConfig) throws(FormatError) {
         var reader = TestsReader(section, file, config)

@@ -4,7 +4,7 @@ extension Session {
     /// Continues a text.
     ///
     /// Special tokens, like `<|endoftext|>`, are found in the prompt; encode text that somebody else wrote with
-    /// ``PhiTokenizer/Tokenizer/encode(_:specialTokens:)`` instead. Otherwise as with a prompt of tokens.
+    /// `Tokenizer.encode(_:specialTokens:)` instead. Otherwise as with a prompt of tokens.
     public func complete(
         _ prompt: String, _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
     ) throws(SessionError) -> Completion {

@@ -3,7 +3,7 @@ import PhiTokenizer
 
 extension LanguageModel {
     /// Replays the file's section `tests` (`Formats/phi-file.md`, 2.3), if it has one: the tokenizer must give every text's
-    /// ids, and the engine the logits after the prompt, within 0.02 of their standard deviation. Throws ``FormatError``
+    /// ids, and the engine the logits after the prompt, within 0.02 of their standard deviation. Throws `FormatError`
     /// naming the first difference.
     public func verifyTests() throws(FormatError) {
         guard let tests = try tests() else { return }
@@ -24,7 +24,7 @@ extension LanguageModel {
     }
 
     /// Looks at every weight for what `Formats/phi-file.md` 1.3 forbids: padding that is not zero, an element or a scale that
-    /// is not finite, a q8 code of 0. Throws ``FormatError`` naming the first tensor that has such a thing. Hashes are left
+    /// is not finite, a q8 code of 0. Throws `FormatError` naming the first tensor that has such a thing. Hashes are left
     /// to `PhiFile.verify(progress:)`; a sound file passes both.
     public func verifyWeights() throws(FormatError) {
         for (name, matrix) in weights.matrices {
@@ -53,7 +53,7 @@ extension ModelTests {
     private static let expectedCount = 5
 
     /// The tests that `model` passes: its tokens of `texts`, and after `prompt`, which is not empty and fits the context,
-    /// its likeliest tokens. Throws ``FormatError`` when the logits are not finite or all the same.
+    /// its likeliest tokens. Throws `FormatError` when the logits are not finite or all the same.
     package static func make(
         model: LanguageModel, texts: [String], prompt: [TokenID]
     ) throws(FormatError) -> ModelTests {

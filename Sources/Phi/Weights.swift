@@ -25,7 +25,7 @@ struct Weights: Sendable {
     /// Keeps the bytes where they are.
     let file: PhiFile
 
-    /// Finds every tensor in `file` and checks its shape; throws ``FormatError`` naming the first that is missing or
+    /// Finds every tensor in `file` and checks its shape; throws `FormatError` naming the first that is missing or
     /// wrong, or a required section that a phi model does not have.
     init(_ file: PhiFile, _ config: ModelConfig) throws(FormatError) {
         var reader = TensorReader(file: file)

@@ -14,7 +14,9 @@ public struct StreamDecoder: Sendable {
 
     /// Makes a decoder at the beginning of a text.
     ///
-    /// - Parameter skipSpecial: Whether special tokens, like `<|endoftext|>`, are left out.
+    /// - Parameters:
+    ///   - vocabulary: What the tokens stand for.
+    ///   - skipSpecial: Whether special tokens, like `<|endoftext|>`, are left out.
     public init(_ vocabulary: Vocabulary, skipSpecial: Bool = false) {
         self.vocabulary = vocabulary
         self.skipSpecial = skipSpecial

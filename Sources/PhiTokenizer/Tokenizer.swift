@@ -20,9 +20,11 @@ public struct Tokenizer: Sendable {
     /// its bytes are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). Nothing is put before or
     /// after.
     ///
-    /// - Parameter specialTokens: Whether special tokens, like `<|endoftext|>`, are found in the text. Pass false for a
-    ///   text that somebody else wrote: its characters are then only characters. Added tokens that are not special are
-    ///   always found.
+    /// - Parameters:
+    ///   - text: Any text.
+    ///   - specialTokens: Whether special tokens, like `<|endoftext|>`, are found in the text. Pass false for a
+    ///     text that somebody else wrote: its characters are then only characters. Added tokens that are not special are
+    ///     always found.
     /// - Complexity: Linear, except in pieces above 32 bytes, where it is n log n in their length.
     public func encode(_ text: String, specialTokens: Bool = true) -> [TokenID] {
         var text = text
@@ -52,7 +54,9 @@ public struct Tokenizer: Sendable {
     /// The text of tokens. Bytes that are not well-formed UTF-8 are replaced by U+FFFD, as `String(decoding:as:)` does
     /// it.
     ///
-    /// - Parameter skipSpecial: Whether special tokens, like `<|endoftext|>`, are left out.
+    /// - Parameters:
+    ///   - ids: Any ids, tokens or not.
+    ///   - skipSpecial: Whether special tokens, like `<|endoftext|>`, are left out.
     /// - Complexity: Linear in the bytes. An id that no token has stands for no bytes.
     public func decode(_ ids: [TokenID], skipSpecial: Bool = false) -> String {
         String(decoding: decodeBytes(ids, skipSpecial: skipSpecial), as: UTF8.self)

@@ -62,6 +62,8 @@ final class KVCache {
 
     /// Bytes that a full cache takes.
     var byteCount: Int { memory.count }
+    /// Those of the blocks of positions that are filled or begun.
+    var filledByteCount: Int { byteCount / positions * roundUp(count, to: Int(PHI_POSITION_BLOCK)) }
 
     private func layer(_ layer: Int) -> UnsafeMutableRawPointer {
         UnsafeMutableRawPointer(memory.start + layer * layerBytes)

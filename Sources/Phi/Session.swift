@@ -57,6 +57,9 @@ public final class Session {
     /// Positions that ``cacheBytes`` are for: the context in whole blocks.
     package var cachePositions: Int { cache.positions }
 
+    /// Bytes of ``cacheBytes`` that its tokens fill, in whole blocks of positions: about what it takes from the system.
+    package var filledCacheBytes: Int { cache.filledByteCount }
+
     /// Appends tokens; afterwards ``withLogits(_:)`` has the logits of what comes next. It does not matter to any
     /// result how a text is cut into appends. Throws ``SessionError`` when they do not fit or are not tokens, and then
     /// nothing has changed.

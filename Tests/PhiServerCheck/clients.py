@@ -91,11 +91,11 @@ def check_openai() -> None:
 def write_tokenizer(folder: Path) -> None:
     """The small model's tokenizer as Hugging Face reads it, out of the .phi file by the second reader."""
     sys.path.insert(0, str(REPOSITORY / "Tools"))
+    from phitools.byte_tokenizer import printable_bytes
     from phitools.phi_file import PhiFile
-    from transformers.models.gpt2.tokenization_gpt2 import bytes_to_unicode
 
     tokenizer = PhiFile(SMALL).tokenizer
-    letters = bytes_to_unicode()
+    letters = printable_bytes()
 
     def spelt(token: bytes) -> str:
         return "".join(letters[byte] for byte in token)

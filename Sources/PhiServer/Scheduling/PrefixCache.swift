@@ -52,7 +52,7 @@ package struct PrefixCache {
 
     /// Keeps a finished text's session, if it fits.
     package mutating func insert(_ session: Session) {
-        let size = Self.bytes(of: session)
+        let size = session.filledCacheBytes
         guard session.tokens.count >= Self.fewest, size <= limit else { return }
         // One that it goes on from, or that is the same, has nothing that it has not.
         for index in texts.indices.reversed() where session.tokens.starts(with: texts[index].session.tokens) {
@@ -69,11 +69,5 @@ package struct PrefixCache {
     private mutating func remove(_ index: Int) {
         bytes -= texts[index].bytes
         texts.remove(at: index)
-    }
-
-    /// Memory of the pages that a session has filled, which come in blocks of positions.
-    private static func bytes(of session: Session) -> Int {
-        let blocks = (session.tokens.count + 63) / 64 * 64
-        return session.cacheBytes / max(1, session.cachePositions) * blocks
     }
 }

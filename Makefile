@@ -1,4 +1,4 @@
-# make demo        build and complete a function with the model inside
+# make demo        build and complete a function with the model inside: heldout/78 of Tools/exercises, which it was not trained on
 # make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
 # make server      .build/release/phi-server
@@ -23,7 +23,7 @@ PHI = .build/release/phi
 .PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps python-deps recipe-deps clean
 
 demo: build
-	printf 'def count_vowels(text: str) -> int:\n    """Return the number of vowels in text."""\n' | $(PHI) complete -n 80 -
+	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
 
 build: deps
 	$(SWIFT_BUILD) --product phi

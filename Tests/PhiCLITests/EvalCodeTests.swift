@@ -93,6 +93,19 @@ import Testing
         }
     }
 
+    /// What the model inside is for, on exercises whose compositions and families its training never saw.
+    @Test func theModelInsideSolvesMostExercisesOfItsKind() throws {
+        guard Self.hasSandbox else { return }
+        let folder = try Scratch()
+        let exercises = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("Tools/exercises/heldout.jsonl.gz").path
+        let outcome = try Command.run(
+            "eval", "humaneval", "--problems", exercises, "--limit", "100", "-n", "200", "-o",
+            folder.at("samples.jsonl"), "--json")
+        let report = try outcome.json(Report.self)
+        #expect(report.problems == 100 && report.passed > 80, "\(report.passed) of \(report.problems)")
+    }
+
     @Test(arguments: [[], ["--temperature", "0.8", "--seed", "7", "-N", "3", "--top-p", "0.95"]])
     func makesWhatCompleteMakes(_ options: [String]) throws {
         let folder = try Scratch()

@@ -18,7 +18,7 @@ struct SmallModelTests {
         try model.verifyWeights()
         try model.verifyTests()
         #expect(model.file.mapping.count <= 12 << 20)
-        #expect((4_000_000...10_000_000).contains(model.config.parameters))
+        #expect((1_000_000...10_000_000).contains(model.config.parameters))
     }
 
     @Test func agreesWithTheUnquantisedModel() throws {

@@ -4,7 +4,7 @@
 
 Cost: seconds. Expect in the output folder
 - `ids.json`: 256 token ids, one sequence, the start of the text below;
-- `logits.npy`: float16 [256, 4096], natural-log softmax of the logits at each position, computed in float32 and rounded
+- `logits.npy`: float16 [256, vocabulary], natural-log softmax of the logits at each position, computed in float32 and rounded
   last;
 - `meta.json`: versions, settings, the checkpoint's digest, and the mean negative log-likelihood of the sequence, which
   a test can compare with its own.

@@ -220,9 +220,10 @@ class Stream(unittest.TestCase):
 
 class Solutions(unittest.TestCase):
     def test_a_solution_begins_after_the_docstring(self) -> None:
-        for text, rest in (("def f(x):\n    \"\"\"é.\"\"\"\n    return x\n", "\n    return x\n"), ("import re\n\ndef f():\n    'a\\'b'\n    pass\n", "\n    pass\n")):
+        for text, rest in (("def f(x):\n    \"\"\"é.\"\"\"\n    return x\n", "\n    return x\n"), ("import re\n\ndef f():\n    'a\\'b'\n    pass\n", "\n    pass\n"),
+                           ("def f():\r\n    'é\\\r\n'\r\n    pass\r\n", "\r\n    pass\r\n")):
             self.assertEqual(text[solution_start(text):], rest)
-        for text in ("x = 1\n", "def f(:\n", "def f(x):\n    return x\n", "", "a\0"):
+        for text in ("x = 1\n", "def f(:\n", "def f(x):\n    return x\n", "", "a\0", "x = 1\rdef f(x):\n    'é'\n    pass\n"):
             self.assertEqual(solution_start(text), 0)
         for e in training(5, 50):
             self.assertEqual(e.source[solution_start(e.source):], "\n" + e.solution)

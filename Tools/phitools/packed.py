@@ -20,8 +20,8 @@ class Stream:
     shards: list[np.ndarray]
     starts: np.ndarray
     """Where each shard begins, and the total."""
-    targets: list[np.ndarray] | None = None
-    """Beside each shard: which tokens are to be learnt; None: all."""
+    targets: list[np.ndarray]
+    """Beside each shard: 1 for a token to be learnt, 0 for one that is only read."""
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -31,8 +31,8 @@ class Stream:
         return self._span(self.shards, start, length)
 
     def targets_of(self, start: int, length: int) -> np.ndarray:
-        """The same of `targets`: 1 for a token to be learnt, 0 for one that is only read."""
-        return np.ones(length, dtype=np.int64) if self.targets is None else self._span(self.targets, start, length)
+        """The same of `targets`."""
+        return self._span(self.targets, start, length)
 
     def _span(self, shards: list[np.ndarray], start: int, length: int) -> np.ndarray:
         out, filled = np.empty(length, dtype=np.int64), 0
@@ -63,20 +63,20 @@ def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> St
         manifest_path = folder / "manifest.json"
         try:
             manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-            listed = [(s["name"], int(s["tokens"]), s["sha256"], s.get("targets")) for s in manifest["shards"]]
-            beside = [(t["name"], t["sha256"]) if t else None for _, _, _, t in listed]
+            listed = [(s["name"], int(s["tokens"]), s["sha256"], (s["targets"]["name"], s["targets"]["sha256"]) if "targets" in s else None) for s in manifest["shards"]]
             made_with = manifest["tokenizer_sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{manifest_path}: not the manifest of a packed folder ({type(error).__name__}: {error})") from None
         if made_with != vocabulary_sha256:
             raise ValueError(f"{folder}: packed with another tokenizer")
-        for (name, tokens, digest, _), other in zip(listed, beside):
+        for name, tokens, digest, marks in listed:
             if tokens:
                 shards.append(_map(folder / name, "<u2", tokens, digest, verify))
-                targets.append(_map(folder / other[0], "u1", tokens, other[1], verify) if other else np.ones(tokens, "u1"))
+                # Without marks all are targets: one byte, seen as many.
+                targets.append(_map(folder / marks[0], "u1", tokens, marks[1], verify) if marks else np.broadcast_to(np.uint8(1), tokens))
     if not shards:
         raise ValueError(f"{', '.join(map(str, folders))}: no tokens")
-    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]), targets if any(isinstance(t, np.memmap) for t in targets) else None)
+    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]), targets)
 
 
 def _map(path: Path, kind: str, tokens: int, digest: str, verify: bool) -> np.ndarray:

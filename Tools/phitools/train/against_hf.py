@@ -19,7 +19,7 @@ from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, Tr
 
 from . import checkpoint, processes
 from .config import Config, load
-from .loss import IGNORED
+from .loss import targets_of
 from .loop import Training, learning_rate
 
 
@@ -35,7 +35,7 @@ class _Rows(Dataset):
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         row, wanted = map(torch.from_numpy, self.rows[i])
-        targets = row[1:].masked_fill(wanted == 0, IGNORED)
+        targets = targets_of(row[None], wanted[None])[0]
         return {"input_ids": row[:-1], "labels": targets, "shift_labels": targets}
 
 
@@ -93,6 +93,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     a = parser.parse_args()
     c = load(a.config, a.set)
+    if c.optimizer.muon or any(dataclasses.astuple(c.dropout)):
+        parser.error(f"{a.config}: dropout and optimizer.muon must be 0 here (--set optimizer.muon=0.0)")
     tokens, rates = c.batch.sequences * c.batch.context, {"phitools": [], "Trainer": []}
     for i in range(a.rounds):
         with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +103,6 @@ def main() -> None:
             other, other_times = theirs(c, training, begun, a.steps, folder)
         for name, t in (("phitools", times), ("Trainer", other_times)):
             rates[name].append(tokens * (len(t) - 3) / (t[-1] - t[2]))  # after the first steps, which allocate
-        print(" ".join(f"{x:.3f}/{y:.3f}" for x, y in zip(losses, other)))
         print(f"round {i + 1}: phitools {rates['phitools'][-1]:,.0f} tokens/s, Trainer {rates['Trainer'][-1]:,.0f}; "
               f"largest difference of the losses {max(abs(x - y) for x, y in zip(losses, other)):.4f}", flush=True)
     print(f"ratio of the medians {statistics.median(rates['phitools']) / statistics.median(rates['Trainer']):.2f}")

@@ -20,7 +20,7 @@ from ..durable import lock
 from ..packed import Sampler, Stream, open_stream, sha256
 from . import checkpoint, processes
 from .config import Config
-from .loss import IGNORED
+from .loss import targets_of
 from .model import Phi, Shape
 from .muon import Muon
 from .record import Record, draw
@@ -187,7 +187,7 @@ class Training:
     def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, Tensor]:
         """Ids and targets of one forward pass. wanted: the step's, [sequences, context]"""
         rows = torch.from_numpy(self.sampler.batch(step, first, self.micro))
-        targets = rows[:, 1:].masked_fill(torch.from_numpy(wanted[first:first + self.micro]) == 0, IGNORED)
+        targets = targets_of(rows, torch.from_numpy(wanted[first:first + self.micro]))
         return rows[:, :-1].to(self.p.device), targets.to(self.p.device)
 
     @torch.no_grad()
@@ -205,7 +205,7 @@ class Training:
                 wanted = torch.stack([torch.from_numpy(stream.targets_of(j * context + 1, context)) for j in spans])
                 counted += int(wanted.sum())
                 with self._autocast():
-                    total += self.model(rows[:, :-1].to(self.p.device), rows[:, 1:].masked_fill(wanted == 0, IGNORED).to(self.p.device))
+                    total += self.model(rows[:, :-1].to(self.p.device), targets_of(rows, wanted).to(self.p.device))
             losses[name] = round(float(total) / max(1, counted), 6)
         return losses
 

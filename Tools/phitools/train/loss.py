@@ -14,6 +14,11 @@ IGNORED = -100
 """In place of a target: this position does not count (PyTorch's and Hugging Face's number)."""
 
 
+def targets_of(rows: Tensor, wanted: Tensor) -> Tensor:
+    """What rows of ids are to predict: each id's successor, or IGNORED where `wanted` is 0. rows: [batch, tokens + 1], wanted: [batch, tokens]"""
+    return rows[:, 1:].masked_fill(wanted == 0, IGNORED)
+
+
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:

@@ -1,4 +1,7 @@
 /* The list of instruction sets and the question which of them this CPU has. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* syscall */
+#endif
 #include "kernels.h"
 
 #define PHI_INSTRUCTION_SET(symbol, name, condition) extern const phi_kernels phi_kernels_##symbol;
@@ -37,6 +40,25 @@ static bool cpu_has_avx512_vnni(void) {
     cpuid_leaf seven = leaf(7, 0);
     return cpu_has_avx2_fma() && system_saves(0xe6) && bit(seven.b, 16) /* F */ && bit(seven.b, 17) /* DQ */ &&
            bit(seven.b, 30) /* BW */ && bit(seven.b, 31) /* VL */ && bit(seven.c, 11) /* VNNI */;
+}
+
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Linux keeps tile registers only for processes that ask for them. */
+static bool system_lets_use_tiles(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+#else
+static bool system_lets_use_tiles(void) { return false; }
+#endif
+
+static bool cpu_has_amx_int8(void) {
+    unsigned d = leaf(7, 0).d;
+    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(d, 24) /* TILE */ && bit(d, 25) /* INT8 */ &&
+           system_lets_use_tiles();
 }
 
 static bool cpu_has_avx_vnni(void) { return cpu_has_avx2_fma() && leaf(7, 0).a >= 1 && bit(leaf(7, 1).a, 4); }

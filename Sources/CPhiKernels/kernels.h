@@ -14,7 +14,7 @@
 #define PHI_INLINE static inline __attribute__((always_inline))
 
 /* Tokens of a matmul item: their activations stay in L2 while tiles pass by. Whole token tiles. */
-enum { PHI_TOKEN_BLOCK = 8 * PHI_TOKEN_TILE };
+enum { PHI_TOKEN_BLOCK = 6 * PHI_TOKEN_TILE };
 
 /* Tokens in the tile that begins with token `first`. */
 PHI_INLINE size_t phi_tile_tokens(size_t tokens, size_t first) {

@@ -22,8 +22,21 @@ PHI_INLINE void rest(unsigned *spins) {
 #endif
 }
 
-/* What one thread does. A step's items are handed out by an atomic counter, in runs, down to single ones for an even end:
- * the library's dynamic schedules need entry points that older versions lack. A step is over when its items are done, not
+/* The next items of a step, of which `*begin` is the first, or 0 where all are handed out: a part of what is left, so that
+ * runs are long at first and single items at the end, for which nobody waits long. */
+PHI_INLINE size_t take(phi_step *s, size_t threads, size_t *begin) {
+    size_t next = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE), run;
+    do {
+        if (next >= s->items) return 0;
+        run = (s->items - next) / (8 * threads);
+        if (!run) run = 1;
+    } while (!__atomic_compare_exchange_n(&s->next, &next, next + run, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    *begin = next;
+    return run;
+}
+
+/* What one thread does. A step's items are handed out by an atomic counter: the library's dynamic schedules need entry
+ * points that older versions lack. A step is over when its items are done, not
  * when all threads have come, so one that the system has taken off its core holds nobody up unless it has an item.
  *
  * A thread passes a step that is handed out without waiting, and may do a step beside it: as it acquires what those who
@@ -35,14 +48,9 @@ static void work(int threads, phi_step *steps, size_t count) {
         if (__atomic_load_n(&s->next, __ATOMIC_ACQUIRE) < s->items) {
             for (size_t j = group; s->waits && j < i; j++)
                 for (unsigned spins = 0; __atomic_load_n(&steps[j].done, __ATOMIC_ACQUIRE) < steps[j].items;) rest(&spins);
-            size_t run = s->items / ((size_t)threads * 16);
-            if (!run) run = 1;
-            for (;;) {
-                size_t begin = __atomic_fetch_add(&s->next, run, __ATOMIC_ACQ_REL);
-                if (begin >= s->items) break;
-                size_t end = begin + run < s->items ? begin + run : s->items;
-                s->operation(s->args, begin, end);
-                __atomic_fetch_add(&s->done, end - begin, __ATOMIC_RELEASE);
+            for (size_t begin, run; (run = take(s, (size_t)threads, &begin));) {
+                s->operation(s->args, begin, begin + run);
+                __atomic_fetch_add(&s->done, run, __ATOMIC_RELEASE);
             }
         }
         if (s->waits) group = i;

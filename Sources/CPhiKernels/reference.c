@@ -41,7 +41,7 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 int sum = 0;
                 for (size_t i = 0; i < PHI_GROUP; i++) {
                     int8_t q = (int8_t)(int)rintf(x[i] * inverse);
-                    a->q[first * a->width + ((g * PHI_GROUP + i) / 4 * n + t) * 4 + i % 4] = q;
+                    a->q[first * a->width + (g * n + t) * PHI_GROUP + i] = q;
                     sum += q;
                 }
                 a->scales[first * groups + g * n + t] = zero ? 0 : largest / 127.0f;
@@ -124,7 +124,7 @@ static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, si
         const uint8_t *block = tile + g / 2 * block_bytes;
         int32_t dot = a->starts[first * groups + g * n + t];
         for (size_t k = 0; k < PHI_GROUP; k++)
-            dot += byte(block, i, g % 2 * PHI_GROUP + k) * q[((g * PHI_GROUP + k) / 4 * n + t) * 4 + k % 4];
+            dot += byte(block, i, g % 2 * PHI_GROUP + k) * q[(g * n + t) * PHI_GROUP + k];
         uint16_t half;
         memcpy(&half, block + 2 * (16 * (g % 2) + i), 2);
         sum = fused((float)dot, phi_half_to_float(half) * a->scales[first * groups + g * n + t], sum);

@@ -48,7 +48,7 @@ static const phi_kernels *reference(void) { return phi_instruction_set(phi_instr
 
 /* ---- Activations ---- */
 
-static const size_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 11, 12, 13, 23, 24, 29, 37, 97, 101};
+static const size_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 15, 16, 17, 24, 31, 32, 33, 37, 97, 101};
 
 bool try_quantise(trial *t, phi_operation run, size_t which) {
     if (which >= COUNT(token_counts)) return false;
@@ -109,7 +109,7 @@ static void *take_tiles(trial *t, size_t blocks, size_t block_bytes) {
 static bool try_matmul(trial *t, phi_operation run, size_t which, size_t block_bytes) {
     static const struct {
         size_t rows, width, tokens;
-    } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 193}};
+    } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 193}, {130, 576, 40}, {112, 448, 16}};
     phi_matmul_args a = {.accumulate = which % 2};
     if (which < 2 * COUNT(token_counts)) {
         static const size_t rows[] = {1, 16, 17, 33, 50};

@@ -142,7 +142,7 @@ def unpack(place: Workplace) -> None:
     archive = sdist / f"llama_cpp_python-{VERSION}.tar.gz"
     if not archive.exists():
         step([
-            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "-d",
+            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python", "-d",
             str(sdist), f"llama-cpp-python=={VERSION}"])
     top = f"llama_cpp_python-{VERSION}/vendor/llama.cpp/"
     with tarfile.open(archive) as files:

@@ -32,19 +32,19 @@ extern const uint8_t phi_q4_levels[16];
 /* ---- Arguments of the operations ---- */
 
 /* Activations to int8 in groups of 32 with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all zero
- * when max|x| is below 1e-30. Tokens are laid out in tiles of 12, the last one with as many as are left: in a tile of n
- * tokens, 4 columns of all n, then the next 4, so that a product walks through them in one line. Item: up to PHI_QUANTISE_CHUNK columns
- * of one tile, all of a tile's columns before the next tile's. */
-enum { PHI_TOKEN_TILE = 12, PHI_QUANTISE_CHUNK = 1024 };
+ * when max|x| is below 1e-30. Tokens are laid out in tiles of 16, the last one with as many as are left: in a tile of n
+ * tokens, one group of all n, then the next, so that a product walks through them in one line. Item: up to
+ * PHI_QUANTISE_CHUNK columns of one tile, all of a tile's columns before the next tile's. */
+enum { PHI_TOKEN_TILE = 16, PHI_QUANTISE_CHUNK = 1024 };
 typedef struct {
     const float *x;     /* [tokens][x_stride]; columns and zeros up to width */
     size_t x_stride;
     size_t width;       /* columns rounded up to 64 */
     size_t tokens;
     int zero;           /* of the weights that these activations will meet: PHI_ZERO_* */
-    int8_t *q;          /* [tokens / 12][width / 4][n][4] */
-    float *scales;      /* [tokens / 12][width / 32][n] */
-    int32_t *starts;    /* [tokens / 12][width / 32][n]: -zero * sum of the group's q, where an integer dot starts */
+    int8_t *q;          /* [tokens / 16][width / 32][n][32] */
+    float *scales;      /* [tokens / 16][width / 32][n] */
+    int32_t *starts;    /* [tokens / 16][width / 32][n]: -zero * sum of the group's q, where an integer dot starts */
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken

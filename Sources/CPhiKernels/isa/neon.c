@@ -140,6 +140,7 @@ PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 #define PROBE_CHAINS 4
 #define MATMUL_TOKENS 3 /* sums and dots of 3 tokens, weights and activations: 31 of the 32 registers */
 #define MATMUL_TILES 1
+#define MATMUL_GROUPS 16
 #define ATTENTION_QUERIES 4
 #include "../bodies/all.h"
 

@@ -110,4 +110,5 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
 #define PROBE_CHAINS 6
 #define MATMUL_TOKENS 4
 #define MATMUL_TILES 1
+#define MATMUL_GROUPS 16
 #define ATTENTION_QUERIES 4

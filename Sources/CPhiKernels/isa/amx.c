@@ -1,0 +1,24 @@
+/* AVX-512 with VNNI, and AMX for the dots of several tokens. */
+#include "../kernels.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#pragma clang attribute push( \
+    __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"))), \
+    apply_to = function)
+
+#include "zmm.h"
+#define MATMUL_GROUPS 4
+#include "tmm.h"
+#include "../bodies/all.h"
+
+#pragma clang attribute pop
+
+const phi_kernels phi_kernels_amx = {
+    .name = "amx",
+#define PHI_OPERATION(operation, arguments) .operation = operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+};
+#endif

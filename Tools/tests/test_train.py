@@ -106,8 +106,11 @@ class Function(unittest.TestCase):
     def test_muon_s_step_is_orthogonal_in_each_part(self) -> None:
         torch.manual_seed(4)
         for rows, columns in ((8, 8), (24, 8), (8, 24)):
-            singular = torch.linalg.svdvals(orthogonal(torch.randn(rows, columns)))
+            several = torch.randn(3, rows, columns)
+            singular = torch.linalg.svdvals(orthogonal(several))
             self.assertTrue(0.5 < float(singular.min()) and float(singular.max()) < 1.3, singular)
+            for one, among in zip(several, orthogonal(several)):
+                torch.testing.assert_close(orthogonal(one[None])[0], among)
         whole = torch.nn.Parameter(torch.randn(20, 8))
         parts = [torch.nn.Parameter(p.detach().clone()) for p in whole.split([8, 12])]
         together, apart = Muon([(whole, [8, 12], 0)], 0.1, 0.2), Muon([(p, [len(p)], 0) for p in parts], 0.1, 0.2)

@@ -11,14 +11,14 @@ STEPS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
 
 
 def orthogonal(g: Tensor) -> Tensor:
-    """A matrix with g's singular vectors and singular values near 1. g: [rows, columns]"""
+    """Matrices with g's singular vectors and singular values near 1. g: [matrices, rows, columns]"""
     a, b, c = COEFFICIENTS
-    x = g.t() if g.shape[0] > g.shape[1] else g
-    x = x / (x.norm() + 1e-7)
+    x = g.mT if g.shape[1] > g.shape[2] else g
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(STEPS):
-        s = x @ x.t()
-        x = torch.addmm(x, torch.addmm(s, s, s, beta=b, alpha=c), x, beta=a)
-    return x.t() if g.shape[0] > g.shape[1] else x
+        s = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(s, s, s, beta=b, alpha=c), x, beta=a)
+    return x.mT if g.shape[1] > g.shape[2] else x
 
 
 class Muon(torch.optim.Optimizer):
@@ -34,6 +34,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             rate, momentum = group["lr"], group["momentum"]
+            together: dict[object, list[tuple[Tensor, Tensor]]] = {}  # on a GPU parts of one size, for fewer kernels; one by one a core has them in its cache
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -45,4 +46,7 @@ class Muon(torch.optim.Optimizer):
                 p.mul_(1 - rate * group["weight_decay"])
                 sizes, axis = self.cut[p]
                 for weight, direction in zip(p.split(sizes, axis), wanted.split(sizes, axis)):
-                    weight.add_(orthogonal(direction), alpha=-rate * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)
+                    together.setdefault(weight.shape if weight.is_cuda else len(together), []).append((weight, direction))
+            for parts in together.values():
+                for (weight, _), update in zip(parts, orthogonal(torch.stack([direction for _, direction in parts]))):
+                    weight.add_(update, alpha=-rate * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)

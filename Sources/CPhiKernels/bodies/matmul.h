@@ -252,6 +252,14 @@ PHI_INLINE void make_ready(ready *r, const uint8_t *w, size_t tile_bytes, size_t
     (void)by_unit;
 }
 
+/* Where the sums will go: a line of each token, far apart. */
+PHI_INLINE void fetch_output(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles) {
+    for (size_t t = token; t < end; t++) {
+        const float *out = a->out + t * a->out_stride + tile * PHI_TILE_ROWS;
+        EACH_TILE __builtin_prefetch(out + (size_t)i * PHI_TILE_ROWS, 1, 2);
+    }
+}
+
 /* `tiles` neighbouring tiles for the tokens from `token` to `end`. */
 PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles,
                               const size_t block_bytes, group_loader load, const bool by_unit) {
@@ -267,6 +275,7 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
         size_t passes = (end - token + at_once - 1) / at_once;
         const uint8_t *next = group + groups < all ? w + stage_bytes : first_tile + (size_t)tiles * a->tile_bytes;
         fetch_ahead ahead = begin_fetch(next, a->tile_bytes, stage_bytes, groups * passes);
+        if (group + groups == all) fetch_output(a, tile, token, end, tiles);
         make_ready(&r, w, a->tile_bytes, groups, tiles, block_bytes, load, by_unit);
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
             size_t n = phi_tile_tokens(a->tokens, first);

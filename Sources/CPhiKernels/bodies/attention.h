@@ -1,5 +1,6 @@
 /* Causal attention over blocks of 64 positions. Queries of a batch go together through a block, so that its keys and
- * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold. */
+ * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold, for
+ * ATTENTION_TILES tiles of keys or slices of values, one or two. */
 
 static void store_f32(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
@@ -144,8 +145,10 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
         }
     }
     for (; j < seen[queries - 1]; j++, at += a->value_size) { /* what only the later queries see */
-        vf v = load_cache(a->values, at, size);
-        EACH(i, queries) if (j < seen[i]) o[i][0] = vf_fma(vf_set(size == 1 ? scaled[i][0][j] : p[i][j]), v, o[i][0]);
+        EACH(u, slices) {
+            vf v = load_cache(a->values, at + 16 * (size_t)u, size);
+            EACH(i, queries) if (j < seen[i]) o[i][u] = vf_fma(vf_set(size == 1 ? scaled[i][0][j] : p[i][j]), v, o[i][u]);
+        }
     }
     EACH(i, queries) EACH(u, slices) vf_store(r[i].out + d + 16 * u, o[i][u]);
 }
@@ -200,7 +203,7 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
     size_t key_size = size == 1 ? groups * PHI_GROUP : a->head_size;
 
     /* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other. */
-    const int tiles = queries == 1 ? 4 : 1;
+    const int tiles = queries == 1 ? 4 : ATTENTION_TILES;
     for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16 * (size_t)tiles) {
         vf s[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
@@ -221,6 +224,9 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
     size_t d = 0;
     if (queries == 1)
         for (; d + 64 <= a->value_size; d += 64) weigh_values(a, r, p, shrink, seen, kv, block, d, 1, 4, size);
+    else if (ATTENTION_TILES > 1)
+        for (; d + 16 * ATTENTION_TILES <= a->value_size; d += 16 * ATTENTION_TILES)
+            weigh_values(a, r, p, shrink, seen, kv, block, d, queries, ATTENTION_TILES, size);
     for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, kv, block, d, queries, 1, size);
 }
 

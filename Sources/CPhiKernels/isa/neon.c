@@ -142,6 +142,7 @@ PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 #define MATMUL_TILES 1
 #define MATMUL_GROUPS 16
 #define ATTENTION_QUERIES 4
+#define ATTENTION_TILES 1
 #include "../bodies/all.h"
 
 #pragma clang attribute pop

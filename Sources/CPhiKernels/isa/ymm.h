@@ -112,3 +112,4 @@ PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
 #define MATMUL_TILES 1
 #define MATMUL_GROUPS 16
 #define ATTENTION_QUERIES 4
+#define ATTENTION_TILES 1

@@ -71,3 +71,4 @@ PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w,
 #define MATMUL_TOKENS 4
 #define MATMUL_TILES 3
 #define ATTENTION_QUERIES 8
+#define ATTENTION_TILES 2

@@ -23,7 +23,7 @@ static cpuid_leaf leaf(unsigned number, unsigned part) {
 
 static bool bit(unsigned word, int index) { return word >> index & 1; }
 
-/* Registers that the system saves: XCR0's bits for SSE and AVX (6) or also AVX-512 (0xe6). */
+/* Registers that the system saves: XCR0's bits for SSE and AVX (6), AVX-512 (0xe0), AMX's tiles (0x60000). */
 static bool system_saves(unsigned mask) {
     if (!bit(leaf(1, 0).c, 27)) return false;
     unsigned low, high;
@@ -56,9 +56,9 @@ static bool system_lets_use_tiles(void) { return false; }
 #endif
 
 static bool cpu_has_amx_int8(void) {
-    unsigned d = leaf(7, 0).d;
-    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(d, 24) /* TILE */ && bit(d, 25) /* INT8 */ &&
-           system_lets_use_tiles();
+    cpuid_leaf seven = leaf(7, 0);
+    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(seven.c, 1) /* VBMI */ && bit(seven.d, 24) /* TILE */ &&
+           bit(seven.d, 25) /* INT8 */ && system_lets_use_tiles();
 }
 
 static bool cpu_has_avx_vnni(void) { return cpu_has_avx2_fma() && leaf(7, 0).a >= 1 && bit(leaf(7, 1).a, 4); }

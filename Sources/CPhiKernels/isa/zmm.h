@@ -57,12 +57,20 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) { _mm512_store_si512(p, w); }
 PHI_INLINE vw vw_load_q8(const uint8_t *p) { return _mm512_loadu_si512(p); }
 PHI_INLINE vi vi_start_q8(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
+/* By the lowest four bits of each byte. */
+#ifdef HAVE_VBMI
+/* Really by six, but the levels are there four times. */
+PHI_INLINE __m512i look_up(__m512i levels, __m512i codes) { return _mm512_permutexvar_epi8(codes, levels); }
+#else
+PHI_INLINE __m512i look_up(__m512i levels, __m512i codes) {
+    return _mm512_shuffle_epi8(levels, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
+}
+#endif
 PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
     const __m512i levels = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)phi_q4_levels));
-    const __m512i mask = _mm512_set1_epi8(15);
     __m512i codes = _mm512_loadu_si512(p);
-    *low = _mm512_shuffle_epi8(levels, _mm512_and_si512(codes, mask));
-    *high = _mm512_shuffle_epi8(levels, _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask));
+    *low = look_up(levels, codes);
+    *high = look_up(levels, _mm512_srli_epi16(codes, 4));
 }
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gzip
 import json
 import statistics
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,14 @@ def picture(o: Options, path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "phi"
     from matplotlib import pyplot
     found = scores(o)
-    figure, axes = pyplot.subplots(figsize=(6, 3.2), layout="constrained")
-    for i, arm in enumerate(ARMS):
+    figure, axes = pyplot.subplots(figsize=(8, 3.4), layout="constrained")
+    arms = ARMS | CONTROLS
+    for i, arm in enumerate(arms):
         values = [pass_rates(r)["all"] for r in found[arm].values()]
         if values:
             axes.bar(i, statistics.mean(values), color="#7aa6c2", width=0.6)
             axes.plot([i] * len(values), values, "o", color="black", markersize=4)
-    axes.set_xticks(range(len(ARMS)), [f"({a}) {w}" for a, w in ARMS.items()], fontsize=8)
+    axes.set_xticks(range(len(arms)), [textwrap.fill(f"({a}) {w}", 18) for a, w in arms.items()], fontsize=8)
     axes.set(ylabel="pass@1 on held-out exercises, %", ylim=(0, 100))
     axes.grid(axis="y", alpha=0.3)
     figure.savefig(path, metadata={"Date": None})

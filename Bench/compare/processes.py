@@ -24,7 +24,9 @@ class Finished:
 
 
 def shown(command: list[str], environment: dict[str, str] | None = None) -> str:
-    """The command as a reader would type it."""
+    """The command as a reader would type it in the repository's folder."""
+    here = f"{Path(__file__).resolve().parents[2]}/"
+    command = [word.removeprefix(here) for word in command]
     settings = [f"{name}={shlex.quote(value)}" for name, value in sorted((environment or {}).items())]
     return " ".join(settings + [shlex.join(command)])
 

@@ -8,6 +8,7 @@ from compare.cases import CASES
 from compare.peers.llama_cpp import parse, positions
 from compare.processes import Failed, run, shown
 from compare.table import KINDS
+from compare.workplace import REPOSITORY
 
 ROW = {"build_commit": "unknown", "n_prompt": 512, "n_gen": 0, "avg_ns": 1, "avg_ts": 148.5, "samples_ts": [148.5]}
 
@@ -57,6 +58,7 @@ class ProcessTests(unittest.TestCase):
 
     def test_commands_can_be_typed(self):
         self.assertEqual(shown(["phi", "bench", "-m", "a b"], {"PHI_ISA": "avx2"}), "PHI_ISA=avx2 phi bench -m 'a b'")
+        self.assertEqual(shown([str(REPOSITORY / ".build/phi"), "-m", "/elsewhere/x"]), ".build/phi -m /elsewhere/x")
 
 
 if __name__ == "__main__":

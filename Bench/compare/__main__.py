@@ -23,10 +23,10 @@ from compare.peers.openvino import OpenVINO
 from compare.peers.swift_phi import SwiftPhi
 from compare.peers.transformers import Transformers
 from compare.picture import draw
-from compare.processes import Failed
+from compare.processes import REPOSITORY, Failed
 from compare.results import Results
 from compare.table import page, put_in
-from compare.workplace import REPOSITORY, Workplace
+from compare.workplace import Workplace
 
 CONTENDERS: list[Contender] = [
     SwiftPhi("q4", 4), LlamaCpp("Q4_0", 4), LlamaCpp("Q4_K_M", 4), IkLlamaCpp("Q4_0", 4), OpenVINO(),

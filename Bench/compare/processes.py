@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
 class Failed(Exception):
     """A contender that could not be prepared or run, with the reason in one line."""
 
@@ -25,8 +28,7 @@ class Finished:
 
 def shown(command: list[str], environment: dict[str, str] | None = None) -> str:
     """The command as a reader would type it in the repository's folder."""
-    here = f"{Path(__file__).resolve().parents[2]}/"
-    command = [word.removeprefix(here) for word in command]
+    command = [word.removeprefix(f"{REPOSITORY}/") for word in command]
     settings = [f"{name}={shlex.quote(value)}" for name, value in sorted((environment or {}).items())]
     return " ".join(settings + [shlex.join(command)])
 

@@ -6,9 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from compare.processes import Failed, last_line
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from compare.processes import REPOSITORY, Failed, last_line
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ import unittest
 from compare.__main__ import CONTENDERS, default_name
 from compare.cases import CASES
 from compare.peers.llama_cpp import parse, positions
-from compare.processes import Failed, run, shown
+from compare.processes import REPOSITORY, Failed, run, shown
 from compare.table import KINDS
-from compare.workplace import REPOSITORY
 
 ROW = {"build_commit": "unknown", "n_prompt": 512, "n_gen": 0, "avg_ns": 1, "avg_ts": 148.5, "samples_ts": [148.5]}
 

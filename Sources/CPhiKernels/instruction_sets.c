@@ -1,7 +1,5 @@
 /* The list of instruction sets and the question which of them this CPU has. */
-#if defined(__linux__)
 #define _GNU_SOURCE /* syscall */
-#endif
 #include "kernels.h"
 
 #define PHI_INSTRUCTION_SET(symbol, name, condition) extern const phi_kernels phi_kernels_##symbol;

@@ -4,8 +4,9 @@
 /* Enough weights for a few microseconds of work, so that taking an item costs nothing beside it: of one token a single tile
  * may do, which makes an even end; for more, tiles go in threes (see MATMUL_TILES). */
 static size_t tiles_per_item(const phi_matmul_args *args) {
-    size_t tiles = args->tokens == 1 ? (48 << 10) / args->tile_bytes : (96 << 10) / args->tile_bytes / 3 * 3;
-    return tiles ? tiles : args->tokens == 1 ? 1 : 3;
+    size_t step = args->tokens == 1 ? 1 : 3, bytes = args->tokens == 1 ? 48 << 10 : 96 << 10;
+    size_t tiles = bytes / args->tile_bytes / step * step;
+    return tiles ? tiles : step;
 }
 
 static size_t divide_up(size_t n, size_t d) { return (n + d - 1) / d; }

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from compare.cases import FIRST_TOKEN, MEMORY, Case
 from compare.machine import commit
 from compare.peers import Measured
-from compare.processes import Failed, run, shown
-from compare.workplace import REPOSITORY, Workplace, step
+from compare.processes import REPOSITORY, Failed, run, shown
+from compare.workplace import Workplace, step
 
 
 class SwiftPhi:

@@ -39,7 +39,8 @@ static void quantise(const void *raw, size_t begin, size_t end) {
         for (size_t g = item.group; g < item.group_end; g++)
             for (size_t t = 0; t < n; t++) {
                 size_t at = first * groups + g * n + t;
-                int32_t sum = quantise_group(a->x + (first + t) * a->x_stride + g * PHI_GROUP, q + (g * n + t) * PHI_GROUP, a->scales + at);
+                const float *x = a->x + (first + t) * a->x_stride + g * PHI_GROUP;
+                int32_t sum = quantise_group(x, q + (g * n + t) * PHI_GROUP, a->scales + at);
                 a->starts[at] = -a->zero * sum;
             }
     }

@@ -221,12 +221,11 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
     vf shrink[ATTENTION_QUERIES];
     for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], seen[i], a->scale, &shrink[i]);
 
+    /* As many slices of values as tiles of keys. */
+    const size_t dimensions = 16 * (size_t)tiles;
     size_t d = 0;
-    if (queries == 1)
-        for (; d + 64 <= a->value_size; d += 64) weigh_values(a, r, p, shrink, seen, kv, block, d, 1, 4, size);
-    else if (ATTENTION_TILES > 1)
-        for (; d + 16 * ATTENTION_TILES <= a->value_size; d += 16 * ATTENTION_TILES)
-            weigh_values(a, r, p, shrink, seen, kv, block, d, queries, ATTENTION_TILES, size);
+    for (; d + dimensions <= a->value_size; d += dimensions)
+        weigh_values(a, r, p, shrink, seen, kv, block, d, queries, tiles, size);
     for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, kv, block, d, queries, 1, size);
 }
 

@@ -55,7 +55,7 @@ static bool system_lets_use_tiles(void) { return false; }
 
 static bool cpu_has_amx_int8(void) {
     cpuid_leaf seven = leaf(7, 0);
-    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(seven.c, 1) /* VBMI */ && bit(seven.d, 24) /* TILE */ &&
+    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(seven.d, 24) /* TILE */ &&
            bit(seven.d, 25) /* INT8 */ && system_lets_use_tiles();
 }
 

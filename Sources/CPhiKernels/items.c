@@ -11,21 +11,31 @@ static size_t tiles_per_item(const phi_matmul_args *args) {
 
 static size_t divide_up(size_t n, size_t d) { return (n + d - 1) / d; }
 
-size_t phi_matmul_items(phi_matmul_args *args, size_t block_bytes) {
-    args->tile_bytes = args->width / PHI_BLOCK_COLUMNS * block_bytes;
+static size_t tokens_per_item(const phi_matmul_args *args) {
+    size_t tiles = PHI_TOKEN_BLOCK_BYTES / args->width / PHI_TOKEN_TILE;
+    return tiles < 1 ? PHI_TOKEN_TILE : tiles * PHI_TOKEN_TILE < PHI_TOKEN_BLOCK ? tiles * PHI_TOKEN_TILE : PHI_TOKEN_BLOCK;
+}
+
+size_t phi_tile_bytes(size_t strip_bytes, size_t columns) {
+    size_t strips = divide_up(columns, PHI_STRIP_COLUMNS);
+    return strips * strip_bytes + divide_up(strips, PHI_BLOCK_STRIPS) * phi_head_bytes(strip_bytes);
+}
+
+size_t phi_matmul_items(phi_matmul_args *args, size_t strip_bytes) {
+    args->tile_bytes = phi_tile_bytes(strip_bytes, args->width);
     size_t tiles = divide_up(args->rows, PHI_TILE_ROWS);
-    return divide_up(tiles, tiles_per_item(args)) * divide_up(args->tokens, PHI_TOKEN_BLOCK);
+    return divide_up(tiles, tiles_per_item(args)) * divide_up(args->tokens, tokens_per_item(args));
 }
 
 phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item) {
     size_t tiles = divide_up(args->rows, PHI_TILE_ROWS), run = tiles_per_item(args);
-    size_t runs = divide_up(tiles, run);
-    size_t tile = item % runs * run, token = item / runs * PHI_TOKEN_BLOCK;
+    size_t runs = divide_up(tiles, run), tokens = tokens_per_item(args);
+    size_t tile = item % runs * run, token = item / runs * tokens;
     return (phi_matmul_item){
         .tile = tile,
         .tile_end = tile + run < tiles ? tile + run : tiles,
         .token = token,
-        .token_end = token + PHI_TOKEN_BLOCK < args->tokens ? token + PHI_TOKEN_BLOCK : args->tokens,
+        .token_end = token + tokens < args->tokens ? token + tokens : args->tokens,
     };
 }
 
@@ -34,14 +44,14 @@ size_t phi_quantise_items(const phi_quantise_args *args) {
 }
 
 phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t item) {
-    size_t chunks = divide_up(args->width, PHI_QUANTISE_CHUNK), groups = args->width / PHI_GROUP;
-    size_t first = item / chunks * PHI_TOKEN_TILE, group = item % chunks * (PHI_QUANTISE_CHUNK / PHI_GROUP);
-    size_t group_end = group + PHI_QUANTISE_CHUNK / PHI_GROUP;
+    enum { RUN = PHI_QUANTISE_CHUNK / PHI_BLOCK_COLUMNS };
+    size_t chunks = divide_up(args->width, PHI_QUANTISE_CHUNK), blocks = phi_blocks(args->width);
+    size_t first = item / chunks * PHI_TOKEN_TILE, block = item % chunks * RUN;
     return (phi_quantise_item){
         .first = first,
         .tokens = phi_tile_tokens(args->tokens, first),
-        .group = group,
-        .group_end = group_end < groups ? group_end : groups,
+        .block = block,
+        .block_end = block + RUN < blocks ? block + RUN : blocks,
     };
 }
 

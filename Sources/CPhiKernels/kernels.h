@@ -13,8 +13,9 @@
 
 #define PHI_INLINE static inline __attribute__((always_inline))
 
-/* Tokens of a matmul item: their activations stay in L2 while tiles pass by. Whole token tiles. */
-enum { PHI_TOKEN_BLOCK = 6 * PHI_TOKEN_TILE };
+/* Tokens of a matmul item, whole token tiles, and the bytes that their activations may have, so that they stay in the second
+ * cache while weights pass by. */
+enum { PHI_TOKEN_BLOCK = 12 * PHI_TOKEN_TILE, PHI_TOKEN_BLOCK_BYTES = 1 << 20 };
 
 /* Tokens in the tile that begins with token `first`. */
 PHI_INLINE size_t phi_tile_tokens(size_t tokens, size_t first) {
@@ -27,9 +28,9 @@ typedef struct {
 } phi_matmul_item;
 phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item);
 
-/* The token tile, which begins with token `first`, and the groups of item `item`. */
+/* The token tile, which begins with token `first`, and the blocks of item `item`. */
 typedef struct {
-    size_t first, tokens, group, group_end;
+    size_t first, tokens, block, block_end;
 } phi_quantise_item;
 phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t item);
 
@@ -46,8 +47,33 @@ phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t ite
 #define PHI_EXP_C4 1.6666665459e-1f
 #define PHI_EXP_C5 5.0000001201e-1f
 
+/* What opens each block of weights: nothing where they are floats. */
+PHI_INLINE size_t phi_head_bytes(size_t strip_bytes) {
+    return strip_bytes == PHI_STRIP_BYTES_Q8 || strip_bytes == PHI_STRIP_BYTES_Q4 ? PHI_HEAD_BYTES : 0;
+}
+/* Blocks of a row of `width` columns, a multiple of 64, and strips of one of them. */
+PHI_INLINE size_t phi_blocks(size_t width) { return (width + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS; }
+PHI_INLINE size_t phi_block_strips(size_t width, size_t block) {
+    size_t left = width / PHI_STRIP_COLUMNS - block * PHI_BLOCK_STRIPS;
+    return left < PHI_BLOCK_STRIPS ? left : PHI_BLOCK_STRIPS;
+}
+/* Bytes from a tile's start to its strip `strip`; to the head of a block, PHI_HEAD_BYTES less. */
+PHI_INLINE size_t phi_strip_at(size_t strip, size_t strip_bytes) {
+    return strip * strip_bytes + (strip / PHI_BLOCK_STRIPS + 1) * phi_head_bytes(strip_bytes);
+}
+/* A strip of q4: the factor and the code of row i, column k. */
+PHI_INLINE int phi_factor_q4(const uint8_t *strip, size_t i, size_t k) {
+    uint16_t four;
+    memcpy(&four, strip + 2 * i, 2);
+    return ((four >> k / PHI_GROUP * 4 & 15) ^ 8) - 8;
+}
+PHI_INLINE int phi_code_q4(const uint8_t *strip, size_t i, size_t k) {
+    uint8_t pair = strip[PHI_FACTOR_BYTES + 64 * (k / 8) + 4 * i + k % 4];
+    return k / 4 % 2 ? pair >> 4 : pair & 15;
+}
+
 /* The 8-bit cache: dimensions with those that fill the last group, and where a position's scales begin. */
-PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_GROUP - 1) / PHI_GROUP; }
+PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_CACHE_GROUP - 1) / PHI_CACHE_GROUP; }
 PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {
     return position / 16 * groups * 16 + position % 16;
 }
@@ -57,15 +83,12 @@ PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {
 #define PHI_QUANTISE_LEAST 1e-30f
 #define PHI_ATTENTION_LEAST (-1e30f) /* the running maximum before the first block */
 
-/* Scale search of q4: the element of largest size is put on a level near either end of the codebook, times each of
- * these; the candidate of least squared error wins, the first among equals. */
-#define PHI_Q4_SEARCH_STEPS 9
-#define PHI_Q4_SEARCH_FACTOR(step) (0.84f + 0.04f * (float)(step))
 #define PHI_HALF_MAX 65504.0f
 
-/* Between level j and the next: what lies above it takes the next. */
-PHI_INLINE float phi_q4_middle(int j) {
-    return 0.5f * (float)(phi_q4_levels[j] + phi_q4_levels[j + 1]) - (float)PHI_ZERO_Q4;
-}
+/* The search for q4's scales: a block's largest weight is put on 64 times each of these, and for each scale a group tries
+ * the factors around the one that its own largest weight asks for; the least squared error wins, the first among equals. */
+#define PHI_Q4_SCALES 5
+#define PHI_Q4_SCALE_FACTOR(step) (0.84f + 0.06f * (float)(step))
+#define PHI_Q4_FACTORS 3
 
 #endif

@@ -27,25 +27,29 @@ static float exponential(float x) {
 
 static void quantise(const void *raw, size_t begin, size_t end) {
     const phi_quantise_args *a = raw;
-    size_t groups = a->width / PHI_GROUP;
+    size_t blocks = phi_blocks(a->width);
     for (size_t number = begin; number < end; number++) {
         phi_quantise_item item = phi_quantise_item_at(a, number);
         size_t first = item.first, n = item.tokens;
         for (size_t t = 0; t < n; t++)
-            for (size_t g = item.group; g < item.group_end; g++) {
-                const float *x = a->x + (first + t) * a->x_stride + g * PHI_GROUP;
+            for (size_t b = item.block; b < item.block_end; b++) {
+                const float *x = a->x + (first + t) * a->x_stride + b * PHI_BLOCK_COLUMNS;
+                size_t columns = phi_block_strips(a->width, b) * PHI_STRIP_COLUMNS;
                 float largest = 0;
-                for (size_t i = 0; i < PHI_GROUP; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+                for (size_t i = 0; i < columns; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
                 bool zero = largest < PHI_QUANTISE_LEAST;
                 float inverse = zero ? 0 : 127.0f / largest;
-                int sum = 0;
-                for (size_t i = 0; i < PHI_GROUP; i++) {
+                int sum = 0, group_sum = 0;
+                for (size_t i = 0; i < columns; i++) {
                     int8_t q = (int8_t)(int)rintf(x[i] * inverse);
-                    a->q[first * a->width + (g * n + t) * PHI_GROUP + i] = q;
+                    size_t strip = b * PHI_BLOCK_STRIPS + i / PHI_STRIP_COLUMNS;
+                    a->q[first * a->width + (strip * n + t) * PHI_STRIP_COLUMNS + i % PHI_STRIP_COLUMNS] = q;
                     sum += q;
+                    group_sum = i % PHI_GROUP ? group_sum + q : q;
+                    if (a->tokens == 1) a->group_starts[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -PHI_CODE_ZERO_Q4 * group_sum;
                 }
-                a->scales[first * groups + g * n + t] = zero ? 0 : largest / 127.0f;
-                a->starts[first * groups + g * n + t] = -a->zero * sum;
+                a->scales[first * blocks + b * n + t] = zero ? 0 : largest / 127.0f;
+                a->starts[first * blocks + b * n + t] = -a->zero * sum;
             }
     }
 }
@@ -107,37 +111,37 @@ static float product_f16(const phi_matmul_args *a, const uint8_t *tile, size_t i
     return sum;
 }
 
-static int byte_q8(const uint8_t *block, size_t i, size_t k) { return block[64 + 64 * (k / 4) + 4 * i + k % 4]; }
+static int weight_q8(const uint8_t *strip, size_t i, size_t k) { return strip[64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8; }
 
-static int byte_q4(const uint8_t *block, size_t i, size_t k) {
-    uint8_t byte = block[64 + 64 * (k / 8) + 4 * i + k % 4];
-    return phi_q4_levels[k / 4 % 2 ? byte >> 4 : byte & 15];
+static int weight_q4(const uint8_t *strip, size_t i, size_t k) {
+    return phi_factor_q4(strip, i, k) * (phi_code_q4(strip, i, k) - PHI_CODE_ZERO_Q4);
 }
 
-static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, size_t block_bytes,
-                               int (*byte)(const uint8_t *, size_t, size_t)) {
+static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, size_t strip_bytes,
+                               int (*weight)(const uint8_t *, size_t, size_t)) {
     float sum = 0;
-    size_t groups = a->width / PHI_GROUP, t = token % PHI_TOKEN_TILE, first = token - t;
+    size_t blocks = phi_blocks(a->width), t = token % PHI_TOKEN_TILE, first = token - t;
     size_t n = phi_tile_tokens(a->tokens, first);
     const int8_t *q = a->q + first * a->width;
-    for (size_t g = 0; g < groups; g++) {
-        const uint8_t *block = tile + g / 2 * block_bytes;
-        int32_t dot = a->starts[first * groups + g * n + t];
-        for (size_t k = 0; k < PHI_GROUP; k++)
-            dot += byte(block, i, g % 2 * PHI_GROUP + k) * q[(g * n + t) * PHI_GROUP + k];
+    for (size_t b = 0; b < blocks; b++) {
+        int32_t dot = 0;
+        size_t strip = b * PHI_BLOCK_STRIPS, end = strip + phi_block_strips(a->width, b);
         uint16_t half;
-        memcpy(&half, block + 2 * (16 * (g % 2) + i), 2);
-        sum = fused((float)dot, phi_half_to_float(half) * a->scales[first * groups + g * n + t], sum);
+        memcpy(&half, tile + phi_strip_at(strip, strip_bytes) - PHI_HEAD_BYTES + 2 * i, 2);
+        for (; strip < end; strip++)
+            for (size_t k = 0; k < PHI_STRIP_COLUMNS; k++)
+                dot += weight(tile + phi_strip_at(strip, strip_bytes), i, k) * q[(strip * n + t) * PHI_STRIP_COLUMNS + k];
+        sum = fused((float)dot, phi_half_to_float(half) * a->scales[first * blocks + b * n + t], sum);
     }
     return sum;
 }
 
 static float product_q8(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    return product_quantised(a, tile, i, token, PHI_BLOCK_BYTES_Q8, byte_q8);
+    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q8, weight_q8);
 }
 
 static float product_q4(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    return product_quantised(a, tile, i, token, PHI_BLOCK_BYTES_Q4, byte_q4);
+    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q4, weight_q4);
 }
 
 static void matmul_f32(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_f32); }
@@ -176,28 +180,28 @@ static float within(float x, float low, float high) {
 }
 
 /* One position's 8-bit keys or values of one group, and their scale. */
-static void cache_group(const float *x, size_t count, int n[PHI_GROUP], uint16_t *half) {
+static void cache_group(const float *x, size_t count, int n[PHI_CACHE_GROUP], uint16_t *half) {
     *half = phi_float_to_half(within(fabsf(largest_of(x, count)) / 127.0f, 0, PHI_HALF_MAX));
     float scale = phi_half_to_float(*half), inverse = scale > 0 ? 1.0f / scale : 0;
-    for (size_t i = 0; i < PHI_GROUP; i++) n[i] = i < count ? (int)within(rintf(x[i] * inverse), -127, 127) : 0;
+    for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = i < count ? (int)within(rintf(x[i] * inverse), -127, 127) : 0;
 }
 
 static void store_q8(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
-    size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_GROUP;
+    size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_CACHE_GROUP;
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++)
             for (size_t g = 0; g < groups; g++) {
-                size_t position = a->first + t, from = t * a->stride + head * a->head_size + g * PHI_GROUP;
-                size_t count = a->head_size - g * PHI_GROUP < PHI_GROUP ? a->head_size - g * PHI_GROUP : PHI_GROUP;
+                size_t position = a->first + t, from = t * a->stride + head * a->head_size + g * PHI_CACHE_GROUP;
+                size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP : PHI_CACHE_GROUP;
                 size_t scale = head * a->scale_stride + phi_cache_scale_at(position, groups) + 16 * g;
                 uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16;
                 int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
-                int k[PHI_GROUP], v[PHI_GROUP];
+                int k[PHI_CACHE_GROUP], v[PHI_CACHE_GROUP];
                 cache_group(a->k + from, count, k, &a->key_scales[scale]);
                 cache_group(a->v + from, count, v, &a->value_scales[scale]);
-                for (size_t i = 0; i < PHI_GROUP; i++) {
-                    size_t d = g * PHI_GROUP + i;
+                for (size_t i = 0; i < PHI_CACHE_GROUP; i++) {
+                    size_t d = g * PHI_CACHE_GROUP + i;
                     keys[d / 4 * 64 + position % 16 * 4 + d % 4] = (uint8_t)(k[i] + PHI_ZERO_Q8);
                     if (i < count) values[d] = (int8_t)v[i];
                 }
@@ -243,16 +247,16 @@ static void add_f16(const phi_attention_args *a, float p, size_t kv, size_t at, 
 
 static float score_q8(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
     size_t groups = phi_cache_groups(a->head_size);
-    const uint8_t *keys = (const uint8_t *)a->keys + kv * a->key_stride + at / 16 * groups * PHI_GROUP * 16;
+    const uint8_t *keys = (const uint8_t *)a->keys + kv * a->key_stride + at / 16 * groups * PHI_CACHE_GROUP * 16;
     float sum = 0;
     for (size_t g = 0; g < groups; g++) {
-        size_t count = a->head_size - g * PHI_GROUP < PHI_GROUP ? a->head_size - g * PHI_GROUP : PHI_GROUP;
-        float largest = fabsf(largest_of(q + g * PHI_GROUP, count));
+        size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP : PHI_CACHE_GROUP;
+        float largest = fabsf(largest_of(q + g * PHI_CACHE_GROUP, count));
         bool zero = largest < PHI_QUANTISE_LEAST;
         float inverse = zero ? 0 : 127.0f / largest;
         int dot = 0;
         for (size_t i = 0; i < count; i++) {
-            size_t d = g * PHI_GROUP + i;
+            size_t d = g * PHI_CACHE_GROUP + i;
             dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_ZERO_Q8) * (int)rintf(q[d] * inverse);
         }
         uint16_t half = a->key_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * g];
@@ -265,7 +269,7 @@ static void add_q8(const phi_attention_args *a, float p, size_t kv, size_t at, f
     size_t groups = phi_cache_groups(a->head_size);
     const int8_t *values = (const int8_t *)a->values + kv * a->value_stride + at * a->value_size;
     for (size_t d = 0; d < a->head_size; d++) {
-        uint16_t half = a->value_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * (d / PHI_GROUP)];
+        uint16_t half = a->value_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * (d / PHI_CACHE_GROUP)];
         o[d] = fused(p * phi_half_to_float(half), values[d], o[d]);
     }
 }
@@ -315,50 +319,153 @@ static void attention_q8(const void *a, size_t begin, size_t end) {
 
 /* ---- Weights into tiles ---- */
 
-/* What rounding with error feedback needs of one row; all null without. */
+/* Up to a block's weights of one row. */
 typedef struct {
-    const float *importance;    /* of the group's columns */
-    const float *feedback;      /* [row][stride], from the diagonal element of the group's first column on */
-    size_t stride;
-} group_feedback;
+    const float *w;
+    float aims[PHI_BLOCK_COLUMNS];      /* the weights, or what error feedback has made of them */
+    const float *importance;            /* of the columns; or null */
+    size_t count;
+} row_block;
 
-/* What column k of a group aims at when the group's columns before it have been stored. */
-static float aim_at(const float *aims, const float *w, const float *stored, size_t k, const group_feedback *f) {
-    float aim = aims[k];
-    for (size_t j = 0; f->feedback && j < k; j++) aim = fused(w[j] - stored[j], f->feedback[j * f->stride + k], aim);
-    return aim;
+static float half_of(float x) { return phi_half_to_float(phi_float_to_half(within(x, -PHI_HALF_MAX, PHI_HALF_MAX))); }
+static float inverse_of(float x) { return fabsf(x) > 0 ? 1.0f / x : 0; }
+static float nearest(float x, float low, float high) { return rintf(within(x, low, high)); }
+static size_t group_end(const row_block *b, size_t k) { return k + PHI_GROUP < b->count ? k + PHI_GROUP : b->count; }
+
+static float scale_q8(const row_block *b) { return half_of(fabsf(largest_of(b->aims, b->count)) / 127.0f); }
+
+static float square_of(const row_block *b, size_t k, size_t end) {
+    float square = 0;
+    for (; k < end; k++) square = fused(b->importance ? b->importance[k] * b->aims[k] : b->aims[k], b->aims[k], square);
+    return square;
 }
 
-/* Stores `count` weights of one row, one group at most, at row i of group g in `block`, and what they became. */
+/* A group's factor, and sums over its columns of importance times: aim times level, level squared. */
+typedef struct {
+    float factor, product, power;
+} choice;
 
-typedef void (*group_encoder)(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g,
-                              float *stored, const group_feedback *f);
+static choice choose_factor(const row_block *b, size_t k, size_t end, float square, float scale) {
+    float reach = largest_of(b->aims + k, end - k) * inverse_of(scale), best_error = square;
+    choice best = {0};
+    for (int side = 0; side < 2; side++) {
+        float middle = nearest(reach * (side ? 1.0f / 7 : -1.0f / 8), -8, 7);
+        for (int step = 0; step < PHI_Q4_FACTORS; step++) {
+            choice c = {.factor = within(middle + (float)(step - PHI_Q4_FACTORS / 2), -8, 7)};
+            float inverse = inverse_of(scale * c.factor);
+            for (size_t j = k; j < end; j++) {
+                float level = c.factor * nearest(b->aims[j] * inverse, -8, 7);
+                float heavy = b->importance ? b->importance[j] * level : level;
+                c.product = fused(heavy, b->aims[j], c.product);
+                c.power = fused(heavy, level, c.power);
+            }
+            float error = fused(scale, fused(scale, c.power, -2 * c.product), square);
+            if (error < best_error) {
+                best_error = error;
+                best = c;
+            }
+        }
+    }
+    return best;
+}
 
-static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t block_bytes, group_encoder encoder) {
-    size_t blocks = (a->columns + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS;
+static float scale_q4(const row_block *b) {
+    float largest = largest_of(b->aims, b->count), square = 0, best_error = INFINITY, best = 0;
+    for (size_t k = 0; k < b->count; k += PHI_GROUP) square += square_of(b, k, group_end(b, k));
+    for (int step = 0; step < PHI_Q4_SCALES; step++) {
+        float scale = half_of(largest / (64 * PHI_Q4_SCALE_FACTOR(step))), product = 0, power = 0;
+        for (size_t k = 0; k < b->count; k += PHI_GROUP) {
+            size_t end = group_end(b, k);
+            choice c = choose_factor(b, k, end, square_of(b, k, end), scale);
+            product += c.product;
+            power += c.power;
+        }
+        scale = half_of(power > 0 ? product / power : 0);
+        float error = fused(scale, fused(scale, power, -2 * product), square);
+        if (error < best_error) {
+            best_error = error;
+            best = scale;
+        }
+    }
+    return best;
+}
+
+/* Stores a row's block, row i of the tile, the block's first strip of which is at `strips`; and says what its weights became.
+ * `compensate`, unless null, adds the errors of the row's columns from `from` to before `to` to what column k aims at. */
+typedef struct {
+    const phi_encode_args *a;
+    float *differences;     /* [columns][16] of the row; or null */
+    size_t first;           /* column of the matrix that the block begins with */
+} feedback;
+
+static void compensate(const feedback *f, size_t from, size_t to, row_block *b, size_t k) {
+    if (!f->differences) return;
+    size_t run = f->first / f->a->feedback_block * f->a->feedback_block;
+    for (size_t j = from; j < to; j++)
+        b->aims[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run], b->aims[k]);
+}
+
+static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t i, size_t strip_bytes, float *stored) {
+    const bool is_q8 = strip_bytes == PHI_STRIP_BYTES_Q8;
+    for (size_t k = 0; f->differences && k < b->count; k++)
+        compensate(f, f->first / f->a->feedback_block * f->a->feedback_block, f->first, b, k);
+    float scale = is_q8 ? scale_q8(b) : scale_q4(b);
+    uint16_t half = phi_float_to_half(scale);
+    memcpy(strips - PHI_HEAD_BYTES + 2 * i, &half, 2);
+    for (size_t g = 0; g < b->count; g += PHI_GROUP) {
+        size_t end = group_end(b, g);
+        for (size_t k = g; k < end; k++) compensate(f, f->first, f->first + g, b, k);
+        float factor = is_q8 ? 1 : choose_factor(b, g, end, square_of(b, g, end), scale).factor;
+        float inverse = inverse_of(scale * factor);
+        for (size_t c = g; c < end; c++) {
+            compensate(f, f->first + g, f->first + c, b, c);
+            uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * strip_bytes;
+            size_t k = c % PHI_STRIP_COLUMNS;
+            float n = is_q8 ? nearest(b->aims[c] * inverse, -127, 127) : nearest(b->aims[c] * inverse, -8, 7);
+            if (is_q8) {
+                strip[64 * (k / 4) + 4 * i + k % 4] = (uint8_t)((int)n + PHI_ZERO_Q8);
+            } else {
+                if (c == g) strip[2 * i + k / 32] |= (uint8_t)(((int)factor & 15) << k / PHI_GROUP % 2 * 4);
+                strip[PHI_FACTOR_BYTES + 64 * (k / 8) + 4 * i + k % 4] |= (uint8_t)((int)n + PHI_CODE_ZERO_Q4) << k / 4 % 2 * 4;
+            }
+            stored[c] = scale * (factor * n);
+            if (f->differences) f->differences[16 * (f->first + c)] = b->w[c] - stored[c];
+        }
+    }
+}
+
+static void keep(const float *w, size_t count, uint8_t *strips, size_t i, size_t strip_bytes, float *stored) {
+    for (size_t c = 0; c < count; c++) {
+        uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * strip_bytes;
+        size_t at = 16 * (c % PHI_STRIP_COLUMNS) + i;
+        uint16_t half = phi_float_to_half(w[c]);
+        if (strip_bytes == PHI_STRIP_BYTES_F32) memcpy(strip + 4 * at, w + c, 4);
+        else memcpy(strip + 2 * at, &half, 2);
+        stored[c] = strip_bytes == PHI_STRIP_BYTES_F32 ? w[c] : phi_half_to_float(half);
+    }
+}
+
+static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t strip_bytes) {
+    size_t tile_bytes = phi_tile_bytes(strip_bytes, a->columns);
     for (size_t tile = begin; tile < end; tile++) {
         double errors[PHI_TILE_ROWS] = {0}, squares[PHI_TILE_ROWS] = {0};
-        uint8_t *out = (uint8_t *)a->out + tile * blocks * block_bytes;
-        memset(out, 0, blocks * block_bytes);
+        uint8_t *out = (uint8_t *)a->out + tile * tile_bytes;
+        memset(out, 0, tile_bytes);
         for (size_t i = 0; i < PHI_TILE_ROWS && tile * PHI_TILE_ROWS + i < a->row_count; i++)
-            for (size_t c = 0; c < a->columns; c += PHI_GROUP) {
+            for (size_t c = 0; c < a->columns; c += PHI_BLOCK_COLUMNS) {
                 const float *w = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + c;
-                size_t count = a->columns - c < PHI_GROUP ? a->columns - c : PHI_GROUP;
-                float aims[PHI_GROUP], stored[PHI_GROUP];
-                memcpy(aims, w, count * sizeof *w);
-                group_feedback f = {0};
-                float *differences = NULL;
-                if (a->feedback) {
-                    size_t first = c / a->feedback_block * a->feedback_block, stride = a->feedback_stride;
-                    f = (group_feedback){a->importance + c, a->feedback + c * stride + c - first, stride};
-                    differences = a->differences + tile * a->columns * PHI_TILE_ROWS + i;
-                    for (size_t k = 0; k < count; k++)
-                        for (size_t j = first; j < c; j++)
-                            aims[k] = fused(differences[16 * j], a->feedback[j * stride + c - first + k], aims[k]);
+                uint8_t *strips = out + phi_strip_at(c / PHI_STRIP_COLUMNS, strip_bytes);
+                size_t count = a->columns - c < PHI_BLOCK_COLUMNS ? a->columns - c : PHI_BLOCK_COLUMNS;
+                float stored[PHI_BLOCK_COLUMNS];
+                if (phi_head_bytes(strip_bytes)) {
+                    row_block b = {.w = w, .count = count, .importance = a->importance ? a->importance + c : NULL};
+                    memcpy(b.aims, w, count * sizeof *w);
+                    feedback f = {a, a->feedback ? a->differences + tile * a->columns * PHI_TILE_ROWS + i : NULL, c};
+                    round_block(&f, &b, strips, i, strip_bytes, stored);
+                } else {
+                    keep(w, count, strips, i, strip_bytes, stored);
                 }
-                encoder(aims, w, count, out + c / PHI_BLOCK_COLUMNS * block_bytes, i, c / PHI_GROUP % 2, stored, &f);
                 for (size_t k = 0; k < count; k++) {
-                    if (differences) differences[16 * (c + k)] = w[k] - stored[k];
                     double difference = (double)w[k] - (double)stored[k];
                     errors[i] += difference * difference;
                     squares[i] += (double)w[k] * (double)w[k];
@@ -372,82 +479,10 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t bl
     }
 }
 
-static void group_f32(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
-                      const group_feedback *f) {
-    (void)aims, (void)f;
-    for (size_t k = 0; k < count; k++) {
-        memcpy(block + 4 * (16 * (32 * g + k) + i), w + k, 4);
-        stored[k] = w[k];
-    }
-}
-
-static void group_f16(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
-                      const group_feedback *f) {
-    (void)aims, (void)f;
-    for (size_t k = 0; k < count; k++) {
-        uint16_t half = phi_float_to_half(w[k]);
-        memcpy(block + 2 * (16 * (32 * g + k) + i), &half, 2);
-        stored[k] = phi_half_to_float(half);
-    }
-}
-
-static void group_q8(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
-                      const group_feedback *f) {
-    uint16_t half = phi_float_to_half(within(fabsf(largest_of(aims, count)) / 127.0f, 0, PHI_HALF_MAX));
-    float scale = phi_half_to_float(half), inverse = scale > 0 ? 1.0f / scale : 0;
-    memcpy(block + 2 * (16 * g + i), &half, 2);
-    for (size_t k = 0; k < count; k++) {
-        float n = within(rintf(aim_at(aims, w, stored, k, f) * inverse), -127, 127);
-        block[64 + 64 * (8 * g + k / 4) + 4 * i + k % 4] = (uint8_t)((int)n + PHI_ZERO_Q8);
-        stored[k] = scale * n;
-    }
-}
-
-static int code_q4(float x) {
-    int code = 0;
-    for (int j = 0; j < 15; j++) code += x > phi_q4_middle(j);
-    return code;
-}
-
-static float level_q4(int code) { return (float)(phi_q4_levels[code] - PHI_ZERO_Q4); }
-
-static void group_q4(const float *aims, const float *w, size_t count, uint8_t *block, size_t i, size_t g, float *stored,
-                     const group_feedback *f) {
-    float largest = largest_of(aims, count), square = 0;
-    for (size_t k = 0; k < count; k++) square = fused(f->importance ? f->importance[k] * aims[k] : aims[k], aims[k], square);
-    float best_error = INFINITY, best_scale = 0;
-    for (int end = 0; end < 16; end += 15)
-        for (int step = 0; step < PHI_Q4_SEARCH_STEPS; step++) {
-            float inverse = level_q4(end) * PHI_Q4_SEARCH_FACTOR(step) / largest;
-            float product = 0, power = 0;
-            for (size_t k = 0; k < count; k++) {
-                float level = level_q4(code_q4(aims[k] * inverse));
-                float weighted = f->importance ? f->importance[k] * level : level;
-                product = fused(weighted, aims[k], product);
-                power = fused(weighted, level, power);
-            }
-            uint16_t half = phi_float_to_half(within(product / power, -PHI_HALF_MAX, PHI_HALF_MAX));
-            float scale = phi_half_to_float(half);
-            float error = fused(scale, fused(scale, power, -2 * product), square);
-            if (error < best_error) {
-                best_error = error;
-                best_scale = scale;
-            }
-        }
-    uint16_t half = phi_float_to_half(best_scale);
-    memcpy(block + 2 * (16 * g + i), &half, 2);
-    float inverse = fabsf(best_scale) > 0 ? 1.0f / best_scale : 0;
-    for (size_t k = 0; k < count; k++) {
-        int code = code_q4(aim_at(aims, w, stored, k, f) * inverse);
-        block[64 + 64 * (4 * g + k / 8) + 4 * i + k % 4] |= (uint8_t)(k / 4 % 2 ? code << 4 : code);
-        stored[k] = best_scale * level_q4(code);
-    }
-}
-
-static void encode_f32(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_F32, group_f32); }
-static void encode_f16(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_F16, group_f16); }
-static void encode_q8(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_Q8, group_q8); }
-static void encode_q4(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_BLOCK_BYTES_Q4, group_q4); }
+static void encode_f32(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_F32); }
+static void encode_f16(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_F16); }
+static void encode_q8(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_Q8); }
+static void encode_q4(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_Q4); }
 
 /* ---- Limits ---- */
 

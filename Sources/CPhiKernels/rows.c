@@ -1,7 +1,5 @@
-/* Single values and rows: 16-bit floats, q4's levels, the embedding look-up. */
+/* Single values and rows: 16-bit floats, the embedding look-up. */
 #include "kernels.h"
-
-const uint8_t phi_q4_levels[16] = {0, 14, 24, 33, 41, 47, 53, 59, 65, 71, 76, 82, 89, 96, 106, 118};
 
 float phi_half_to_float(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
@@ -44,24 +42,20 @@ static float half_at(const uint8_t *bytes) {
     return phi_half_to_float(half);
 }
 
-void phi_row(const void *weights, size_t block_bytes, size_t row, size_t columns, float *out) {
-    size_t blocks = (columns + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS, i = row % PHI_TILE_ROWS;
-    const uint8_t *tile = (const uint8_t *)weights + row / PHI_TILE_ROWS * blocks * block_bytes;
+void phi_row(const void *weights, size_t strip_bytes, size_t row, size_t columns, float *out) {
+    const uint8_t *tile = (const uint8_t *)weights + row / PHI_TILE_ROWS * phi_tile_bytes(strip_bytes, columns);
+    size_t i = row % PHI_TILE_ROWS;
     for (size_t c = 0; c < columns; c++) {
-        const uint8_t *block = tile + c / PHI_BLOCK_COLUMNS * block_bytes;
-        size_t k = c % PHI_BLOCK_COLUMNS, g = k / PHI_GROUP;
-        switch (block_bytes) {
-        case PHI_BLOCK_BYTES_F32: memcpy(out + c, block + 4 * (16 * k + i), 4); break;
-        case PHI_BLOCK_BYTES_F16: out[c] = half_at(block + 2 * (16 * k + i)); break;
-        case PHI_BLOCK_BYTES_Q8:
-            out[c] = half_at(block + 2 * (16 * g + i)) * (float)(block[64 + 64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8);
+        size_t number = c / PHI_STRIP_COLUMNS, k = c % PHI_STRIP_COLUMNS;
+        const uint8_t *strip = tile + phi_strip_at(number, strip_bytes);
+        const uint8_t *head = tile + phi_strip_at(number / PHI_BLOCK_STRIPS * PHI_BLOCK_STRIPS, strip_bytes) - PHI_HEAD_BYTES;
+        switch (strip_bytes) {
+        case PHI_STRIP_BYTES_F32: memcpy(out + c, strip + 4 * (16 * k + i), 4); break;
+        case PHI_STRIP_BYTES_F16: out[c] = half_at(strip + 2 * (16 * k + i)); break;
+        case PHI_STRIP_BYTES_Q8: out[c] = half_at(head + 2 * i) * (float)(strip[64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8); break;
+        case PHI_STRIP_BYTES_Q4:
+            out[c] = half_at(head + 2 * i) * (float)(phi_factor_q4(strip, i, k) * (phi_code_q4(strip, i, k) - PHI_CODE_ZERO_Q4));
             break;
-        case PHI_BLOCK_BYTES_Q4: {
-            uint8_t byte = block[64 + 64 * (k / 8) + 4 * i + k % 4];
-            int level = phi_q4_levels[k / 4 % 2 ? byte >> 4 : byte & 15] - PHI_ZERO_Q4;
-            out[c] = half_at(block + 2 * (16 * g + i)) * (float)level;
-            break;
-        }
         default: out[c] = 0;
         }
     }

@@ -1,3 +1,5 @@
+import CPhiKernels
+
 /// The buffers that a batch of tokens passes through, made once for a session. What is beyond a row's own elements, up to
 /// its stride, is and stays zero.
 final class Activations {
@@ -16,8 +18,9 @@ final class Activations {
     let inner: Buffer<Float>  // [batch][query, key, value, intermediate]
     let outer: Buffer<Float>  // [batch][query, intermediate]
     let quantised: Buffer<Int8>  // [batch][hidden or outer]
-    let scales: Buffer<Float>  // [batch][groups of 32]
-    let starts: Buffer<Int32>  // [batch][groups of 32]
+    let scales: Buffer<Float>  // [batch][blocks of 256 columns]
+    let starts: Buffer<Int32>  // [batch][blocks of 256 columns]
+    let groupStarts: Buffer<Int32>  // [groups of 16 columns], of a batch of one token
     let wantedRows: Buffer<Int32>  // [logits batch], rows whose logits are wanted
     let logits: Buffer<Float>  // [logits batch][vocabulary]
 
@@ -32,8 +35,10 @@ final class Activations {
         inner = try Buffer(Self.batch * innerStride)
         outer = try Buffer(Self.batch * outerStride)
         quantised = try Buffer(Self.batch * widest)
-        scales = try Buffer(Self.batch * widest / 32)
-        starts = try Buffer(Self.batch * widest / 32)
+        let blocks = roundUp(widest, to: Int(PHI_BLOCK_COLUMNS)) / Int(PHI_BLOCK_COLUMNS)
+        scales = try Buffer(Self.batch * blocks)
+        starts = try Buffer(Self.batch * blocks)
+        groupStarts = try Buffer(widest / Int(PHI_GROUP))
         wantedRows = try Buffer(Self.logitsBatch)
         logits = try Buffer(Self.logitsBatch * logitsStride)
     }

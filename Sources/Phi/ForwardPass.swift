@@ -91,7 +91,8 @@ struct ForwardPass {
             }
         var quantisation = phi_quantise_args(
             x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: matrix.encoding.zero ?? 0,
-            q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start)
+            q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start,
+            group_starts: buffers.groupStarts.start)
         let quantise = matrix.encoding.zero == nil ? nil : kernels.table.quantise
         let quantisationItems = phi_quantise_items(&quantisation)
         switch input {
@@ -108,8 +109,9 @@ struct ForwardPass {
         var product = phi_matmul_args(
             weights: matrix.tiles, bias: bias.elements, rows: matrix.rows, width: matrix.width, tokens: rows, x: x,
             x_stride: xStride, q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start,
-            out: out, out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
-        let items = phi_matmul_items(&product, matrix.encoding.blockBytes)
+            group_starts: buffers.groupStarts.start, out: out, out_stride: outStride, accumulate: accumulate,
+            tile_bytes: 0)
+        let items = phi_matmul_items(&product, matrix.encoding.stripBytes)
         program.add(kernels.matmul(matrix.encoding), items: items, product)
         if let released {
             program.run()

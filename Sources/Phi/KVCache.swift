@@ -45,12 +45,12 @@ final class KVCache {
     init(_ config: ModelConfig, layers: Int? = nil, capacity: Int, encoding: CacheEncoding) throws(SessionError) {
         positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
         let isIntegers = encoding == .q8
-        let groups = roundUp(config.headSize, to: Int(PHI_GROUP)) / Int(PHI_GROUP)
+        let groups = roundUp(config.headSize, to: Int(PHI_CACHE_GROUP)) / Int(PHI_CACHE_GROUP)
         self.encoding = encoding
         self.layers = layers ?? config.layers
         kvHeads = config.kvHeads
         valueSize = roundUp(config.headSize, to: 16)
-        keyStride = positions * (isIntegers ? groups * Int(PHI_GROUP) : config.headSize)
+        keyStride = positions * (isIntegers ? groups * Int(PHI_CACHE_GROUP) : config.headSize)
         valueStride = positions * valueSize
         scaleStride = isIntegers ? positions * groups : 0
         valuesOffset = config.kvHeads * keyStride * encoding.elementBytes

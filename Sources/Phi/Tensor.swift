@@ -9,8 +9,8 @@ struct Matrix: @unchecked Sendable {
     /// Tiles in file order.
     let tiles: UnsafeRawPointer
 
-    /// Columns with those that fill the last block.
-    var width: Int { roundUp(columns, to: TensorEncoding.blockColumns) }
+    /// Columns with those that fill the last strip.
+    var width: Int { roundUp(columns, to: TensorEncoding.stripColumns) }
 
     /// All its bytes.
     var bytes: UnsafeRawBufferPointer {
@@ -19,7 +19,7 @@ struct Matrix: @unchecked Sendable {
 
     /// Writes row `row` to `out`, which has room for ``columns`` elements.
     func copyRow(_ row: Int, to out: UnsafeMutablePointer<Float>) {
-        phi_row(tiles, encoding.blockBytes, row, columns, out)
+        phi_row(tiles, encoding.stripBytes, row, columns, out)
     }
 }
 

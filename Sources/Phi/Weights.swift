@@ -78,6 +78,11 @@ private struct TensorReader {
 
     mutating func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(FormatError) -> Matrix {
         let (section, bytes) = try take(name, rows, columns)
+        guard !TensorEncoding.retired.contains(section.encodingNumber) else {
+            throw FormatError(
+                file.path,
+                "\(name) has encoding \(section.encodingNumber), which is no longer read: convert the checkpoint again")
+        }
         guard let encoding = section.encoding, encoding != .vector, let base = bytes.baseAddress else {
             throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), which no matrix here has")
         }

@@ -74,10 +74,10 @@ final class Calibrator {
     /// Starts from the embedding as the file has it: takes its next rows.
     private func embed(_ tiles: UnsafeRawBufferPointer) {
         let columns = checkpoint.config.hiddenSize, tileRows = TensorEncoding.tileRows
-        guard let tileBytes = embedding.byteCount(rows: tileRows, columns: columns) else { return }
+        guard let tileBytes = embedding.tileBytes(columns: columns) else { return }
         let rows = TokenID(tiles.count / tileBytes * tileRows)
         runner.embed(embeddedRows..<embeddedRows + rows) { token, out in
-            phi_row(tiles.baseAddress, embedding.blockBytes, Int(token - embeddedRows), columns, out.baseAddress)
+            phi_row(tiles.baseAddress, embedding.stripBytes, Int(token - embeddedRows), columns, out.baseAddress)
         }
         embeddedRows += rows
     }

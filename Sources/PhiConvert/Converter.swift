@@ -189,10 +189,10 @@ public struct Converter {
 }
 
 extension TensorEncoding {
-    /// What the largest scale, a 16-bit float, and the smaller of the outermost levels carry.
+    /// What the largest scale, a 16-bit float, and the largest integer carry.
     fileprivate var largestWeight: Float {
         switch self {
-        case .q4: 54 * 65_504
+        case .q4: 64 * 65_504
         case .q8: 127 * 65_504
         case .f16, .f32, .vector: .greatestFiniteMagnitude
         }

@@ -164,10 +164,10 @@ package final class ErrorFeedback {
             var arguments = phi_matmul_args(
                 weights: tiles.baseAddress, bias: zeros.elements(0, Self.panel).baseAddress, rows: rows,
                 width: (columns + 63) / 64 * 64, tokens: count, x: h.baseAddress.map { UnsafePointer($0 + column) },
-                x_stride: blockWidth, q: nil, scales: nil, starts: nil,
+                x_stride: blockWidth, q: nil, scales: nil, starts: nil, group_starts: nil,
                 out: out.elements(0, count * Self.panel).baseAddress, out_stride: Self.panel, accumulate: false,
                 tile_bytes: 0)
-            let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)
+            let items = phi_matmul_items(&arguments, TensorEncoding.f32.stripBytes)
             phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
         }
     }

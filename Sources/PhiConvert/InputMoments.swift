@@ -8,7 +8,7 @@ import PhiFormat
 package final class InputMoments {
     /// Columns of the matrix.
     package let width: Int
-    /// Columns of a block, a multiple of 64; the last may have fewer.
+    /// Columns of a block, a multiple of those that share a scale; the last may have fewer.
     package let blockWidth: Int
     /// [width][blockWidth], each row of its own block; beyond the width zero, below the diagonal nothing of meaning.
     package let sums: FloatBuffer
@@ -32,7 +32,8 @@ package final class InputMoments {
         self.kernels = kernels
         self.threads = threads
         let blocks = (width + widestBlock - 1) / widestBlock
-        blockWidth = ((width + blocks - 1) / blocks + 63) / 64 * 64
+        let unit = TensorEncoding.blockColumns
+        blockWidth = ((width + blocks - 1) / blocks + unit - 1) / unit * unit
         sums = FloatBuffer(width * blockWidth)
         turned = FloatBuffer(width * Self.chunk)
         encoder = TileEncoder(.f32, kernels, threads, rows: width, columns: Self.chunk)
@@ -72,9 +73,10 @@ package final class InputMoments {
                         weights: tiles.baseAddress.map { $0 + first / TensorEncoding.tileRows * tileBytes },
                         bias: zeros.base, rows: rest, width: Self.chunk, tokens: min(Self.band, rest),
                         x: turned.baseAddress.map { $0 + first * Self.chunk }, x_stride: Self.chunk, q: nil,
-                        scales: nil, starts: nil, out: sums.base + first * blockWidth + first - block.lowerBound,
-                        out_stride: blockWidth, accumulate: true, tile_bytes: 0)
-                    let items = phi_matmul_items(&arguments, TensorEncoding.f32.blockBytes)
+                        scales: nil, starts: nil, group_starts: nil,
+                        out: sums.base + first * blockWidth + first - block.lowerBound, out_stride: blockWidth,
+                        accumulate: true, tile_bytes: 0)
+                    let items = phi_matmul_items(&arguments, TensorEncoding.f32.stripBytes)
                     phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
                 }
             }

@@ -27,7 +27,7 @@ public struct Section: Sendable, Equatable {
 enum PhiHeader {
     static let magic: [UInt8] = [0x89, 0x50, 0x48, 0x49, 0x0d, 0x0a, 0x1a, 0x0a]
     static let majorVersion: UInt16 = 1
-    static let minorVersion: UInt16 = 0
+    static let minorVersion: UInt16 = 1
     static let byteOrder: UInt32 = 0x0102_0304
     static let preambleBytes = 128
     static let recordBytes = 128

@@ -6,15 +6,22 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable {
     case f32 = 16
     /// A matrix in tiles of 16 rows, f16.
     case f16 = 17
-    /// A matrix in tiles of 16 rows, 8-bit integers with an f16 scale for 32 columns of a row.
-    case q8 = 18
-    /// A matrix in tiles of 16 rows, 4-bit codes with an f16 scale for 32 columns of a row.
-    case q4 = 19
+    /// A matrix in tiles of 16 rows, 8-bit integers with an f16 scale for 256 columns of a row.
+    case q8 = 20
+    /// A matrix in tiles of 16 rows, 4-bit codes with a 4-bit factor for 16 columns of a row and an f16 scale for 256.
+    case q4 = 21
+
+    /// Numbers of encodings that earlier versions of the format had.
+    public static let retired: ClosedRange<UInt32> = 18...19
 
     /// Rows of a tile.
     public static let tileRows = 16
-    /// Columns of a block.
-    public static let blockColumns = 64
+    /// Columns of a strip.
+    public static let stripColumns = 64
+    /// Strips of a block; a tile's last block has as many as are left.
+    public static let blockStrips = 4
+    /// Columns of a whole block, which share a scale in each row where there are scales.
+    public static let blockColumns = blockStrips * stripColumns
 
     /// The name that `phi` shows and takes.
     public var name: String {
@@ -27,27 +34,47 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable {
         }
     }
 
-    /// Bytes of a block of 16 rows and 64 columns; of one element for ``vector``.
-    public var blockBytes: Int {
+    /// Bytes of a strip of 16 rows and 64 columns, scales left out; of one element for ``vector``.
+    public var stripBytes: Int {
         switch self {
         case .vector: 4
         case .f32: 4096
         case .f16: 2048
-        case .q8: 1088
-        case .q4: 576
+        case .q8: 1024
+        case .q4: 544
         }
+    }
+
+    /// Bytes that a block opens with: the scales of its 16 rows.
+    public var headBytes: Int {
+        switch self {
+        case .vector, .f32, .f16: 0
+        case .q8, .q4: 32
+        }
+    }
+
+    /// Bytes of a tile, 16 rows of `columns` columns, or nil when there are none or too many; nil for ``vector``.
+    public func tileBytes(columns: Int) -> Int? {
+        guard self != .vector, columns > 0, columns <= UInt32.max else { return nil }
+        let strips = (columns + Self.stripColumns - 1) / Self.stripColumns
+        let blocks = (strips + Self.blockStrips - 1) / Self.blockStrips
+        let (bytes, overflow) = strips.multipliedReportingOverflow(by: stripBytes)
+        let (sum, sumOverflow) = bytes.addingReportingOverflow(blocks * headBytes)
+        return overflow || sumOverflow ? nil : sum
     }
 
     /// Bytes of a tensor, or nil when it has none or they overflow.
     public func byteCount(rows: Int, columns: Int) -> Int? {
         guard rows > 0, columns > 0, rows <= UInt32.max, columns <= UInt32.max else { return nil }
         if self == .vector { return columns == 1 ? rows * 4 : nil }
-        let tiles = (rows + Self.tileRows - 1) / Self.tileRows
-        let blocks = (columns + Self.blockColumns - 1) / Self.blockColumns
-        let (count, overflow) = (tiles * blocks).multipliedReportingOverflow(by: blockBytes)
+        guard let tileBytes = tileBytes(columns: columns) else { return nil }
+        let (count, overflow) = ((rows + Self.tileRows - 1) / Self.tileRows).multipliedReportingOverflow(by: tileBytes)
         return overflow ? nil : count
     }
 
-    /// Bits that a weight takes, scales included; 32 for ``vector``.
-    public var bitsPerWeight: Double { self == .vector ? 32 : Double(blockBytes) * 8 / 1024 }
+    /// Bits that a weight takes in whole blocks, scales included; 32 for ``vector``.
+    public var bitsPerWeight: Double {
+        if self == .vector { return 32 }
+        return Double(8 * (Self.blockStrips * stripBytes + headBytes)) / Double(Self.tileRows * Self.blockColumns)
+    }
 }

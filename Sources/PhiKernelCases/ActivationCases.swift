@@ -6,16 +6,19 @@ extension KernelCase {
         KernelCase("quantise", "\(width), \(tokens) tokens") { _ in
             var random = SeededGenerator(UInt64(width))
             var values = random.weights(tokens * width)
-            for i in 0..<32 { values[i] = 0 }
-            for i in 32..<64 { values[i] = 1e-38 }
+            // The first token's first block is nearly nothing, as are its next columns.
+            for i in 0..<min(width, 256) { values[i] = i < 32 ? 0 : 1e-38 }
+            for i in min(width, 256)..<min(width, 288) { values[i] = 0 }
             let x = Guarded(values), q = Guarded<Int8>(tokens * width)
-            let scales = Guarded<Float>(tokens * width / 32), starts = Guarded<Int32>(tokens * width / 32)
+            let scales = Guarded<Float>(tokens * blocks(width)), starts = Guarded<Int32>(tokens * blocks(width))
+            let groupStarts = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
             var arguments = phi_quantise_args(
                 x: x.pointer, x_stride: width, width: width, tokens: tokens, zero: Int32(PHI_ZERO_Q8), q: q.pointer,
-                scales: scales.pointer, starts: starts.pointer)
+                scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
             return KernelRun(
-                [arguments], items: phi_quantise_items(&arguments), bytes: tokens * (width * 5 + width / 32 * 8),
-                outputs: [{ q.bytes }, { scales.bytes }, { starts.bytes }], keeping: [x, q, scales, starts])
+                [arguments], items: phi_quantise_items(&arguments), bytes: tokens * (width * 5 + blocks(width) * 8),
+                outputs: [{ q.bytes }, { scales.bytes }, { starts.bytes }, { groupStarts.bytes }],
+                keeping: [x, q, scales, starts, groupStarts])
         }
     }
 
@@ -44,7 +47,7 @@ extension KernelCase {
             if columns > 64 { for k in 0..<64 { weights[k] = k < 32 ? 0 : 1e-9 } }
             let tiles = roundUp(rows, 16) / 16
             let source = Guarded(weights)
-            let out = Guarded<UInt8>(tiles * roundUp(columns, 64) / 64 * encoding.blockBytes)
+            let out = Guarded<UInt8>(tiles * phi_tile_bytes(encoding.stripBytes, columns))
             let errors = Guarded<Double>(tiles), squares = Guarded<Double>(tiles)
             let arguments = phi_encode_args(
                 rows: source.pointer, row_count: rows, columns: columns, out: out.pointer, errors: errors.pointer,

@@ -30,11 +30,11 @@ package struct AttentionShape: Sendable, CustomStringConvertible {
     var positions: Int { roundUp(first + tokens, Int(PHI_POSITION_BLOCK)) }
     var valueSize: Int { roundUp(headSize, 16) }
     var valueStride: Int { positions * valueSize }
-    var groups: Int { roundUp(headSize, Int(PHI_GROUP)) / Int(PHI_GROUP) }
+    var groups: Int { roundUp(headSize, Int(PHI_CACHE_GROUP)) / Int(PHI_CACHE_GROUP) }
     var scaleStride: Int { positions * groups }
 
     func keyStride(_ encoding: CacheEncoding) -> Int {
-        positions * (encoding == .q8 ? groups * Int(PHI_GROUP) : headSize)
+        positions * (encoding == .q8 ? groups * Int(PHI_CACHE_GROUP) : headSize)
     }
 }
 

@@ -4,7 +4,7 @@ extension KernelCase {
         var cases = [probeRead(bytes: 3 << 16), probeDot(items: 3)]
         for encoding in WeightEncoding.allCases {
             for tokens in [1, 2, 3, 4, 5, 6, 7, 11, 15, 16, 17, 49, 101] {
-                for (rows, columns) in [(1, 1), (16, 64), (17, 100), (50, 257), (130, 192)] {
+                for (rows, columns) in [(1, 1), (16, 64), (17, 100), (50, 257), (130, 600)] {
                     for adds in [false, true] {
                         cases.append(
                             matmul(encoding, rows: rows, columns: columns, tokens: tokens, accumulate: adds))

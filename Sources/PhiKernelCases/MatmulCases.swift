@@ -20,12 +20,12 @@ extension KernelCase {
                 var arguments = phi_matmul_args(
                     weights: tiles.pointer, bias: bias.pointer, rows: rows, width: width, tokens: tokens, x: x.pointer,
                     x_stride: width, q: activations.q.pointer, scales: activations.scales.pointer,
-                    starts: activations.starts.pointer, out: out.pointer, out_stride: outStride, accumulate: accumulate,
-                    tile_bytes: 0)
-                items = phi_matmul_items(&arguments, encoding.blockBytes)
+                    starts: activations.starts.pointer, group_starts: activations.groupStarts.pointer, out: out.pointer,
+                    out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
+                items = phi_matmul_items(&arguments, encoding.stripBytes)
                 return arguments
             }
-            let activationBytes = encoding.zero == 0 ? tokens * width * 4 : tokens * (width + width / 32 * 8)
+            let activationBytes = encoding.zero == 0 ? tokens * width * 4 : tokens * (width + blocks(width) * 8)
             return KernelRun(
                 arguments, items: items, bytes: first.count + activationBytes + tokens * rows * 4,
                 arithmetic: 2 * Double(rows) * Double(columns) * Double(tokens), outputs: [{ out.bytes }],
@@ -39,19 +39,23 @@ private final class QuantisedActivations {
     let q: Guarded<Int8>
     let scales: Guarded<Float>
     let starts: Guarded<Int32>
+    let groupStarts: Guarded<Int32>
 
     init(_ x: Guarded<Float>, width: Int, tokens: Int, zero: Int32) {
         q = Guarded(tokens * width)
-        scales = Guarded(tokens * width / 32)
-        starts = Guarded(tokens * width / 32)
+        scales = Guarded(tokens * blocks(width))
+        starts = Guarded(tokens * blocks(width))
+        groupStarts = Guarded(tokens == 1 ? width / 16 : 0)
         var arguments = phi_quantise_args(
             x: x.pointer, x_stride: width, width: width, tokens: tokens, zero: zero, q: q.pointer,
-            scales: scales.pointer,
-            starts: starts.pointer)
+            scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
         let items = phi_quantise_items(&arguments)
         refer("quantise", &arguments, items: items)
     }
 }
+
+/// Blocks of 256 columns in a row, the last of which may be shorter.
+func blocks(_ width: Int) -> Int { roundUp(width, Int(PHI_BLOCK_COLUMNS)) / Int(PHI_BLOCK_COLUMNS) }
 
 /// Made-up activations with zeros from `columns` to `width`.
 private func paddedRows(_ tokens: Int, _ columns: Int, _ width: Int, _ random: inout SeededGenerator) -> Guarded<Float>

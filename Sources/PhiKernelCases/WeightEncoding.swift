@@ -4,13 +4,13 @@ import CPhiKernels
 package enum WeightEncoding: String, CaseIterable, Sendable {
     case f32, f16, q8, q4
 
-    /// Bytes of a block of 16 rows by 64 columns.
-    package var blockBytes: Int {
+    /// Bytes of a strip of 16 rows by 64 columns: the kernels' name for the encoding.
+    package var stripBytes: Int {
         switch self {
-        case .f32: Int(PHI_BLOCK_BYTES_F32)
-        case .f16: Int(PHI_BLOCK_BYTES_F16)
-        case .q8: Int(PHI_BLOCK_BYTES_Q8)
-        case .q4: Int(PHI_BLOCK_BYTES_Q4)
+        case .f32: Int(PHI_STRIP_BYTES_F32)
+        case .f16: Int(PHI_STRIP_BYTES_F16)
+        case .q8: Int(PHI_STRIP_BYTES_Q8)
+        case .q4: Int(PHI_STRIP_BYTES_Q4)
         }
     }
 
@@ -30,7 +30,7 @@ package enum WeightEncoding: String, CaseIterable, Sendable {
         let whole = rows * columns > 1 << 20
         let source = Guarded(random.weights((whole ? 16 : rows) * columns, scale: 0.02))
         let made = whole ? 1 : count
-        let tileBytes = roundUp(columns, 64) / 64 * blockBytes
+        let tileBytes = phi_tile_bytes(stripBytes, columns)
         let out = Guarded<UInt8>(count * tileBytes)
         let errors = Guarded<Double>(made), squares = Guarded<Double>(made)
         var arguments = phi_encode_args(

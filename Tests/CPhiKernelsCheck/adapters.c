@@ -50,10 +50,19 @@ static const phi_kernels *reference(void) { return phi_instruction_set(phi_instr
 
 static const size_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 15, 16, 17, 24, 31, 32, 33, 37, 97, 101};
 
+/* What a quantised row has besides its integers. */
+static void take_scales(trial *t, phi_quantise_args *a) {
+    size_t blocks = up(a->width, PHI_BLOCK_COLUMNS) / PHI_BLOCK_COLUMNS;
+    a->scales = take(t, "scales", a->tokens * blocks, sizeof *a->scales);
+    a->starts = take(t, "starts", a->tokens * blocks, sizeof *a->starts);
+    a->group_starts = take(t, "group starts", a->tokens == 1 ? a->width / PHI_GROUP : 0, sizeof *a->group_starts);
+}
+
 bool try_quantise(trial *t, phi_operation run, size_t which) {
     if (which >= COUNT(token_counts)) return false;
     phi_quantise_args a = {
-        .width = which == 5 ? PHI_QUANTISE_CHUNK + 64 : 64 * (1 + which % 3), .tokens = token_counts[which], .zero = which % 2 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
+        .width = which == 5 ? PHI_QUANTISE_CHUNK + 64 : 64 * (1 + which % 6), .tokens = token_counts[which],
+        .zero = which % 2 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
     a.x_stride = a.width + which % 5;
     size_t values = (a.tokens - 1) * a.x_stride + a.width;
     float *x = take_floats(t, "x", values, 1);
@@ -61,8 +70,7 @@ bool try_quantise(trial *t, phi_operation run, size_t which) {
     for (size_t i = 32; i < 64; i++) x[i] = i % 2 ? -0.75f : 0.75f; /* q = 127 and -127 */
     a.x = x;
     a.q = take(t, "q", a.tokens * a.width, 1);
-    a.scales = take(t, "scales", a.tokens * a.width / PHI_GROUP, sizeof *a.scales);
-    a.starts = take(t, "starts", a.tokens * a.width / PHI_GROUP, sizeof *a.starts);
+    take_scales(t, &a);
     run_items(t, run, &a, phi_quantise_items(&a));
     return true;
 }
@@ -84,37 +92,42 @@ bool try_gelu(trial *t, phi_operation run, size_t which) {
 /* ---- Matrix products ---- */
 
 /* Any tiles but those that the format rules out: finite numbers, and in q8 no weight of -128. */
-static void *take_tiles(trial *t, size_t blocks, size_t block_bytes) {
-    uint8_t *tiles = take(t, "weights", blocks, block_bytes);
-    for (size_t b = 0; b < blocks; b++) {
-        uint8_t *block = tiles + b * block_bytes;
-        size_t numbers = PHI_TILE_ROWS * PHI_BLOCK_COLUMNS;
-        if (block_bytes == PHI_BLOCK_BYTES_F32) {
-            for (size_t i = 0; i < numbers; i++) ((float *)block)[i] = draw_float(t, 0.05f);
-            continue;
+static void *take_tiles(trial *t, size_t count, size_t strip_bytes, size_t width) {
+    size_t bytes = phi_tile_bytes(strip_bytes, width), strips = width / PHI_STRIP_COLUMNS;
+    bool is_integer = strip_bytes == PHI_STRIP_BYTES_Q8 || strip_bytes == PHI_STRIP_BYTES_Q4;
+    uint8_t *tiles = take(t, "weights", count, bytes);
+    for (uint8_t *at = tiles; at < tiles + count * bytes;)
+        for (size_t s = 0; s < strips; s++, at += strip_bytes) {
+            size_t numbers = PHI_TILE_ROWS * PHI_STRIP_COLUMNS;
+            if (strip_bytes == PHI_STRIP_BYTES_F32) {
+                for (size_t i = 0; i < numbers; i++) ((float *)at)[i] = draw_float(t, 0.05f);
+                continue;
+            }
+            bool has_head = is_integer && s % PHI_BLOCK_STRIPS == 0;
+            size_t halves = strip_bytes == PHI_STRIP_BYTES_F16 ? numbers : has_head ? PHI_TILE_ROWS : 0;
+            for (size_t i = 0; i < halves; i++) {
+                uint16_t half = (uint16_t)(draw(t) % 64 == 0 ? draw(t) & 0x83ff : (uint64_t)phi_float_to_half(draw_float(t, 0.05f)));
+                memcpy(at + 2 * i, &half, 2);
+            }
+            if (!is_integer) continue;
+            if (has_head) at += PHI_HEAD_BYTES;
+            for (size_t i = 0; i < strip_bytes; i++) {
+                at[i] = (uint8_t)(draw(t) >> 17);
+                if (strip_bytes == PHI_STRIP_BYTES_Q8 && !at[i]) at[i] = 255;
+            }
         }
-        size_t halves = block_bytes == PHI_BLOCK_BYTES_F16 ? numbers : 2 * PHI_TILE_ROWS;
-        for (size_t i = 0; i < halves; i++) {
-            uint16_t half = (uint16_t)(draw(t) % 64 == 0 ? draw(t) & 0x83ff : (uint64_t)phi_float_to_half(draw_float(t, 0.05f)));
-            memcpy(block + 2 * i, &half, 2);
-        }
-        for (size_t i = 2 * halves; i < block_bytes; i++) {
-            block[i] = (uint8_t)(draw(t) >> 17);
-            if (block_bytes == PHI_BLOCK_BYTES_Q8 && !block[i]) block[i] = 255;
-        }
-    }
     return tiles;
 }
 
-static bool try_matmul(trial *t, phi_operation run, size_t which, size_t block_bytes) {
+static bool try_matmul(trial *t, phi_operation run, size_t which, size_t strip_bytes) {
     static const struct {
         size_t rows, width, tokens;
-    } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 193}, {130, 576, 40}, {112, 448, 16}};
+    } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 193}, {130, 576, 40}, {112, 448, 16}, {40, 1088, 1}};
     phi_matmul_args a = {.accumulate = which % 2};
     if (which < 2 * COUNT(token_counts)) {
         static const size_t rows[] = {1, 16, 17, 33, 50};
         a.rows = rows[which % COUNT(rows)];
-        a.width = 64 * (1 + which % 7 % 4);
+        a.width = 64 * (1 + which % 7 % 6);
         a.tokens = token_counts[which / 2];
     } else {
         which -= 2 * COUNT(token_counts);
@@ -123,34 +136,34 @@ static bool try_matmul(trial *t, phi_operation run, size_t which, size_t block_b
         a.width = large[which].width;
         a.tokens = large[which].tokens;
     }
-    a.weights = take_tiles(t, up(a.rows, PHI_TILE_ROWS) / PHI_TILE_ROWS * (a.width / PHI_BLOCK_COLUMNS), block_bytes);
+    a.weights = take_tiles(t, up(a.rows, PHI_TILE_ROWS) / PHI_TILE_ROWS, strip_bytes, a.width);
     a.bias = take_floats(t, "bias", a.rows, 1);
     a.x_stride = a.width + a.tokens % 3;
     float *x = take_floats(t, "x", (a.tokens - 1) * a.x_stride + a.width, 1);
-    for (size_t i = 0; i < 16; i++) x[i] = x[i] < 0 ? -1.0f : 1.0f;
+    for (size_t i = 0; i < 32; i++) x[i] = x[i] < 0 ? -1.0f : 1.0f;
     a.x = x;
-    if (block_bytes == PHI_BLOCK_BYTES_Q8 || block_bytes == PHI_BLOCK_BYTES_Q4) {
+    if (strip_bytes == PHI_STRIP_BYTES_Q8 || strip_bytes == PHI_STRIP_BYTES_Q4) {
         phi_quantise_args quantise = {
             .x = a.x, .x_stride = a.x_stride, .width = a.width, .tokens = a.tokens,
-            .zero = block_bytes == PHI_BLOCK_BYTES_Q8 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
+            .zero = strip_bytes == PHI_STRIP_BYTES_Q8 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
         quantise.q = take(t, "q", a.tokens * a.width, 1);
-        quantise.scales = take(t, "scales", a.tokens * a.width / PHI_GROUP, sizeof *a.scales);
-        quantise.starts = take(t, "starts", a.tokens * a.width / PHI_GROUP, sizeof *a.starts);
+        take_scales(t, &quantise);
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
         a.q = quantise.q;
         a.scales = quantise.scales;
         a.starts = quantise.starts;
+        a.group_starts = quantise.group_starts;
     }
     a.out_stride = up(a.rows, PHI_TILE_ROWS) + which % 3;
     a.out = take_floats(t, "out", (a.tokens - 1) * a.out_stride + up(a.rows, PHI_TILE_ROWS), 1);
-    run_items(t, run, &a, phi_matmul_items(&a, block_bytes));
+    run_items(t, run, &a, phi_matmul_items(&a, strip_bytes));
     return true;
 }
 
-bool try_matmul_f32(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_BLOCK_BYTES_F32); }
-bool try_matmul_f16(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_BLOCK_BYTES_F16); }
-bool try_matmul_q8(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_BLOCK_BYTES_Q8); }
-bool try_matmul_q4(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_BLOCK_BYTES_Q4); }
+bool try_matmul_f32(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_F32); }
+bool try_matmul_f16(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_F16); }
+bool try_matmul_q8(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_Q8); }
+bool try_matmul_q4(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_Q4); }
 
 /* ---- Keys and values, attention ---- */
 
@@ -171,14 +184,14 @@ typedef struct {
 } cache;
 
 static cache take_cache(trial *t, const attention_shape *s, size_t bytes) {
-    size_t positions = up(s->first + s->tokens, PHI_POSITION_BLOCK), group = bytes == 1 ? PHI_GROUP : 1;
+    size_t positions = up(s->first + s->tokens, PHI_POSITION_BLOCK), group = bytes == 1 ? PHI_CACHE_GROUP : 1;
     cache c = {.value_size = up(s->head_size, 16)};
     c.key_stride = positions * up(s->head_size, group);
     c.value_stride = positions * c.value_size;
     c.keys = take(t, "keys", s->kv_heads * c.key_stride, bytes);
     c.values = take(t, "values", s->kv_heads * c.value_stride, bytes);
     if (bytes == 1) {
-        c.scale_stride = c.key_stride / PHI_GROUP;
+        c.scale_stride = c.key_stride / PHI_CACHE_GROUP;
         c.key_scales = take(t, "key scales", s->kv_heads * c.scale_stride, 2);
         c.value_scales = take(t, "value scales", s->kv_heads * c.scale_stride, 2);
     }
@@ -248,10 +261,10 @@ bool try_attention_q8(trial *t, phi_operation run, size_t which) { return try_at
 
 /* ---- Weights into tiles ---- */
 
-static bool try_encode(trial *t, phi_operation run, size_t which, size_t block_bytes) {
+static bool try_encode(trial *t, phi_operation run, size_t which, size_t strip_bytes) {
     static const struct {
         size_t rows, columns, block;    /* of error feedback, or 0 */
-    } shapes[] = {{1, 1, 0}, {16, 64, 0}, {17, 65, 0}, {5, 31, 0}, {48, 33, 0}, {33, 200, 0}, {2, 1000, 0}, {33, 200, 64}, {17, 300, 320}};
+    } shapes[] = {{1, 1, 0}, {16, 64, 0}, {17, 65, 0}, {5, 31, 0}, {48, 33, 0}, {33, 200, 0}, {2, 1000, 0}, {17, 300, 0}, {33, 200, 256}, {17, 300, 512}, {5, 600, 256}};
     if (which >= COUNT(shapes)) return false;
     size_t rows = shapes[which].rows, columns = shapes[which].columns, tiles = up(rows, PHI_TILE_ROWS) / PHI_TILE_ROWS;
     phi_encode_args a = {.row_count = rows, .columns = columns};
@@ -262,7 +275,7 @@ static bool try_encode(trial *t, phi_operation run, size_t which, size_t block_b
         if (i / columns == 3) w[i] *= 1e9f;
     }
     a.rows = w;
-    a.out = take(t, "out", tiles * up(columns, PHI_BLOCK_COLUMNS) / PHI_BLOCK_COLUMNS, block_bytes);
+    a.out = take(t, "out", tiles, phi_tile_bytes(strip_bytes, columns));
     a.errors = take(t, "errors", tiles, sizeof *a.errors);
     a.squares = take(t, "squares", tiles, sizeof *a.squares);
     if ((a.feedback_block = shapes[which].block)) {
@@ -279,10 +292,10 @@ static bool try_encode(trial *t, phi_operation run, size_t which, size_t block_b
     return true;
 }
 
-bool try_encode_f32(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_BLOCK_BYTES_F32); }
-bool try_encode_f16(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_BLOCK_BYTES_F16); }
-bool try_encode_q8(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_BLOCK_BYTES_Q8); }
-bool try_encode_q4(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_BLOCK_BYTES_Q4); }
+bool try_encode_f32(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_F32); }
+bool try_encode_f16(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_F16); }
+bool try_encode_q8(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_Q8); }
+bool try_encode_q4(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_Q4); }
 
 /* ---- Limits ---- */
 

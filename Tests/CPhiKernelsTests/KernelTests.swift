@@ -21,10 +21,10 @@ struct InstructionSet: CustomTestStringConvertible {
     }
 }
 
-/// The weight encodings: their name, bytes a block, zero, and operations.
+/// The weight encodings: their name, bytes a strip, zero, and operations.
 struct Encoding: CustomTestStringConvertible {
     let name: String
-    let blockBytes: Int
+    let stripBytes: Int
     let zero: Int32
     let matmul: @Sendable (phi_kernels) -> phi_operation
     let encode: @Sendable (phi_kernels) -> phi_operation
@@ -32,10 +32,10 @@ struct Encoding: CustomTestStringConvertible {
     var testDescription: String { name }
 
     static let all = [
-        Encoding(name: "f32", blockBytes: 4096, zero: 0, matmul: { $0.matmul_f32 }, encode: { $0.encode_f32 }),
-        Encoding(name: "f16", blockBytes: 2048, zero: 0, matmul: { $0.matmul_f16 }, encode: { $0.encode_f16 }),
-        Encoding(name: "q8", blockBytes: 1088, zero: 128, matmul: { $0.matmul_q8 }, encode: { $0.encode_q8 }),
-        Encoding(name: "q4", blockBytes: 576, zero: 64, matmul: { $0.matmul_q4 }, encode: { $0.encode_q4 }),
+        Encoding(name: "f32", stripBytes: 4096, zero: 0, matmul: { $0.matmul_f32 }, encode: { $0.encode_f32 }),
+        Encoding(name: "f16", stripBytes: 2048, zero: 0, matmul: { $0.matmul_f16 }, encode: { $0.encode_f16 }),
+        Encoding(name: "q8", stripBytes: 1024, zero: 128, matmul: { $0.matmul_q8 }, encode: { $0.encode_q8 }),
+        Encoding(name: "q4", stripBytes: 544, zero: 64, matmul: { $0.matmul_q4 }, encode: { $0.encode_q4 }),
     ]
 }
 
@@ -55,7 +55,7 @@ struct EncodeTests {
         feedback: Feedback? = nil
     ) -> Guarded<UInt8> {
         let tiles = roundUp(rows, 16) / 16
-        let out = Guarded<UInt8>(tiles * roundUp(columns, 64) / 64 * encoding.blockBytes)
+        let out = Guarded<UInt8>(tiles * phi_tile_bytes(encoding.stripBytes, columns))
         let source = Guarded(weights)
         let errors = Guarded<Double>(tiles)
         let squares = Guarded<Double>(tiles)
@@ -70,7 +70,8 @@ struct EncodeTests {
         return out
     }
 
-    @Test(arguments: [2, 3], [(1, 1, 32), (17, 65, 64), (5, 31, 64), (33, 200, 96), (33, 200, 256), (16, 512, 512)])
+    @Test(
+        arguments: [2, 3], [(1, 1, 256), (17, 65, 256), (5, 31, 512), (33, 300, 256), (33, 700, 512), (16, 512, 512)])
     func equalsTheReferenceWithErrorFeedback(encoding: Int, shape: (rows: Int, columns: Int, block: Int)) {
         let (rows, columns, block) = shape, encoding = Encoding.all[encoding]
         var random = SeededGenerator(UInt64(rows * 1000 + columns))
@@ -99,13 +100,13 @@ struct EncodeTests {
         var error: Float = 0, power: Float = 0
         for row in 0..<rows {
             var values = [Float](repeating: .nan, count: columns)
-            phi_row(tiles.pointer, encoding.blockBytes, row, columns, &values)
+            phi_row(tiles.pointer, encoding.stripBytes, row, columns, &values)
             for (value, weight) in zip(values, weights[row * columns..<(row + 1) * columns]) {
                 error += (value - weight) * (value - weight)
                 power += weight * weight
             }
         }
-        let limits: [String: Float] = ["f32": 0, "f16": 1e-6, "q8": 2e-4, "q4": 2e-2]
+        let limits: [String: Float] = ["f32": 0, "f16": 1e-6, "q8": 1e-3, "q4": 2e-2]
         #expect(error / power <= limits[encoding.name] ?? 0, "\(error / power)")
     }
 }
@@ -120,19 +121,22 @@ struct MatmulTests {
         let padded = Guarded([Float](repeating: 0, count: tokens * width))
         for t in 0..<tokens { for c in 0..<columns { padded.pointer[t * width + c] = x[t * columns + c] } }
         let q = Guarded<Int8>(tokens * width)
-        let scales = Guarded<Float>(tokens * width / 32)
-        let starts = Guarded<Int32>(tokens * width / 32)
+        let blocks = roundUp(width, 256) / 256
+        let scales = Guarded<Float>(tokens * blocks)
+        let starts = Guarded<Int32>(tokens * blocks)
+        let groupStarts = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
         var quantise = phi_quantise_args(
             x: padded.pointer, x_stride: width, width: width, tokens: tokens, zero: encoding.zero, q: q.pointer,
-            scales: scales.pointer, starts: starts.pointer)
+            scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
         kernels.quantise(&quantise, 0, phi_quantise_items(&quantise))
         let out = Guarded([Float](repeating: 0.25, count: tokens * outStride))
         let biases = Guarded(bias)
         var arguments = phi_matmul_args(
             weights: tiles.pointer, bias: biases.pointer, rows: rows, width: width, tokens: tokens, x: padded.pointer,
-            x_stride: width, q: q.pointer, scales: scales.pointer, starts: starts.pointer, out: out.pointer,
-            out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
-        let items = phi_matmul_items(&arguments, encoding.blockBytes)
+            x_stride: width, q: q.pointer, scales: scales.pointer, starts: starts.pointer,
+            group_starts: groupStarts.pointer, out: out.pointer, out_stride: outStride, accumulate: accumulate,
+            tile_bytes: 0)
+        let items = phi_matmul_items(&arguments, encoding.stripBytes)
         phi_parallel(threads, items, encoding.matmul(kernels), &arguments)
         return out
     }
@@ -153,7 +157,7 @@ struct MatmulTests {
         var error = 0.0, power = 0.0
         for row in 0..<rows {
             var decoded = [Float](repeating: 0, count: columns)
-            phi_row(tiles.pointer, encoding.blockBytes, row, columns, &decoded)
+            phi_row(tiles.pointer, encoding.stripBytes, row, columns, &decoded)
             for t in 0..<tokens {
                 var sum = Double(bias[row])
                 for c in 0..<columns { sum += Double(decoded[c]) * Double(x[t * columns + c]) }
@@ -163,7 +167,7 @@ struct MatmulTests {
             }
         }
         // Only the activations' int8 remains for the quantised ones.
-        #expect(error / power < (encoding.zero == 0 ? 1e-11 : 1e-3), "\(error / power)")
+        #expect(error / power < (encoding.zero == 0 ? 1e-11 : 3e-3), "\(error / power)")
     }
 }
 

@@ -20,7 +20,7 @@ import Testing
         #expect(info["parameters"] as? Int == 2 * 300 * 64 + 300 + 2 * 64 + blocks)
         #expect(info["type"] as? String == type)
         #expect(info["file"] as? String == path)
-        #expect(info["format_version"] as? String == "1.0")
+        #expect(info["format_version"] as? String == "1.1")
         #expect((info["sha256"] as? String)?.count == 64)
         #expect((info["tensors"] as? [Any])?.count == 17)
         let text = try #require(info["provenance"] as? String)

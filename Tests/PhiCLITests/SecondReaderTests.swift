@@ -26,7 +26,7 @@ import Testing
         ).wait()
     }
 
-    /// Sizes that fill no tile and no block.
+    /// Sizes that fill no tile, no strip and no block.
     private static let odd = TinyCheckpoint(
         hidden: 48, intermediate: 100, layers: 2, heads: 3, rows: 301, tokens: 290, seed: 7)
 
@@ -60,7 +60,7 @@ import Testing
                 values.withUnsafeMutableBufferPointer { values in
                     for row in 0..<section.rows {
                         phi_row(
-                            bytes.baseAddress, encoding.blockBytes, row, section.columns,
+                            bytes.baseAddress, encoding.stripBytes, row, section.columns,
                             values.baseAddress?.advanced(by: row * section.columns))
                     }
                 }

@@ -93,12 +93,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [64, 100, 1000]) func blocksAreFactoredOnTheirOwn(_ widestBlock: Int) throws {
-        let width = 300
+    @Test(arguments: [256, 400, 1000]) func blocksAreFactoredOnTheirOwn(_ widestBlock: Int) throws {
+        let width = 600
         let inputs = Inputs(width: width, count: 700)
         let moments = inputs.moments(threads: 2, widestBlock: widestBlock, try kernels())
         let block = moments.blockWidth
-        #expect(block % 64 == 0 && (width + block - 1) / block == [64: 5, 100: 3, 1000: 1][widestBlock])
+        #expect(block % 256 == 0 && (width + block - 1) / block == [256: 3, 400: 2, 1000: 1][widestBlock])
         let all = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
         for first in stride(from: 0, to: width, by: block) {
             let count = min(block, width - first)
@@ -124,7 +124,7 @@ import Testing
         var stored = [Float](repeating: 0, count: width)
         var sum = 0.0
         for row in 0..<rows {
-            phi_row(tiles, TensorEncoding.q4.blockBytes, row, width, &stored)
+            phi_row(tiles, TensorEncoding.q4.stripBytes, row, width, &stored)
             for x in inputs {
                 var difference = 0.0
                 for k in 0..<width { difference += Double((weights[row * width + k] - stored[k]) * x[k]) }

@@ -56,7 +56,7 @@ struct PhiFileTests {
         if encoding == .vector { return Array(bytes.bindMemory(to: Float.self)) }
         var row = [Float](repeating: .nan, count: section.columns)
         return (0..<section.rows).flatMap { number in
-            phi_row(bytes.baseAddress, encoding.blockBytes, number, section.columns, &row)
+            phi_row(bytes.baseAddress, encoding.stripBytes, number, section.columns, &row)
             return row
         }
     }
@@ -100,6 +100,19 @@ struct PhiFileTests {
 
     private func good() throws -> [UInt8] {
         [UInt8](try Data(contentsOf: URL(filePath: Self.path("good", "q4.phi"))))
+    }
+
+    /// The q8 and q4 of version 1.0.
+    @Test(arguments: [18, 19] as [UInt8])
+    func retiredEncodingsAreRefusedWithAdvice(_ number: UInt8) throws {
+        var bytes = try good()
+        let header = 128 * (1 + Int(bytes[32]))
+        let record = 128 * 3  // config, tokenizer, embedding
+        bytes[record + 52] = number
+        bytes.replaceSubrange(96..<128, with: repeatElement(0, count: 32))
+        bytes.replaceSubrange(96..<128, with: bytes[..<header].withUnsafeBytes { SHA256Digest($0).bytes })
+        let fault = "embedding.weight has encoding \(number), which is no longer read: convert the checkpoint again"
+        #expect(throws: FormatError("changed.phi", fault)) { try open(bytes) }
     }
 
     @Test

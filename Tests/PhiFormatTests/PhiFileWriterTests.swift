@@ -15,7 +15,7 @@ struct PhiFileWriterTests {
         func bytes() throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(filePath: file))) }
     }
 
-    private let tiles = [UInt8](repeating: 7, count: 576 * 2)
+    private let tiles = [UInt8](repeating: 7, count: (32 + 544) * 2)
     private let large = (0..<(1 << 20) + 5).map { UInt8(truncatingIfNeeded: $0 &* 31) }
 
     private func filled(_ folder: Folder, overwrite: Bool = false) throws -> PhiFileWriter {
@@ -39,7 +39,7 @@ struct PhiFileWriterTests {
         #expect(folder.names == ["a.phi"])
         let file = try PhiFile(MappedFile(path: folder.file))
         try file.verify()
-        #expect(file.version == (1, 0))
+        #expect(file.version == (1, 1))
         #expect(file.sections.map(\.name) == ["config", "large", "bias", "weight"])
         #expect(file.sections.map(\.isRequired) == [true, false, true, true])
         #expect(file.sections.map(\.alignment) == [64, 65_536, 64, 64])

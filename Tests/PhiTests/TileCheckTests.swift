@@ -8,7 +8,7 @@ struct TileCheckTests {
     private func fault(
         _ encoding: TensorEncoding, _ section: String, _ change: (inout [UInt8]) -> Void
     ) throws -> String? {
-        let model = try TinyPhi(hidden: 40, intermediate: 72, layers: 1, heads: 5).model(encoding)
+        let model = try TinyPhi(hidden: 40, intermediate: 250, layers: 1, heads: 5).model(encoding)
         let changed = try TinyPhi.copy(of: model) { name, bytes in if name == section { change(&bytes) } }
         try changed.file.verify()
         do {
@@ -19,7 +19,8 @@ struct TileCheckTests {
         }
     }
 
-    /// The head is 290 x 40: its last tile has 2 rows, its blocks 40 columns, so that group 1 has 8 of 32.
+    /// The head is 290 x 40: its last tile has 2 rows, its only strip 40 columns, so that group 2 has 8 of 16 and
+    /// group 3 none.
     private static let head = "head.weight"
 
     @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32])
@@ -30,7 +31,7 @@ struct TileCheckTests {
     @Test(arguments: [(TensorEncoding.f32, 4), (.f16, 2)])
     func paddingOfFloats(_ encoding: TensorEncoding, _ size: Int) throws {
         let padding = "head.weight has padding that is not zero"
-        let last = 18 * encoding.blockBytes
+        let last = 18 * encoding.stripBytes
         for (at, isPadding) in [
             (16 * 39 * size, false), (16 * 40 * size, true), (1024 * size - 1, true), (last + size, false),
             (last + 2 * size, true), (last + (16 * 39 + 15) * size, true),
@@ -52,22 +53,62 @@ struct TileCheckTests {
         #expect(found == "norm.bias has an element that is not finite")
     }
 
+    /// The byte of a strip that holds the code of row 0 and column `k`.
+    private func code(_ encoding: TensorEncoding, _ k: Int) -> Int {
+        encoding == .q8 ? 64 * (k / 4) + k % 4 : 32 + 64 * (k / 8) + k % 4
+    }
+
     @Test(arguments: [TensorEncoding.q4, .q8])
     func scalesAndCodes(_ encoding: TensorEncoding) throws {
-        let last = 18 * encoding.blockBytes
+        let last = 18 * (32 + encoding.stripBytes)
         func found(_ at: Int, _ value: UInt8) throws -> String? { try fault(encoding, Self.head) { $0[at] = value } }
-        for group in 0..<2 {
-            #expect(try found(32 * group + 2 * 5 + 1, 0x7c) == "head.weight has a scale that is not finite")
-            #expect(try found(32 * group + 2 * 5 + 1, 0x3c) == nil)
-            #expect(try found(last + 32 * group + 2 * 2, 1) == "head.weight has a padding scale that is not zero")
-        }
-        let column: (Int) -> Int = { encoding == .q8 ? 64 + 64 * ($0 / 4) + $0 % 4 : 64 + 64 * ($0 / 8) + $0 % 4 }
+        #expect(try found(2 * 5 + 1, 0x7c) == "head.weight has a scale that is not finite")
+        #expect(try found(2 * 5 + 1, 0x3c) == nil)
+        #expect(try found(last + 2 * 1 + 1, 0x3c) == nil)
+        #expect(try found(last + 2 * 2, 1) == "head.weight has a padding scale that is not zero")
+        let column: (Int) -> Int = { 32 + code(encoding, $0) }
         #expect(try found(column(40), 1) == "head.weight has padding that is not zero")
         #expect(try found(last + column(0) + 4 * 2, 1) == "head.weight has padding that is not zero")
         #expect(try found(last + column(0) + 4, 1) == nil)
         if encoding == .q8 {
             #expect(try found(column(39), 0) == "head.weight has a q8 code of 0")
             #expect(try found(last + column(39) + 4, 0) == "head.weight has a q8 code of 0")
+        }
+    }
+
+    @Test
+    func factors() throws {
+        let last = 18 * (32 + TensorEncoding.q4.stripBytes)
+        let padding = "head.weight has a padding factor that is not zero"
+        // In whole tiles the last group alone is padding, in the last tile rows 2 and on are too.
+        for (at, value, isPadding) in [
+            (32 + 2 * 5, 0x88, false), (32 + 2 * 5 + 1, 0x0f, false), (32 + 2 * 5 + 1, 0x10, true),
+            (last + 32 + 2 * 1 + 1, 0x0f, false), (last + 32 + 2 * 1 + 1, 0x80, true), (last + 32 + 2 * 2, 0x01, true),
+        ] as [(Int, UInt8, Bool)] {
+            let found = try fault(.q4, Self.head) { $0[at] = value }
+            #expect(found == (isPadding ? padding : nil), "byte \(at)")
+        }
+    }
+
+    /// The outer matrix is 40 x 290: a tile has a block of four strips and one of a single strip with 34 columns, the
+    /// last tile has 8 rows.
+    @Test(arguments: [TensorEncoding.q4, .q8])
+    func theLastBlockOfATile(_ encoding: TensorEncoding) throws {
+        let name = "block.0.out.weight"
+        func found(_ at: Int, _ value: UInt8) throws -> String? { try fault(encoding, name) { $0[at] = value } }
+        let second = 32 + 4 * encoding.stripBytes
+        let tile = second + 32 + encoding.stripBytes
+        for start in [0, second, tile, tile + second] {
+            #expect(try found(start + 2 * 15 + 1, 0xfc) == "\(name) has a scale that is not finite")
+            #expect(try found(start + 2 * 15 + 1, 0x3c) == nil)
+            #expect(try found(2 * tile + start % tile + 2 * 8, 1) == "\(name) has a padding scale that is not zero")
+        }
+        for start in [second, tile + second].map({ $0 + 32 }) {
+            #expect(try found(start + code(encoding, 34), 1) == "\(name) has padding that is not zero")
+            if encoding == .q4 {
+                #expect(try found(start + 1, 0x80) == "\(name) has a padding factor that is not zero")
+                #expect(try found(start - 32 - encoding.stripBytes + 1, 0x80) == nil)
+            }
         }
     }
 }

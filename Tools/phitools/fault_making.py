@@ -18,6 +18,8 @@ Fault = tuple[str, bytes, str]
 RECORD_FIELDS = {"flags": (48, "I"), "encoding": (52, "I"), "offset": (56, "Q"), "length": (64, "Q"),
                  "alignment": (72, "I"), "rows": (76, "I"), "columns": (80, "I")}
 EXTRA = NewSection("extra", b"unknown", flags=0)
+TILE = 576
+"""Bytes of a q4 tile of one strip, which is all that the tiny model has: 32 of scales, 32 of factors, 512 of codes."""
 
 
 def base() -> list[NewSection]:

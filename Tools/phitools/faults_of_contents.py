@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from phitools import phi_encodings as enc
-from phitools.fault_making import EXTRA, Fault, base, flipped, patched, record, record_at, with_data, with_section
+from phitools.fault_making import (
+    EXTRA, TILE, Fault, base, flipped, patched, record, record_at, with_data, with_section)
 from phitools.phi_file_write import file_bytes, tests_bytes, tokenizer_bytes
 from phitools.sample_model import (
     ADDED, END_OF_TEXT, MERGES, SPACE_A, TH, THE, THREE_SPACES, TOKENS, TWO_SPACES, model, tiny_config)
@@ -31,19 +32,20 @@ def section_faults() -> Iterator[Fault]:
     late = replace(base()[3], name="block.1.norm.weight")
     yield "block-beyond-layers", with_section(late), "unknown required section block.1.norm.weight"
     yield "unknown-encoding", record("embedding.weight", "encoding", 99), "unknown encoding 99"
+    yield "retired-encoding-19", record("embedding.weight", "encoding", 19), "no longer read"
     for section in base():
         if section.flags:
             rest = [s for s in base() if s.name != section.name]
             yield f"missing-{section.name}", bytes(file_bytes(rest)), f"missing section {section.name}"
     by_name = {s.name: s for s in base()}
     norm, inner, embedding = by_name["norm.weight"], by_name["block.0.in.weight"], by_name["embedding.weight"]
-    tiled = replace(norm, data=bytes(576), encoding=enc.Q4)
+    tiled = replace(norm, data=bytes(TILE), encoding=enc.Q4)
     yield "encoding-of-norm", with_section(tiled), "wrong encoding"
     flat = replace(inner, data=bytes(4 * 64), encoding=enc.VECTOR)
     yield "encoding-of-matrix", with_section(flat), "wrong encoding"
     config = replace(by_name["config"], encoding=enc.VECTOR, rows=16, columns=1)
     yield "encoding-of-config", with_section(config), "not of plain bytes"
-    turned = replace(inner, rows=16, columns=64, data=bytes(576))
+    turned = replace(inner, rows=16, columns=64, data=bytes(TILE))
     yield "shape-transposed", with_section(turned), "wrong shape"
     yield "shape-row-too-many", with_section(replace(embedding, rows=embedding.rows + 1)), "wrong shape"
     yield "shape-column-too-few", with_section(replace(embedding, columns=15)), "wrong shape"
@@ -171,11 +173,14 @@ def verify_faults() -> Iterator[Fault]:
     assert whole[gap] == 0 and gap >= offset("tokenizer") + len(sections[1].data)
     yield "verify-gap-not-zero", flipped(whole, gap), "are not zero"
     yield "verify-padding-column-not-zero", patched("embedding.weight", 64 + 64 * 7, "B", 1), "padding is not zero"
-    last = len(sections[2].data) - 576
+    last = len(sections[2].data) - TILE  # which has 6 rows
     yield "verify-padding-row-not-zero", patched("embedding.weight", last + 64 + 4 * 15, "B", 1), "padding is not zero"
     yield "verify-padding-scale-not-zero", patched("embedding.weight", last + 2 * 15, "H", 1), "padding scale"
+    yield "verify-padding-factor-not-zero", patched("embedding.weight", last + 32 + 2 * 15, "H", 1), "padding factor"
+    # 16 columns are one group of the strip's four.
+    yield "verify-padding-group-not-zero", patched("embedding.weight", 32, "H", 1 << 4), "padding factor"
     yield "verify-scale-not-finite", patched("embedding.weight", 0, "H", 0x7C00), "not finite"
     q8 = model(tiny_config(), {"": enc.Q4, "block.0.out.weight": enc.Q8}, zero=True)
     out = next(s for s in q8 if s.name == "block.0.out.weight")
-    out.data = out.data[:64] + b"\0" + out.data[65:]
+    out.data = out.data[:32] + b"\0" + out.data[33:]
     yield "verify-q8-code-zero", bytes(file_bytes(q8)), "q8 code is 0"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from phitools import phi_encodings as enc
-from phitools.fault_making import EXTRA, Fault, base, flipped, preamble, record, record_at, shifted, with_section
+from phitools.fault_making import EXTRA, TILE, Fault, base, flipped, preamble, record, record_at, shifted, with_section
 from phitools.phi_file_write import file_bytes, rehash
 
 
@@ -77,10 +77,10 @@ def record_faults() -> Iterator[Fault]:
     yield "record-reserved-nonzero", bytes(data), "reserved"
     yield "plain-bytes-with-rows", record("extra", "rows", 1, sections), "plain bytes with 1 rows"
     yield "plain-bytes-with-columns", record("extra", "columns", 1, sections), "plain bytes with"
-    short = replace(EXTRA, data=bytes(575), encoding=enc.Q4, rows=1, columns=1)
-    yield "tensor-length-wrong", with_section(short), "its shape gives 576"
-    tiles, blocks = 80_478_822, 55_960_059  # 2^52 + 2 blocks of 4096 bytes: 64 bits keep 8192
-    huge = replace(EXTRA, data=bytes(8192), encoding=enc.F32, rows=16 * tiles, columns=64 * blocks)
+    short = replace(EXTRA, data=bytes(TILE - 1), encoding=enc.Q4, rows=1, columns=1)
+    yield "tensor-length-wrong", with_section(short), f"its shape gives {TILE}"
+    tiles, strips = 80_478_822, 55_960_059  # 2^52 + 2 strips of 4096 bytes: 64 bits keep 8192
+    huge = replace(EXTRA, data=bytes(8192), encoding=enc.F32, rows=16 * tiles, columns=64 * strips)
     yield "rows-times-columns-overflow", with_section(huge), "its shape gives"
 
 

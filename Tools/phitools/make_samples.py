@@ -35,13 +35,16 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "grouped-query", file_bytes(model(grouped, enc.Q4))
     mixed = {"": enc.Q4, "head.weight": enc.Q8, "block.0.in.weight": enc.F32, "block.0.out.weight": enc.F16}
     yield "mixed-encodings", file_bytes(model(plain, mixed))
+    # Rows of embedding, head and in are a block and a short one of two strips; those of out end in one strip.
+    wide = tiny_config(hidden=328, intermediate=260)
+    yield "wide-blocks", file_bytes(model(wide, {"": enc.Q4, "head.weight": enc.Q8}))
     no_tests = model(plain, enc.Q4)[:-1]
     provenance = NewSection("provenance", '{"licence": "MIT", "note": "tiny é"}'.encode(), flags=0)
     yield "provenance-without-tests", file_bytes([*no_tests, provenance])
     yield "minor-version-7", file_bytes(no_tests, minor=7)
     later = NewSection("adapter.x-1", b"from a later version", flags=0)
     tensor = NewSection("adapter.weight", bytes(range(100)), encoding=77, rows=5, columns=9, flags=0)
-    yield "unknown-optional-sections", file_bytes([no_tests[0], later, *no_tests[1:], tensor], minor=1)
+    yield "unknown-optional-sections", file_bytes([no_tests[0], later, *no_tests[1:], tensor], minor=2)
     yield "sections-in-another-order", file_bytes(no_tests[::-1])
     no_tests[4].alignment = 4096
     yield "wider-alignment", file_bytes(no_tests)

@@ -8,18 +8,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BYTES, VECTOR, F32, F16, Q8, Q4 = 0, 1, 16, 17, 18, 19
-BLOCK_BYTES = {F32: 4096, F16: 2048, Q8: 1088, Q4: 576}
+BYTES, VECTOR, F32, F16, Q8, Q4 = 0, 1, 16, 17, 20, 21
 NAMES = {BYTES: "bytes", VECTOR: "f32 vector", F32: "f32", F16: "f16", Q8: "q8", Q4: "q4"}
-LEVELS = np.array([0, 14, 24, 33, 41, 47, 53, 59, 65, 71, 76, 82, 89, 96, 106, 118], dtype=np.float32) - 64
-TILE_ROWS, BLOCK_COLUMNS, GROUP = 16, 64, 32
+RETIRED = (18, 19)  # q8 and q4 of version 1.0
+STRIP_BYTES = {F32: 4096, F16: 2048, Q8: 1024, Q4: 544}
+HEAD_BYTES = {F32: 0, F16: 0, Q8: 32, Q4: 32}
+TILE_ROWS, STRIP_COLUMNS, BLOCK_COLUMNS, GROUP_COLUMNS = 16, 64, 256, 16
+BLOCK_STRIPS = BLOCK_COLUMNS // STRIP_COLUMNS
 
 
 def tensor_bytes(encoding: int, rows: int, columns: int) -> int:
     """Length of a tensor's section (Python's integers cannot overflow)."""
     if encoding == VECTOR:
         return 4 * rows
-    return -(-rows // TILE_ROWS) * -(-columns // BLOCK_COLUMNS) * BLOCK_BYTES[encoding]
+    return -(-rows // TILE_ROWS) * tile_bytes(encoding, -(-columns // STRIP_COLUMNS))
+
+
+def tile_bytes(encoding: int, strips: int) -> int:
+    return strips * STRIP_BYTES[encoding] + -(-strips // BLOCK_STRIPS) * HEAD_BYTES[encoding]
+
+
+def places(encoding: int, strips: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where in a tile the bytes stand: those of each block's head [blocks, head], and of each strip [strips, strip]."""
+    head, number = HEAD_BYTES[encoding], np.arange(strips)
+    starts = number * STRIP_BYTES[encoding] + (number // BLOCK_STRIPS + 1) * head
+    return starts[::BLOCK_STRIPS, None] - head + np.arange(head), starts[:, None] + np.arange(STRIP_BYTES[encoding])
 
 
 @dataclass(frozen=True)
@@ -27,39 +40,43 @@ class Tiles:
     """Some whole tiles of a matrix, unpacked: padding included."""
 
     values: np.ndarray
-    """float32 [16 x tiles, 64 x blocks]"""
+    """float32 [16 x tiles, 64 x strips]"""
     bits: np.ndarray
     """What stands in the file for each element, as unsigned integers: a float's bits, a byte or a nibble."""
-    scales: np.ndarray | None
-    """float16 [16 x tiles, 2 x blocks], one scale a row and 32 columns; None for f32 and f16"""
+    scales: np.ndarray | None = None
+    """float16 [16 x tiles, blocks], one scale a row and 256 columns; None for f32 and f16"""
+    factors: np.ndarray | None = None
+    """int8 [16 x tiles, 4 x strips], one factor a row and 16 columns; None for all but q4"""
 
 
-def unpack(data: np.ndarray, encoding: int, blocks: int) -> Tiles:
-    """Unpacks whole tiles, given their bytes (uint8) and the number of blocks in a tile."""
-    data = data.reshape(-1, blocks, BLOCK_BYTES[encoding])
+def unpack(data: np.ndarray, encoding: int, strips: int) -> Tiles:
+    """Unpacks whole tiles, given their bytes (uint8) and the number of strips in a tile."""
+    data = data.reshape(-1, tile_bytes(encoding, strips))
+    heads, body = (np.take(data, place, axis=1) for place in places(encoding, strips))
     if encoding in (F32, F16):
         number, bits = ("<f4", "<u4") if encoding == F32 else ("<f2", "<u2")
-        flat = np.ascontiguousarray(data)
         return Tiles(
-            as_matrix(flat.view(number).reshape(-1, blocks, 64, 16).swapaxes(2, 3)).astype(np.float32),
-            as_matrix(flat.view(bits).reshape(-1, blocks, 64, 16).swapaxes(2, 3)), None)
-    scales = np.ascontiguousarray(data[..., :64]).view("<f2").reshape(-1, blocks, 2, 16).swapaxes(2, 3)
-    codes = data[..., 64:]
+            as_matrix(body.view(number).reshape(-1, strips, 64, 16).swapaxes(2, 3)).astype(np.float32),
+            as_matrix(body.view(bits).reshape(-1, strips, 64, 16).swapaxes(2, 3)))
+    scales = as_matrix(heads.view("<f2")[..., None])
+    factors = None
     if encoding == Q8:
-        bits = codes.reshape(-1, blocks, 16, 16, 4)  # k / 4, i, k mod 4
-        bits = as_matrix(bits.transpose(0, 1, 3, 2, 4))
-        levels = bits.astype(np.float32) - 128
+        codes = body.reshape(-1, strips, 16, 16, 4)  # k / 4, i, k mod 4
+        bits = as_matrix(codes.swapaxes(2, 3))
+        integers = bits.astype(np.int16) - 128
     else:
-        pairs = codes.reshape(-1, blocks, 8, 16, 4)  # k / 8, i, k mod 4
-        bits = np.stack([pairs & 15, pairs >> 4], axis=3)  # k / 8, k / 4 mod 2, i, k mod 4 once moved
-        bits = as_matrix(bits.transpose(0, 1, 4, 2, 3, 5))
-        levels = LEVELS[bits]
-    scales = as_matrix(scales)
+        four = np.ascontiguousarray(body[..., :32]).view("<u2")[..., None] >> np.arange(0, 16, 4, np.uint16) & 15
+        factors = as_matrix((four.astype(np.int8) ^ 8) - 8)
+        pairs = body[..., 32:].reshape(-1, strips, 8, 16, 4)  # k / 8, i, k mod 4
+        codes = np.stack([pairs & 15, pairs >> 4], axis=3)  # k / 8, k / 4 mod 2, i, k mod 4 once moved
+        bits = as_matrix(codes.transpose(0, 1, 4, 2, 3, 5))
+        integers = np.repeat(factors, GROUP_COLUMNS, axis=1) * (bits.astype(np.int8) - 8)
+    by_column = np.repeat(scales.astype(np.float32), BLOCK_COLUMNS, axis=1)[:, : STRIP_COLUMNS * strips]
     with np.errstate(invalid="ignore"):
-        return Tiles(levels * np.repeat(scales.astype(np.float32), GROUP, axis=1), bits, scales)
+        return Tiles(integers * by_column, bits, scales, factors)
 
 
-def as_matrix(blocks: np.ndarray) -> np.ndarray:
-    """[tiles, blocks, 16, ...] to [16 x tiles, all else]."""
-    tiles = blocks.shape[0]
-    return np.ascontiguousarray(np.moveaxis(blocks, 2, 1)).reshape(tiles * TILE_ROWS, -1)
+def as_matrix(parts: np.ndarray) -> np.ndarray:
+    """[tiles, strips or blocks, 16, ...] to [16 x tiles, all else]."""
+    tiles = parts.shape[0]
+    return np.ascontiguousarray(np.moveaxis(parts, 2, 1)).reshape(tiles * TILE_ROWS, -1)

@@ -135,6 +135,8 @@ class PhiFile:
     def _section(self, name: str) -> Section:
         require(name in self.sections, f"missing section {name}")
         section = self.sections[name]
+        require(section.encoding not in enc.RETIRED, f"section {name} has an encoding that is no longer read, "
+                f"{section.encoding}: convert the checkpoint again")
         require(section.encoding in enc.NAMES, f"section {name} has the unknown encoding {section.encoding}")
         return section
 
@@ -145,20 +147,20 @@ class PhiFile:
 
     def _check_tensor(self, name: str, shape: tuple[int, int]) -> None:
         section = self._section(name)
-        kinds = enc.BLOCK_BYTES if is_matrix(name) else (enc.VECTOR,)
+        kinds = enc.STRIP_BYTES if is_matrix(name) else (enc.VECTOR,)
         require(section.encoding in kinds, f"section {name} has the wrong encoding {section.encoding}")
         given = (section.rows, section.columns)
         require(given == shape, f"section {name} has the wrong shape {given}, not {shape}")
 
     def _tiles(self, section: Section) -> Iterator[tuple[int, enc.Tiles]]:
         """The matrix a few megabytes at a time: number of the first row, and its tiles."""
-        blocks = -(-section.columns // enc.BLOCK_COLUMNS)
-        tile = blocks * enc.BLOCK_BYTES[section.encoding]
+        strips = -(-section.columns // enc.STRIP_COLUMNS)
+        tile = enc.tile_bytes(section.encoding, strips)
         step = max(1, PIECE_BYTES // tile) * tile
         for start in range(0, section.length, step):
             count = min(step, section.length - start)
             raw = np.frombuffer(self.data, np.uint8, count, section.offset + start)
-            yield start // tile * enc.TILE_ROWS, enc.unpack(raw, section.encoding, blocks)
+            yield start // tile * enc.TILE_ROWS, enc.unpack(raw, section.encoding, strips)
 
     def pieces(self, name: str) -> Iterator[np.ndarray]:
         """A tensor's values as float32 [some rows, columns], from the first row to the last."""
@@ -195,7 +197,7 @@ class PhiFile:
             for start in range(section.offset, end, PIECE_BYTES):
                 digest.update(self.data[start : min(end, start + PIECE_BYTES)])
             require(digest.digest() == section.hash, f"section {section.name} does not match its hash")
-            if section.encoding in enc.BLOCK_BYTES:
+            if section.encoding in enc.STRIP_BYTES:
                 for row, tiles in self._tiles(section):
                     check_padding(section, row, tiles)
 
@@ -229,14 +231,16 @@ def read_provenance(data: bytes) -> dict[str, object]:
 
 
 def check_padding(section: Section, row: int, tiles: enc.Tiles) -> None:
-    """Refuses nonzero padding and codes or scales that section 3 does not allow."""
+    """Refuses nonzero padding, and codes, factors or scales that section 3 does not allow."""
     name, rows, columns = section.name, section.rows - row, section.columns
     require(not tiles.bits[rows:].any() and not tiles.bits[:, columns:].any(), f"{name}: padding is not zero")
     if tiles.scales is not None:
-        groups = -(-columns // enc.GROUP)
-        bits = tiles.scales.view(np.uint16)
-        require(not bits[rows:].any() and not bits[:, groups:].any(), f"{name}: a padding scale is not zero")
+        require(not tiles.scales.view(np.uint16)[rows:].any(), f"{name}: a padding scale is not zero")
         require(bool(np.isfinite(tiles.scales).all()), f"{name}: a scale is not finite")
+    if tiles.factors is not None:
+        groups = -(-columns // enc.GROUP_COLUMNS)
+        require(not tiles.factors[rows:].any() and not tiles.factors[:, groups:].any(),
+                f"{name}: a padding factor is not zero")
     if section.encoding == enc.Q8:
         require(bool(tiles.bits[:rows, :columns].all()), f"{name}: a q8 code is 0")
 

@@ -70,35 +70,59 @@ def matrix_bytes(values: np.ndarray, encoding: int) -> bytes:
     rows, columns = values.shape
     padded = np.zeros((round_up(rows, 16), round_up(columns, 64)), np.float32)
     padded[:rows, :columns] = values
+    strips = padded.shape[1] // 64
+    if encoding in (enc.F32, enc.F16):
+        return as_parts(padded, 64).swapaxes(2, 3).astype("<f4" if encoding == enc.F32 else "<f2").tobytes()
     real = np.zeros(padded.shape, bool)
     real[:rows, :columns] = True
-    if encoding in (enc.F32, enc.F16):
-        return as_blocks(padded, 64).swapaxes(2, 3).astype("<f4" if encoding == enc.F32 else "<f2").tobytes()
-    groups = padded.reshape(len(padded), -1, enc.GROUP)
-    extreme = np.take_along_axis(groups, np.abs(groups).argmax(2, keepdims=True), 2)
-    scales = (extreme / (127 if encoding == enc.Q8 else -64) + 0).astype("<f2")  # + 0: no negative zeros
-    with np.errstate(divide="ignore", invalid="ignore"):
-        units = np.nan_to_num(groups / scales.astype(np.float32), posinf=0, neginf=0).reshape(padded.shape)
+    blocks = np.pad(padded, ((0, 0), (0, -padded.shape[1] % enc.BLOCK_COLUMNS)))
+    most = extremes(blocks, enc.BLOCK_COLUMNS)
+    scales = (np.abs(most) / 127 if encoding == enc.Q8 else most / 64).astype("<f2") + 0  # + 0: no negative zeros
+    units = quotient(padded, np.repeat(scales.astype(np.float32), enc.BLOCK_COLUMNS, axis=1)[:, : 64 * strips])
     if encoding == enc.Q8:
         codes = np.where(real, np.clip(np.rint(units), -127, 127) + 128, 0).astype(np.uint8)
-        blocks = as_blocks(codes, 64).reshape(-1, padded.shape[1] // 64, 16, 16, 4)  # i, k / 4, k mod 4
-        body = blocks.swapaxes(2, 3)
+        body = as_parts(codes, 64).reshape(-1, strips, 16, 16, 4).swapaxes(2, 3)  # i, k / 4, k mod 4
     else:
-        codes = np.where(real, np.abs(units[..., None] - enc.LEVELS).argmin(-1), 0).astype(np.uint8)
-        blocks = as_blocks(codes, 64).reshape(-1, padded.shape[1] // 64, 16, 8, 2, 4)  # i, k / 8, k / 4 mod 2, k mod 4
-        body = (blocks[..., 0, :] | blocks[..., 1, :] << 4).swapaxes(2, 3)
-    head = as_blocks(scales[..., 0], 2).swapaxes(2, 3)
-    count = len(head) * head.shape[1]
-    parts = [np.ascontiguousarray(part).view(np.uint8).reshape(count, -1) for part in (head, body)]
-    return np.concatenate(parts, axis=1).tobytes()
+        # n - 8 reaches 8 below zero only, so the factor of a group has the sign that its extreme has not. It is 0 only
+        # where all is zero: a group of small elements would be lost.
+        most = extremes(units, enc.GROUP_COLUMNS)
+        factors = np.clip(np.rint(most / -8), -8, 7)
+        factors = np.where(factors == 0, -np.sign(most), factors).astype(np.int8)
+        units = quotient(units, np.repeat(factors, enc.GROUP_COLUMNS, axis=1))
+        codes = np.where(real, np.clip(np.rint(units), -8, 7) + 8, 0).astype(np.uint8)
+        parts = as_parts(codes, 64).reshape(-1, strips, 16, 8, 2, 4)  # i, k / 8, k / 4 mod 2, k mod 4
+        pairs = (parts[..., 0, :] | parts[..., 1, :] << 4).swapaxes(2, 3)
+        four = as_parts(factors.view(np.uint8) & 15, 4)
+        body = np.concatenate([as_bytes(four[..., ::2] | four[..., 1::2] << 4), as_bytes(pairs)], axis=2)
+    tiles = np.zeros((len(body), enc.tile_bytes(encoding, strips)), np.uint8)
+    head_places, strip_places = enc.places(encoding, strips)
+    tiles[:, head_places] = as_bytes(as_parts(scales, 1))
+    tiles[:, strip_places] = as_bytes(body)
+    return tiles.tobytes()
 
 
-def as_blocks(values: np.ndarray, width: int) -> np.ndarray:
-    """[16 x tiles, width x blocks] to [tiles, blocks, 16, width]."""
+def extremes(values: np.ndarray, width: int) -> np.ndarray:
+    """The element of the largest magnitude, with its sign, in each row and `width` columns."""
+    runs = values.reshape(len(values), -1, width)
+    return np.take_along_axis(runs, np.abs(runs).argmax(2, keepdims=True), 2)[..., 0]
+
+
+def quotient(values: np.ndarray, divisors: np.ndarray) -> np.ndarray:
+    """values / divisors; 0 where a divisor is 0."""
+    return np.divide(values, divisors, out=np.zeros_like(values), where=divisors != 0)
+
+
+def as_parts(values: np.ndarray, width: int) -> np.ndarray:
+    """[16 x tiles, width x parts] to [tiles, parts, 16, width]."""
     return values.reshape(len(values) // 16, 16, -1, width).swapaxes(1, 2)
 
 
-def file_bytes(sections: Sequence[NewSection], minor: int = 0) -> bytearray:
+def as_bytes(parts: np.ndarray) -> np.ndarray:
+    """[tiles, parts, ...] to [tiles, parts, bytes of a part]."""
+    return np.ascontiguousarray(parts).reshape(*parts.shape[:2], -1).view(np.uint8)
+
+
+def file_bytes(sections: Sequence[NewSection], minor: int = 1) -> bytearray:
     """A whole file."""
     header = bytearray(128 + 128 * len(sections))
     body = bytearray(header)

@@ -12,7 +12,7 @@ import numpy as np
 from phitools import phi_encodings as enc
 from phitools.phi_contents import Config, is_matrix
 from phitools.phi_file_write import NewSection, config_bytes, matrix, tests_bytes, tokenizer_bytes, vector
-from phitools.seeded import fnv1a, piece
+from phitools.seeded import PIECE, fnv1a, piece
 
 # Ids 0..255 are the bytes themselves.
 TOKENS = [bytes([b]) for b in range(256)] + [b"<|endoftext|>", b"   ", b"  ", b"th", b"the", b" a"]
@@ -48,7 +48,9 @@ def model(config: Config, encoding: int | dict[str, int], *, zero: bool = False)
         NewSection("tokenizer", tokenizer_bytes(TOKENS, MERGES, ADDED)),
     ]
     for name, (rows, columns) in config.tensors().items():
-        values = piece(0 if zero else fnv1a(name.encode()), 0, rows * columns) * np.float32(0 if zero else 2.0**-23)
+        seed, count = 0 if zero else fnv1a(name.encode()), rows * columns
+        values = np.concatenate([piece(seed, at, min(PIECE, count - at)) for at in range(0, count, PIECE)])
+        values *= np.float32(0 if zero else 2.0**-23)
         if is_matrix(name):
             code = encodings.get(name, encodings.get("", enc.Q4))
             sections.append(matrix(name, values.reshape(rows, columns), code))

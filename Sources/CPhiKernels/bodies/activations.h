@@ -16,34 +16,58 @@ PHI_INLINE vf vf_exp(vf x) {
     return vf_where_less(x, vf_set(PHI_EXP_LOW), vf_set(0), vf_times_power(p, n));
 }
 
-/* 32 activations as integers; returns their sum. */
-PHI_INLINE int32_t quantise_group(const float *x, int8_t bytes[PHI_GROUP], float *scale) {
-    vf x0 = vf_load(x), x1 = vf_load(x + 16);
-    float largest = vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1)));
+/* What makes integers of up to 127 of x, the largest of which is `largest`, and what makes x of them again. */
+PHI_INLINE float quantise_by(float largest, float *scale) {
     bool zero = largest < PHI_QUANTISE_LEAST;
-    vf inverse = vf_set(zero ? 0 : 127.0f / largest);
-    vi q0 = vf_round(vf_mul(x0, inverse)), q1 = vf_round(vf_mul(x1, inverse));
-    vi_store_bytes(bytes, q0);
-    vi_store_bytes(bytes + 16, q1);
     *scale = zero ? 0 : largest / 127.0f;
-    return vi_lane_sum(vi_add(q0, q1));
+    return zero ? 0 : 127.0f / largest;
+}
+
+/* A block of a token, `strips` strips, of which q has the next n times 64 bytes on. Returns the integers' sum; those of groups
+ * times -8 go to group_starts, unless it is null. */
+PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t *group_starts) {
+    vf largest[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
+    for (size_t i = 0; i < strips * PHI_STRIP_COLUMNS; i += 64)
+        for (size_t j = 0; j < 4; j++) largest[j] = vf_max(vf_abs(vf_load(x + i + 16 * j)), largest[j]);
+    largest[0] = vf_max(vf_max(largest[0], largest[1]), vf_max(largest[2], largest[3]));
+    vf inverse = vf_set(quantise_by(vf_lane_max(largest[0]), scale));
+    vi sum = vi_set(0);
+    for (size_t s = 0; s < strips; s++, x += PHI_STRIP_COLUMNS, q += n * PHI_STRIP_COLUMNS)
+        for (size_t j = 0; j < 4; j++) {
+            vi sixteen = vf_round(vf_mul(vf_load(x + 16 * j), inverse));
+            vi_store_bytes(q + 16 * j, sixteen);
+            sum = vi_add(sum, sixteen);
+            if (group_starts) *group_starts++ = -PHI_CODE_ZERO_Q4 * vi_lane_sum(sixteen);
+        }
+    return vi_lane_sum(sum);
 }
 
 static void quantise(const void *raw, size_t begin, size_t end) {
     const phi_quantise_args *a = raw;
-    size_t groups = a->width / PHI_GROUP;
+    size_t blocks = phi_blocks(a->width);
     for (size_t number = begin; number < end; number++) {
         phi_quantise_item item = phi_quantise_item_at(a, number);
         size_t first = item.first, n = item.tokens;
-        int8_t *q = a->q + first * a->width;
-        for (size_t g = item.group; g < item.group_end; g++)
+        for (size_t b = item.block; b < item.block_end; b++)
             for (size_t t = 0; t < n; t++) {
-                size_t at = first * groups + g * n + t;
-                const float *x = a->x + (first + t) * a->x_stride + g * PHI_GROUP;
-                int32_t sum = quantise_group(x, q + (g * n + t) * PHI_GROUP, a->scales + at);
-                a->starts[at] = -a->zero * sum;
+                size_t at = first * blocks + b * n + t, column = b * PHI_BLOCK_COLUMNS;
+                const float *x = a->x + (first + t) * a->x_stride + column;
+                int8_t *q = a->q + first * a->width + column * n + t * PHI_STRIP_COLUMNS;
+                int32_t *group_starts = a->tokens == 1 ? a->group_starts + column / PHI_GROUP : NULL;
+                size_t strips = phi_block_strips(a->width, b);
+                a->starts[at] = -a->zero * quantise_block(x, strips, q, n, a->scales + at, group_starts);
             }
     }
+}
+
+/* A group of a query for the 8-bit cache, as integers; returns their sum. */
+PHI_INLINE int32_t quantise_group(const float *x, int8_t bytes[PHI_CACHE_GROUP], float *scale) {
+    vf x0 = vf_load(x), x1 = vf_load(x + 16);
+    vf inverse = vf_set(quantise_by(vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))), scale));
+    vi q0 = vf_round(vf_mul(x0, inverse)), q1 = vf_round(vf_mul(x1, inverse));
+    vi_store_bytes(bytes, q0);
+    vi_store_bytes(bytes + 16, q1);
+    return vi_lane_sum(vi_add(q0, q1));
 }
 
 PHI_INLINE vf vf_gelu(vf x) {

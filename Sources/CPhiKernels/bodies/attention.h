@@ -35,9 +35,9 @@ static void store_f16(const void *raw, size_t begin, size_t end) {
 }
 
 /* One position's keys or values of one group in 8 bits: the integers, and their scale. */
-PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_GROUP], uint16_t *half) {
-    float padded[PHI_GROUP] = {0};
-    if (count < PHI_GROUP) {
+PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_CACHE_GROUP], uint16_t *half) {
+    float padded[PHI_CACHE_GROUP] = {0};
+    if (count < PHI_CACHE_GROUP) {
         memcpy(padded, x, count * sizeof *x);
         x = padded;
     }
@@ -52,7 +52,7 @@ PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_GROUP], u
 
 static void store_q8(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
-    size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_GROUP;
+    size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_CACHE_GROUP;
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;
@@ -60,10 +60,10 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
             uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16 + position % 16 * 4;
             int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
             for (size_t g = 0; g < groups; g++) {
-                size_t d = g * PHI_GROUP, count = a->head_size - d < PHI_GROUP ? a->head_size - d : PHI_GROUP;
-                int8_t n[PHI_GROUP];
+                size_t d = g * PHI_CACHE_GROUP, count = a->head_size - d < PHI_CACHE_GROUP ? a->head_size - d : PHI_CACHE_GROUP;
+                int8_t n[PHI_CACHE_GROUP];
                 cache_group(a->k + from + d, count, n, &a->key_scales[scale + 16 * g]);
-                for (size_t i = 0; i < PHI_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_ZERO_Q8);
+                for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_ZERO_Q8);
                 for (size_t j = 0; j < 8; j++) memcpy(keys + (d / 4 + j) * 64, n + 4 * j, 4);
                 cache_group(a->v + from + d, count, n, &a->value_scales[scale + 16 * g]);
                 memcpy(values + d, n, count);
@@ -88,8 +88,8 @@ PHI_INLINE void fetch_cache(const void *cache, size_t at, const size_t size) {
 /* What a query carries from block to block. */
 typedef struct {
     int8_t q[PHI_MAX_HEAD_SIZE];             /* with the 8-bit cache: the query in integers, */
-    float scales[PHI_MAX_HEAD_SIZE / PHI_GROUP];
-    int32_t starts[PHI_MAX_HEAD_SIZE / PHI_GROUP]; /* and where its dots start */
+    float scales[PHI_MAX_HEAD_SIZE / PHI_CACHE_GROUP];
+    int32_t starts[PHI_MAX_HEAD_SIZE / PHI_CACHE_GROUP]; /* and where its dots start */
     vf sum;                                  /* of the probabilities, by lane */
     float most;                              /* the largest score so far */
     float out[PHI_MAX_HEAD_SIZE];            /* the weighted values so far */
@@ -124,7 +124,7 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
         size_t groups = phi_cache_groups(a->head_size);
         const uint16_t *scales = a->value_scales + kv * a->scale_stride + phi_cache_scale_at(block, groups);
         EACH(c, parts) EACH(j, 4) {
-            vf scale = vf_load_half(scales + (size_t)j * 16 * groups + (d / PHI_GROUP + (size_t)c) * 16);
+            vf scale = vf_load_half(scales + (size_t)j * 16 * groups + (d / PHI_CACHE_GROUP + (size_t)c) * 16);
             EACH(i, queries) vf_store(scaled[i][c] + 16 * j, vf_mul(vf_load(p[i] + 16 * j), scale));
         }
     }
@@ -170,7 +170,7 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, size_t 
 
 PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, size_t at, const uint16_t *scales, vf (*s)[4],
                          const int queries, const int tiles) {
-    size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_GROUP * 16;
+    size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_CACHE_GROUP * 16;
     const uint8_t *keys = (const uint8_t *)a->keys + at;
     for (size_t g = 0; g < groups; g++, keys += 512) {
         vi dot[ATTENTION_QUERIES][4];
@@ -180,7 +180,7 @@ PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, size_t a
             EACH(u, tiles) k[u] = vw_load_q8(keys + (size_t)u * next + 64 * j);
             if (queries == 1) EACH(u, tiles) __builtin_prefetch(keys + (size_t)(u + 4) * next + 64 * j, 0, 3);
             EACH(i, queries) {
-                vq four = quad(r[i].q + g * PHI_GROUP + 4 * j);
+                vq four = quad(r[i].q + g * PHI_CACHE_GROUP + 4 * j);
                 EACH(u, tiles) dot[i][u] = vi_dot_q8(dot[i][u], k[u], four);
             }
         }
@@ -200,7 +200,7 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
     for (int i = 0; i < queries; i++)
         seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
     size_t most = seen[queries - 1], groups = phi_cache_groups(a->head_size);
-    size_t key_size = size == 1 ? groups * PHI_GROUP : a->head_size;
+    size_t key_size = size == 1 ? groups * PHI_CACHE_GROUP : a->head_size;
 
     /* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other. */
     const int tiles = queries == 1 ? 4 : ATTENTION_TILES;
@@ -231,9 +231,9 @@ PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const floa
 
 /* The query in integers, group by group. */
 PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
-    for (size_t d = 0, g = 0; d < head_size; d += PHI_GROUP, g++) {
-        float padded[PHI_GROUP] = {0};
-        memcpy(padded, q + d, (head_size - d < PHI_GROUP ? head_size - d : PHI_GROUP) * sizeof *q);
+    for (size_t d = 0, g = 0; d < head_size; d += PHI_CACHE_GROUP, g++) {
+        float padded[PHI_CACHE_GROUP] = {0};
+        memcpy(padded, q + d, (head_size - d < PHI_CACHE_GROUP ? head_size - d : PHI_CACHE_GROUP) * sizeof *q);
         r->starts[g] = -PHI_ZERO_Q8 * quantise_group(padded, r->q + d, &r->scales[g]);
     }
 }

@@ -61,89 +61,94 @@ static void matmul_f16(const void *a, size_t begin, size_t end) { matmul_float(a
 
 /* ---- Weights in integers ---- */
 
-/* Some tokens of a token tile of n, from one group on. */
+/* Some tokens of a token tile of n. */
 typedef struct {
-    const int8_t *q;
+    const int8_t *q;        /* of a block's first strip; the next strip is n times 64 bytes on */
     const float *scales;
     const int32_t *starts;
 } token_run;
 
-PHI_INLINE token_run run_at(const phi_matmul_args *a, size_t first, size_t t, size_t n, size_t group) {
-    size_t at = first * (a->width / PHI_GROUP) + group * n + t;
-    return (token_run){a->q + first * a->width + (group * n + t) * PHI_GROUP, a->scales + at, a->starts + at};
+PHI_INLINE token_run run_at(const phi_matmul_args *a, size_t first, size_t t, size_t n, size_t block) {
+    size_t at = first * phi_blocks(a->width) + block * n + t;
+    const int8_t *q = a->q + first * a->width + (block * PHI_BLOCK_STRIPS * n + t) * PHI_STRIP_COLUMNS;
+    return (token_run){q, a->scales + at, a->starts + at};
 }
 
-PHI_INLINE token_run next_group(token_run run, size_t n) {
-    return (token_run){run.q + PHI_GROUP * n, run.scales + n, run.starts + n};
-}
-
-/* The weights of one group of one tile: 4 columns of 16 rows in each of the eight. */
-typedef void (*group_loader)(const uint8_t *block, size_t half, vw weights[8]);
-
-PHI_INLINE void load_q8(const uint8_t *block, size_t half, vw weights[8]) {
-    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 8; j++)
-        weights[j] = vw_load_q8(block + 64 + 512 * half + 64 * j);
-}
-
-PHI_INLINE void load_q4(const uint8_t *block, size_t half, vw weights[8]) {
-    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 8; j += 2)
-        vw_load_q4(block + 64 + 256 * half + 32 * j, &weights[j], &weights[j + 1]);
-}
-
-PHI_INLINE vf load_scales(const uint8_t *block, size_t half) { return vf_load_half((const void *)(block + 32 * half)); }
-
-/* Where a group's dot starts, and four columns added to it. */
-PHI_INLINE vi dot_start(int32_t start, const bool is_q8) { return is_q8 ? vi_start_q8(start) : vi_set(start); }
+/* Four columns added to a dot, and where it starts. */
+PHI_INLINE vi dot_start(int32_t start, const bool is_q8) { return is_q8 ? vi_start_q8(start) : vi_start_q4(start); }
 PHI_INLINE vi dot_add(vi dot, vw weights, vq four, const bool is_q8) {
     return is_q8 ? vi_dot_q8(dot, weights, four) : vi_dot_q4(dot, weights, four);
 }
 
-/* One tile as it lies in the file, for a lone token. */
-PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, size_t token, const size_t block_bytes,
-                             group_loader load) {
-    const bool is_q8 = block_bytes == PHI_BLOCK_BYTES_Q8;
-    const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
-    token_run run = run_at(a, token, 0, 1, 0);
-    vf sum = vf_set(0);
-    for (size_t g = 0; g < a->width / PHI_GROUP; g += 2, w += block_bytes) {
-        fetch(w, block_bytes);
-        for (size_t h = 0; h < 2; h++, run = next_group(run, 1)) {
-            vw weights[8];
-            load(w, h, weights);
-            vi dot = dot_start(*run.starts, is_q8);
-            _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 8; j++)
-                dot = dot_add(dot, weights[j], quad(run.q + 4 * j), is_q8);
-            sum = vf_fma(vf_of(dot), vf_mul(load_scales(w, h), vf_set(*run.scales)), sum);
-        }
+/* The dot of a strip with a lone token's q. q4's factors multiply the sums of 16 columns. */
+PHI_INLINE vi add_strip_q8(vi dot, const uint8_t *strip, const int8_t *q) {
+    vi other = vi_set(0);   /* two sums, so that one need not wait for the other */
+    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j += 2) {
+        dot = vi_dot_q8(dot, vw_load_q8(strip + 64 * j), quad(q + 4 * j));
+        other = vi_dot_q8(other, vw_load_q8(strip + 64 * j + 64), quad(q + 4 * j + 4));
     }
-    finish(a, tile, token, sum);
+    return vi_add(dot, other);
 }
 
-/* For more than one token, a few groups of weights at a time are made ready for all of them: q4's codes looked up,
- * scales widened. They are read again from the nearest cache. */
+PHI_INLINE vi add_strip_q4(vi dot, const uint8_t *strip, const int8_t *q, const int32_t *group_starts) {
+    vi factors = vi_load_factors(strip);
+    _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++, q += PHI_GROUP) {
+        vw codes[4];
+        vw_load_codes(strip + PHI_FACTOR_BYTES + 128 * g, &codes[0], &codes[1]);
+        vw_load_codes(strip + PHI_FACTOR_BYTES + 128 * g + 64, &codes[2], &codes[3]);
+        dot = vi_add_group(dot, group_starts[g], codes, q, vi_factor(factors, g));
+    }
+    return dot;
+}
+
+/* One tile as it lies in the file, for a lone token. */
+PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, const size_t strip_bytes) {
+    const bool is_q8 = strip_bytes == PHI_STRIP_BYTES_Q8;
+    const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
+    const int8_t *q = a->q;
+    const int32_t *group_starts = a->group_starts;
+    vf sum = vf_set(0);
+    for (size_t b = 0; b < phi_blocks(a->width); b++) {
+        vf scale = vf_load_half((const void *)w);
+        vi dot = is_q8 ? vi_start_q8(a->starts[b]) : vi_set(0);
+        w += PHI_HEAD_BYTES;
+        for (size_t s = 0; s < phi_block_strips(a->width, b); s++, w += strip_bytes, q += PHI_STRIP_COLUMNS) {
+            fetch(w, strip_bytes);
+            dot = is_q8 ? add_strip_q8(dot, w, q) : add_strip_q4(dot, w, q, group_starts);
+            group_starts += PHI_STRIP_COLUMNS / PHI_GROUP;
+        }
+        sum = vf_fma(vf_of(dot), vf_mul(scale, vf_set(a->scales[b])), sum);
+    }
+    finish(a, tile, 0, sum);
+}
+
+/* For more than one token, a block of weights at a time is made ready for all of them: scales widened, q4's codes multiplied
+ * by their factors, so that both encodings are bytes. They are read again from the nearest cache. */
 typedef struct {
-    _Alignas(64) uint8_t weights[MATMUL_GROUPS][8][MATMUL_TILES][64];
-    _Alignas(64) float scales[MATMUL_GROUPS][MATMUL_TILES][PHI_TILE_ROWS];
+    size_t tile, token;     /* the first of the item's */
+    _Alignas(64) uint8_t weights[PHI_BLOCK_COLUMNS / 4][MATMUL_TILES][64];
+    _Alignas(64) float scales[MATMUL_TILES][PHI_TILE_ROWS];
+    _Alignas(64) float biases[MATMUL_TILES][PHI_TILE_ROWS];
     _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
 #ifdef MATMUL_DOT_UNIT
-    _Alignas(64) int32_t dots[MATMUL_GROUPS][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of one token tile */
+    _Alignas(64) int32_t dots[MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of one token tile */
     size_t shape; /* for how many tokens the unit is set up */
 #endif
 } ready;
 
-/* The weights of the next stage, of which each group of this one fetches a few lines: all at once they would wait for one
+/* The weights of the next block, of which each strip of this one fetches a few lines: all at once they would wait for one
  * another, and the sums for them. */
 typedef struct {
     const uint8_t *next;
     size_t tile_bytes;
-    size_t left, pace;      /* lines of each tile, and how many of them a group fetches */
+    size_t left, pace;      /* lines of each tile, and how many of them a strip fetches */
 } fetch_ahead;
 
 #define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
 
-PHI_INLINE fetch_ahead begin_fetch(const uint8_t *next, size_t tile_bytes, size_t bytes, size_t groups) {
-    size_t lines = bytes / 64;
-    return (fetch_ahead){next, tile_bytes, lines, (lines + groups - 1) / groups};
+PHI_INLINE fetch_ahead begin_fetch(const uint8_t *next, size_t tile_bytes, size_t bytes, size_t strips) {
+    size_t lines = bytes / 64 + 1;
+    return (fetch_ahead){next, tile_bytes, lines, (lines + strips - 1) / strips};
 }
 
 PHI_INLINE void fetch_some(fetch_ahead *f, const int tiles) {
@@ -152,104 +157,113 @@ PHI_INLINE void fetch_some(fetch_ahead *f, const int tiles) {
 }
 
 /* The activations of the token tile after this one, into the first cache. */
-PHI_INLINE void fetch_activations(const phi_matmul_args *a, token_run run, size_t tokens) {
-    for (size_t i = 0; i < tokens * PHI_GROUP; i += 64) __builtin_prefetch(run.q + PHI_TOKEN_TILE * a->width + i, 0, 3);
+PHI_INLINE void fetch_activations(const phi_matmul_args *a, const int8_t *q, size_t tokens) {
+    for (size_t t = 0; t < tokens; t++)
+        __builtin_prefetch(q + PHI_TOKEN_TILE * a->width + t * PHI_STRIP_COLUMNS, 0, 3);
 }
 
-/* Adds `groups` ready groups, the first of which is number `group`, to the sums of `tokens` tokens, from number `from` on
- * in a token tile of n that begins with `first`. */
-PHI_INLINE void add_some(const phi_matmul_args *a, const ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group,
-                         size_t groups, size_t first, size_t from, size_t n, const int tokens, const int tiles,
-                         const bool is_q8, fetch_ahead *ahead) {
-    token_run run = run_at(a, first, from, n, group);
-    vf sum[MATMUL_TOKENS][MATMUL_TILES];
-    EACH_TOKEN EACH_TILE sum[t][i] = group ? vf_load(sums[from + (size_t)t][i]) : vf_set(0);
-    for (size_t g = 0; g < groups; g++, run = next_group(run, n)) {
+/* A block may be a token's first, with which its sums begin, and its last, with which they are the output. */
+enum { FIRST_BLOCK = 1, LAST_BLOCK = 2 };
+#define EACH_KIND_OF_BLOCK(DO) \
+    switch ((block == 0 ? FIRST_BLOCK : 0) | (block + 1 == phi_blocks(a->width) ? LAST_BLOCK : 0)) { \
+    case 0: DO(0); break; \
+    case FIRST_BLOCK: DO(FIRST_BLOCK); break; \
+    case LAST_BLOCK: DO(LAST_BLOCK); break; \
+    default: DO(FIRST_BLOCK | LAST_BLOCK); \
+    }
+
+/* Adds a dot of token number t of the item with tile number i. */
+PHI_INLINE void add_dot(const phi_matmul_args *a, ready *r, size_t t, size_t i, vi dot, vf x, const int kind) {
+    float *at = r->sums[t][i], *out = a->out + (r->token + t) * a->out_stride + (r->tile + i) * PHI_TILE_ROWS;
+    vf sum = vf_fma(vf_of(dot), vf_mul(vf_load(r->scales[i]), x), kind & FIRST_BLOCK ? vf_set(0) : vf_load(at));
+    if (!(kind & LAST_BLOCK)) {
+        vf_store(at, sum);
+        return;
+    }
+    sum = vf_add(sum, vf_load(r->biases[i]));
+    vf_store(out, a->accumulate ? vf_add(vf_load(out), sum) : sum);
+}
+
+/* Adds the ready block, number `block`, to the sums of `tokens` tokens, from number `from` on in a token tile of n that
+ * begins with `first`. */
+PHI_INLINE void add_some(const phi_matmul_args *a, ready *r, size_t block, size_t first, size_t from, size_t n,
+                         const int tokens, const int tiles, const bool is_q8, fetch_ahead *ahead) {
+    token_run run = run_at(a, first, from, n, block);
+    vi dot[MATMUL_TOKENS][MATMUL_TILES];
+    EACH_TOKEN EACH_TILE dot[t][i] = dot_start(run.starts[t], is_q8);
+    const int8_t *q = run.q;
+    for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
         fetch_some(ahead, tiles);
-        fetch_activations(a, run, (size_t)tokens);
-        vi dot[MATMUL_TOKENS][MATMUL_TILES];
-        EACH_TOKEN EACH_TILE dot[t][i] = dot_start(run.starts[t], is_q8);
+        fetch_activations(a, q, (size_t)tokens);
 #pragma clang loop unroll_count(2)
-        for (size_t j = 0; j < 8; j++) {
+        for (size_t j = 0; j < 16; j++) {
             vw weights[MATMUL_TILES];
-            EACH_TILE weights[i] = vw_load(r->weights[g][j][i]);
+            EACH_TILE weights[i] = vw_load(r->weights[16 * s + j][i]);
             EACH_TOKEN {
-                vq four = quad(run.q + (size_t)t * PHI_GROUP + 4 * j);
+                vq four = quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j);
                 EACH_TILE dot[t][i] = dot_add(dot[t][i], weights[i], four, is_q8);
             }
         }
-        vf scale[MATMUL_TILES];
-        EACH_TILE scale[i] = vf_load(r->scales[g][i]);
-        EACH_TOKEN {
-            vf x = vf_set(run.scales[t]);
-            EACH_TILE sum[t][i] = vf_fma(vf_of(dot[t][i]), vf_mul(scale[i], x), sum[t][i]);
-        }
     }
-    EACH_TOKEN EACH_TILE vf_store(sums[from + (size_t)t][i], sum[t][i]);
+    size_t at = first + from - r->token;
+#define ADD(KIND) EACH_TOKEN EACH_TILE add_dot(a, r, at + (size_t)t, (size_t)i, dot[t][i], vf_set(run.scales[t]), KIND)
+    EACH_KIND_OF_BLOCK(ADD)
+#undef ADD
 }
 
 /* The same for all n tokens of the token tile. */
-PHI_INLINE void add_ready(const phi_matmul_args *a, const ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group,
-                          size_t groups, size_t first, size_t n, const int tiles, const bool is_q8, fetch_ahead *ahead) {
+PHI_INLINE void add_ready(const phi_matmul_args *a, ready *r, size_t block, size_t first, size_t n, const int tiles,
+                          const bool is_q8, fetch_ahead *ahead) {
     size_t t = 0;
-    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
-        add_some(a, r, sums, group, groups, first, t, n, MATMUL_TOKENS, tiles, is_q8, ahead);
-    for (; n - t >= 2; t += 2) add_some(a, r, sums, group, groups, first, t, n, 2, tiles, is_q8, ahead);
-    if (t < n) add_some(a, r, sums, group, groups, first, t, n, 1, tiles, is_q8, ahead);
+    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) add_some(a, r, block, first, t, n, MATMUL_TOKENS, tiles, is_q8, ahead);
+    for (; n - t >= 2; t += 2) add_some(a, r, block, first, t, n, 2, tiles, is_q8, ahead);
+    if (t < n) add_some(a, r, block, first, t, n, 1, tiles, is_q8, ahead);
 }
 
 #ifdef MATMUL_DOT_UNIT
-/* Adds the dots of `tokens` tokens. */
-PHI_INLINE void add_dots(const ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS], size_t group, size_t groups,
-                         token_run run, size_t from, size_t n, const int tokens, const int tiles) {
-    vf sum[MATMUL_TOKENS][MATMUL_TILES];
-    EACH_TOKEN EACH_TILE sum[t][i] = group ? vf_load(sums[from + (size_t)t][i]) : vf_set(0);
-    for (size_t g = 0; g < groups; g++, run = next_group(run, n)) {
-        vf scale[MATMUL_TILES];
-        EACH_TILE scale[i] = vf_load(r->scales[g][i]);
-        EACH_TOKEN {
-            vf x = vf_set(run.scales[from + (size_t)t]);
-            EACH_TILE {
-                vi dot = vi_load(r->dots[g][i][from + (size_t)t]);
-                sum[t][i] = vf_fma(vf_of(dot), vf_mul(scale[i], x), sum[t][i]);
+/* What add_ready does, by a unit that makes the dots of a whole token tile, from weights without their zero. */
+PHI_INLINE void add_ready_by_unit(const phi_matmul_args *a, ready *r, size_t block, size_t first, size_t n, const int tiles,
+                                  fetch_ahead *ahead) {
+    token_run run = run_at(a, first, 0, n, block);
+    const int8_t *q = run.q;
+    if (r->shape != n) dot_unit_begin(r->shape = n);
+    dot_unit_zero(tiles);
+    for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
+        fetch_some(ahead, tiles);
+        fetch_activations(a, q, n);
+        dot_unit_add(q, r->weights[16 * s], tiles);
+    }
+    dot_unit_store(r->dots, tiles);
+    size_t at = first - r->token;
+#define ADD(KIND) \
+    for (size_t t = 0; t < n; t++) \
+        EACH_TILE add_dot(a, r, at + t, (size_t)i, vi_load(r->dots[i][t]), vf_set(run.scales[t]), KIND)
+    EACH_KIND_OF_BLOCK(ADD)
+#undef ADD
+}
+#endif
+
+/* Makes a block of `tiles` tiles ready, the head of which is at w; by a unit without what means zero. */
+PHI_INLINE void make_ready(ready *r, const uint8_t *w, size_t tile_bytes, size_t strips, const int tiles,
+                           const size_t strip_bytes, const bool by_unit) {
+    for (size_t i = 0; i < (size_t)tiles; i++, w += tile_bytes) {
+        vf_store(r->scales[i], vf_load_half((const void *)w));
+        for (size_t s = 0; s < strips; s++) {
+            const uint8_t *strip = w + PHI_HEAD_BYTES + s * strip_bytes;
+            uint8_t *to = r->weights[16 * s][i];
+            if (strip_bytes == PHI_STRIP_BYTES_Q4) {
+                expand_q4(strip, to, 64 * MATMUL_TILES, by_unit);
+                continue;
+            }
+            for (size_t j = 0; j < 16; j++) {
+                vw bytes = vw_load_q8(strip + 64 * j);
+#ifdef MATMUL_DOT_UNIT
+                if (by_unit) bytes = vw_without_zero_q8(bytes);
+#endif
+                vw_store(to + 64 * MATMUL_TILES * j, bytes);
             }
         }
     }
-    EACH_TOKEN EACH_TILE vf_store(sums[from + (size_t)t][i], sum[t][i]);
-}
-
-/* What add_ready does, by a unit that makes the dots of a whole token tile, from weights without their zero. First all dots, then
- * all sums: the two did not overlap either when they were mixed. */
-PHI_INLINE void add_ready_by_unit(const phi_matmul_args *a, ready *r, float (*sums)[MATMUL_TILES][PHI_TILE_ROWS],
-                                  size_t group, size_t groups, size_t first, size_t n, const int tiles, fetch_ahead *ahead) {
-    token_run run = run_at(a, first, 0, n, group), at = run;
-    if (r->shape != n) dot_unit_begin(r->shape = n);
-    for (size_t g = 0; g < groups; g++, at = next_group(at, n)) {
-        fetch_some(ahead, tiles);
-        fetch_activations(a, at, n);
-        dot_unit_make(at.q, r->weights[g], r->dots[g], tiles);
-    }
-    size_t t = 0;
-    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) add_dots(r, sums, group, groups, run, t, n, MATMUL_TOKENS, tiles);
-    for (; t < n; t++) add_dots(r, sums, group, groups, run, t, n, 1, tiles);
-}
-#endif
-
-/* Makes `groups` groups of `tiles` tiles ready, the first of which is at w. */
-PHI_INLINE void make_ready(ready *r, const uint8_t *w, size_t tile_bytes, size_t groups, const int tiles,
-                           const size_t block_bytes, group_loader load, const bool by_unit) {
-    for (size_t g = 0; g < groups; g++)
-        for (size_t i = 0; i < (size_t)tiles; i++) {
-            const uint8_t *block = w + i * tile_bytes + g / 2 * block_bytes;
-            vw weights[8];
-            load(block, g % 2, weights);
-#ifdef MATMUL_DOT_UNIT
-            for (size_t j = 0; by_unit && j < 8; j++) weights[j] = vw_without_zero(weights[j], block_bytes == PHI_BLOCK_BYTES_Q8);
-#endif
-            for (size_t j = 0; j < 8; j++) vw_store(r->weights[g][j][i], weights[j]);
-            vf_store(r->scales[g][i], load_scales(block, g % 2));
-        }
-    (void)by_unit;
 }
 
 /* Where the sums will go: a line of each token, far apart. */
@@ -262,67 +276,63 @@ PHI_INLINE void fetch_output(const phi_matmul_args *a, size_t tile, size_t token
 
 /* `tiles` neighbouring tiles for the tokens from `token` to `end`. */
 PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles,
-                              const size_t block_bytes, group_loader load, const bool by_unit) {
+                              const size_t strip_bytes, const bool by_unit) {
     ready r;
+    r.tile = tile;
+    r.token = token;
 #ifdef MATMUL_DOT_UNIT
     r.shape = 0;
 #endif
-    size_t all = a->width / PHI_GROUP, at_once = by_unit ? PHI_TOKEN_TILE : MATMUL_TOKENS;
+    for (size_t row = 0; row < (size_t)tiles * PHI_TILE_ROWS; row++) {
+        size_t number = tile * PHI_TILE_ROWS + row;
+        r.biases[row / PHI_TILE_ROWS][row % PHI_TILE_ROWS] = number < a->rows ? a->bias[number] : 0;
+    }
+    size_t blocks = phi_blocks(a->width), at_once = by_unit ? PHI_TOKEN_TILE : MATMUL_TOKENS;
     const uint8_t *first_tile = (const uint8_t *)a->weights + tile * a->tile_bytes, *w = first_tile;
-    const size_t stage_bytes = MATMUL_GROUPS / 2 * block_bytes;
-    for (size_t group = 0; group < all; group += MATMUL_GROUPS, w += stage_bytes) {
-        size_t groups = all - group < MATMUL_GROUPS ? all - group : MATMUL_GROUPS;
-        size_t passes = (end - token + at_once - 1) / at_once;
-        const uint8_t *next = group + groups < all ? w + stage_bytes : first_tile + (size_t)tiles * a->tile_bytes;
-        fetch_ahead ahead = begin_fetch(next, a->tile_bytes, stage_bytes, groups * passes);
-        if (group + groups == all) fetch_output(a, tile, token, end, tiles);
-        make_ready(&r, w, a->tile_bytes, groups, tiles, block_bytes, load, by_unit);
+    const size_t block_bytes = PHI_HEAD_BYTES + PHI_BLOCK_STRIPS * strip_bytes;
+    for (size_t block = 0; block < blocks; block++, w += block_bytes) {
+        size_t strips = phi_block_strips(a->width, block), passes = (end - token + at_once - 1) / at_once;
+        const uint8_t *next = block + 1 < blocks ? w + block_bytes : first_tile + (size_t)tiles * a->tile_bytes;
+        fetch_ahead ahead = begin_fetch(next, a->tile_bytes, block_bytes, strips * passes);
+        if (block + 2 == blocks) fetch_output(a, tile, token, end, tiles);
+        make_ready(&r, w, a->tile_bytes, strips, tiles, strip_bytes, by_unit);
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
             size_t n = phi_tile_tokens(a->tokens, first);
-            float(*sums)[MATMUL_TILES][PHI_TILE_ROWS] = r.sums + (first - token);
 #ifdef MATMUL_DOT_UNIT
             if (by_unit) {
-                add_ready_by_unit(a, &r, sums, group, groups, first, n, tiles, &ahead);
+                add_ready_by_unit(a, &r, block, first, n, tiles, &ahead);
                 continue;
             }
 #endif
-            add_ready(a, &r, sums, group, groups, first, n, tiles, block_bytes == PHI_BLOCK_BYTES_Q8, &ahead);
+            add_ready(a, &r, block, first, n, tiles, strip_bytes == PHI_STRIP_BYTES_Q8, &ahead);
         }
     }
-    for (size_t t = token; t < end; t++) EACH_TILE finish(a, tile + (size_t)i, t, vf_load(r.sums[t - token][i]));
 }
 
-PHI_INLINE void product_tokens(const phi_matmul_args *a, phi_matmul_item item, const size_t block_bytes, group_loader load,
-                               const bool by_unit) {
+PHI_INLINE void product_tokens(const phi_matmul_args *a, phi_matmul_item item, const size_t strip_bytes, const bool by_unit) {
     size_t tile = item.tile;
     for (; item.tile_end - tile >= MATMUL_TILES; tile += MATMUL_TILES)
-        product_ready(a, tile, item.token, item.token_end, MATMUL_TILES, block_bytes, load, by_unit);
+        product_ready(a, tile, item.token, item.token_end, MATMUL_TILES, strip_bytes, by_unit);
 #if MATMUL_TILES > 1
-    for (; tile < item.tile_end; tile++) product_ready(a, tile, item.token, item.token_end, 1, block_bytes, load, by_unit);
+    for (; tile < item.tile_end; tile++) product_ready(a, tile, item.token, item.token_end, 1, strip_bytes, by_unit);
 #endif
 }
 
-PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const size_t block_bytes,
-                               group_loader load) {
+PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const size_t strip_bytes) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
-        size_t tokens = item.token_end - item.token;
-        if (tokens == 1) {
-            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, item.token, block_bytes, load);
+        if (a->tokens == 1) {
+            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, strip_bytes);
 #ifdef MATMUL_DOT_UNIT
-        } else if (tokens >= PHI_TOKEN_TILE) { /* with fewer the unit has no advantage */
-            product_tokens(a, item, block_bytes, load, true);
+        } else if (item.token_end - item.token >= PHI_TOKEN_TILE) { /* with fewer the unit has no advantage */
+            product_tokens(a, item, strip_bytes, true);
             dot_unit_end();
 #endif
         } else {
-            product_tokens(a, item, block_bytes, load, false);
+            product_tokens(a, item, strip_bytes, false);
         }
     }
 }
 
-static void matmul_q8(const void *a, size_t begin, size_t end) {
-    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q8, load_q8);
-}
-static void matmul_q4(const void *a, size_t begin, size_t end) {
-    matmul_integer(a, begin, end, PHI_BLOCK_BYTES_Q4, load_q4);
-}
+static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, PHI_STRIP_BYTES_Q8); }
+static void matmul_q4(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, PHI_STRIP_BYTES_Q4); }

@@ -17,7 +17,7 @@ static void probe_read(const void *raw, size_t begin, size_t end) {
 static void probe_dot(const void *raw, size_t begin, size_t end) {
     const phi_probe_args *a = raw;
     vw low, high;
-    vw_load_q4(a->memory, &low, &high);
+    vw_load_codes(a->memory, &low, &high);
     vq four = quad(a->memory);
     for (size_t item = begin; item < end; item++) {
         vi sum[PROBE_CHAINS];

@@ -16,24 +16,27 @@
 
 enum {
     PHI_TILE_ROWS = 16,
-    PHI_BLOCK_COLUMNS = 64,
-    PHI_GROUP = 32,           /* columns that share a scale, in weights and in activations */
-    PHI_BLOCK_BYTES_F32 = 4096,
-    PHI_BLOCK_BYTES_F16 = 2048,
-    PHI_BLOCK_BYTES_Q8 = 1088,
-    PHI_BLOCK_BYTES_Q4 = 576,
+    PHI_STRIP_COLUMNS = 64,   /* what columns are rounded up to */
+    PHI_BLOCK_STRIPS = 4,     /* strips that share a scale, in weights and in activations; the last block has what is left */
+    PHI_BLOCK_COLUMNS = PHI_BLOCK_STRIPS * PHI_STRIP_COLUMNS,
+    PHI_HEAD_BYTES = 32,      /* before a block of q8 or q4: its scales */
+    PHI_GROUP = 16,           /* columns that share a factor in q4 */
+    PHI_FACTOR_BYTES = 32,    /* of a strip of q4, before its codes */
+    PHI_STRIP_BYTES_F32 = 4096,
+    PHI_STRIP_BYTES_F16 = 2048,
+    PHI_STRIP_BYTES_Q8 = 1024,
+    PHI_STRIP_BYTES_Q4 = 544,
     PHI_ZERO_Q8 = 128,        /* the stored byte that means zero */
-    PHI_ZERO_Q4 = 64,         /* the level that means zero */
+    PHI_CODE_ZERO_Q4 = 8,     /* the code that means zero */
+    PHI_ZERO_Q4 = 64,         /* what makes q4's codes times factors, -64 to 64, bytes without a sign */
+    PHI_CACHE_GROUP = 32,     /* dimensions that share a scale in the 8-bit cache */
 };
-
-/* Levels of the sixteen q4 codes, before PHI_ZERO_Q4 is taken off. */
-extern const uint8_t phi_q4_levels[16];
 
 /* ---- Arguments of the operations ---- */
 
-/* Activations to int8 in groups of 32 with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all zero
- * when max|x| is below 1e-30. Tokens are laid out in tiles of 16, the last one with as many as are left: in a tile of n
- * tokens, one group of all n, then the next, so that a product walks through them in one line. Item: up to
+/* Activations to int8 in blocks of 256 columns with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all
+ * zero when max|x| is below 1e-30. Tokens are laid out in tiles of 16, the last one with as many as are left: in a tile of n
+ * tokens, one strip of 64 columns of all n, then the next, so that a product walks through them in one line. Item: up to
  * PHI_QUANTISE_CHUNK columns of one tile, all of a tile's columns before the next tile's. */
 enum { PHI_TOKEN_TILE = 16, PHI_QUANTISE_CHUNK = 1024 };
 typedef struct {
@@ -42,14 +45,16 @@ typedef struct {
     size_t width;       /* columns rounded up to 64 */
     size_t tokens;
     int zero;           /* of the weights that these activations will meet: PHI_ZERO_* */
-    int8_t *q;          /* [tokens / 16][width / 32][n][32] */
-    float *scales;      /* [tokens / 16][width / 32][n] */
-    int32_t *starts;    /* [tokens / 16][width / 32][n]: -zero * sum of the group's q, where an integer dot starts */
+    int8_t *q;          /* [tokens / 16][width / 64][n][64] */
+    float *scales;      /* [tokens / 16][width / 256][n] */
+    int32_t *starts;    /* [tokens / 16][width / 256][n]: -zero * sum of the block's q, where an integer dot starts */
+    int32_t *group_starts;  /* [width / 16], of a lone token only: -PHI_CODE_ZERO_Q4 * sum of the group's q */
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken
  *   f32, f16:  acc = fma(w[k], x[k], acc) for k = 0, 1, ...
- *   q8, q4:    acc = fma(float(start + sum of u[k] q[k] over a group), w_scale * x_scale, acc) for groups 0, 1, ...
+ *   q8, q4:    acc = fma(float(sum of w[k] q[k] over a block), w_scale * x_scale, acc) for blocks 0, 1, ...
+ *              with integers w[k], in q4 a code less 8 times its group's factor
  * then y = acc + bias, and out = out + y when accumulating. Item: a few tiles for a few tokens, see phi_matmul_items. */
 typedef struct {
     const void *weights;
@@ -60,11 +65,11 @@ typedef struct {
     size_t x_stride;
     const int8_t *q;        /* q8, q4: as phi_quantise_args left them */
     const float *scales;
-    const int32_t *starts;
+    const int32_t *starts, *group_starts;
     float *out;             /* [tokens][out_stride]; rows rounded up to 16 are written */
     size_t out_stride;
     bool accumulate;
-    size_t tile_bytes;      /* of all the blocks of one tile; set by phi_matmul_items */
+    size_t tile_bytes;      /* set by phi_matmul_items */
 } phi_matmul_args;
 
 /* Keys and values into the cache: keys in tiles of 16 positions, [kv head][position / 16][head_size][16], values as
@@ -129,10 +134,11 @@ enum { PHI_GELU_CHUNK = 512 };
 /* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero.
  *
  * q4 and q8 also round with error feedback when they are given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form
- * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a block of `feedback_block` columns then aims at
- *   w[k] + sum over the block's j < k of (w[j] - stored[j]) * feedback[j][k - the block's first]
- * one chain of fused multiply-adds in the order of j, instead of w[k]. A group's scale is chosen when the columns before the
- * group have been added; q4 searches it with squared errors weighted by importance. */
+ * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a run of `feedback_block` columns then aims at
+ *   w[k] + sum over the run's j < k of (w[j] - stored[j]) * feedback[j][k - the run's first]
+ * one chain of fused multiply-adds in the order of j, instead of w[k]. A block's scale is chosen when the columns before the
+ * block have been added, in q4 a group's factor when those before the group have; q4 searches both with squared errors
+ * weighted by importance. */
 typedef struct {
     const float *rows;      /* [row count][columns] */
     size_t row_count, columns;
@@ -141,7 +147,7 @@ typedef struct {
     double *squares;        /* [tiles]: sum of squared weights */
     const float *feedback;  /* [columns][feedback_stride], of each block read above the diagonal only; or null */
     size_t feedback_stride;
-    size_t feedback_block;  /* a multiple of PHI_GROUP */
+    size_t feedback_block;  /* a multiple of PHI_BLOCK_COLUMNS */
     const float *importance;    /* [columns] */
     float *differences;     /* [tiles][columns][16]: w - stored, for the operation's own use */
 } phi_encode_args;
@@ -181,14 +187,16 @@ size_t phi_operation_count(void);
 const char *phi_operation_name(size_t index);
 phi_operation phi_operation_at(const phi_kernels *kernels, size_t index);
 
-/* Number of items in a matrix product with weights of `block_bytes` a block; sets args->tile_bytes. */
-size_t phi_matmul_items(phi_matmul_args *args, size_t block_bytes);
+/* Bytes of a tile. Here and below PHI_STRIP_BYTES_* names the encoding. */
+size_t phi_tile_bytes(size_t strip_bytes, size_t columns);
+/* Number of items in a matrix product; sets args->tile_bytes. */
+size_t phi_matmul_items(phi_matmul_args *args, size_t strip_bytes);
 size_t phi_quantise_items(const phi_quantise_args *args);
 size_t phi_attention_items(const phi_attention_args *args);
 size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens);
 
-/* One row of a tiled matrix as f32: the embedding look-up. `block_bytes` names the encoding. */
-void phi_row(const void *weights, size_t block_bytes, size_t row, size_t columns, float *out);
+/* One row of a tiled matrix as f32: the embedding look-up. */
+void phi_row(const void *weights, size_t strip_bytes, size_t row, size_t columns, float *out);
 
 /* 16-bit floats to f32, exactly. */
 float phi_half_to_float(uint16_t half);

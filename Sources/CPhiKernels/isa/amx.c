@@ -5,12 +5,10 @@
 #include <immintrin.h>
 
 #pragma clang attribute push( \
-    __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma,f16c"))), \
+    __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"))), \
     apply_to = function)
 
-#define HAVE_VBMI /* every CPU with AMX has it */
 #include "zmm.h"
-#define MATMUL_GROUPS 4
 #include "tmm.h"
 #include "../bodies/all.h"
 

@@ -9,7 +9,7 @@
 #include "ymm.h"
 
 /* Eight rows: unsigned by signed bytes to pairs of 16 bits, then to 32. Pairs never overflow: both callers keep
- * |w| <= 127. */
+ * |w| <= 128, |q| <= 127. */
 PHI_INLINE __m256i dot(__m256i sum, __m256i w, __m256i q) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(w, q), _mm256_set1_epi16(1)));
 }
@@ -30,6 +30,19 @@ PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) {
 }
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) {
     return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)};
+}
+/* sum + factor * (start + codes * q), of 16 columns: what is in brackets has 16 bits, and so have the sums of even and odd pairs
+ * of columns that it is the sum of. */
+PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
+    __m256i a = _mm256_set1_epi32(start & 0xffff), b = a;
+    for (int j = 0; j < 4; j++) {
+        vq four = quad(q + 4 * j);
+        a = _mm256_add_epi16(a, _mm256_maddubs_epi16(codes[j].a, four));
+        b = _mm256_add_epi16(b, _mm256_maddubs_epi16(codes[j].b, four));
+    }
+    __m256i both_a = _mm256_or_si256(factor.a, _mm256_slli_epi32(factor.a, 16));
+    __m256i both_b = _mm256_or_si256(factor.b, _mm256_slli_epi32(factor.b, 16));
+    return (vi){_mm256_add_epi32(sum.a, _mm256_madd_epi16(a, both_a)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(b, both_b))};
 }
 
 #include "../bodies/all.h"

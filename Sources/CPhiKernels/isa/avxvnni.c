@@ -17,6 +17,12 @@ PHI_INLINE vw vw_load_q8(const uint8_t *p) {
 PHI_INLINE vi vi_start_q8(int32_t start) { return vi_set(start); }
 PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+/* sum + factor * (start + codes * q), of 16 columns: what is in brackets has 16 bits. */
+PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
+    vi dot = vi_set(start);
+    for (int j = 0; j < 4; j++) dot = vi_dot(dot, codes[j], quad(q + 4 * j));
+    return (vi){_mm256_dpwssd_avx_epi32(sum.a, dot.a, factor.a), _mm256_dpwssd_avx_epi32(sum.b, dot.b, factor.b)};
+}
 
 #include "../bodies/all.h"
 

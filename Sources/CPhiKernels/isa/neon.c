@@ -125,22 +125,58 @@ PHI_INLINE vi vi_start_q8(int32_t start) {
     return vi_set(0);
 }
 PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
-PHI_INLINE int32x4_t levels(uint8x16_t codes) {
-    return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(phi_q4_levels), codes)); /* 118 at most, so signed as well */
-}
-PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
-    const uint8x16_t mask = vdupq_n_u8(15);
-    uint8x16_t a = vld1q_u8(p), b = vld1q_u8(p + 16), c = vld1q_u8(p + 32), d = vld1q_u8(p + 48);
-    *low = (vw){levels(vandq_u8(a, mask)), levels(vandq_u8(b, mask)), levels(vandq_u8(c, mask)), levels(vandq_u8(d, mask))};
-    *high = (vw){levels(vshrq_n_u8(a, 4)), levels(vshrq_n_u8(b, 4)), levels(vshrq_n_u8(c, 4)), levels(vshrq_n_u8(d, 4))};
-}
+PHI_INLINE vi vi_start_q4(int32_t start) { return vi_start_q8(start); }
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+PHI_INLINE int32x4_t low_codes(int32x4_t pairs) {
+    return vreinterpretq_s32_u8(vandq_u8(vreinterpretq_u8_s32(pairs), vdupq_n_u8(15)));
+}
+PHI_INLINE int32x4_t high_codes(int32x4_t pairs) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(pairs), 4)); }
+PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
+    vw pairs = vw_load(p);
+    *low = (vw)EACH1(low_codes, pairs);
+    *high = (vw)EACH1(high_codes, pairs);
+}
+/* The four factors of each row of a strip, and one of them. */
+PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
+    uint16x8_t low = vreinterpretq_u16_u8(vld1q_u8(strip)), high = vreinterpretq_u16_u8(vld1q_u8(strip + 16));
+    return (vi){vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low))),
+                vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(high)))};
+}
+PHI_INLINE int32x4_t factor_of_four(int32x4_t factors, int g) {
+    return vshrq_n_s32(vshlq_s32(factors, vdupq_n_s32(28 - 4 * g)), 28);
+}
+PHI_INLINE vi vi_factor(vi factors, int g) {
+    return (vi){factor_of_four(factors.a, g), factor_of_four(factors.b, g), factor_of_four(factors.c, g),
+                factor_of_four(factors.d, g)};
+}
+/* sum + factor * (start + codes * q), of 16 columns. */
+PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
+    vi dot = vi_set(start);
+    for (int j = 0; j < 4; j++) dot = vi_dot(dot, codes[j], quad(q + 4 * j));
+    return (vi)EACH3(vmlaq_s32, sum, dot, factor);
+}
+/* Codes times factors, as signed bytes `step` apart for four columns each. */
+PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+    (void)is_signed;
+    vi factors = vi_load_factors(strip);
+    const int32x4_t four_rows[4] = {factors.a, factors.b, factors.c, factors.d};
+    const uint8x16_t bytes = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
+    for (int r = 0; r < 4; r++)
+        for (int g = 0; g < 4; g++) {
+            int8x16_t f = vqtbl1q_s8(vreinterpretq_s8_s32(factor_of_four(four_rows[r], g)), bytes);
+            for (int j = 0; j < 4; j++) {
+                uint8x16_t pairs = vld1q_u8(strip + PHI_FACTOR_BYTES + 64 * (2 * g + j / 2) + 16 * r);
+                uint8x16_t codes = j % 2 ? vshrq_n_u8(pairs, 4) : vandq_u8(pairs, vdupq_n_u8(15));
+                int8x16_t weights = vmulq_s8(vsubq_s8(vreinterpretq_s8_u8(codes), vdupq_n_s8(PHI_CODE_ZERO_Q4)), f);
+                vst1q_s8((int8_t *)to + step * (size_t)(4 * g + j) + 16 * r, weights);
+            }
+        }
+}
 
 #define OPAQUE(x) __asm__ volatile("" : "+w"(x))
 #define PROBE_CHAINS 4
 #define MATMUL_TOKENS 3 /* sums and dots of 3 tokens, weights and activations: 31 of the 32 registers */
 #define MATMUL_TILES 1
-#define MATMUL_GROUPS 16
 #define ATTENTION_QUERIES 4
 #define ATTENTION_TILES 1
 #include "../bodies/all.h"

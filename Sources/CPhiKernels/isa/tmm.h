@@ -10,30 +10,40 @@ PHI_INLINE void dot_unit_begin(size_t tokens) {
         uint8_t rows[16];
     } shape = {.palette = 1};
     for (int i = 0; i < 7; i++) {
-        shape.bytes[i] = i == 3 ? PHI_GROUP : 64;
-        shape.rows[i] = (uint8_t)(i < 4 ? tokens : PHI_GROUP / 4);
+        shape.bytes[i] = 64;
+        shape.rows[i] = (uint8_t)(i < 4 ? tokens : PHI_STRIP_COLUMNS / 4);
     }
     _tile_loadconfig(&shape);
 }
 PHI_INLINE void dot_unit_end(void) { _tile_release(); }
 
-/* Of one group: activations in register 3 with `tiles` tiles of weights, signed. */
-#define DOT_UNIT_TILE(I) \
+#define EACH_DOT_UNIT_TILE(DO) \
     do { \
-        if (I >= tiles) break; \
-        _tile_loadd(4 + I, weights[0][I], 64 * MATMUL_TILES); \
-        _tile_zero(I); \
-        _tile_dpbssd(I, 3, 4 + I); \
-        _tile_stored(I, dots[I], 64); \
+        DO(0); \
+        if (tiles > 1) DO(1); \
+        if (tiles > 2) DO(2); \
     } while (0)
-PHI_INLINE void dot_unit_make(const int8_t *q, uint8_t (*weights)[MATMUL_TILES][64],
-                               int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS], const int tiles) {
-    _tile_loadd(3, q, PHI_GROUP);
-    DOT_UNIT_TILE(0);
-    DOT_UNIT_TILE(1);
-    DOT_UNIT_TILE(2);
+
+PHI_INLINE void dot_unit_zero(const int tiles) {
+#define ZERO(I) _tile_zero(I)
+    EACH_DOT_UNIT_TILE(ZERO);
+#undef ZERO
+}
+/* Adds a strip of `tiles` tiles of weights, signed, times that of the tokens. */
+PHI_INLINE void dot_unit_add(const int8_t *q, const uint8_t (*weights)[64], const int tiles) {
+    _tile_loadd(3, q, PHI_STRIP_COLUMNS);
+#define ADD(I) \
+    do { \
+        _tile_loadd(4 + I, weights[I], 64 * MATMUL_TILES); \
+        _tile_dpbssd(I, 3, 4 + I); \
+    } while (0)
+    EACH_DOT_UNIT_TILE(ADD);
+#undef ADD
+}
+PHI_INLINE void dot_unit_store(int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS], const int tiles) {
+#define STORE(I) _tile_stored(I, dots[I], 64)
+    EACH_DOT_UNIT_TILE(STORE);
+#undef STORE
 }
 PHI_INLINE vi vi_load(const int32_t *p) { return _mm512_load_si512(p); }
-PHI_INLINE vw vw_without_zero(vw w, const bool is_q8) {
-    return is_q8 ? _mm512_xor_si512(w, _mm512_set1_epi8((char)PHI_ZERO_Q8)) : _mm512_sub_epi8(w, _mm512_set1_epi8(PHI_ZERO_Q4));
-}
+PHI_INLINE vw vw_without_zero_q8(vw w) { return _mm512_xor_si512(w, _mm512_set1_epi8((char)PHI_ZERO_Q8)); }

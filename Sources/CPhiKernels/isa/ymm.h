@@ -96,20 +96,57 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) {
     _mm256_store_si256((void *)p, w.a);
     _mm256_store_si256((void *)(p + 32), w.b);
 }
-PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
-    const __m256i levels = _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)phi_q4_levels));
+PHI_INLINE vi vi_start_q4(int32_t start) { return vi_set(start); }
+PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i a = _mm256_loadu_si256((const void *)p), b = _mm256_loadu_si256((const void *)(p + 32));
-    *low = (vw){_mm256_shuffle_epi8(levels, _mm256_and_si256(a, mask)),
-                _mm256_shuffle_epi8(levels, _mm256_and_si256(b, mask))};
-    *high = (vw){_mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(a, 4), mask)),
-                 _mm256_shuffle_epi8(levels, _mm256_and_si256(_mm256_srli_epi16(b, 4), mask))};
+    *low = (vw){_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
+    *high = (vw){_mm256_and_si256(_mm256_srli_epi16(a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
+}
+/* The four factors of each row of a strip, and one of them, in the lower half of a lane. */
+PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
+    return (vi){_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)strip)),
+                _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(strip + 16)))};
+}
+PHI_INLINE vi vi_factor(vi factors, int g) {
+    return (vi){_mm256_srai_epi16(_mm256_slli_epi16(factors.a, 12 - 4 * g), 12),
+                _mm256_srai_epi16(_mm256_slli_epi16(factors.b, 12 - 4 * g), 12)};
+}
+
+/* Codes times factors, as in zmm.h. */
+PHI_INLINE __m256i by_sixteen(int8_t a, int8_t b, int8_t c, int8_t d, int8_t e, int8_t f, int8_t g, int8_t h, int8_t i, int8_t j,
+                              int8_t k, int8_t l, int8_t m, int8_t n, int8_t o, int8_t p) {
+    return _mm256_broadcastsi128_si256(_mm_setr_epi8(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p));
+}
+PHI_INLINE void expand_half(const uint8_t *strip, __m256i factors, uint8_t *to, size_t step) {
+    const __m256i low_four = _mm256_set1_epi8(15), even = _mm256_set1_epi16(255);
+    const __m256i sizes = by_sixteen(0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1);
+    const __m256i turns = by_sixteen(0, 0, 0, 0, 0, 0, 0, 0, 15, 15, 15, 15, 15, 15, 15, 15);
+    const __m256i offsets = by_sixteen(64, 56, 48, 40, 32, 24, 16, 8, 8, 15, 22, 29, 36, 43, 50, 57);
+    for (int g = 0; g < 4; g++) {
+        __m256i pair = _mm256_shuffle_epi8(factors, g < 2 ? by_sixteen(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12)
+                                                          : by_sixteen(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13));
+        __m256i factor = _mm256_and_si256(g % 2 ? _mm256_srli_epi16(pair, 4) : pair, low_four);
+        __m256i size = _mm256_and_si256(_mm256_shuffle_epi8(sizes, factor), even);
+        __m256i turn = _mm256_shuffle_epi8(turns, factor), offset = _mm256_shuffle_epi8(offsets, factor);
+        for (int j = 0; j < 4; j++, to += step) {
+            __m256i codes = _mm256_loadu_si256((const void *)(strip + 64 * (2 * g + j / 2)));
+            if (j % 2) codes = _mm256_srli_epi16(codes, 4);
+            codes = _mm256_xor_si256(_mm256_and_si256(codes, low_four), turn);
+            _mm256_store_si256((void *)to, _mm256_add_epi8(_mm256_mullo_epi16(codes, size), offset));
+        }
+    }
+}
+PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+    (void)is_signed;
+    vi factors = vi_load_factors(strip);
+    expand_half(strip + PHI_FACTOR_BYTES, factors.a, to, step);
+    expand_half(strip + PHI_FACTOR_BYTES + 32, factors.b, to + 32, step);
 }
 
 #define OPAQUE(x) __asm__ volatile("" : "+v"(x))
 #define PROBE_CHAINS 6
 #define MATMUL_TOKENS 4
 #define MATMUL_TILES 1
-#define MATMUL_GROUPS 16
 #define ATTENTION_QUERIES 4
 #define ATTENTION_TILES 1

@@ -57,22 +57,56 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) { _mm512_store_si512(p, w); }
 PHI_INLINE vw vw_load_q8(const uint8_t *p) { return _mm512_loadu_si512(p); }
 PHI_INLINE vi vi_start_q8(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
-/* By the lowest four bits of each byte. */
-#ifdef HAVE_VBMI
-/* Really by six, but the levels are there four times. */
-PHI_INLINE __m512i look_up(__m512i levels, __m512i codes) { return _mm512_permutexvar_epi8(codes, levels); }
-#else
-PHI_INLINE __m512i look_up(__m512i levels, __m512i codes) {
-    return _mm512_shuffle_epi8(levels, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
-}
-#endif
-PHI_INLINE void vw_load_q4(const uint8_t *p, vw *low, vw *high) {
-    const __m512i levels = _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)phi_q4_levels));
-    __m512i codes = _mm512_loadu_si512(p);
-    *low = look_up(levels, codes);
-    *high = look_up(levels, _mm512_srli_epi16(codes, 4));
-}
+PHI_INLINE vi vi_start_q4(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
+
+PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
+    const __m512i mask = _mm512_set1_epi8(15);
+    __m512i codes = _mm512_loadu_si512(p);
+    *low = _mm512_and_si512(codes, mask);
+    *high = _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask);
+}
+/* The four factors of each row of a strip, and one of them, in the lower half of a lane. */
+PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip));
+}
+PHI_INLINE vi vi_factor(vi factors, int g) {
+    return _mm512_srai_epi16(_mm512_slli_epi16(factors, (unsigned)(12 - 4 * g)), 12);
+}
+/* sum + factor * (start + codes * q), of 16 columns: what is in brackets has 16 bits. */
+PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
+    vi dot = _mm512_set1_epi32(start);
+    for (int j = 0; j < 4; j++) dot = _mm512_dpbusd_epi32(dot, codes[j], quad(q + 4 * j));
+    return _mm512_dpwssd_epi32(sum, dot, factor);
+}
+
+/* Codes times factors, as bytes `step` apart for four columns each: f (n - 8) = |f| (m - z) with m = n and z = 8, or with m = 15 - n
+ * and z = 7 for an f below zero. |f| m has no sign and at most 120, so two of them are one product of 16 bits. */
+PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+    const __m512i low_four = _mm512_set1_epi8(15), even = _mm512_set1_epi16(255);
+    const char zero = is_signed ? 0 : PHI_ZERO_Q4;
+    /* By a factor's four bits: its size, what turns codes around, and the offset -|f| z. */
+    const __m512i sizes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1));
+    const __m512i turns = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 15, 15, 15, 15, 15, 15, 15, 15));
+    const __m512i offsets = _mm512_broadcast_i32x4(_mm_setr_epi8(
+        zero, zero - 8, zero - 16, zero - 24, zero - 32, zero - 40, zero - 48, zero - 56, zero - 56, zero - 49, zero - 42,
+        zero - 35, zero - 28, zero - 21, zero - 14, zero - 7));
+    __m512i factors = vi_load_factors(strip);
+    strip += PHI_FACTOR_BYTES;
+    for (int g = 0; g < 4; g++) {
+        __m512i pair = _mm512_shuffle_epi8(factors, g < 2 ? _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12))
+                                                          : _mm512_broadcast_i32x4(_mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13)));
+        __m512i factor = _mm512_and_si512(g % 2 ? _mm512_srli_epi16(pair, 4) : pair, low_four);
+        __m512i size = _mm512_and_si512(_mm512_shuffle_epi8(sizes, factor), even);
+        __m512i turn = _mm512_shuffle_epi8(turns, factor), offset = _mm512_shuffle_epi8(offsets, factor);
+        for (int j = 0; j < 4; j++, to += step) {
+            __m512i codes = _mm512_loadu_si512(strip + 64 * (2 * g + j / 2));
+            if (j % 2) codes = _mm512_srli_epi16(codes, 4);
+            codes = _mm512_ternarylogic_epi32(codes, low_four, turn, 0x6a); /* (codes & low_four) ^ turn */
+            _mm512_store_si512(to, _mm512_add_epi8(_mm512_mullo_epi16(codes, size), offset));
+        }
+    }
+}
 
 #define OPAQUE(x) __asm__ volatile("" : "+v"(x))
 #define PROBE_CHAINS 12

@@ -1,0 +1,37 @@
+import PhiFormat
+import Testing
+
+struct TensorEncodingTests {
+    /// Tiles of 64, 256, 257 and 2048 columns: 1, 4, 5 and 32 strips in 1, 1, 2 and 8 blocks.
+    @Test(arguments: [
+        (TensorEncoding.f32, [4096, 16_384, 20_480, 131_072]), (.f16, [2048, 8192, 10_240, 65_536]),
+        (.q8, [1056, 4128, 5184, 33_024]), (.q4, [576, 2208, 2784, 17_664]),
+    ])
+    func tilesHaveTheSizeOfTheirStripsAndHeads(_ encoding: TensorEncoding, _ bytes: [Int]) {
+        for (columns, bytes) in zip([64, 256, 257, 2048], bytes) {
+            #expect(encoding.tileBytes(columns: columns) == bytes)
+            #expect(encoding.byteCount(rows: 17, columns: columns) == 2 * bytes)
+        }
+    }
+
+    @Test
+    func bitsAreThoseOfWholeBlocks() {
+        #expect(TensorEncoding.allCases.map(\.bitsPerWeight) == [32, 32, 16, 8.0625, 4.3125])
+    }
+
+    @Test(arguments: TensorEncoding.allCases)
+    func impossibleShapesHaveNoSize(_ encoding: TensorEncoding) {
+        for (rows, columns) in [(0, 1), (1, 0), (-1, 1), (1, -1), (1 << 32, 1), (1, 1 << 32), (Int.max, Int.max)] {
+            #expect(encoding.byteCount(rows: rows, columns: columns) == nil, "\(rows) x \(columns)")
+        }
+        #expect(encoding.byteCount(rows: Int(UInt32.max), columns: Int(UInt32.max)) == nil)
+        #expect(encoding.tileBytes(columns: 0) == nil)
+    }
+
+    @Test
+    func vectorsHaveOneColumn() {
+        #expect(TensorEncoding.vector.byteCount(rows: 5, columns: 1) == 20)
+        #expect(TensorEncoding.vector.byteCount(rows: 5, columns: 2) == nil)
+        #expect(TensorEncoding.vector.tileBytes(columns: 64) == nil)
+    }
+}

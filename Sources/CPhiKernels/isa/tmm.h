@@ -1,6 +1,7 @@
 /* AMX's part of a product: the dots of up to 16 tokens, rows of a tile register, with 16 rows of weights, its columns. The
  * file's order of weights is that of AMX's second operand, 4 columns of 16 rows in 64 bytes. */
 #define MATMUL_DOT_UNIT
+#define MATMUL_UNIT_TOKENS 6 /* with fewer it has no advantage */
 
 /* Tile registers are numbered by constants: 0 to 2 dots, 3 activations of `tokens` tokens, 4 to 6 weights. */
 PHI_INLINE void dot_unit_begin(size_t tokens) {

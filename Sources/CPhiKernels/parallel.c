@@ -28,7 +28,7 @@ PHI_INLINE size_t take(phi_step *s, size_t threads, size_t *begin) {
     size_t next = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE), run;
     do {
         if (next >= s->items) return 0;
-        run = (s->items - next) / (8 * threads);
+        run = (s->items - next) / (3 * threads);
         if (!run) run = 1;
     } while (!__atomic_compare_exchange_n(&s->next, &next, next + run, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
     *begin = next;

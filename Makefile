@@ -112,12 +112,14 @@ test-asan: deps sandbox-deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
 
-# libomp is not built for the sanitizer. Its archer tells it which work comes after which; what else it does is left out.
+# libomp is not built for the sanitizer. Its archer tells it which work comes after which; what else it does is left out. phi-1's
+# shapes in plain C would take it long, and are no matter of threads. About 5 minutes after its build.
 TSAN = -c release --sanitize=thread --scratch-path .build/tsan
 test-tsan: deps
 	swift build $(TSAN) --build-tests
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/Tests/tsan.suppressions \
-	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|CPhiKernelsTests)\.'
+	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|CPhiKernelsTests)\.' \
+	  --skip timedShapesEqualTheReference
 
 DOCS = .build/docs
 docs: deps

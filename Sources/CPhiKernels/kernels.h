@@ -72,6 +72,12 @@ PHI_INLINE int phi_code_q4(const uint8_t *strip, size_t i, size_t k) {
     return k / 4 % 2 ? pair >> 4 : pair & 15;
 }
 
+/* The integers that a block's scale multiplies. */
+PHI_INLINE int phi_weight_q4(const uint8_t *strip, size_t i, size_t k) {
+    return phi_factor_q4(strip, i, k) * (phi_code_q4(strip, i, k) - PHI_CODE_ZERO_Q4);
+}
+PHI_INLINE int phi_weight_q8(const uint8_t *strip, size_t i, size_t k) { return strip[64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8; }
+
 /* The 8-bit cache: dimensions with those that fill the last group, and where a position's scales begin. */
 PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_CACHE_GROUP - 1) / PHI_CACHE_GROUP; }
 PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {

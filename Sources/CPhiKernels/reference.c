@@ -111,12 +111,6 @@ static float product_f16(const phi_matmul_args *a, const uint8_t *tile, size_t i
     return sum;
 }
 
-static int weight_q8(const uint8_t *strip, size_t i, size_t k) { return strip[64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8; }
-
-static int weight_q4(const uint8_t *strip, size_t i, size_t k) {
-    return phi_factor_q4(strip, i, k) * (phi_code_q4(strip, i, k) - PHI_CODE_ZERO_Q4);
-}
-
 static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, size_t strip_bytes,
                                int (*weight)(const uint8_t *, size_t, size_t)) {
     float sum = 0;
@@ -137,11 +131,11 @@ static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, si
 }
 
 static float product_q8(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q8, weight_q8);
+    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q8, phi_weight_q8);
 }
 
 static float product_q4(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q4, weight_q4);
+    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q4, phi_weight_q4);
 }
 
 static void matmul_f32(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_f32); }
@@ -390,14 +384,14 @@ static float scale_q4(const row_block *b) {
     return best;
 }
 
-/* Stores a row's block, row i of the tile, the block's first strip of which is at `strips`; and says what its weights became.
- * `compensate`, unless null, adds the errors of the row's columns from `from` to before `to` to what column k aims at. */
+/* What rounding a row's block needs of the row's other columns. */
 typedef struct {
     const phi_encode_args *a;
     float *differences;     /* [columns][16] of the row; or null */
     size_t first;           /* column of the matrix that the block begins with */
 } feedback;
 
+/* Adds the errors of the columns from `from` to before `to` to what column k of the block aims at. */
 static void compensate(const feedback *f, size_t from, size_t to, row_block *b, size_t k) {
     if (!f->differences) return;
     size_t run = f->first / f->a->feedback_block * f->a->feedback_block;
@@ -405,6 +399,7 @@ static void compensate(const feedback *f, size_t from, size_t to, row_block *b, 
         b->aims[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run], b->aims[k]);
 }
 
+/* Stores a block as row i of a tile, its first strip at `strips`, and says what its weights became. */
 static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t i, size_t strip_bytes, float *stored) {
     const bool is_q8 = strip_bytes == PHI_STRIP_BYTES_Q8;
     for (size_t k = 0; f->differences && k < b->count; k++)

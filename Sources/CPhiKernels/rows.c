@@ -52,10 +52,8 @@ void phi_row(const void *weights, size_t strip_bytes, size_t row, size_t columns
         switch (strip_bytes) {
         case PHI_STRIP_BYTES_F32: memcpy(out + c, strip + 4 * (16 * k + i), 4); break;
         case PHI_STRIP_BYTES_F16: out[c] = half_at(strip + 2 * (16 * k + i)); break;
-        case PHI_STRIP_BYTES_Q8: out[c] = half_at(head + 2 * i) * (float)(strip[64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8); break;
-        case PHI_STRIP_BYTES_Q4:
-            out[c] = half_at(head + 2 * i) * (float)(phi_factor_q4(strip, i, k) * (phi_code_q4(strip, i, k) - PHI_CODE_ZERO_Q4));
-            break;
+        case PHI_STRIP_BYTES_Q8: out[c] = half_at(head + 2 * i) * (float)phi_weight_q8(strip, i, k); break;
+        case PHI_STRIP_BYTES_Q4: out[c] = half_at(head + 2 * i) * (float)phi_weight_q4(strip, i, k); break;
         default: out[c] = 0;
         }
     }

@@ -1,6 +1,11 @@
 /* Matrix products: MATMUL_TILES tiles of 16 rows for MATMUL_TOKENS tokens at a time, as many as the instruction set has
  * registers for. A weight is then loaded once for all the tokens, an activation once for all the tiles. */
 
+PHI_INLINE void put(const phi_matmul_args *a, float *out, vf sum, vf bias) {
+    vf y = vf_add(sum, bias);
+    vf_store(out, a->accumulate ? vf_add(vf_load(out), y) : y);
+}
+
 PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf sum) {
     float *out = a->out + token * a->out_stride + tile * PHI_TILE_ROWS;
     const float *bias = a->bias + tile * PHI_TILE_ROWS;
@@ -9,8 +14,7 @@ PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf s
         memcpy(last, bias, (a->rows - tile * PHI_TILE_ROWS) * sizeof *bias);
         bias = last;
     }
-    vf y = vf_add(sum, vf_load(bias));
-    vf_store(out, a->accumulate ? vf_add(vf_load(out), y) : y);
+    put(a, out, sum, vf_load(bias));
 }
 
 /* Unrolled at once, so that the arrays over tokens become registers. */
@@ -175,12 +179,10 @@ enum { FIRST_BLOCK = 1, LAST_BLOCK = 2 };
 PHI_INLINE void add_dot(const phi_matmul_args *a, ready *r, size_t t, size_t i, vi dot, vf x, const int kind) {
     float *at = r->sums[t][i], *out = a->out + (r->token + t) * a->out_stride + (r->tile + i) * PHI_TILE_ROWS;
     vf sum = vf_fma(vf_of(dot), vf_mul(vf_load(r->scales[i]), x), kind & FIRST_BLOCK ? vf_set(0) : vf_load(at));
-    if (!(kind & LAST_BLOCK)) {
+    if (kind & LAST_BLOCK)
+        put(a, out, sum, vf_load(r->biases[i]));
+    else
         vf_store(at, sum);
-        return;
-    }
-    sum = vf_add(sum, vf_load(r->biases[i]));
-    vf_store(out, a->accumulate ? vf_add(vf_load(out), sum) : sum);
 }
 
 /* Adds the ready block, number `block`, to the sums of `tokens` tokens, from number `from` on in a token tile of n that

@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--phi", type=Path, default=Path(".build/release/phi"))
-    parser.add_argument("--calibrate", default="builtin", help="the text that the calibrated q4 is made with")
+    parser.add_argument("--calibrate", default="builtin", help="the text that calibrated files are made with")
     parser.add_argument("--llama", type=Path, help="llama.cpp's folder, built in build/")
     parser.add_argument("--windows", type=int, default=10**9, help="use no more windows of 512 tokens")
     args = parser.parse_args()
@@ -142,8 +142,8 @@ def main() -> None:
     print("| | file | mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |\n|---|---|---|---|---|---|---|")
 
     files = {
-        "q8": ["--type", "q8"],
-        "q8 calibrated": ["--type", "q8", "--calibrate", args.calibrate],
+        "q8 without calibration": ["--type", "q8", "--calibrate", "none"],
+        "q8": ["--type", "q8", "--calibrate", args.calibrate],
         "q4 without calibration": ["--type", "q4", "--calibrate", "none"],
         "q4": ["--type", "q4", "--calibrate", args.calibrate],
     }

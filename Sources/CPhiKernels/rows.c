@@ -1,4 +1,4 @@
-/* Single values and rows: 16-bit floats, the embedding look-up. */
+/* Single values and rows: 16-bit floats, the embedding look-up, what quantising loses. */
 #include "kernels.h"
 
 float phi_half_to_float(uint16_t half) {
@@ -56,5 +56,16 @@ void phi_row(const void *weights, size_t strip_bytes, size_t row, size_t columns
         case PHI_STRIP_BYTES_Q4: out[c] = half_at(head + 2 * i) * (float)phi_weight_q4(strip, i, k); break;
         default: out[c] = 0;
         }
+    }
+}
+
+void phi_quantised_rest(const float *x, size_t width, float *rest) {
+    for (size_t b = 0; b < phi_blocks(width); b++) {
+        size_t begin = b * PHI_BLOCK_COLUMNS, end = begin + phi_block_strips(width, b) * PHI_STRIP_COLUMNS;
+        float largest = 0;
+        for (size_t i = begin; i < end; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
+        bool zero = largest < PHI_QUANTISE_LEAST;
+        float inverse = zero ? 0 : 127.0f / largest, scale = zero ? 0 : largest / 127.0f;
+        for (size_t i = begin; i < end; i++) rest[i] = x[i] - scale * rintf(x[i] * inverse);
     }
 }

@@ -23,6 +23,8 @@ final class Activations {
     let groupStarts: Buffer<Int32>  // [groups of 16 columns], of a batch of one token
     let wantedRows: Buffer<Int32>  // [logits batch], rows whose logits are wanted
     let logits: Buffer<Float>  // [logits batch][vocabulary]
+    let headProducts: Buffer<Float>  // [logits batch][2][vocabulary], of rounded inputs and of what rounding left
+    let noBias: Buffer<Float>  // [vocabulary], zero
 
     init(_ config: ModelConfig) throws(SessionError) {
         hiddenStride = roundUp(config.hiddenSize, to: 64)
@@ -41,5 +43,7 @@ final class Activations {
         groupStarts = try Buffer(widest / Int(PHI_GROUP))
         wantedRows = try Buffer(Self.logitsBatch)
         logits = try Buffer(Self.logitsBatch * logitsStride)
+        headProducts = try Buffer(2 * Self.logitsBatch * logitsStride)
+        noBias = try Buffer(logitsStride)
     }
 }

@@ -5,8 +5,9 @@ import PhiTokenizer
 /// Takes texts through a model one block at a time, with weights that the caller brings when it has them, and shows what
 /// goes into each matrix: for a conversion that looks at a matrix's inputs before it encodes the matrix.
 ///
-/// First ``embed(_:_:)``, then for every block in turn: ``setNorm(weight:bias:)``, ``inputs(of:_:)`` and ``append(_:to:)`` with ``setBias(_:of:)`` for the
-/// inner matrix, the same for the outer one, ``finishBlock(while:)``.
+/// First ``embed(_:_:)``, then for every block in turn: ``setNorm(weight:bias:)``, ``append(_:to:)`` with ``setBias(_:of:)`` for the
+/// inner matrix, ``inputs(of:_:)`` of the outer one, the same for the outer matrix, and ``finish(_:)`` after the outer inputs of a batch.
+/// Inputs are there until the next call.
 package final class BlockRunner {
     /// A block's matrices.
     package enum Half: Int {
@@ -17,7 +18,8 @@ package final class BlockRunner {
     }
 
     private let config: ModelConfig
-    private let texts: [[TokenID]]
+    /// All texts, in the order of their rows.
+    package let batches: [Batch]
     private let pass: ForwardPass
     private let cache: KVCache
     private let residual: Buffer<Float>  // [tokens of all texts][hidden stride]
@@ -32,14 +34,23 @@ package final class BlockRunner {
     ) throws(SessionError) {
         let longest = texts.map(\.count).max() ?? 0
         self.config = config
-        self.texts = texts
+        var batches: [Batch] = [], first = 0
+        for text in texts {
+            for position in stride(from: 0, to: text.count, by: Activations.batch) {
+                let tokens = text[position..<min(position + Activations.batch, text.count)]
+                batches.append(Batch(tokens: tokens, first: first, position: position))
+                first += tokens.count
+            }
+        }
+        self.batches = batches
+        tokenCount = first
         pass = ForwardPass(
             config: config, kernels: kernels, released: nil,
             rotary: try RotaryEmbedding(
                 dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: max(1, longest)),
             buffers: try Activations(config), program: try Program(threads: threads, capacity: 16))
         cache = try KVCache(config, layers: 1, capacity: max(1, longest), encoding: cacheEncoding)
-        residual = try Buffer(texts.reduce(0) { $0 + $1.count } * pass.buffers.hiddenStride)
+        residual = try Buffer(first * pass.buffers.hiddenStride)
         normWeight = try Buffer(config.hiddenSize)
         normBias = try Buffer(config.hiddenSize)
         matrices = [
@@ -49,13 +60,15 @@ package final class BlockRunner {
     }
 
     /// Tokens of all texts.
-    package var tokenCount: Int { texts.reduce(0) { $0 + $1.count } }
+    package let tokenCount: Int
 
     /// Starts the residual stream where a text has one of `tokens`: `row` writes the embedding of a token, [hidden].
     package func embed(_ tokens: Range<TokenID>, _ row: (TokenID, UnsafeMutableBufferPointer<Float>) -> Void) {
-        for (number, token) in texts.joined().enumerated() where tokens.contains(token) {
-            let start = residual.start + number * pass.buffers.hiddenStride
-            row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
+        for batch in batches {
+            for (number, token) in batch.tokens.enumerated() where tokens.contains(token) {
+                let start = residual.start + (batch.first + number) * pass.buffers.hiddenStride
+                row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
+            }
         }
     }
 
@@ -75,66 +88,49 @@ package final class BlockRunner {
         matrix.bias.start.update(from: bias, count: matrix.rows)
     }
 
-    /// Shows all inputs of a matrix, some rows at a time: `body` gets the first row, the floats from one row to the next, and the
-    /// number of rows.
-    package func inputs<Failure: Error>(
-        of half: Half, _ body: (UnsafePointer<Float>, Int, Int) throws(Failure) -> Void
-    ) throws(Failure) {
-        let buffers = pass.buffers
+    /// Neighbouring tokens of one text, which go through together.
+    package struct Batch: Sendable {
+        let tokens: ArraySlice<TokenID>
+        /// Its row of the residual stream, and its first token's place in the text.
+        let first, position: Int
+    }
+
+    /// Rows that go into a matrix: `count` of them, `stride` floats apart.
+    package struct Inputs {
+        package let start: UnsafePointer<Float>
+        package let stride, count: Int
+    }
+
+    /// What goes into a matrix; of an outer one, batches are asked for in order, as a text's keys and values are remembered.
+    package func inputs(of half: Half, _ batch: Batch) -> Inputs {
+        let buffers = pass.buffers, rows = batch.tokens.count
+        let part = ForwardPass.Part(cache: cache, tokens: batch.tokens, row: 0)
+        cache.count = batch.position
+        buffers.residual.start.update(
+            from: residual.start + batch.first * buffers.hiddenStride, count: rows * buffers.hiddenStride)
         switch half {
         case .inner:
-            try forEachBatch { (part: ForwardPass.Part, _: Int) throws(Failure) in
-                let norm = LayerNorm(
-                    x: buffers.residual.start, rows: nil, y: buffers.normed.start, stride: buffers.hiddenStride,
-                    count: config.hiddenSize, weight: normWeight.start, bias: normBias.start,
-                    epsilon: config.layerNormEpsilon)
-                for row in 0..<part.tokens.count { norm.normalise(row) }
-                try body(buffers.normed.start, buffers.hiddenStride, part.tokens.count)
-            }
+            let norm = LayerNorm(
+                x: buffers.residual.start, rows: nil, y: buffers.normed.start, stride: buffers.hiddenStride,
+                count: config.hiddenSize, weight: normWeight.start, bias: normBias.start,
+                epsilon: config.layerNormEpsilon)
+            for row in 0..<rows { norm.normalise(row) }
+            return Inputs(start: buffers.normed.start, stride: buffers.hiddenStride, count: rows)
         case .outer:
-            let block = self.block
-            try forEachBatch { (part: ForwardPass.Part, _: Int) throws(Failure) in
-                pass.first(block, 0, [part], rows: part.tokens.count)
-                pass.program.run()
-                try body(buffers.outer.start, buffers.outerStride, part.tokens.count)
-            }
-        }
-    }
-
-    /// Runs the block, so that the residual stream is what the next one takes in; `goOn` throws to stop.
-    package func finishBlock<Failure: Error>(while goOn: () throws(Failure) -> Void) throws(Failure) {
-        let block = self.block
-        try forEachBatch { (part: ForwardPass.Part, first: Int) throws(Failure) in
-            try goOn()
-            pass.first(block, 0, [part], rows: part.tokens.count)
-            pass.second(block, rows: part.tokens.count)
+            pass.first(block, 0, [part], rows: rows)
             pass.program.run()
-            let stride = pass.buffers.hiddenStride
-            (residual.start + first * stride).update(
-                from: pass.buffers.residual.start, count: part.tokens.count * stride)
+            return Inputs(start: buffers.outer.start, stride: buffers.outerStride, count: rows)
         }
     }
 
-    /// Runs `body` for neighbouring tokens of one text after the other, with their rows of the residual stream in the
-    /// buffer; the second argument is the first of them.
-    private func forEachBatch<Failure: Error>(
-        _ body: (ForwardPass.Part, Int) throws(Failure) -> Void
-    ) throws(Failure) {
+    /// Takes the batch, whose inputs of the outer matrix were asked for last, through that matrix: its residual stream is what the next
+    /// block takes in.
+    package func finish(_ batch: Batch) {
+        pass.second(block, rows: batch.tokens.count)
+        pass.program.run()
         let stride = pass.buffers.hiddenStride
-        var first = 0
-        for text in texts {
-            cache.count = 0
-            var rest = text[...]
-            while !rest.isEmpty {
-                let part = ForwardPass.Part(cache: cache, tokens: rest.prefix(Activations.batch), row: 0)
-                pass.buffers.residual.start.update(
-                    from: residual.start + first * stride, count: part.tokens.count * stride)
-                try body(part, first)
-                cache.count += part.tokens.count
-                first += part.tokens.count
-                rest = rest.dropFirst(part.tokens.count)
-            }
-        }
+        (residual.start + batch.first * stride).update(
+            from: pass.buffers.residual.start, count: batch.tokens.count * stride)
     }
 
     private var block: Weights.Block {

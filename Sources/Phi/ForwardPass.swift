@@ -53,10 +53,21 @@ struct ForwardPass {
     /// on. Once a program.
     func logits(rows: some Collection<Int>, first: Int = 0, through weights: Weights) {
         for (number, row) in rows.enumerated() { buffers.wantedRows.start[number] = Int32(row) }
+        let norm = normalised(rows: UnsafePointer(buffers.wantedRows.start), weights.norm)
+        let out = buffers.logits.start + first * buffers.logitsStride
+        guard weights.head.encoding.zero != nil else {
+            multiply(norm, by: weights.head, weights.headBias, rows: rows.count, into: out, buffers.logitsStride)
+            return
+        }
+        // What rounding the head's inputs loses goes straight into the logits, and the head is read once a pass: so what rounding
+        // leaves of a row goes through it too, as a row of its own.
         multiply(
-            normalised(rows: UnsafePointer(buffers.wantedRows.start), weights.norm), by: weights.head,
-            weights.headBias, rows: rows.count, into: buffers.logits.start + first * buffers.logitsStride,
-            buffers.logitsStride)
+            norm.inTwo, by: weights.head, Vector(count: weights.headBias.count, elements: buffers.noBias.start),
+            rows: 2 * rows.count, into: buffers.headProducts.start, buffers.logitsStride)
+        let sum = PairSum(
+            products: buffers.headProducts.start, bias: weights.headBias.elements, out: out,
+            stride: buffers.logitsStride, count: weights.head.rows)
+        program.add(PairSum.operation, items: rows.count * sum.chunks, sum)
     }
 
     private func embed(_ part: Part, _ embedding: Matrix) {
@@ -69,7 +80,12 @@ struct ForwardPass {
     /// What a product takes: rows as they are, or rows that a layer norm makes on the way.
     private enum Input {
         case rows(UnsafePointer<Float>, Int)
-        case normalised(LayerNorm)
+        /// Two rows for each where `inTwo` is set: itself, and what quantising it leaves.
+        case normalised(LayerNorm, inTwo: Bool = false)
+
+        var inTwo: Input {
+            if case .normalised(let norm, _) = self { .normalised(norm, inTwo: true) } else { self }
+        }
     }
 
     private func normalised(rows: UnsafePointer<Int32>? = nil, _ norm: Weights.Norm) -> Input {
@@ -87,7 +103,7 @@ struct ForwardPass {
         let (x, xStride) =
             switch input {
             case .rows(let x, let stride): (x, stride)
-            case .normalised(let norm): (UnsafePointer(norm.y), norm.stride)
+            case .normalised(let norm, _): (UnsafePointer(norm.y), norm.stride)
             }
         var quantisation = phi_quantise_args(
             x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: matrix.encoding.zero ?? 0,
@@ -98,12 +114,12 @@ struct ForwardPass {
         switch input {
         case .rows:
             if let quantise { program.add(quantise, items: quantisationItems, quantisation) }
-        case .normalised(let norm):
+        case .normalised(let norm, let inTwo):
             let tiles = (rows + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE)
             program.add(
                 Preparation.operation, items: tiles,
                 Preparation(
-                    norm: norm, rows: rows, quantise: quantise, quantisation: quantisation,
+                    norm: norm, inTwo: inTwo, rows: rows, quantise: quantise, quantisation: quantisation,
                     itemsPerTile: quantisationItems / tiles))
         }
         var product = phi_matmul_args(
@@ -166,6 +182,7 @@ struct ForwardPass {
 /// A layer norm and the quantisation of what it makes, as a kernel operation whose items are tiles of tokens.
 private struct Preparation: BitwiseCopyable {
     let norm: LayerNorm
+    let inTwo: Bool
     let rows: Int
     let quantise: phi_operation?
     let quantisation: phi_quantise_args
@@ -174,10 +191,44 @@ private struct Preparation: BitwiseCopyable {
     static let operation: phi_operation = { arguments, begin, end in
         guard let p = arguments?.assumingMemoryBound(to: Preparation.self) else { return }
         let tile = Int(PHI_TOKEN_TILE)
-        for row in begin * tile..<min(end * tile, p.pointee.rows) { p.pointee.norm.normalise(row) }
+        let rows = begin * tile..<min(end * tile, p.pointee.rows)
+        if p.pointee.inTwo { p.pointee.normaliseInTwo(rows) } else { rows.forEach { p.pointee.norm.normalise($0) } }
         guard let quantise = p.pointee.quantise else { return }
         withUnsafePointer(to: p.pointee.quantisation) {
             quantise($0, begin * p.pointee.itemsPerTile, end * p.pointee.itemsPerTile)
+        }
+    }
+}
+
+extension Preparation {
+    /// Makes pairs of rows.
+    fileprivate func normaliseInTwo(_ rows: Range<Int>) {
+        for row in stride(from: rows.lowerBound, to: rows.upperBound, by: 2) {
+            norm.normalise(row / 2, into: row)
+            let y = norm.y + row * norm.stride
+            phi_quantised_rest(y, quantisation.width, y + norm.stride)
+        }
+    }
+}
+
+/// Adds the two products of each row and the bias, as a kernel operation whose items are parts of rows.
+private struct PairSum: BitwiseCopyable {
+    let products: UnsafePointer<Float>  // [rows][2][stride]
+    let bias: UnsafePointer<Float>  // [count]
+    let out: UnsafeMutablePointer<Float>  // [rows][stride]
+    let stride, count: Int
+
+    private static let chunk = 4096
+    /// Items of a row.
+    var chunks: Int { (count + Self.chunk - 1) / Self.chunk }
+
+    static let operation: phi_operation = { arguments, begin, end in
+        guard let sum = arguments?.assumingMemoryBound(to: PairSum.self).pointee else { return }
+        for item in begin..<end {
+            let (row, part) = item.quotientAndRemainder(dividingBy: sum.chunks)
+            let first = sum.products + 2 * row * sum.stride, rest = first + sum.stride
+            let out = sum.out + row * sum.stride
+            for i in part * chunk..<min((part + 1) * chunk, sum.count) { out[i] = first[i] + rest[i] + sum.bias[i] }
         }
     }
 }

@@ -13,10 +13,10 @@ struct LayerNorm: BitwiseCopyable {
     let bias: UnsafePointer<Float>  // [count]
     let epsilon: Float
 
-    /// Makes row `row` of y.
-    func normalise(_ row: Int) {
+    /// Makes row `row` of y, or puts it into another.
+    func normalise(_ row: Int, into target: Int? = nil) {
         let x = x + (rows.map { Int($0[row]) } ?? row) * stride
-        let y = y + row * stride
+        let y = y + (target ?? row) * stride
         let whole = count / 16 * 16
         let n = Float(count)
 

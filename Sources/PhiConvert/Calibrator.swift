@@ -3,11 +3,14 @@ import Phi
 import PhiFormat
 import PhiTokenizer
 
-/// Follows a conversion with a calibration text: before each block matrix is encoded it says how its rounding errors are best
-/// made good, and for that runs the text through the blocks as they have been encoded so far.
+/// Follows a conversion with a calibration text: before each matrix of a block and the head are encoded it says how their rounding errors,
+/// and what earlier ones have done to their inputs, are best made good. For that it runs the text through the blocks as they have been
+/// encoded so far, and beside that through the blocks as they are in the checkpoint.
 final class Calibrator {
     private let checkpoint: CheckpointModel
     private let runner: BlockRunner
+    private let exact: BlockRunner
+    private let exactEncoding: TensorEncoding
     private let kernels: Kernels
     private let threads: Int32
     private let text: CalibrationText
@@ -29,27 +32,42 @@ final class Calibrator {
         self.threads = threads
         self.text = text
         embedding = type.embedding
+        exactEncoding = type.reference
         let texts = try text.texts(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
-        runner = try BlockRunner(
-            checkpoint.config, texts, encoding: type.blocks, cache: .f16, kernels: kernels, threads: Int(threads))
+        func runner(_ encoding: TensorEncoding) throws -> BlockRunner {
+            try BlockRunner(
+                checkpoint.config, texts, encoding: encoding, cache: .f16, kernels: kernels, threads: Int(threads))
+        }
+        self.runner = try runner(type.blocks)
+        exact = try runner(exactEncoding)
+        try embedExactly()
     }
 
-    /// How the errors of a block's matrix are fed back; nil for other matrices. Asked before the matrix is written;
-    /// `goOn` throws to stop.
+    /// How the errors of a matrix are fed back; nil for the embedding. Asked before the matrix is written; `goOn` throws to stop.
     func feedback(for matrix: MatrixSource, goOn: () throws -> Void) throws -> ErrorFeedback? {
-        guard let (block, half) = matrix.kind.place else { return nil }
-        if half == .inner {
-            runner.setNorm(
-                weight: try checkpoint.readVector(.weight(.norm(block))),
-                bias: try checkpoint.readVector(.bias(.norm(block))))
+        guard let half = matrix.kind.inputs else { return nil }
+        if let layer = matrix.kind.norm {
+            let weight = try checkpoint.readVector(.weight(layer)), bias = try checkpoint.readVector(.bias(layer))
+            runner.setNorm(weight: weight, bias: bias)
+            exact.setNorm(weight: weight, bias: bias)
         }
-        let moments = InputMoments(width: matrix.columns, kernels: kernels, threads: threads)
-        try runner.inputs(of: half) { x, stride, rows in
+        if matrix.kind.isOfBlock {
+            try matrix.encode(exactEncoding, of: checkpoint, kernels, threads) { tiles, _, _ in
+                try goOn()
+                exact.append(tiles, to: half)
+            }
+            exact.setBias(try matrix.bias(of: checkpoint), of: half)
+        }
+        let moments = InputMoments(width: matrix.columns, withDrift: true, kernels: kernels, threads: threads)
+        for batch in runner.batches {
             try goOn()
-            moments.add(x, stride, rows: rows)
+            let inputs = runner.inputs(of: half, batch), exactInputs = exact.inputs(of: half, batch)
+            moments.add(inputs.start, inputs.stride, rows: inputs.count, exact: exactInputs.start)
+            if half == .outer { exact.finish(batch) }
         }
         moments.flush()
-        guard let feedback = ErrorFeedback(moments, kernels: kernels, threads: threads) else {
+        let damping = max(0.01, Float(min(moments.blockWidth, matrix.columns)) / Float(runner.tokenCount))
+        guard let feedback = ErrorFeedback(moments, damping: damping, kernels: kernels, threads: threads) else {
             throw FormatError(text.path, "leads to numbers in \(matrix.name) that are not finite")
         }
         return feedback
@@ -57,18 +75,23 @@ final class Calibrator {
 
     /// Takes tiles of a matrix as they are written.
     func take(_ tiles: UnsafeRawBufferPointer, of matrix: MatrixSource) {
-        if let (_, half) = matrix.kind.place {
-            runner.append(tiles, to: half)
-        } else if case .embedding = matrix.kind {
+        if case .embedding = matrix.kind {
             embed(tiles)
+        } else if matrix.kind.isOfBlock, let half = matrix.kind.inputs {
+            runner.append(tiles, to: half)
         }
     }
 
     /// Takes the bias of a matrix that has been written; `goOn` throws to stop.
     func take(_ bias: [Float], of matrix: MatrixSource, goOn: () throws -> Void) throws {
-        guard let (_, half) = matrix.kind.place else { return }
+        guard matrix.kind.isOfBlock, let half = matrix.kind.inputs else { return }
         runner.setBias(bias, of: half)
-        if half == .outer { try runner.finishBlock(while: goOn) }
+        guard half == .outer else { return }
+        for batch in runner.batches {
+            try goOn()
+            _ = runner.inputs(of: .outer, batch)
+            runner.finish(batch)
+        }
     }
 
     /// Starts from the embedding as the file has it: takes its next rows.
@@ -81,15 +104,45 @@ final class Calibrator {
         }
         embeddedRows += rows
     }
+
+    /// Starts the exact run from the embedding as the checkpoint has it.
+    private func embedExactly() throws(FormatError) {
+        let columns = checkpoint.config.hiddenSize, chunk = 1024
+        let rows = FloatBuffer(chunk * columns)
+        for first in stride(from: 0, to: checkpoint.config.vocabulary, by: chunk) {
+            let range = first..<min(first + chunk, checkpoint.config.vocabulary)
+            try checkpoint.readFinite(.weight(.embedding), range, into: rows.elements(0, range.count * columns))
+            exact.embed(TokenID(range.lowerBound)..<TokenID(range.upperBound)) { token, out in
+                let row = rows.elements((Int(token) - first) * columns, columns)
+                _ = out.update(fromContentsOf: row)
+            }
+        }
+    }
 }
 
 extension MatrixSource.Kind {
-    /// Its block, and which of the block's matrices it is.
-    fileprivate var place: (block: Int, half: BlockRunner.Half)? {
+    /// Where a run shows what goes into it: the head's inputs are made as an inner matrix's are.
+    fileprivate var inputs: BlockRunner.Half? {
         switch self {
-        case .blockIn(let block): (block, .inner)
-        case .blockOut(let block): (block, .outer)
-        case .embedding, .head: nil
+        case .blockIn, .head: .inner
+        case .blockOut: .outer
+        case .embedding: nil
+        }
+    }
+
+    /// The layer norm that makes its inputs.
+    fileprivate var norm: Layer? {
+        switch self {
+        case .blockIn(let block): .norm(block)
+        case .head: .finalNorm
+        case .embedding, .blockOut: nil
+        }
+    }
+
+    fileprivate var isOfBlock: Bool {
+        switch self {
+        case .blockIn, .blockOut: true
+        case .embedding, .head: false
         }
     }
 }

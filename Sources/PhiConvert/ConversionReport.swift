@@ -8,7 +8,7 @@ public struct ConversionReport: Sendable {
         public let label: String
         /// How it was stored.
         public let encoding: TensorEncoding
-        /// What that changed.
+        /// What rounding changed; with calibration, of the weights as it has corrected them.
         public var error: EncodingError
     }
 

@@ -18,11 +18,8 @@ public struct Converter {
     private let kernels: Kernels
     private let threads: Int32
 
-    /// Floats of the source in memory at a time.
-    private static let chunk = 4 << 20
-
     /// Prepares a conversion; `threads` defaults to the cores that this process may use. With a calibration text, q4 and
-    /// q8 round so that the errors of what the matrices make of it are smallest; other types do not look at it. Throws ``KernelsError``
+    /// q8 round so that what the model makes of it changes least; other types do not look at it. Throws ``KernelsError``
     /// when `PHI_ISA` asks for kernels that cannot be had.
     public init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
@@ -118,22 +115,16 @@ public struct Converter {
     private func writeBias(
         of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?, goOn: () throws -> Void
     ) throws {
+        let name: String
         switch matrix.kind {
-        case .embedding: break
-        case .blockIn(let n):
-            var bias: [Float] = []
-            for layer in matrix.layers { bias += try checkpoint.readVector(.bias(layer)) }
-            try writer.write(SectionName.blockInBias(n), vector: bias)
-            try calibrator?.take(bias, of: matrix, goOn: goOn)
-        case .blockOut(let n):
-            let dense = try checkpoint.readVector(.bias(.dense(n)))
-            let fc2 = try checkpoint.readVector(.bias(.fc2(n)))
-            let bias = zip(dense, fc2).map { $0 + $1 }
-            try writer.write(SectionName.blockOutBias(n), vector: bias)
-            try calibrator?.take(bias, of: matrix, goOn: goOn)
-        case .head:
-            try writer.write(SectionName.headBias, vector: checkpoint.readVector(.bias(.head)))
+        case .embedding: return
+        case .blockIn(let n): name = SectionName.blockInBias(n)
+        case .blockOut(let n): name = SectionName.blockOutBias(n)
+        case .head: name = SectionName.headBias
         }
+        let bias = try matrix.bias(of: checkpoint)
+        try writer.write(name, vector: bias)
+        try calibrator?.take(bias, of: matrix, goOn: goOn)
     }
 
     /// Writes what `phi verify` replays: the finished file is run for it, so a conversion that made nonsense fails here.
@@ -158,31 +149,20 @@ public struct Converter {
         _ feedback: ErrorFeedback?, _ calibrator: Calibrator?, _ advance: (Int) throws -> Void
     ) throws {
         let encoding = encoding(of: matrix)
-        let tileRows = TensorEncoding.tileRows
-        let rows = max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows)
-        let encoder = TileEncoder(encoding, kernels, threads, rows: rows, columns: matrix.columns, feedback: feedback)
-        let source = FloatBuffer(rows * matrix.columns)
-        let scratch = FloatBuffer(matrix.arrangement == .sideBySide ? rows * matrix.columns : 0)
         try writer.begin(matrix.name, encoding: encoding, rows: matrix.rows, columns: matrix.columns)
-        for first in stride(from: 0, to: matrix.rows, by: rows) {
-            let range = first..<min(first + rows, matrix.rows)
-            try matrix.read(range, of: checkpoint, into: source, scratch: scratch)
-            let error = encoder.encode(source, rows: range.count)
+        try matrix.encode(encoding, of: checkpoint, feedback: feedback, kernels, threads) { bytes, error, weights in
             guard error.squaredError.isFinite,
                 // The sum of squares says of nearly all checkpoints that no weight is too large.
                 error.squaredWeights.squareRoot() <= Double(encoding.largestWeight)
-                    || source.elements(0, range.count * matrix.columns)
-                        .allSatisfy({ $0.magnitude <= encoding.largestWeight })
+                    || weights.allSatisfy({ $0.magnitude <= encoding.largestWeight })
             else {
                 throw FormatError(
                     writer.path, "\(matrix.name) has weights that are too large for \(encoding.name)")
             }
             report.add(error, to: matrix.kind.label, encoding)
-            try encoder.withTiles { bytes throws(FormatError) in
-                try writer.append(bytes)
-                calibrator?.take(bytes, of: matrix)
-            }
-            try advance(range.count * matrix.columns)
+            try writer.append(bytes)
+            calibrator?.take(bytes, of: matrix)
+            try advance(weights.count)
         }
         try writer.end()
     }

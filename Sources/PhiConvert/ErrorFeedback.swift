@@ -1,4 +1,3 @@
-import CPhiKernels
 import Phi
 import PhiFormat
 
@@ -17,30 +16,38 @@ package final class ErrorFeedback {
     /// D, [width]; all positive.
     package let importance: FloatBuffer
 
-    private let kernels: Kernels
-    private let threads: Int32
+    /// What the matrix makes good of what has become of its inputs; nil when that is not known.
+    package private(set) var correction: DriftCorrection?
+
+    private let product: FloatProduct
 
     /// Columns that are eliminated together.
-    private static let panel = 64
-    /// What is added to the diagonal, as a share of its mean, and grows by tens if that does not suffice.
-    private static let dampings: [Float] = [0.01, 0.1, 1, 10, 100]
+    static let panel = 64
+    /// How often what is added to the diagonal grows by tens if it does not suffice.
+    private static let dampings = 5
 
-    /// Factors `moments`, whose memory it takes over; nil when they are not finite.
-    package init?(_ moments: InputMoments, kernels: Kernels, threads: Int32) {
-        self.kernels = kernels
-        self.threads = threads
+    /// Factors `moments`, whose memory it takes over; nil when they are not finite. `damping` is what is added to the diagonal, as
+    /// a share of its mean: for sums over few inputs more than a little, as they say less about other inputs.
+    package init?(_ moments: InputMoments, damping: Float = 0.01, kernels: Kernels, threads: Int32) {
+        product = FloatProduct(kernels: kernels, threads: threads)
         blockWidth = moments.blockWidth
         factor = moments.sums
         importance = FloatBuffer(moments.width)
         for block in moments.blocks {
             let sums = factor.elements(block.lowerBound * blockWidth, block.count * blockWidth)
-            guard factoriseBlock(sums, importance.elements(block.lowerBound, block.count)) else { return nil }
+            guard factoriseBlock(sums, importance.elements(block.lowerBound, block.count), damping) else {
+                return nil
+            }
+        }
+        if let drift = moments.drift {
+            guard let correction = DriftCorrection(drift, moments.blocks, self, product) else { return nil }
+            self.correction = correction
         }
     }
 
     /// Replaces the sums of a block's columns, [columns][blockWidth], by its F; false when they are not finite.
     private func factoriseBlock(
-        _ h: UnsafeMutableBufferPointer<Float>, _ importance: UnsafeMutableBufferPointer<Float>
+        _ h: UnsafeMutableBufferPointer<Float>, _ importance: UnsafeMutableBufferPointer<Float>, _ damping: Float
     ) -> Bool {
         let count = importance.count
         // What is below the diagonal is a copy to begin from again.
@@ -53,15 +60,18 @@ package final class ErrorFeedback {
         let sum = diagonal.reduce(0) { $0 + Double($1) }
         guard sum.isFinite else { return false }
         let mean = sum > 0 ? Float(sum / Double(count)) : 1
-        return Self.dampings.contains { damping in
+        var added = damping * mean
+        for _ in 0..<Self.dampings {
             for row in 0..<count {
                 for column in row + 1..<max(row + 1, count) {
                     h[row * blockWidth + column] = h[column * blockWidth + row]
                 }
-                h[row * blockWidth + row] = diagonal[row] + damping * mean
+                h[row * blockWidth + row] = diagonal[row] + added
             }
-            return factorise(h, importance)
+            if factorise(h, importance) { return true }
+            added *= 10
         }
+        return false
     }
 
     /// H = R Rᵀ with R upper triangular, from the last columns to the first, then F and D from R; false if H is not
@@ -157,18 +167,9 @@ package final class ErrorFeedback {
         _ h: UnsafeMutableBufferPointer<Float>, column: Int, by matrix: FloatBuffer, rows: Int, columns: Int,
         into out: FloatBuffer, count: Int
     ) {
-        let encoder = TileEncoder(.f32, kernels, threads, rows: rows, columns: columns)
-        _ = encoder.encode(matrix, rows: rows)
-        let zeros = FloatBuffer(Self.panel)
-        encoder.withTiles { tiles in
-            var arguments = phi_matmul_args(
-                weights: tiles.baseAddress, bias: zeros.elements(0, Self.panel).baseAddress, rows: rows,
-                width: (columns + 63) / 64 * 64, tokens: count, x: h.baseAddress.map { UnsafePointer($0 + column) },
-                x_stride: blockWidth, q: nil, scales: nil, starts: nil, group_starts: nil,
-                out: out.elements(0, count * Self.panel).baseAddress, out_stride: Self.panel, accumulate: false,
-                tile_bytes: 0)
-            let items = phi_matmul_items(&arguments, TensorEncoding.f32.stripBytes)
-            phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
-        }
+        guard let start = h.baseAddress else { return }
+        product.run(
+            FloatProduct.Rows(start: UnsafePointer(start + column), stride: blockWidth, count: count), by: matrix,
+            rows: rows, columns: columns, into: FloatProduct.Output(start: out.base, stride: Self.panel))
     }
 }

@@ -1,3 +1,4 @@
+import Phi
 import PhiFormat
 
 /// A matrix of the `.phi` file as it is put together from the checkpoint's: stacked along rows, or joined along columns.
@@ -57,6 +58,51 @@ struct MatrixSource {
         case .stacked: try readStacked(range, of: model, into: out)
         case .sideBySide: try readSideBySide(range, of: model, into: out, scratch: scratch)
         }
+    }
+
+    /// Floats of the source in memory at a time.
+    private static let chunk = 4 << 20
+
+    /// Rows that are encoded at a time, whole tiles.
+    private var rowsAtOnce: Int {
+        let tileRows = TensorEncoding.tileRows
+        return max(tileRows, Self.chunk / columns / tileRows * tileRows)
+    }
+
+    /// Reads and encodes all rows, some at a time: `body` gets their tiles, what encoding changed, and the rows. Throws what it throws, and
+    /// ``FormatError`` when the file cannot be read or a weight is not finite.
+    func encode(
+        _ encoding: TensorEncoding, of model: CheckpointModel, feedback: ErrorFeedback? = nil, _ kernels: Kernels,
+        _ threads: Int32,
+        _ body: (UnsafeRawBufferPointer, EncodingError, UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        let count = rowsAtOnce
+        let encoder = TileEncoder(encoding, kernels, threads, rows: count, columns: columns, feedback: feedback)
+        let source = FloatBuffer(count * columns)
+        let scratch = FloatBuffer(arrangement == .sideBySide ? count * columns : 0)
+        for first in stride(from: 0, to: rows, by: count) {
+            let range = first..<min(first + count, rows)
+            try read(range, of: model, into: source, scratch: scratch)
+            feedback?.correction?.apply(to: source, rows: range.count)
+            let error = encoder.encode(source, rows: range.count)
+            try encoder.withTiles { try body($0, error, source.elements(0, range.count * columns)) }
+        }
+    }
+
+    /// The bias of what it computes; the embedding has none.
+    func bias(of model: CheckpointModel) throws(FormatError) -> [Float] {
+        var bias: [Float] = []
+        switch kind {
+        case .embedding: break
+        case .blockIn, .head:
+            for layer in layers { bias += try model.readVector(.bias(layer)) }
+        case .blockOut:
+            bias = [Float](repeating: 0, count: rows)
+            for layer in layers {
+                for (row, value) in try model.readVector(.bias(layer)).enumerated() { bias[row] += value }
+            }
+        }
+        return bias
     }
 
     private func readStacked(

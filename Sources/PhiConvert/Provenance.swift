@@ -40,8 +40,9 @@ struct Provenance: Encodable {
             ? "round to nearest"
             : (report.type == .q4 ? "scale search; " : "scale by the largest; ")
                 + (report.calibration == nil
-                    ? "blocks: round to nearest; " : "blocks: error feedback (GPTQ) by their inputs; ")
-                + "embedding: error feedback by the first block's weights; head: q8, round to nearest"
+                    ? "blocks and head: round to nearest; "
+                    : "blocks and head: error feedback (GPTQ) by their inputs, drift of the inputs corrected (GPTAQ); ")
+                + "embedding: error feedback by the first block's weights; head: q8"
         naming = checkpoint.naming.rawValue
         var sources: [Source] = []
         for file in checkpoint.files {

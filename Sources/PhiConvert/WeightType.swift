@@ -21,6 +21,10 @@ public enum WeightType: String, Sendable, CaseIterable {
         }
     }
 
+    /// What stands for the checkpoint's own blocks where a conversion compares the file's with them: 8 bits are exact enough beside 4
+    /// and several times as fast as floats.
+    var reference: TensorEncoding { self == .q4 ? .q8 : .f32 }
+
     /// Whether weights are rounded to integers, where errors can be made good by other weights.
     public var isRounded: Bool { self == .q4 || self == .q8 }
 

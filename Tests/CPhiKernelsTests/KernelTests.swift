@@ -172,6 +172,28 @@ struct MatmulTests {
 }
 
 struct ActivationTests {
+    /// x is what its integers stand for and the rest, on every instruction set.
+    @Test(arguments: [64, 192, 256, 320, 1024])
+    func whatQuantisingLeavesIsTheRest(width: Int) {
+        var random = SeededGenerator(UInt64(width))
+        var x = random.weights(width, scale: 3)
+        for i in 0..<64 { x[width - 1 - i] = i < 32 ? 0 : 1e-31 }
+        let source = Guarded(x), rest = Guarded<Float>(width)
+        phi_quantised_rest(source.pointer, width, rest.pointer)
+        for set in InstructionSet.fast {
+            let q = Guarded<Int8>(width), scales = Guarded<Float>((width + 255) / 256)
+            let starts = Guarded<Int32>((width + 255) / 256), groupStarts = Guarded<Int32>(width / 16)
+            var arguments = phi_quantise_args(
+                x: source.pointer, x_stride: width, width: width, tokens: 1, zero: 128, q: q.pointer,
+                scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
+            set.kernels.quantise(&arguments, 0, phi_quantise_items(&arguments))
+            for i in 0..<width {
+                let stored = scales.elements[i / 256] * Float(q.elements[i])
+                #expect(rest.elements[i] == x[i] - stored, "\(set.name) \(i)")
+            }
+        }
+    }
+
     @Test(arguments: [1, 15, 16, 17, 511, 512, 513, 1040])
     func geluEqualsTheReference(columns: Int) {
         var random = SeededGenerator(UInt64(columns))

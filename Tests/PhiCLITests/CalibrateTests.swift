@@ -51,16 +51,16 @@ import Testing
         let shop = try Workshop()
         #expect(try convert(shop, "builtin").status == 0)
         let builtIn = try provenance(shop.output)
-        #expect(builtIn.method.contains("GPTQ"))
-        #expect(builtIn.calibration?.text == "builtin" && builtIn.calibration?.tokens == 4096)
+        #expect(builtIn.method.contains("GPTAQ"))
+        #expect(builtIn.calibration?.text == "builtin" && builtIn.calibration?.tokens == 8192)
         let text = try shop.folder.write("text.py", Self.text)
         #expect(try convert(shop, text).status == 0)
         let own = try provenance(shop.output)
         #expect(own.calibration?.text == "text.py" && own.calibration?.sha256.count == 64)
-        #expect((1024...4096).contains(own.calibration?.tokens ?? 0))
+        #expect((1024...8192).contains(own.calibration?.tokens ?? 0))
         #expect(try convert(shop, "none").status == 0)
         let plain = try provenance(shop.output)
-        #expect(plain.calibration == nil && !plain.method.contains("GPTQ"))
+        #expect(plain.calibration == nil && !plain.method.contains("GPT"))
     }
 
     @Test func refusesTextsThatAreOfNoUse() throws {
@@ -86,18 +86,19 @@ import Testing
         let careful = try Scratch.read(shop.output)
         #expect(try provenance(shop.output).calibration?.text == "builtin")
         #expect(try Command.run("verify", shop.output).status == 0)
-        #expect(try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force", "--type", "q8").status == 0)
+        #expect(try convert(shop, "none", "--type", "q8").status == 0)
         #expect(try provenance(shop.output).calibration == nil)
         #expect(try Scratch.read(shop.output) != careful)
     }
 
-    @Test func isDoneByDefaultForFourBits() throws {
+    @Test(arguments: ["q4", "q8"]) func isDoneByDefault(_ type: String) throws {
         let shop = try Workshop()
-        #expect(try convert(shop, "builtin").status == 0)
+        #expect(try convert(shop, "builtin", "--type", type).status == 0)
         let expected = try Scratch.read(shop.output)
-        #expect(try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force").status == 0)
+        #expect(
+            try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force", "--type", type).status == 0)
         #expect(try Scratch.read(shop.output) == expected)
-        #expect(try convert(shop, "none").status == 0)
+        #expect(try convert(shop, "none", "--type", type).status == 0)
         #expect(try Scratch.read(shop.output) != expected)
     }
 }

@@ -31,14 +31,30 @@ import Testing
             rows = other.rows.map { Array($0[columns]) }
         }
 
+        /// What they were before something made them a little smaller and moved them, each by its own and its neighbour.
+        var exact: [[Float]] {
+            rows.map { x in x.indices.map { 1.1 * x[$0] + 0.05 * x[($0 + 1) % width] + 0.01 } }
+        }
+
         /// Of the first 700.
-        func moments(threads: Int32, widestBlock: Int = InputMoments.widestBlock, _ kernels: Kernels) -> InputMoments {
-            let moments = InputMoments(width: width, widestBlock: widestBlock, kernels: kernels, threads: threads)
+        func moments(
+            threads: Int32, widestBlock: Int = InputMoments.widestBlock, exact: [[Float]]? = nil, _ kernels: Kernels
+        ) -> InputMoments {
+            let moments = InputMoments(
+                width: width, widestBlock: widestBlock, withDrift: exact != nil, kernels: kernels, threads: threads)
             // In pieces, some longer than what is summed at a time.
-            for piece in [rows[..<7], rows[7..<300], rows[300..<700]] {
-                let flat = piece.flatMap { $0 + [.nan] }
+            for piece in [0..<7, 7..<300, 300..<700] {
+                let flat = rows[piece].flatMap { $0 + [.nan] }
+                let flatExact = exact?[piece].flatMap { $0 + [.nan] }
                 flat.withUnsafeBufferPointer { x in
-                    if let base = x.baseAddress { moments.add(base, width + 1, rows: piece.count) }
+                    guard let base = x.baseAddress else { return }
+                    if let flatExact {
+                        flatExact.withUnsafeBufferPointer {
+                            moments.add(base, width + 1, rows: piece.count, exact: $0.baseAddress)
+                        }
+                    } else {
+                        moments.add(base, width + 1, rows: piece.count)
+                    }
                 }
             }
             moments.flush()
@@ -187,5 +203,114 @@ import Testing
         moments.add([Float](repeating: .infinity, count: 70), 70, rows: 1)
         moments.flush()
         #expect(ErrorFeedback(moments, kernels: try kernels(), threads: 1) == nil)
+    }
+
+    /// What the corrected weights make of the inputs, against what the weights make of the exact ones.
+    private func drift(_ weights: [Float], _ corrected: [Float], _ inputs: Inputs, _ range: Range<Int>) -> Double {
+        let width = inputs.width
+        var sum = 0.0
+        for row in 0..<weights.count / width {
+            for (x, e) in zip(inputs.rows[range], inputs.exact[range]) {
+                var difference = 0.0
+                for k in 0..<width {
+                    difference += Double(weights[row * width + k] * e[k] - corrected[row * width + k] * x[k])
+                }
+                sum += difference * difference
+            }
+        }
+        return sum
+    }
+
+    private func corrected(_ weights: [Float], _ feedback: ErrorFeedback) throws -> [Float] {
+        let buffer = FloatBuffer(weights.count)
+        let elements = buffer.elements(0, weights.count)
+        _ = elements.update(fromContentsOf: weights)
+        try #require(feedback.correction).apply(to: buffer, rows: weights.count / feedback.importance.count)
+        return Array(elements)
+    }
+
+    @Test(arguments: [1, 40, 130, 300], [1, 37])
+    func correctedWeightsSolveTheDampedEquations(_ width: Int, _ rows: Int) throws {
+        let inputs = Inputs(width: width, count: 700)
+        let moments = inputs.moments(threads: 2, exact: inputs.exact, try kernels())
+        let stride = moments.blockWidth
+        let drift = Array(try #require(moments.drift).elements(0, width * stride))
+        let h = Array(moments.sums.elements(0, width * stride))
+        let feedback = try #require(ErrorFeedback(moments, damping: 0.1, kernels: try kernels(), threads: 2))
+        var random = Numbers(seed: 9)
+        let weights = (0..<rows * width).map { _ in random.normal() }
+        let corrected = try corrected(weights, feedback)
+        let mean = (0..<width).reduce(0.0) { $0 + Double(h[$1 * stride + $1]) } / Double(width)
+        func moment(_ i: Int, _ j: Int) -> Double {
+            Double(h[min(i, j) * stride + max(i, j)]) + (i == j ? 0.1 * mean : 0)
+        }
+        // (W' - W) H = 3/4 W C.
+        for row in [0, rows - 1] {
+            for j in [0, width / 2, width - 1] {
+                var left = 0.0, right = 0.0, size = 0.0
+                for i in 0..<width {
+                    let change = Double(corrected[row * width + i] - weights[row * width + i])
+                    left += change * moment(i, j)
+                    right += 0.75 * Double(weights[row * width + i]) * Double(drift[i * stride + j])
+                    size += abs(Double(weights[row * width + i]) * Double(drift[i * stride + j]))
+                }
+                #expect(abs(left - right) < 2e-4 * (size + mean), "\(width) \(row) \(j): \(left) \(right)")
+            }
+        }
+    }
+
+    @Test func driftIsMostlyMadeGood() throws {
+        let inputs = Inputs(width: 200, count: 1000)
+        let moments = inputs.moments(threads: 2, exact: inputs.exact, try kernels())
+        let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
+        var random = Numbers(seed: 9)
+        let weights = (0..<16 * 200).map { _ in 0.02 * random.normal() }
+        let corrected = try corrected(weights, feedback)
+        // Those that it has seen and those that it has not; three quarters of an error leave a sixteenth of its square.
+        for range in [0..<700, 700..<1000] {
+            let before = drift(weights, weights, inputs, range), after = drift(weights, corrected, inputs, range)
+            #expect(after < 0.1 * before, "\(after) \(before)")
+        }
+    }
+
+    @Test func blocksAreCorrectedOnTheirOwn() throws {
+        let inputs = Inputs(width: 300, count: 700)
+        let moments = inputs.moments(threads: 2, widestBlock: 256, exact: inputs.exact, try kernels())
+        let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
+        var random = Numbers(seed: 9)
+        let weights = (0..<3 * 300).map { _ in random.normal() }
+        let all = try corrected(weights, feedback)
+        let columns = 0..<256
+        let first = InputMoments(width: 256, withDrift: true, kernels: try kernels(), threads: 1)
+        for (x, e) in zip(inputs.rows[..<700], inputs.exact[..<700]) {
+            first.add(Array(x[columns]), 256, rows: 1, exact: Array(e[columns]))
+        }
+        first.flush()
+        let own = try #require(ErrorFeedback(first, kernels: try kernels(), threads: 1))
+        let alone = try corrected((0..<3).flatMap { weights[$0 * 300..<$0 * 300 + 256] }, own)
+        for row in 0..<3 {
+            #expect(Array(all[row * 300..<row * 300 + 256]) == Array(alone[row * 256..<(row + 1) * 256]), "\(row)")
+        }
+    }
+
+    @Test func threadsDoNotMatterToTheCorrection() throws {
+        let inputs = Inputs(width: 130, count: 700)
+        var random = Numbers(seed: 9)
+        let weights = (0..<20 * 130).map { _ in random.normal() }
+        let results = try [1, 2, 5].map { (threads: Int32) in
+            let moments = inputs.moments(threads: threads, exact: inputs.exact, try kernels())
+            return try corrected(
+                weights, try #require(ErrorFeedback(moments, kernels: try kernels(), threads: threads)))
+        }
+        #expect(results[0] == results[1] && results[0] == results[2])
+    }
+
+    @Test func inputsThatDidNotDriftChangeNothing() throws {
+        let inputs = Inputs(width: 70, count: 700)
+        let moments = inputs.moments(threads: 1, exact: inputs.rows, try kernels())
+        let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 1))
+        var random = Numbers(seed: 9)
+        let weights = (0..<16 * 70).map { _ in random.normal() }
+        #expect(try corrected(weights, feedback) == weights)
     }
 }

@@ -78,17 +78,26 @@ struct TinyPhi: Sendable, CustomStringConvertible {
 
     /// The model in `encoding`, on `kernels`. Its file is gone by then: a mapping needs no name.
     func model(
-        _ encoding: TensorEncoding, kernels: Kernels? = nil, tests: ((LanguageModel) throws -> ModelTests)? = nil
+        _ encoding: TensorEncoding, head: Head = .same, kernels: Kernels? = nil,
+        tests: ((LanguageModel) throws -> ModelTests)? = nil
     ) throws -> LanguageModel {
         let path = NSTemporaryDirectory() + "tiny-\(UUID().uuidString).phi"
-        try write(encoding, to: path, tests: tests)
+        try write(encoding, head: head, to: path, tests: tests)
         defer { try? FileManager.default.removeItem(atPath: path) }
         return try LanguageModel(contentsOf: path, kernels: kernels)
     }
 
+    /// How the head is kept: as the rest, in another encoding, or what becomes of it there kept as the rest.
+    enum Head {
+        case same
+        case encoded(TensorEncoding)
+        case rounded(TensorEncoding)
+    }
+
     /// Writes the model to `path`, with the section that `tests` gives if there is one.
     func write(
-        _ encoding: TensorEncoding, to path: String, tests: ((LanguageModel) throws -> ModelTests)? = nil
+        _ encoding: TensorEncoding, head: Head = .same, to path: String,
+        tests: ((LanguageModel) throws -> ModelTests)? = nil
     ) throws {
         let vocabulary = try Goldens.vocabulary()
         let config = try config(vocabulary: vocabulary.count)
@@ -96,7 +105,10 @@ struct TinyPhi: Sendable, CustomStringConvertible {
             path: path, sectionCount: 2 + 1 + 6 * layers + 4 + (tests == nil ? 0 : 1), overwrite: false)
         try writer.write(SectionName.config, required: true, bytes: config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: vocabulary.section())
-        func matrix(_ name: String, _ values: [Float], _ rows: Int, _ columns: Int) throws {
+        func matrix(
+            _ name: String, _ values: [Float], _ rows: Int, _ columns: Int,
+            _ encoding: TensorEncoding = encoding
+        ) throws {
             try writer.begin(name, encoding: encoding, rows: rows, columns: columns)
             try Self.encode(values, rows, columns, encoding).withUnsafeBytes { try writer.append($0) }
             try writer.end()
@@ -131,8 +143,21 @@ struct TinyPhi: Sendable, CustomStringConvertible {
         }
         try writer.write(SectionName.normWeight, vector: weight("model.final_layernorm.weight", hidden))
         try writer.write(SectionName.normBias, vector: weight("model.final_layernorm.bias", hidden))
-        let head = weight("lm_head.weight", rows * hidden)
-        try matrix(SectionName.headWeight, Array(head[..<(tokens * hidden)]), tokens, hidden)
+        var headWeight = Array(weight("lm_head.weight", rows * hidden)[..<(tokens * hidden)])
+        var headEncoding = encoding
+        switch head {
+        case .same: break
+        case .encoded(let other): headEncoding = other
+        case .rounded(let other):
+            let tiles = try Self.encode(headWeight, tokens, hidden, other)
+            headWeight.withUnsafeMutableBufferPointer { weights in
+                for row in 0..<tokens {
+                    let out = UnsafeMutableBufferPointer(rebasing: weights[row * hidden..<(row + 1) * hidden])
+                    phi_row(tiles, other.stripBytes, row, hidden, out.baseAddress)
+                }
+            }
+        }
+        try matrix(SectionName.headWeight, headWeight, tokens, hidden, headEncoding)
         try writer.write(SectionName.headBias, vector: Array(weight("lm_head.bias", rows)[..<tokens]))
         if let tests {
             let plain = try model(encoding)

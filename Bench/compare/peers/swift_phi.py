@@ -25,7 +25,7 @@ class SwiftPhi:
         place.make_checkpoint()
         if not self._model(place).exists():
             # Random weights have nothing to calibrate for, and it changes no time that is measured.
-            calibrate = ["--calibrate", "none"] if self.weights == "q4" else []
+            calibrate = ["--calibrate", "none"]
             step([str(place.phi), "convert", str(place.checkpoint), "-o", str(self._model(place)), "--type", self.weights, *calibrate])
         return commit(REPOSITORY)
 

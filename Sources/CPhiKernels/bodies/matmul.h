@@ -84,13 +84,18 @@ PHI_INLINE vi dot_add(vi dot, vw weights, vq four, const bool is_q8) {
     return is_q8 ? vi_dot_q8(dot, weights, four) : vi_dot_q4(dot, weights, four);
 }
 
-/* The dot of a strip with a lone token's q, in two sums, so that one need not wait for the other. q4's factors multiply the
- * sums of 16 columns. */
-PHI_INLINE vi add_strip_q8(vi dot, const uint8_t *strip, const int8_t *q) {
-    vi dots[2] = {dot, vi_set(0)};
-    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++)
-        dots[j % 2] = vi_dot_q8(dots[j % 2], vw_load_q8(strip + 64 * j), quad(q + 4 * j));
-    return vi_add(dots[0], dots[1]);
+/* The dots of a strip with the q of one token or two, each in two sums, so that one need not wait for the other. q4's factors multiply
+ * the sums of 16 columns. */
+PHI_INLINE void add_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int tokens) {
+    vi more[2] = {vi_set(0), vi_set(0)};
+    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
+        vw weights = vw_load_q8(strip + 64 * j);
+        EACH_TOKEN {
+            vi *dot = j % 2 ? more : dots;
+            dot[t] = vi_dot_q8(dot[t], weights, quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j));
+        }
+    }
+    EACH_TOKEN dots[t] = vi_add(dots[t], more[t]);
 }
 
 PHI_INLINE vi add_strip_q4(vi dot, const uint8_t *strip, const int8_t *q, const int32_t *group_starts) {
@@ -104,25 +109,31 @@ PHI_INLINE vi add_strip_q4(vi dot, const uint8_t *strip, const int8_t *q, const 
     return vi_add(dots[0], dots[1]);
 }
 
-/* One tile as it lies in the file, for a lone token. */
-PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, const size_t strip_bytes) {
+/* One tile as it lies in the file, for a lone token, in q8 also for two. */
+PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, const int tokens, const size_t strip_bytes) {
     const bool is_q8 = strip_bytes == PHI_STRIP_BYTES_Q8;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const int8_t *q = a->q;
-    const int32_t *group_starts = a->group_starts;
-    vf sum = vf_set(0);
-    for (size_t b = 0; b < phi_blocks(a->width); b++) {
+    const int32_t *group_starts = a->group_starts, *starts = a->starts;
+    const float *scales = a->scales;
+    vf sum[2];
+    EACH_TOKEN sum[t] = vf_set(0);
+    for (size_t b = 0; b < phi_blocks(a->width); b++, starts += tokens, scales += tokens) {
         vf scale = vf_load_half((const void *)w);
-        vi dot = is_q8 ? vi_start_q8(a->starts[b]) : vi_set(0);
+        vi dot[2];
+        EACH_TOKEN dot[t] = is_q8 ? vi_start_q8(starts[t]) : vi_set(0);
         w += PHI_HEAD_BYTES;
-        for (size_t s = 0; s < phi_block_strips(a->width, b); s++, w += strip_bytes, q += PHI_STRIP_COLUMNS) {
+        for (size_t s = 0; s < phi_block_strips(a->width, b); s++, w += strip_bytes, q += tokens * PHI_STRIP_COLUMNS) {
             fetch(w, strip_bytes);
-            dot = is_q8 ? add_strip_q8(dot, w, q) : add_strip_q4(dot, w, q, group_starts);
+            if (is_q8)
+                add_strip_q8(dot, w, q, tokens);
+            else
+                dot[0] = add_strip_q4(dot[0], w, q, group_starts);
             group_starts += PHI_STRIP_COLUMNS / PHI_GROUP;
         }
-        sum = vf_fma(vf_of(dot), vf_mul(scale, vf_set(a->scales[b])), sum);
+        EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(scales[t])), sum[t]);
     }
-    finish(a, tile, 0, sum);
+    EACH_TOKEN finish(a, tile, (size_t)t, sum[t]);
 }
 
 /* For more than one token, a block of weights at a time is made ready for all of them: scales widened, q4's codes multiplied
@@ -323,7 +334,9 @@ PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t en
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
         if (a->tokens == 1) {
-            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, strip_bytes);
+            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, 1, strip_bytes);
+        } else if (a->tokens == 2 && strip_bytes == PHI_STRIP_BYTES_Q8) {
+            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, 2, strip_bytes);
 #ifdef MATMUL_DOT_UNIT
         } else if (item.token_end - item.token >= MATMUL_UNIT_TOKENS) {
             product_tokens(a, item, strip_bytes, true);

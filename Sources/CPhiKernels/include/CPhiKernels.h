@@ -187,6 +187,9 @@ size_t phi_operation_count(void);
 const char *phi_operation_name(size_t index);
 phi_operation phi_operation_at(const phi_kernels *kernels, size_t index);
 
+/* What quantising a row of activations loses: x less what its integers and scales stand for. Width a multiple of 64. */
+void phi_quantised_rest(const float *x, size_t width, float *rest);
+
 /* Bytes of a tile. Here and below PHI_STRIP_BYTES_* names the encoding. */
 size_t phi_tile_bytes(size_t strip_bytes, size_t columns);
 /* Number of items in a matrix product; sets args->tile_bytes. */

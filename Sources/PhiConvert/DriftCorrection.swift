@@ -1,0 +1,156 @@
+import Phi
+import PhiFormat
+
+/// What a matrix makes good of rounding before it (GPTAQ, arXiv 2504.02692).
+///
+/// Its inputs x are not the e that they would be if nothing had been rounded. The W' that gives W e from x with the least squared
+/// error, over all inputs, is W + W C H⁻¹ with C the sum of (e - x) xᵀ and H that of x xᵀ; error feedback then rounds W' instead
+/// of W. C and H, damped, are known as far as they are in blocks on the diagonal.
+package final class DriftCorrection {
+    private let blocks: [Range<Int>]
+    private let gains: [TileEncoder]  // the transpose of each block's share * C H⁻¹, as tiles
+    private let product: FloatProduct
+    private let width, blockWidth: Int
+
+    /// The share of the correction that is made: on a trained model all of it is no better, and worse where inputs are few.
+    private static let share: Float = 0.75
+
+    /// Works in the memory of `drift`, C; nil when what comes out is not finite.
+    init?(_ drift: FloatBuffer, _ blocks: [Range<Int>], _ feedback: ErrorFeedback, _ product: FloatProduct) {
+        self.blocks = blocks
+        self.product = product
+        width = feedback.importance.count
+        blockWidth = feedback.blockWidth
+        var gains: [TileEncoder] = []
+        for block in blocks {
+            let rows = drift.elements(block.lowerBound * blockWidth, block.count * blockWidth)
+            BlockSolver(feedback, block, product).solve(rows)
+            let turned = FloatBuffer(block.count * block.count)
+            let to = turned.elements(0, turned.count)
+            for i in 0..<block.count {
+                for j in 0..<block.count { to[j * block.count + i] = Self.share * rows[i * blockWidth + j] }
+            }
+            guard to.allSatisfy(\.isFinite) else { return nil }
+            let encoder = TileEncoder(
+                .f32, product.kernels, product.threads, rows: block.count, columns: block.count)
+            _ = encoder.encode(turned, rows: block.count)
+            gains.append(encoder)
+        }
+        self.gains = gains
+    }
+
+    /// Turns the first `count` rows of `weights`, [count][width], into what is to be rounded.
+    package func apply(to weights: FloatBuffer, rows count: Int) {
+        // A row is read up to a multiple of 64.
+        let before = FloatBuffer(count * width + 64), change = FloatBuffer(count * blockWidth)
+        before.copy(weights, 0, to: 0, count: count * width)
+        let weights = weights.elements(0, count * width), changes = change.elements(0, change.count)
+        for (block, gains) in zip(blocks, gains) {
+            gains.withTiles {
+                product.run(
+                    FloatProduct.Rows(start: before.base + block.lowerBound, stride: width, count: count),
+                    by: $0.baseAddress, rows: block.count, columns: block.count,
+                    into: FloatProduct.Output(start: change.base, stride: blockWidth))
+            }
+            for row in 0..<count {
+                let from = row * blockWidth, to = row * width + block.lowerBound
+                for k in 0..<block.count { weights[to + k] += changes[from + k] }
+            }
+        }
+    }
+}
+
+/// Solves y H = c for a block of H = U D Uᵀ, where U = F + 1, a panel of columns at a time.
+private struct BlockSolver {
+    private let factor: UnsafeMutableBufferPointer<Float>  // F above the diagonal, [count][stride]
+    private let importance: UnsafeMutableBufferPointer<Float>  // D, [count]
+    private let stride, count: Int
+    private let product: FloatProduct
+    private let products: FloatBuffer  // [count][panel]
+    private static let panel = ErrorFeedback.panel
+
+    init(_ feedback: ErrorFeedback, _ block: Range<Int>, _ product: FloatProduct) {
+        stride = feedback.blockWidth
+        count = block.count
+        factor = feedback.factor.elements(block.lowerBound * stride, count * stride)
+        importance = feedback.importance.elements(block.lowerBound, count)
+        self.product = product
+        products = FloatBuffer(count * Self.panel)
+    }
+
+    /// Turns each of the `count` rows of c, [count][stride], into its y.
+    func solve(_ c: UnsafeMutableBufferPointer<Float>) {
+        let panels = Swift.stride(from: 0, to: count, by: Self.panel).map { $0..<min($0 + Self.panel, count) }
+        let inverses = panels.map(inverse)
+        // z Uᵀ = c from the last columns to the first, and of that z / D.
+        for (panel, inverse) in zip(panels, inverses).reversed() {
+            let rest = panel.upperBound..<count
+            subtract(c, rest, from: panel) { p, j in
+                factor[(panel.lowerBound + p) * stride + rest.lowerBound + j] * importance[rest.lowerBound + j]
+            }
+            replace(c, panel) { p, k in inverse[p * panel.count + k] / importance[panel.lowerBound + p] }
+        }
+        // y U = z / D from the first to the last.
+        for (panel, inverse) in zip(panels, inverses) {
+            subtract(c, 0..<panel.lowerBound, from: panel) { p, j in factor[j * stride + panel.lowerBound + p] }
+            replace(c, panel) { p, k in inverse[k * panel.count + p] }
+        }
+    }
+
+    /// Takes the sum over `columns` of c[i][j] * weight(p, j) from each c[i][p] of the panel.
+    private func subtract(
+        _ c: UnsafeMutableBufferPointer<Float>, _ columns: Range<Int>, from panel: Range<Int>,
+        _ weight: (Int, Int) -> Float
+    ) {
+        guard !columns.isEmpty else { return }
+        multiply(c, columns, panel.count, weight)
+        let products = products.elements(0, count * Self.panel)
+        for i in 0..<count {
+            for p in 0..<panel.count { c[i * stride + panel.lowerBound + p] -= products[i * Self.panel + p] }
+        }
+    }
+
+    /// Makes each c[i][p] of the panel the sum over the panel's columns of c[i][k] * weight(p, k).
+    private func replace(
+        _ c: UnsafeMutableBufferPointer<Float>, _ panel: Range<Int>, _ weight: (Int, Int) -> Float
+    ) {
+        multiply(c, panel, panel.count, weight)
+        let products = products.elements(0, count * Self.panel)
+        for i in 0..<count {
+            for p in 0..<panel.count { c[i * stride + panel.lowerBound + p] = products[i * Self.panel + p] }
+        }
+    }
+
+    /// Leaves the sums over `columns` of c[i][j] * weight(p, j), p below `rows`, in the products.
+    private func multiply(
+        _ c: UnsafeMutableBufferPointer<Float>, _ columns: Range<Int>, _ rows: Int, _ weight: (Int, Int) -> Float
+    ) {
+        guard let start = c.baseAddress else { return }
+        let matrix = FloatBuffer(rows * columns.count)
+        let weights = matrix.elements(0, matrix.count)
+        for p in 0..<rows {
+            for j in 0..<columns.count { weights[p * columns.count + j] = weight(p, j) }
+        }
+        product.run(
+            FloatProduct.Rows(start: UnsafePointer(start + columns.lowerBound), stride: stride, count: count),
+            by: matrix, rows: rows, columns: columns.count,
+            into: FloatProduct.Output(start: products.base, stride: Self.panel))
+    }
+
+    /// The inverse of the panel's own part of U, [panel][panel], in double precision on the way.
+    private func inverse(_ panel: Range<Int>) -> [Float] {
+        let n = panel.count, first = panel.lowerBound
+        var inverse = [Double](repeating: 0, count: n * n)
+        for column in 0..<n {
+            inverse[column * n + column] = 1
+            for row in (0..<column).reversed() {
+                var sum = 0.0
+                for k in row + 1...column {
+                    sum -= Double(factor[(first + row) * stride + first + k]) * inverse[k * n + column]
+                }
+                inverse[row * n + column] = sum
+            }
+        }
+        return inverse.map { Float($0) }
+    }
+}

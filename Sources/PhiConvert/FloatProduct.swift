@@ -1,0 +1,42 @@
+import CPhiKernels
+import Phi
+import PhiFormat
+
+/// Products of matrices of floats, by the kernel for f32 weights: the same bits on any machine and any number of threads.
+struct FloatProduct {
+    let kernels: Kernels
+    let threads: Int32
+
+    /// Rows of a left matrix, `stride` floats apart. What is beyond a row's end, up to a multiple of 64, is read and must be finite.
+    struct Rows {
+        let start: UnsafePointer<Float>
+        let stride, count: Int
+    }
+
+    /// Where a product goes: rows are `stride` floats apart, and each is written up to a multiple of 16.
+    struct Output {
+        let start: UnsafeMutablePointer<Float>
+        let stride: Int
+    }
+
+    /// out[i][j] = sum over k of x[i][k] * matrix[j][k], or that added; the matrix, [rows][columns], as tiles. A row of it may be
+    /// the first of a tile that is inside others.
+    func run(
+        _ x: Rows, by tiles: UnsafeRawPointer?, rows: Int, columns: Int, into out: Output, accumulate: Bool = false
+    ) {
+        let zeros = FloatBuffer(rows)
+        var arguments = phi_matmul_args(
+            weights: tiles, bias: zeros.base, rows: rows, width: (columns + 63) / 64 * 64, tokens: x.count, x: x.start,
+            x_stride: x.stride, q: nil, scales: nil, starts: nil, group_starts: nil, out: out.start,
+            out_stride: out.stride, accumulate: accumulate, tile_bytes: 0)
+        let items = phi_matmul_items(&arguments, TensorEncoding.f32.stripBytes)
+        phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
+    }
+
+    /// The same with a matrix that is not in tiles.
+    func run(_ x: Rows, by matrix: FloatBuffer, rows: Int, columns: Int, into out: Output) {
+        let encoder = TileEncoder(.f32, kernels, threads, rows: rows, columns: columns)
+        _ = encoder.encode(matrix, rows: rows)
+        encoder.withTiles { run(x, by: $0.baseAddress, rows: rows, columns: columns, into: out) }
+    }
+}

@@ -15,14 +15,23 @@ struct SlicePlanTests {
 
     @Test func aBudgetIsLearnt() {
         var budget = PrefillBudget()
-        #expect(budget.tokens(besideOthers: true) == PrefillBudget.range.lowerBound)
+        #expect(budget.tokens(reading: 1, making: 1) == PrefillBudget.range.lowerBound)
         for _ in 0..<50 { budget.learn(tokens: 100, seconds: 0.1) }
-        #expect((110...121).contains(budget.tokens(besideOthers: true)))
-        #expect(budget.tokens(besideOthers: false) == PrefillBudget.range.upperBound)
+        #expect((110...121).contains(budget.tokens(reading: 1, making: 1)))
+        #expect(budget.tokens(reading: 1, making: 0) == PrefillBudget.range.upperBound)
         for _ in 0..<50 { budget.learn(tokens: 100, seconds: 100) }
-        #expect(budget.tokens(besideOthers: false) == PrefillBudget.range.lowerBound)
-        let before = budget.tokens(besideOthers: true)
+        #expect(budget.tokens(reading: 1, making: 0) == PrefillBudget.range.lowerBound)
+        let before = budget.tokens(reading: 1, making: 1)
         budget.learn(tokens: 1, seconds: 0.0001)
-        #expect(budget.tokens(besideOthers: true) == before, "a step of few tokens teaches nothing")
+        #expect(budget.tokens(reading: 1, making: 1) == before, "a step of few tokens teaches nothing")
+    }
+
+    @Test func aStepIsLongerTheMoreTextsWaitForTheirFirstToken() {
+        var budget = PrefillBudget()
+        for _ in 0..<50 { budget.learn(tokens: 50, seconds: 0.1) }
+        #expect((55...60).contains(budget.tokens(reading: 1, making: 7)))
+        #expect((55...60).contains(budget.tokens(reading: 4, making: 4)))
+        #expect((110...120).contains(budget.tokens(reading: 4, making: 2)))
+        #expect(budget.tokens(reading: 7, making: 1) == PrefillBudget.range.upperBound)
     }
 }

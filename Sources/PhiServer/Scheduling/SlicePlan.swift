@@ -22,18 +22,20 @@ package enum SlicePlan {
 /// The number of prompt tokens that a step can read without taking too long, learnt from steps so far. It decides when
 /// something is computed, never what.
 package struct PrefillBudget {
-    /// Seconds that a step may take beside texts that are being streamed, and otherwise.
-    static let (beside, alone) = (0.12, 0.4)
+    /// Seconds that a step may take beside as many texts that are being streamed, and at most.
+    static let (beside, most) = (0.12, 0.4)
     /// Fewer would waste the weights that a step reads; more are not taken at once by the engine.
     package static let range = 16...192
     private var secondsPerToken: Double?
 
     package init() {}
 
-    /// Tokens for the next step.
-    package func tokens(besideOthers: Bool) -> Int {
+    /// Tokens for the next step, in which `reading` texts want their prompts read beside `making` that are being streamed. The more wait
+    /// for their first token and the fewer for their next, the longer a step may take.
+    package func tokens(reading: Int, making: Int) -> Int {
         guard let secondsPerToken else { return Self.range.lowerBound }
-        let tokens = (besideOthers ? Self.beside : Self.alone) / secondsPerToken
+        let share = making == 0 ? .infinity : max(1, Double(reading) / Double(making))
+        let tokens = min(Self.beside * share, Self.most) / secondsPerToken
         return min(max(Int(min(tokens, 1e6)), Self.range.lowerBound), Self.range.upperBound)
     }
 

@@ -136,7 +136,8 @@ final class StepLoop {
         guard !running.isEmpty else { return }
         let began = ContinuousClock.now
         let making = running.count { $0.unread == 0 }
-        let slices = SlicePlan.slices(running.map(\.unread), budget: budget.tokens(besideOthers: making > 0))
+        let slices = SlicePlan.slices(
+            running.map(\.unread), budget: budget.tokens(reading: running.count - making, making: making))
         let before = running.map(\.lastTokenAt)
         var tokens = 0
         var together: [RunningText] = []

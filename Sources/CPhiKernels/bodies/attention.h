@@ -238,21 +238,23 @@ PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
     }
 }
 
-/* Neighbouring queries whose positions are in the same block. */
-PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, const size_t size) {
+/* Neighbouring queries whose positions are in the same block, `groups` times `queries` of them: a block of keys and values stays in
+ * the nearest cache for them all. */
+PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, size_t groups, const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
-    size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1;
-    running r[ATTENTION_QUERIES];
-    for (int i = 0; i < queries; i++) {
-        if (size == 1) quantise_query(&r[i], q + (size_t)i * a->q_stride, a->head_size);
+    const size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1, count = groups * (size_t)queries;
+    running r[PHI_QUERY_BLOCK];
+    for (size_t i = 0; i < count; i++) {
+        if (size == 1) quantise_query(&r[i], q + i * a->q_stride, a->head_size);
         r[i].sum = vf_set(0);
         r[i].most = PHI_ATTENTION_LEAST;
         for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_set(0));
     }
     for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK)
-        attend_block(a, r, q, kv, block, end - block, queries, size);
-    for (int i = 0; i < queries; i++) {
-        float *out = a->out + (token + (size_t)i) * a->out_stride + head * a->head_size;
+        for (size_t i = 0; i < count; i += (size_t)queries)
+            attend_block(a, r + i, q + i * a->q_stride, kv, block, end + i - block, queries, size);
+    for (size_t i = 0; i < count; i++) {
+        float *out = a->out + (token + i) * a->out_stride + head * a->head_size;
         vf sum = vf_set(vf_lane_sum(r[i].sum));
         for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_div(vf_load(r[i].out + d), sum));
         memcpy(out, r[i].out, a->head_size * sizeof *out);
@@ -267,13 +269,14 @@ PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end,
             size_t together = PHI_POSITION_BLOCK - (a->first + token) % PHI_POSITION_BLOCK;
             if (together > last - token) together = last - token;
             if (together >= ATTENTION_QUERIES) {
-                attend(a, head, token, ATTENTION_QUERIES, size);
-                token += ATTENTION_QUERIES;
+                size_t groups = together / ATTENTION_QUERIES;
+                attend(a, head, token, ATTENTION_QUERIES, groups, size);
+                token += groups * ATTENTION_QUERIES;
             } else if (together >= 3) {
-                attend(a, head, token, 3, size);
+                attend(a, head, token, 3, 1, size);
                 token += 3;
             } else {
-                attend(a, head, token, 1, size);
+                attend(a, head, token, 1, 1, size);
                 token += 1;
             }
         }

@@ -242,7 +242,6 @@ PHI_INLINE void add_ready_by_unit(const phi_matmul_args *a, ready *r, size_t blo
     dot_unit_zero(tiles);
     for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
         fetch_some(ahead, tiles);
-        fetch_activations(a, q, n);
         dot_unit_add(q, r->weights[16 * s], tiles);
     }
     dot_unit_store(r->dots, tiles);

@@ -118,7 +118,7 @@ typedef struct {
     float *out;             /* [tokens][out_stride] */
     size_t out_stride;
 } phi_attention_args;
-enum { PHI_QUERY_BLOCK = 8, PHI_POSITION_BLOCK = 64, PHI_MAX_HEAD_SIZE = 1024 };
+enum { PHI_QUERY_BLOCK = 32, PHI_POSITION_BLOCK = 64, PHI_MAX_HEAD_SIZE = 1024 };
 
 /* gelu_new(x) = x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which is Hugging Face's 0.5 x (1 + tanh(...)).
  * Item: up to PHI_GELU_CHUNK columns of one token. */

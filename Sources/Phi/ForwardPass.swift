@@ -37,7 +37,7 @@ struct ForwardPass {
         multiply(
             normalised(block.norm), by: block.inner, block.innerBias, rows: rows,
             into: buffers.inner.start, buffers.innerStride)
-        activate(rows: rows)
+        activate(rows: rows, for: block.outer)
         for part in parts { remember(layer, part) }
         for (number, part) in parts.enumerated() { attend(layer, part, besideTheLast: number > 0) }
     }
@@ -45,7 +45,7 @@ struct ForwardPass {
     /// The second half of a block, added to the residual.
     func second(_ block: Weights.Block, rows: Int) {
         multiply(
-            .rows(buffers.outer.start, buffers.outerStride), by: block.outer, block.outerBias, rows: rows,
+            .outer, by: block.outer, block.outerBias, rows: rows,
             into: buffers.residual.start, buffers.hiddenStride, accumulate: true)
     }
 
@@ -77,9 +77,10 @@ struct ForwardPass {
         }
     }
 
-    /// What a product takes: rows as they are, or rows that a layer norm makes on the way.
+    /// What a product takes.
     private enum Input {
-        case rows(UnsafePointer<Float>, Int)
+        /// The outer buffer's rows, in which GELU's outputs are quantised already.
+        case outer
         /// Two rows for each where `inTwo` is set: itself, and what quantising it leaves.
         case normalised(LayerNorm, inTwo: Bool = false)
 
@@ -102,18 +103,17 @@ struct ForwardPass {
     ) {
         let (x, xStride) =
             switch input {
-            case .rows(let x, let stride): (x, stride)
+            case .outer: (UnsafePointer(buffers.outer.start), buffers.outerStride)
             case .normalised(let norm, _): (UnsafePointer(norm.y), norm.stride)
             }
-        var quantisation = phi_quantise_args(
-            x: x, x_stride: xStride, width: matrix.width, tokens: rows, zero: matrix.encoding.zero ?? 0,
-            q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start,
-            group_starts: buffers.groupStarts.start)
         let quantise = matrix.encoding.zero == nil ? nil : kernels.table.quantise
+        var quantisation = quantisation(of: x, xStride, for: matrix, rows: rows)
         let quantisationItems = phi_quantise_items(&quantisation)
         switch input {
-        case .rows:
-            if let quantise { program.add(quantise, items: quantisationItems, quantisation) }
+        case .outer:
+            if let activation = activation(rows: rows, for: matrix) {
+                program.add(Activation.rest, items: activation.tiles * activation.attended, activation)
+            }
         case .normalised(let norm, let inTwo):
             let tiles = (rows + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE)
             program.add(
@@ -135,13 +135,39 @@ struct ForwardPass {
         }
     }
 
+    private func quantisation(
+        of x: UnsafePointer<Float>, _ stride: Int, for matrix: Matrix, rows: Int
+    ) -> phi_quantise_args {
+        phi_quantise_args(
+            x: x, x_stride: stride, width: matrix.width, tokens: rows, zero: matrix.encoding.zero ?? 0,
+            q: buffers.quantised.start, scales: buffers.scales.start, starts: buffers.starts.start,
+            group_starts: buffers.groupStarts.start)
+    }
+
     /// GELU, beside which keys and values are stored and queries attend: nothing of theirs meets.
-    private func activate(rows: Int) {
-        var arguments = phi_gelu_args(
+    private func activate(rows: Int, for outer: Matrix) {
+        if let activation = activation(rows: rows, for: outer) {
+            program.add(Activation.operation, items: activation.tiles * activation.pieces, activation)
+        } else {
+            var arguments = gelu
+            program.add(kernels.table.gelu, items: phi_gelu_items(&arguments, rows), arguments)
+        }
+    }
+
+    private var gelu: phi_gelu_args {
+        phi_gelu_args(
             x: buffers.inner.start + config.querySize + 2 * config.keySize, x_stride: buffers.innerStride,
             out: buffers.outer.start + config.querySize, out_stride: buffers.outerStride,
             columns: config.intermediateSize)
-        program.add(kernels.table.gelu, items: phi_gelu_items(&arguments, rows), arguments)
+    }
+
+    /// Nil for weights that are floats.
+    private func activation(rows: Int, for outer: Matrix) -> Activation? {
+        guard outer.encoding.zero != nil else { return nil }
+        return Activation(
+            gelu: gelu,
+            quantisation: quantisation(of: buffers.outer.start, buffers.outerStride, for: outer, rows: rows),
+            geluOperation: kernels.table.gelu, quantiseOperation: kernels.table.quantise, before: config.querySize)
     }
 
     /// Turns queries and keys, and stores keys and values.
@@ -208,6 +234,56 @@ extension Preparation {
             let y = norm.y + row * norm.stride
             phi_quantised_rest(y, quantisation.width, y + norm.stride)
         }
+    }
+}
+
+/// GELU, and the quantising of what it makes while that is in a near cache, as a kernel operation whose items are pieces of a tile of
+/// tokens; and the quantising of what attention makes, which is before it in a row, as another.
+private struct Activation: BitwiseCopyable {
+    let gelu: phi_gelu_args
+    let quantisation: phi_quantise_args
+    let geluOperation, quantiseOperation: phi_operation
+    /// Columns of a row that attention makes.
+    let before: Int
+
+    private static let chunk = Int(PHI_QUANTISE_CHUNK)
+    var tiles: Int { (quantisation.tokens + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE) }
+    /// Chunks of a row that are quantised together, and how many of them attention has a part in.
+    private var chunks: Int { (quantisation.width + Self.chunk - 1) / Self.chunk }
+    var attended: Int { (before + Self.chunk - 1) / Self.chunk }
+    /// A chunk is a piece; what GELU makes of one that attention has a part in is the first.
+    var pieces: Int { chunks - attended + 1 }
+
+    static let operation: phi_operation = { arguments, begin, end in
+        guard let a = arguments?.assumingMemoryBound(to: Activation.self).pointee else { return }
+        for item in begin..<end {
+            let (tile, piece) = item.quotientAndRemainder(dividingBy: a.pieces)
+            let number = a.attended + piece - 1
+            let first = max(number * chunk, a.before) - a.before
+            let end = min((number + 1) * chunk - a.before, a.gelu.columns)
+            if first < end {
+                let token = tile * Int(PHI_TOKEN_TILE)
+                var part = a.gelu
+                part.x += token * part.x_stride + first
+                part.out += token * part.out_stride + first
+                part.columns = end - first
+                let tokens = min(a.quantisation.tokens - token, Int(PHI_TOKEN_TILE))
+                a.geluOperation(&part, 0, phi_gelu_items(&part, tokens))
+            }
+            if piece > 0 { a.quantise(tile * a.chunks + number) }
+        }
+    }
+
+    static let rest: phi_operation = { arguments, begin, end in
+        guard let a = arguments?.assumingMemoryBound(to: Activation.self).pointee else { return }
+        for item in begin..<end {
+            let (tile, number) = item.quotientAndRemainder(dividingBy: a.attended)
+            a.quantise(tile * a.chunks + number)
+        }
+    }
+
+    private func quantise(_ item: Int) {
+        withUnsafePointer(to: quantisation) { quantiseOperation($0, item, item + 1) }
     }
 }
 

@@ -22,6 +22,7 @@ from served import REPOSITORY, Served, completed
 
 PROMPT = "def add(a, b):\n"
 SMALL = REPOSITORY / "Sources/CPhiModel/small.phi"
+END = 2047  # its end of text
 
 
 def check_openai() -> None:
@@ -32,19 +33,21 @@ def check_openai() -> None:
         assert [model.id for model in client.models.list()] == ["phi-small"]
         assert client.models.retrieve("phi-small").id == "phi-small"
         make = client.completions.create
-        expected = completed(PROMPT, 32)
-        whole = make(model="phi-small", prompt=PROMPT, max_tokens=32, temperature=0)
-        assert whole.choices[0].text == expected and whole.choices[0].finish_reason == "length"
-        assert whole.usage.completion_tokens == 32 and whole.usage.total_tokens == whole.usage.prompt_tokens + 32
+        cut = make(model="phi-small", prompt=PROMPT, max_tokens=6, temperature=0)
+        assert cut.choices[0].text == completed(PROMPT, 6) and cut.choices[0].finish_reason == "length"
+        assert cut.usage.completion_tokens == 6 and cut.usage.total_tokens == cut.usage.prompt_tokens + 6
+        expected = completed(PROMPT, 100)
+        whole = make(model="phi-small", prompt=PROMPT, max_tokens=100, temperature=0)
+        assert whole.choices[0].text == expected and whole.choices[0].finish_reason == "stop"
         drawn = make(model="phi-small", prompt=[PROMPT, "class A"], max_tokens=20, temperature=0.8, seed=5, n=2, stop=["\n\n\n"])
         assert [choice.index for choice in drawn.choices] == [0, 1, 2, 3]
         for choice, (prompt, seed) in zip(drawn.choices, [(PROMPT, 5), (PROMPT, 6), ("class A", 5), ("class A", 6)]):
             assert completed(prompt, 20, 0.8, seed).startswith(choice.text)
         stream = make(
-            model="phi-small", prompt=PROMPT, max_tokens=32, temperature=0, stream=True, stream_options={"include_usage": True})
+            model="phi-small", prompt=PROMPT, max_tokens=100, temperature=0, stream=True, stream_options={"include_usage": True})
         pieces = list(stream)
-        assert "".join(piece.choices[0].text for piece in pieces if piece.choices) == expected and len(pieces) > 10
-        assert pieces[-1].usage.completion_tokens == 32
+        assert "".join(piece.choices[0].text for piece in pieces if piece.choices) == expected and len(pieces) > 5
+        assert pieces[-1].usage.completion_tokens == whole.usage.completion_tokens
         scored = make(model="phi-small", prompt=PROMPT, max_tokens=4, temperature=0, logprobs=3, echo=True).choices[0]
         scores = scored.logprobs
         assert scored.text.startswith(PROMPT) and "".join(scores.tokens) == scored.text
@@ -67,7 +70,7 @@ def check_openai() -> None:
         except openai.NotFoundError as refusal:
             assert refusal.code == "not_a_chat_model"
         # A stream that is left is ended.
-        left = make(model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True, logit_bias={"0": -100})
+        left = make(model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True, logit_bias={str(END): -100})
         next(iter(left))
         left.close()
         for _ in range(100):

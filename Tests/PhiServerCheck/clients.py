@@ -226,20 +226,24 @@ def check_browser() -> None:
 
         browser.get(server.url + "/")
         prompt = browser.find_element(By.ID, "prompt").get_attribute("value")
-        fill("max_tokens", "40")
+        fill("max_tokens", "6")
         fill("stop", "")
         browser.find_element(By.ID, "go").click()
         said = status("ended by")
-        assert said.startswith("40 tokens, ") and "tokens/s" in said, said
+        assert said.startswith("6 tokens, ") and "tokens/s" in said, said
         shown = browser.find_element(By.ID, "text").get_property("textContent")
-        assert shown == prompt + completed(prompt, 40), shown
-        # Stopped by its button, the text ends on the server too.
+        assert shown == prompt + completed(prompt, 6), shown
+        # Stopped by its button, the text ends on the server too. Some end by themselves before that.
         fill("max_tokens", "900")
-        fill("temperature", "1.5")
-        browser.find_element(By.ID, "go").click()
-        status("tokens")
-        browser.find_element(By.ID, "end").click()
-        status("stopped")
+        fill("temperature", "2")
+        for _ in range(50):
+            browser.find_element(By.ID, "go").click()
+            status("tokens")
+            browser.execute_script("document.getElementById('end').click()")
+            ended = status("ed")  # stopped, or ended by itself
+            if ended == "stopped":
+                break
+        assert ended == "stopped", ended
         for _ in range(100):
             if server.metric("phi_texts_running") == 0:
                 break

@@ -87,6 +87,14 @@ PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {
 #define PHI_GELU_CUBE 0.044715f
 #define PHI_GELU_FACTOR (-1.5957691216057308f) /* -2 sqrt(2/pi) */
 #define PHI_QUANTISE_LEAST 1e-30f
+
+/* What makes integers of up to 127 of x, the largest of which is `largest`, and what makes x of them again. */
+PHI_INLINE float phi_quantise_by(float largest, float *scale) {
+    bool zero = largest < PHI_QUANTISE_LEAST;
+    *scale = zero ? 0 : largest / 127.0f;
+    return zero ? 0 : 127.0f / largest;
+}
+
 #define PHI_ATTENTION_LEAST (-1e30f) /* the running maximum before the first block */
 
 #define PHI_HALF_MAX 65504.0f

@@ -64,8 +64,7 @@ void phi_quantised_rest(const float *x, size_t width, float *rest) {
         size_t begin = b * PHI_BLOCK_COLUMNS, end = begin + phi_block_strips(width, b) * PHI_STRIP_COLUMNS;
         float largest = 0;
         for (size_t i = begin; i < end; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-        bool zero = largest < PHI_QUANTISE_LEAST;
-        float inverse = zero ? 0 : 127.0f / largest, scale = zero ? 0 : largest / 127.0f;
+        float scale, inverse = phi_quantise_by(largest, &scale);
         for (size_t i = begin; i < end; i++) rest[i] = x[i] - scale * rintf(x[i] * inverse);
     }
 }

@@ -63,11 +63,13 @@ package final class BlockRunner {
     package let tokenCount: Int
 
     /// Starts the residual stream where a text has one of `tokens`: `row` writes the embedding of a token, [hidden].
-    package func embed(_ tokens: Range<TokenID>, _ row: (TokenID, UnsafeMutableBufferPointer<Float>) -> Void) {
+    package func embed<Failure: Error>(
+        _ tokens: Range<TokenID>, _ row: (TokenID, UnsafeMutableBufferPointer<Float>) throws(Failure) -> Void
+    ) throws(Failure) {
         for batch in batches {
             for (number, token) in batch.tokens.enumerated() where tokens.contains(token) {
                 let start = residual.start + (batch.first + number) * pass.buffers.hiddenStride
-                row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
+                try row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
             }
         }
     }

@@ -53,16 +53,17 @@ struct ForwardPass {
     /// on. Once a program.
     func logits(rows: some Collection<Int>, first: Int = 0, through weights: Weights) {
         for (number, row) in rows.enumerated() { buffers.wantedRows.start[number] = Int32(row) }
-        let norm = normalised(rows: UnsafePointer(buffers.wantedRows.start), weights.norm)
+        let isRounded = weights.head.encoding.zero != nil
+        let norm = normalised(rows: UnsafePointer(buffers.wantedRows.start), weights.norm, inTwo: isRounded)
         let out = buffers.logits.start + first * buffers.logitsStride
-        guard weights.head.encoding.zero != nil else {
+        guard isRounded else {
             multiply(norm, by: weights.head, weights.headBias, rows: rows.count, into: out, buffers.logitsStride)
             return
         }
         // What rounding the head's inputs loses goes straight into the logits, and the head is read once a pass: so what rounding
         // leaves of a row goes through it too, as a row of its own.
         multiply(
-            norm.inTwo, by: weights.head, Vector(count: weights.headBias.count, elements: buffers.noBias.start),
+            norm, by: weights.head, Vector(count: weights.headBias.count, elements: buffers.noBias.start),
             rows: 2 * rows.count, into: buffers.headProducts.start, buffers.logitsStride)
         let sum = PairSum(
             products: buffers.headProducts.start, bias: weights.headBias.elements, out: out,
@@ -82,19 +83,18 @@ struct ForwardPass {
         /// The outer buffer's rows, in which GELU's outputs are quantised already.
         case outer
         /// Two rows for each where `inTwo` is set: itself, and what quantising it leaves.
-        case normalised(LayerNorm, inTwo: Bool = false)
-
-        var inTwo: Input {
-            if case .normalised(let norm, _) = self { .normalised(norm, inTwo: true) } else { self }
-        }
+        case normalised(LayerNorm, inTwo: Bool)
     }
 
-    private func normalised(rows: UnsafePointer<Int32>? = nil, _ norm: Weights.Norm) -> Input {
+    private func normalised(
+        rows: UnsafePointer<Int32>? = nil, _ norm: Weights.Norm, inTwo: Bool = false
+    ) -> Input {
         .normalised(
             LayerNorm(
                 x: buffers.residual.start, rows: rows, y: buffers.normed.start, stride: buffers.hiddenStride,
                 count: config.hiddenSize, weight: norm.weight.elements, bias: norm.bias.elements,
-                epsilon: config.layerNormEpsilon))
+                epsilon: config.layerNormEpsilon),
+            inTwo: inTwo)
     }
 
     private func multiply(

@@ -107,15 +107,8 @@ final class Calibrator {
 
     /// Starts the exact run from the embedding as the checkpoint has it.
     private func embedExactly() throws(FormatError) {
-        let columns = checkpoint.config.hiddenSize, chunk = 1024
-        let rows = FloatBuffer(chunk * columns)
-        for first in stride(from: 0, to: checkpoint.config.vocabulary, by: chunk) {
-            let range = first..<min(first + chunk, checkpoint.config.vocabulary)
-            try checkpoint.readFinite(.weight(.embedding), range, into: rows.elements(0, range.count * columns))
-            exact.embed(TokenID(range.lowerBound)..<TokenID(range.upperBound)) { token, out in
-                let row = rows.elements((Int(token) - first) * columns, columns)
-                _ = out.update(fromContentsOf: row)
-            }
+        try exact.embed(0..<TokenID(checkpoint.config.vocabulary)) { token, out throws(FormatError) in
+            try checkpoint.readFinite(.weight(.embedding), Int(token)..<Int(token) + 1, into: out)
         }
     }
 }

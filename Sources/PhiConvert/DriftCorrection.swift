@@ -140,17 +140,13 @@ private struct BlockSolver {
     /// The inverse of the panel's own part of U, [panel][panel], in double precision on the way.
     private func inverse(_ panel: Range<Int>) -> [Float] {
         let n = panel.count, first = panel.lowerBound
-        var inverse = [Double](repeating: 0, count: n * n)
-        for column in 0..<n {
-            inverse[column * n + column] = 1
-            for row in (0..<column).reversed() {
-                var sum = 0.0
-                for k in row + 1...column {
-                    sum -= Double(factor[(first + row) * stride + first + k]) * inverse[k * n + column]
-                }
-                inverse[row * n + column] = sum
+        var u = [Double](repeating: 0, count: n * n)
+        for row in 0..<n {
+            u[row * n + row] = 1
+            for column in row + 1..<max(row + 1, n) {
+                u[row * n + column] = Double(factor[(first + row) * stride + first + column])
             }
         }
-        return inverse.map { Float($0) }
+        return inverseOfUpperTriangle(u, n).map { Float($0) }
     }
 }

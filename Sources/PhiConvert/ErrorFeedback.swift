@@ -144,14 +144,7 @@ package final class ErrorFeedback {
                 }
             }
         }
-        var inverse = [Double](repeating: 0, count: n * n)
-        for column in 0..<n {
-            for row in (0...column).reversed() {
-                var sum = row == column ? 1.0 : 0
-                for k in row + 1..<max(row + 1, column + 1) { sum -= r[row * n + k] * inverse[k * n + column] }
-                inverse[row * n + column] = sum / r[row * n + row]
-            }
-        }
+        let inverse = inverseOfUpperTriangle(r, n)
         for row in 0..<n {
             for column in row..<n {
                 h[(range.lowerBound + row) * blockWidth + range.lowerBound + column] = Float(r[row * n + column])
@@ -172,4 +165,17 @@ package final class ErrorFeedback {
             FloatProduct.Rows(start: UnsafePointer(start + column), stride: blockWidth, count: count), by: matrix,
             rows: rows, columns: columns, into: FloatProduct.Output(start: out.base, stride: Self.panel))
     }
+}
+
+/// The inverse of an upper triangular matrix, [n][n].
+func inverseOfUpperTriangle(_ r: [Double], _ n: Int) -> [Double] {
+    var inverse = [Double](repeating: 0, count: n * n)
+    for column in 0..<n {
+        for row in (0...column).reversed() {
+            var sum = row == column ? 1.0 : 0
+            for k in row + 1..<max(row + 1, column + 1) { sum -= r[row * n + k] * inverse[k * n + column] }
+            inverse[row * n + column] = sum / r[row * n + row]
+        }
+    }
+    return inverse
 }

@@ -19,8 +19,8 @@ struct FloatProduct {
         let stride: Int
     }
 
-    /// out[i][j] = sum over k of x[i][k] * matrix[j][k], or that added; the matrix, [rows][columns], as tiles. A row of it may be
-    /// the first of a tile that is inside others.
+    /// out[i][j] = sum over k of x[i][k] * matrix[j][k], or that added; the matrix, [rows][columns], as tiles, which may be some
+    /// of a larger matrix's.
     func run(
         _ x: Rows, by tiles: UnsafeRawPointer?, rows: Int, columns: Int, into out: Output, accumulate: Bool = false
     ) {

@@ -1,4 +1,3 @@
-import CPhiKernels
 import Phi
 import PhiFormat
 
@@ -15,8 +14,6 @@ package final class InputMoments {
     package let sums: FloatBuffer
     /// (e - x) xᵀ in the same shape; nil when no e is known.
     package let drift: FloatBuffer?
-    /// Inputs so far.
-    package private(set) var inputs = 0
 
     private let product: FloatProduct
     private let turned: FloatBuffer  // x, [width][tokens]
@@ -51,7 +48,7 @@ package final class InputMoments {
         stride(from: 0, to: width, by: blockWidth).map { $0..<min($0 + blockWidth, width) }
     }
 
-    /// Adds `rows` inputs, which begin at `x` and are `rowStride` floats apart, and as they would be without rounding at `exact`.
+    /// Adds `rows` inputs, which begin at `x` and are `rowStride` floats apart, and as they would be without rounding at `exact`, as far apart.
     package func add(
         _ x: UnsafePointer<Float>, _ rowStride: Int, rows: Int, exact: UnsafePointer<Float>? = nil
     ) {
@@ -78,7 +75,6 @@ package final class InputMoments {
                 for token in count..<Self.chunk { turned[column * Self.chunk + token] = 0 }
             }
         }
-        inputs += count
         count = 0
         _ = encoder.encode(turned, rows: width)
         encoder.withTiles { tiles in

@@ -18,11 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from served import REPOSITORY, Served, completed
+from served import END_OF_TEXT, REPOSITORY, Served, completed
 
 PROMPT = "def add(a, b):\n"
 SMALL = REPOSITORY / "Sources/CPhiModel/small.phi"
-END = 2047  # its end of text
 
 
 def check_openai() -> None:
@@ -70,7 +69,7 @@ def check_openai() -> None:
         except openai.NotFoundError as refusal:
             assert refusal.code == "not_a_chat_model"
         # A stream that is left is ended.
-        left = make(model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True, logit_bias={str(END): -100})
+        left = make(model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True, logit_bias={END_OF_TEXT: -100})
         next(iter(left))
         left.close()
         for _ in range(100):

@@ -20,7 +20,7 @@ import threading
 import time
 from pathlib import Path
 
-from served import REPOSITORY, Served, completed
+from served import END_OF_TEXT, REPOSITORY, Served, completed
 
 PROMPT = "def add(a, b):\n"
 
@@ -78,7 +78,7 @@ def wait_for(port: int, balancer: subprocess.Popen) -> None:
 def unbuffered(port: int) -> None:
     """A stream's first event is there long before its last."""
     start = time.monotonic()
-    connection, answer = post(port, {"prompt": PROMPT, "max_tokens": 900, "temperature": 1, "stream": True, "logit_bias": {"2047": -100}})
+    connection, answer = post(port, {"prompt": PROMPT, "max_tokens": 900, "temperature": 1, "stream": True, "logit_bias": {END_OF_TEXT: -100}})
     assert answer.status == 200 and answer.getheader("X-Request-Id"), answer.status
     first = last = None
     while line := answer.readline():

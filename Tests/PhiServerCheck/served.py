@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+END_OF_TEXT = "2047"  # the token of the small model, whose texts end by themselves
 
 
 class Served:

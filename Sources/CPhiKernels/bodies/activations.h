@@ -16,13 +16,6 @@ PHI_INLINE vf vf_exp(vf x) {
     return vf_where_less(x, vf_set(PHI_EXP_LOW), vf_set(0), vf_times_power(p, n));
 }
 
-/* What makes integers of up to 127 of x, the largest of which is `largest`, and what makes x of them again. */
-PHI_INLINE float quantise_by(float largest, float *scale) {
-    bool zero = largest < PHI_QUANTISE_LEAST;
-    *scale = zero ? 0 : largest / 127.0f;
-    return zero ? 0 : 127.0f / largest;
-}
-
 /* A block of a token, `strips` strips, of which q has the next n times 64 bytes on. Returns the integers' sum; those of groups
  * times -8 go to group_starts, unless it is null. */
 PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t *group_starts) {
@@ -30,7 +23,7 @@ PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size
     for (size_t i = 0; i < strips * PHI_STRIP_COLUMNS; i += 64)
         for (size_t j = 0; j < 4; j++) largest[j] = vf_max(vf_abs(vf_load(x + i + 16 * j)), largest[j]);
     largest[0] = vf_max(vf_max(largest[0], largest[1]), vf_max(largest[2], largest[3]));
-    vf inverse = vf_set(quantise_by(vf_lane_max(largest[0]), scale));
+    vf inverse = vf_set(phi_quantise_by(vf_lane_max(largest[0]), scale));
     vi sum = vi_set(0);
     for (size_t s = 0; s < strips; s++, x += PHI_STRIP_COLUMNS, q += n * PHI_STRIP_COLUMNS)
         for (size_t j = 0; j < 4; j++) {
@@ -63,7 +56,7 @@ static void quantise(const void *raw, size_t begin, size_t end) {
 /* A group of a query for the 8-bit cache, as integers; returns their sum. */
 PHI_INLINE int32_t quantise_group(const float *x, int8_t bytes[PHI_CACHE_GROUP], float *scale) {
     vf x0 = vf_load(x), x1 = vf_load(x + 16);
-    vf inverse = vf_set(quantise_by(vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))), scale));
+    vf inverse = vf_set(phi_quantise_by(vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))), scale));
     vi q0 = vf_round(vf_mul(x0, inverse)), q1 = vf_round(vf_mul(x1, inverse));
     vi_store_bytes(bytes, q0);
     vi_store_bytes(bytes + 16, q1);

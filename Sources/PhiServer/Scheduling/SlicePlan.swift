@@ -22,7 +22,7 @@ package enum SlicePlan {
 /// The number of prompt tokens that a step can read without taking too long, learnt from steps so far. It decides when
 /// something is computed, never what.
 package struct PrefillBudget {
-    /// Seconds that a step may take beside as many texts that are being streamed, and at most.
+    /// Seconds that a step may take where as many texts are being streamed as wait for their first token, and at most.
     static let (beside, most) = (0.12, 0.4)
     /// Fewer would waste the weights that a step reads; more are not taken at once by the engine.
     package static let range = 16...192

@@ -56,7 +56,7 @@ static bool system_lets_use_tiles(void) { return false; }
 static bool cpu_has_amx_int8(void) {
     cpuid_leaf seven = leaf(7, 0);
     return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(seven.d, 24) /* TILE */ &&
-           bit(seven.d, 25) /* INT8 */ && system_lets_use_tiles();
+           bit(seven.d, 25) /* INT8 */ && bit(seven.c, 8) /* GFNI */ && system_lets_use_tiles();
 }
 
 static bool cpu_has_avx_vnni(void) { return cpu_has_avx2_fma() && leaf(7, 0).a >= 1 && bit(leaf(7, 1).a, 4); }

@@ -11,11 +11,6 @@ static size_t tiles_per_item(const phi_matmul_args *args) {
 
 static size_t divide_up(size_t n, size_t d) { return (n + d - 1) / d; }
 
-static size_t tokens_per_item(const phi_matmul_args *args) {
-    size_t tiles = PHI_TOKEN_BLOCK_BYTES / args->width / PHI_TOKEN_TILE;
-    return tiles < 1 ? PHI_TOKEN_TILE : tiles * PHI_TOKEN_TILE < PHI_TOKEN_BLOCK ? tiles * PHI_TOKEN_TILE : PHI_TOKEN_BLOCK;
-}
-
 size_t phi_tile_bytes(size_t strip_bytes, size_t columns) {
     size_t strips = divide_up(columns, PHI_STRIP_COLUMNS);
     return strips * strip_bytes + divide_up(strips, PHI_BLOCK_STRIPS) * phi_head_bytes(strip_bytes);
@@ -24,18 +19,18 @@ size_t phi_tile_bytes(size_t strip_bytes, size_t columns) {
 size_t phi_matmul_items(phi_matmul_args *args, size_t strip_bytes) {
     args->tile_bytes = phi_tile_bytes(strip_bytes, args->width);
     size_t tiles = divide_up(args->rows, PHI_TILE_ROWS);
-    return divide_up(tiles, tiles_per_item(args)) * divide_up(args->tokens, tokens_per_item(args));
+    return divide_up(tiles, tiles_per_item(args)) * divide_up(args->tokens, PHI_TOKEN_BLOCK);
 }
 
 phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item) {
     size_t tiles = divide_up(args->rows, PHI_TILE_ROWS), run = tiles_per_item(args);
-    size_t runs = divide_up(tiles, run), tokens = tokens_per_item(args);
-    size_t tile = item % runs * run, token = item / runs * tokens;
+    size_t runs = divide_up(tiles, run);
+    size_t tile = item % runs * run, token = item / runs * PHI_TOKEN_BLOCK;
     return (phi_matmul_item){
         .tile = tile,
         .tile_end = tile + run < tiles ? tile + run : tiles,
         .token = token,
-        .token_end = token + tokens < args->tokens ? token + tokens : args->tokens,
+        .token_end = token + PHI_TOKEN_BLOCK < args->tokens ? token + PHI_TOKEN_BLOCK : args->tokens,
     };
 }
 

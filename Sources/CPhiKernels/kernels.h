@@ -13,9 +13,8 @@
 
 #define PHI_INLINE static inline __attribute__((always_inline))
 
-/* Tokens of a matmul item, whole token tiles, and the bytes that their activations may have, so that they stay in the second
- * cache while weights pass by. */
-enum { PHI_TOKEN_BLOCK = 12 * PHI_TOKEN_TILE, PHI_TOKEN_BLOCK_BYTES = 1 << 20 };
+/* The most tokens of a matmul item, whole token tiles. */
+enum { PHI_TOKEN_BLOCK = 16 * PHI_TOKEN_TILE };
 
 /* Tokens in the tile that begins with token `first`. */
 PHI_INLINE size_t phi_tile_tokens(size_t tokens, size_t first) {

@@ -4,7 +4,7 @@ import CPhiKernels
 /// its stride, is and stays zero.
 final class Activations {
     /// Tokens that go through together.
-    static let batch = 192
+    static let batch = 256
     /// Positions whose logits are computed together, and sessions that go through together.
     static let logitsBatch = 64
 

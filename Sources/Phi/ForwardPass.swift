@@ -175,19 +175,16 @@ struct ForwardPass {
         let queries = buffers.inner.start + part.row * buffers.innerStride
         let keys = queries + config.querySize
         let cache = part.cache
-        program.add(
-            CacheStore.operation, items: config.kvHeads,
-            CacheStore(
-                rotary: Unmanaged.passUnretained(rotary), queries: queries,
-                queriesPerKey: config.heads / config.kvHeads,
-                store: kernels.table.store(cache.encoding),
-                arguments: phi_store_args(
-                    k: keys, v: keys + config.keySize, stride: buffers.innerStride, tokens: part.tokens.count,
-                    first: cache.count, keys: cache.keys(layer), values: cache.values(layer),
-                    key_stride: cache.keyStride, value_stride: cache.valueStride, key_scales: cache.keyScales(layer),
-                    value_scales: cache.valueScales(layer), scale_stride: cache.scaleStride, head_size: config.headSize,
-                    value_size: cache.valueSize)),
-            besideTheLast: true)
+        let store = CacheStore(
+            rotary: Unmanaged.passUnretained(rotary), queries: queries, queriesPerKey: config.heads / config.kvHeads,
+            kvHeads: config.kvHeads, store: kernels.table.store(cache.encoding),
+            arguments: phi_store_args(
+                k: keys, v: keys + config.keySize, stride: buffers.innerStride, tokens: part.tokens.count,
+                first: cache.count, keys: cache.keys(layer), values: cache.values(layer),
+                key_stride: cache.keyStride, value_stride: cache.valueStride, key_scales: cache.keyScales(layer),
+                value_scales: cache.valueScales(layer), scale_stride: cache.scaleStride, head_size: config.headSize,
+                value_size: cache.valueSize))
+        program.add(CacheStore.operation, items: store.items, store, besideTheLast: true)
     }
 
     private func attend(_ layer: Int, _ part: Part, besideTheLast: Bool) {

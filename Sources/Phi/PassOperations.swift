@@ -104,29 +104,55 @@ struct PairSum: BitwiseCopyable {
     }
 }
 
-/// Rotary embedding of queries and keys and the storing of keys and values, as a kernel operation whose items are kv heads.
+/// Rotary embedding of queries and keys and the storing of keys and values, as a kernel operation whose items are some kv heads of the
+/// positions that share a tile of the cache: pieces of rows that are long enough to be fetched ahead, and few enough to stay near.
 struct CacheStore: BitwiseCopyable {
     let rotary: Unmanaged<RotaryEmbedding>
     let queries: UnsafeMutablePointer<Float>  // [tokens][stride], heads side by side, keys behind them
-    let queriesPerKey: Int
+    let queriesPerKey, kvHeads: Int
     let store: phi_operation
     let arguments: phi_store_args
 
+    private static let headsTogether = 8
+    private static let tile = 16
+    private var runs: Int { (kvHeads + Self.headsTogether - 1) / Self.headsTogether }
+    private var tiles: Range<Int> {
+        arguments.first / Self.tile..<(arguments.first + arguments.tokens + Self.tile - 1) / Self.tile
+    }
+    var items: Int { tiles.count * runs }
+
     static let operation: phi_operation = { arguments, begin, end in
-        guard let m = arguments?.assumingMemoryBound(to: CacheStore.self).pointee else { return }
-        let headSize = m.arguments.head_size
-        m.rotary._withUnsafeGuaranteedRef { rotary in
-            for token in 0..<m.arguments.tokens {
-                let position = m.arguments.first + token
-                let row = m.queries + token * m.arguments.stride
-                let keys = UnsafeMutablePointer(mutating: m.arguments.k) + token * m.arguments.stride
+        guard let all = arguments?.assumingMemoryBound(to: CacheStore.self).pointee else { return }
+        for item in begin..<end {
+            let (number, run) = item.quotientAndRemainder(dividingBy: all.runs)
+            let heads = run * headsTogether..<min((run + 1) * headsTogether, all.kvHeads)
+            let position = (all.tiles.lowerBound + number) * tile
+            let first = max(position, all.arguments.first)
+            let tokens = first..<min(position + tile, all.arguments.first + all.arguments.tokens)
+            all.keep(heads, of: tokens)
+        }
+    }
+
+    /// Those of the tokens at `positions`, which share a tile.
+    private func keep(_ heads: Range<Int>, of positions: Range<Int>) {
+        let skipped = (positions.lowerBound - arguments.first) * arguments.stride
+        var part = arguments
+        part.k += skipped
+        part.v += skipped
+        part.first = positions.lowerBound
+        part.tokens = positions.count
+        let headSize = part.head_size
+        rotary._withUnsafeGuaranteedRef { rotary in
+            for (token, position) in positions.enumerated() {
+                let row = skipped + token * part.stride
                 rotary.rotate(
-                    row + begin * m.queriesPerKey * headSize, heads: (end - begin) * m.queriesPerKey,
-                    headSize: headSize,
-                    position: position)
-                rotary.rotate(keys + begin * headSize, heads: end - begin, headSize: headSize, position: position)
+                    queries + row + heads.lowerBound * queriesPerKey * headSize, heads: heads.count * queriesPerKey,
+                    headSize: headSize, position: position)
+                rotary.rotate(
+                    UnsafeMutablePointer(mutating: arguments.k) + row + heads.lowerBound * headSize,
+                    heads: heads.count, headSize: headSize, position: position)
             }
         }
-        withUnsafePointer(to: m.arguments) { m.store($0, begin, end) }
+        store(&part, heads.lowerBound, heads.upperBound)
     }
 }

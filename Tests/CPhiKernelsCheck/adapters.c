@@ -122,7 +122,7 @@ static void *take_tiles(trial *t, size_t count, size_t strip_bytes, size_t width
 static bool try_matmul(trial *t, phi_operation run, size_t which, size_t strip_bytes) {
     static const struct {
         size_t rows, width, tokens;
-    } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 193}, {130, 576, 40}, {112, 448, 16}, {40, 1088, 1}};
+    } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 257}, {130, 576, 40}, {112, 448, 16}, {40, 1088, 1}};
     phi_matmul_args a = {.accumulate = which % 2};
     if (which < 2 * COUNT(token_counts)) {
         static const size_t rows[] = {1, 16, 17, 33, 50};
@@ -173,7 +173,7 @@ typedef struct {
 static const attention_shape attention_shapes[] = {
     {1, 1, 64, 0, 1},  {2, 2, 64, 63, 1},   {2, 2, 64, 64, 1},  {2, 1, 32, 15, 70}, {3, 3, 80, 100, 37},
     {3, 3, 80, 17, 9}, {4, 2, 32, 200, 3},  {5, 1, 8, 5, 130},  {2, 2, 96, 61, 7},  {1, 1, 1, 62, 4},
-    {2, 1, 40, 0, 17}, {1, 1, 128, 127, 2}, {1, 1, 64, 130, 1},
+    {2, 1, 40, 0, 17}, {1, 1, 128, 127, 2}, {1, 1, 64, 130, 1}, {11, 11, 16, 40, 70}, {1, 1, 144, 70, 40},
 };
 
 /* A cache for all positions of a shape. `bytes` is 4, 2 or, for the 8-bit cache, 1. */

@@ -20,7 +20,7 @@ enum Goldens {
     /// Names of the shapes whose weights are small enough to be made in a test.
     static let names = [
         "three-heads", "head-size-80", "grouped-query", "one-kv-head-full-rotary", "head-size-32", "width-40",
-        "three-layers",
+        "three-layers", "eleven-heads",
     ]
 
     private struct Config: Decodable {

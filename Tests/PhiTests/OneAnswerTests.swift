@@ -53,7 +53,7 @@ struct OneAnswerTests {
         let truth = try oneByOne(model, ids)
         var generator = SeededGenerator(7)
         let random = (0..<40).map { _ in Int.random(in: 1...30, using: &generator) }
-        for pieces in [[Self.count], [1], [2], [7], [16], [191], [192], [193], random] {
+        for pieces in [[Self.count], [1], [2], [7], [16], [255], [256], [257], random] {
             #expect(try logits(model, ids, threads: 1, pieces: pieces) == truth, "pieces of \(pieces)")
         }
         for threads in [2, 3] {

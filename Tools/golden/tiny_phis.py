@@ -48,6 +48,7 @@ TINY: dict[str, tuple[Shape, int]] = {  # shape and number of ids
     "width-40": (replace(SMALL, hidden=40, intermediate=72, heads=5,
                          exponents=replace(SMALL.exponents, linear=-2, head=-1)), 100),
     "three-layers": (replace(SMALL, hidden=128, intermediate=500, layers=3, heads=2), 63),
+    "eleven-heads": (replace(SMALL, hidden=176, intermediate=190, heads=11), 53),
 }
 
 

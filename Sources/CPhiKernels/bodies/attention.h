@@ -113,9 +113,19 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
+/* Keys or values of a block of one head: where they are, and whether they are f16 made floats. */
+typedef struct {
+    const void *from;
+    bool wide;
+} cache_block;
+
+PHI_INLINE vf load_block(cache_block block, size_t at, const size_t size) {
+    return size == 2 && block.wide ? vf_load((const float *)block.from + at) : load_cache(block.from, at, size);
+}
+
 /* Adds a block's weighted values to dimensions d to d + 16 `slices`. */
 PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const vf *shrink,
-                             const size_t *seen, size_t kv, size_t block, size_t d, const int queries,
+                             const size_t *seen, cache_block values, size_t kv, size_t block, size_t d, const int queries,
                              const int slices, const size_t size) {
     /* In 8 bits the positions' scales go into the probabilities, for one or two groups of dimensions. */
     const int parts = size == 1 && slices == 4 ? 2 : 1;
@@ -130,14 +140,14 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     }
     vf o[ATTENTION_QUERIES][4];
     EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), shrink[i]);
-    size_t at = kv * a->value_stride + block * a->value_size + d, j = 0;
+    size_t at = d, j = 0;
     for (; j < seen[0]; j++, at += a->value_size) {
         if (slices == 4)
             for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size))
-                fetch_cache(a->values, at + 64 * a->value_size + 16 * u, size);
+                fetch_cache(values.from, at + 64 * a->value_size + 16 * u, size);
         /* One slice after the other, so that sums stay in registers. */
         EACH(u, slices) {
-            vf v = load_cache(a->values, at + 16 * (size_t)u, size);
+            vf v = load_block(values, at + 16 * (size_t)u, size);
             EACH(i, queries) {
                 float x = size == 1 ? scaled[i][parts == 2 ? u / 2 : 0][j] : p[i][j];
                 o[i][u] = vf_fma(vf_set(x), v, o[i][u]);
@@ -146,7 +156,7 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     }
     for (; j < seen[queries - 1]; j++, at += a->value_size) { /* what only the later queries see */
         EACH(u, slices) {
-            vf v = load_cache(a->values, at + 16 * (size_t)u, size);
+            vf v = load_block(values, at + 16 * (size_t)u, size);
             EACH(i, queries) if (j < seen[i]) o[i][u] = vf_fma(vf_set(size == 1 ? scaled[i][0][j] : p[i][j]), v, o[i][u]);
         }
     }
@@ -154,13 +164,13 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
 }
 
 /* Scores of a tile of 16 positions, or of `tiles` of them, with each query. */
-PHI_INLINE void score_float(const phi_attention_args *a, const float *q, size_t at, vf (*s)[4], const int queries,
-                            const int tiles, const size_t size) {
+PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_block keys, size_t at, vf (*s)[4],
+                            const int queries, const int tiles, const size_t size) {
     for (size_t d = 0; d < a->head_size; d++, at += 16) {
         vf k[4];
-        EACH(u, tiles) k[u] = load_cache(a->keys, at + (size_t)u * 16 * a->head_size, size);
+        EACH(u, tiles) k[u] = load_block(keys, at + (size_t)u * 16 * a->head_size, size);
         if (queries == 1 && d % 2 == 0)
-            EACH(u, tiles) fetch_cache(a->keys, at + (size_t)(u + 4) * 16 * a->head_size, size);
+            EACH(u, tiles) fetch_cache(keys.from, at + (size_t)(u + 4) * 16 * a->head_size, size);
         EACH(i, queries) {
             vf x = vf_set(q[(size_t)i * a->q_stride + d]);
             EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
@@ -168,10 +178,9 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, size_t 
     }
 }
 
-PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, size_t at, const uint16_t *scales, vf (*s)[4],
-                         const int queries, const int tiles) {
+PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const uint8_t *keys, const uint16_t *scales,
+                         vf (*s)[4], const int queries, const int tiles) {
     size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_CACHE_GROUP * 16;
-    const uint8_t *keys = (const uint8_t *)a->keys + at;
     for (size_t g = 0; g < groups; g++, keys += 512) {
         vi dot[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_q8(r[i].starts[g]);
@@ -191,42 +200,54 @@ PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, size_t a
     }
 }
 
-/* One block for `queries` neighbouring queries, the first of which sees `count` positions of it and each next one more,
- * up to all. */
-PHI_INLINE void attend_block(const phi_attention_args *a, running *r, const float *q, size_t kv, size_t block, size_t count,
-                             const int queries, const size_t size) {
-    float p[ATTENTION_QUERIES][PHI_POSITION_BLOCK];
-    size_t seen[ATTENTION_QUERIES];
+/* How many positions of the block that begins with `block` each of `queries` queries sees, the first of them `count`. */
+PHI_INLINE void count_seen(size_t seen[ATTENTION_QUERIES], size_t count, const int queries) {
     for (int i = 0; i < queries; i++)
         seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
+}
+
+/* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other, and through as many slices of
+ * values. */
+PHI_INLINE int tiles_at_once(const int queries) { return queries == 1 ? 4 : ATTENTION_TILES; }
+
+/* Probabilities of a block's positions for `queries` neighbouring queries. */
+PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float *q, cache_block keys, size_t kv, size_t block,
+                            const size_t *seen, float (*p)[PHI_POSITION_BLOCK], vf *shrink, const int queries,
+                            const size_t size) {
+    const int tiles = tiles_at_once(queries);
     size_t most = seen[queries - 1], groups = phi_cache_groups(a->head_size);
     size_t key_size = size == 1 ? groups * PHI_CACHE_GROUP : a->head_size;
-
-    /* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other. */
-    const int tiles = queries == 1 ? 4 : ATTENTION_TILES;
     for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16 * (size_t)tiles) {
         vf s[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
-        size_t at = kv * a->key_stride + (block + j) * key_size;
         if (j < most) {
             if (size == 1)
-                score_q8(a, r, at, a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups), s, queries,
-                         tiles);
+                score_q8(a, r, (const uint8_t *)keys.from + j * key_size,
+                         a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups), s, queries, tiles);
             else
-                score_float(a, q, at, s, queries, tiles, size);
+                score_float(a, q, keys, j * key_size, s, queries, tiles, size);
         }
         EACH(i, queries) EACH(u, tiles) vf_store(p[i] + j + 16 * u, s[i][u]);
     }
-
-    vf shrink[ATTENTION_QUERIES];
     for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], seen[i], a->scale, &shrink[i]);
+}
 
-    /* As many slices of values as tiles of keys. */
-    const size_t dimensions = 16 * (size_t)tiles;
+PHI_INLINE void weigh_block(const phi_attention_args *a, running *r, cache_block values, size_t kv, size_t block,
+                            const size_t *seen, float (*p)[PHI_POSITION_BLOCK], const vf *shrink, const int queries,
+                            const size_t size) {
+    const int slices = tiles_at_once(queries);
+    const size_t dimensions = 16 * (size_t)slices;
     size_t d = 0;
     for (; d + dimensions <= a->value_size; d += dimensions)
-        weigh_values(a, r, p, shrink, seen, kv, block, d, queries, tiles, size);
-    for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, kv, block, d, queries, 1, size);
+        weigh_values(a, r, p, shrink, seen, values, kv, block, d, queries, slices, size);
+    for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, values, kv, block, d, queries, 1, size);
+}
+
+/* `count` f16 keys or values as floats, for heads of up to WIDE_HEAD dimensions. */
+enum { WIDE_HEAD = 128 };
+PHI_INLINE cache_block widen(cache_block block, size_t count, float *wide) {
+    for (size_t at = 0; at < count; at += 16) vf_store(wide + at, load_cache(block.from, at, 2));
+    return (cache_block){wide, true};
 }
 
 /* The query in integers, group by group. */
@@ -238,11 +259,16 @@ PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
     }
 }
 
-/* Neighbouring queries whose positions are in the same block, `groups` times `queries` of them: a block of keys and values stays in
- * the nearest cache for them all. */
+/* Neighbouring queries whose positions are in the same block, `groups` times `queries` of them: a block of keys, then of values, stays
+ * in the nearest cache for them all, and f16 is made floats once for them all. */
 PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, size_t groups, const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
     const size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1, count = groups * (size_t)queries;
+    const size_t key_size = size == 1 ? phi_cache_groups(a->head_size) * PHI_CACHE_GROUP : a->head_size;
+    const bool wide = size == 2 && groups > 1 && a->value_size <= WIDE_HEAD;
+    _Alignas(64) float room[PHI_POSITION_BLOCK * WIDE_HEAD];
+    float p[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
+    vf shrink[PHI_QUERY_BLOCK];
     running r[PHI_QUERY_BLOCK];
     for (size_t i = 0; i < count; i++) {
         if (size == 1) quantise_query(&r[i], q + i * a->q_stride, a->head_size);
@@ -250,9 +276,22 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         r[i].most = PHI_ATTENTION_LEAST;
         for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_set(0));
     }
-    for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK)
-        for (size_t i = 0; i < count; i += (size_t)queries)
-            attend_block(a, r + i, q + i * a->q_stride, kv, block, end + i - block, queries, size);
+    for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK) {
+        size_t seen[ATTENTION_QUERIES], most = end + count - 1 - block;
+        if (most > PHI_POSITION_BLOCK) most = PHI_POSITION_BLOCK;
+        cache_block keys = {(const uint8_t *)a->keys + (kv * a->key_stride + block * key_size) * size, false};
+        if (wide) keys = widen(keys, (most + 31) / 32 * 32 * key_size, room);
+        for (size_t i = 0; i < count; i += (size_t)queries) {
+            count_seen(seen, end + i - block, queries);
+            score_block(a, r + i, q + i * a->q_stride, keys, kv, block, seen, p + i, shrink + i, queries, size);
+        }
+        cache_block values = {(const uint8_t *)a->values + (kv * a->value_stride + block * a->value_size) * size, false};
+        if (wide) values = widen(values, most * a->value_size, room);
+        for (size_t i = 0; i < count; i += (size_t)queries) {
+            count_seen(seen, end + i - block, queries);
+            weigh_block(a, r + i, values, kv, block, seen, p + i, shrink + i, queries, size);
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         float *out = a->out + (token + i) * a->out_stride + head * a->head_size;
         vf sum = vf_set(vf_lane_sum(r[i].sum));
@@ -261,9 +300,16 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
     }
 }
 
+/* Heads whose items follow each other for each run of queries: their keys and values stay in the second cache, and their queries are
+ * read from rows in pieces that are long enough to be fetched ahead. */
+enum { HEADS_TOGETHER = 8 };
+
 PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end, const size_t size) {
+    size_t runs = (a->tokens + PHI_QUERY_BLOCK - 1) / PHI_QUERY_BLOCK;
     for (size_t item = begin; item < end; item++) {
-        size_t head = item % a->heads, token = item / a->heads * PHI_QUERY_BLOCK;
+        size_t first = item / (runs * HEADS_TOGETHER) * HEADS_TOGETHER, number = item - first * runs;
+        size_t heads = a->heads - first < HEADS_TOGETHER ? a->heads - first : HEADS_TOGETHER;
+        size_t head = first + number % heads, token = number / heads * PHI_QUERY_BLOCK;
         size_t last = token + PHI_QUERY_BLOCK < a->tokens ? token + PHI_QUERY_BLOCK : a->tokens;
         while (token < last) {
             size_t together = PHI_POSITION_BLOCK - (a->first + token) % PHI_POSITION_BLOCK;

@@ -145,7 +145,7 @@ typedef struct {
     _Alignas(64) float biases[MATMUL_TILES][PHI_TILE_ROWS];
     _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
 #ifdef MATMUL_DOT_UNIT
-    _Alignas(64) int32_t dots[MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of one token tile */
+    _Alignas(64) int32_t dots[2][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of one token tile */
     size_t shape; /* for how many tokens the unit is set up */
 #endif
 } ready;
@@ -232,25 +232,55 @@ PHI_INLINE void add_ready(const phi_matmul_args *a, ready *r, size_t block, size
     if (t < n) add_some(a, r, block, first, t, n, 1, tiles, is_q8, ahead);
 }
 
-#ifdef MATMUL_DOT_UNIT
-/* What add_ready does, by a unit that makes the dots of a whole token tile, from weights without their zero. */
-PHI_INLINE void add_ready_by_unit(const phi_matmul_args *a, ready *r, size_t block, size_t first, size_t n, const int tiles,
-                                  fetch_ahead *ahead) {
-    token_run run = run_at(a, first, 0, n, block);
-    const int8_t *q = run.q;
-    if (r->shape != n) dot_unit_begin(r->shape = n);
-    dot_unit_zero(tiles);
-    for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
-        fetch_some(ahead, tiles);
-        dot_unit_add(q, r->weights[16 * s], tiles);
+/* Where the sums will go: a line of each token, far apart. */
+PHI_INLINE void fetch_output(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles) {
+    for (size_t t = token; t < end; t++) {
+        const float *out = a->out + t * a->out_stride + tile * PHI_TILE_ROWS;
+        EACH_TILE __builtin_prefetch(out + (size_t)i * PHI_TILE_ROWS, 1, 2);
     }
-    dot_unit_store(r->dots, tiles);
-    size_t at = first - r->token;
-#define ADD(KIND) \
-    for (size_t t = 0; t < n; t++) \
-        EACH_TILE add_dot(a, r, at + t, (size_t)i, vi_load(r->dots[i][t]), vf_set(run.scales[t]), KIND)
-    EACH_KIND_OF_BLOCK(ADD)
-#undef ADD
+}
+
+#ifdef MATMUL_DOT_UNIT
+/* Dots of a token tile that wait to be added to the sums. */
+typedef struct {
+    const int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS];
+    const float *scales;
+    size_t at, tokens, added;
+} waiting_dots;
+
+PHI_INLINE void add_waiting(const phi_matmul_args *a, ready *r, waiting_dots *w, size_t until, const int tiles, const int kind) {
+    for (; w->added < until; w->added++) {
+        vf x = vf_set(w->scales[w->added]);
+        EACH_TILE add_dot(a, r, w->at + w->added, (size_t)i, vi_load(w->dots[i][w->added]), x, kind);
+    }
+}
+
+/* Adds the ready block to the sums of all tokens up to `end`, by a unit that makes the dots of a whole token tile, from weights
+ * without their zero. While it makes those of one, those of the one before are added. */
+PHI_INLINE void add_block_by_unit(const phi_matmul_args *a, ready *r, size_t block, size_t end, const int tiles, fetch_ahead *ahead, const int kind) {
+    waiting_dots waiting = {0};
+    size_t strips = phi_block_strips(a->width, block), step = PHI_TOKEN_TILE / strips;
+    int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS] = r->dots[0];
+    for (size_t first = r->token; first < end; first += PHI_TOKEN_TILE) {
+        size_t n = phi_tile_tokens(a->tokens, first);
+        token_run run = run_at(a, first, 0, n, block);
+        const int8_t *q = run.q;
+        if (r->shape != n) {
+            add_waiting(a, r, &waiting, waiting.tokens, tiles, kind);
+            dot_unit_begin(r->shape = n);
+        }
+        if (block + 2 == phi_blocks(a->width)) fetch_output(a, r->tile, first, first + n, tiles);
+        dot_unit_zero(tiles);
+        for (size_t s = 0; s < strips; s++, q += PHI_STRIP_COLUMNS * n) {
+            fetch_some(ahead, tiles);
+            dot_unit_add(q, r->weights[16 * s], tiles);
+            if (waiting.tokens) add_waiting(a, r, &waiting, s + 1 < strips ? (s + 1) * step : waiting.tokens, tiles, kind);
+        }
+        dot_unit_store(dots, tiles);
+        waiting = (waiting_dots){(const void *)dots, run.scales, first - r->token, n, 0};
+        dots = dots == r->dots[0] ? r->dots[1] : r->dots[0];
+    }
+    add_waiting(a, r, &waiting, waiting.tokens, tiles, kind);
 }
 #endif
 
@@ -277,14 +307,6 @@ PHI_INLINE void make_ready(ready *r, const uint8_t *w, size_t tile_bytes, size_t
     }
 }
 
-/* Where the sums will go: a line of each token, far apart. */
-PHI_INLINE void fetch_output(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles) {
-    for (size_t t = token; t < end; t++) {
-        const float *out = a->out + t * a->out_stride + tile * PHI_TILE_ROWS;
-        EACH_TILE __builtin_prefetch(out + (size_t)i * PHI_TILE_ROWS, 1, 2);
-    }
-}
-
 /* `tiles` neighbouring tiles for the tokens from `token` to `end`. */
 PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles,
                               const size_t strip_bytes, const bool by_unit) {
@@ -305,16 +327,18 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
         size_t strips = phi_block_strips(a->width, block), passes = (end - token + at_once - 1) / at_once;
         const uint8_t *next = block + 1 < blocks ? w + block_bytes : first_tile + (size_t)tiles * a->tile_bytes;
         fetch_ahead ahead = begin_fetch(next, a->tile_bytes, block_bytes, strips * passes);
-        if (block + 2 == blocks) fetch_output(a, tile, token, end, tiles);
         make_ready(&r, w, a->tile_bytes, strips, tiles, strip_bytes, by_unit);
+#ifdef MATMUL_DOT_UNIT
+        if (by_unit) {
+#define ADD(KIND) add_block_by_unit(a, &r, block, end, tiles, &ahead, KIND)
+            EACH_KIND_OF_BLOCK(ADD)
+#undef ADD
+            continue;
+        }
+#endif
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
             size_t n = phi_tile_tokens(a->tokens, first);
-#ifdef MATMUL_DOT_UNIT
-            if (by_unit) {
-                add_ready_by_unit(a, &r, block, first, n, tiles, &ahead);
-                continue;
-            }
-#endif
+            if (block + 2 == blocks) fetch_output(a, tile, first, first + n, tiles);
             add_ready(a, &r, block, first, n, tiles, strip_bytes == PHI_STRIP_BYTES_Q8, &ahead);
         }
     }

@@ -64,7 +64,12 @@ PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
     const __m512i mask = _mm512_set1_epi8(15);
     __m512i codes = _mm512_loadu_si512(p);
     *low = _mm512_and_si512(codes, mask);
+#ifdef HIGH_CODES_BY_GFNI
+    /* The upper four bits of a byte to the lower four, one instruction instead of two. */
+    *high = _mm512_gf2p8affine_epi64_epi8(codes, _mm512_set1_epi64(0x1020408000000000), 0);
+#else
     *high = _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask);
+#endif
 }
 /* The four factors of each row of a strip, and one of them, in the lower half of a lane. */
 PHI_INLINE vi vi_load_factors(const uint8_t *strip) {

@@ -12,10 +12,15 @@ final class Buffer<Element: BitwiseCopyable> {
     let count: Int
     let start: UnsafeMutablePointer<Element>
 
-    init(_ count: Int) throws(SessionError) {
+    /// In huge pages, where the system has them, for what is written all over the place: a product writes a few rows of each of many
+    /// tokens, whose pages would be more than a core remembers. They are touched whole.
+    init(_ count: Int, inHugePages: Bool = false) throws(SessionError) {
         let bytes = max(1, count) * MemoryLayout<Element>.stride
         let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let pointer, pointer != MAP_FAILED else { throw .noMemory(bytes) }
+        #if os(Linux)
+            if inHugePages { madvise(pointer, bytes, MADV_HUGEPAGE) }
+        #endif
         self.count = count
         start = pointer.assumingMemoryBound(to: Element.self)
     }

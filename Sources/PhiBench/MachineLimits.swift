@@ -6,8 +6,8 @@ import PhiFormat
 public struct MachineLimits: Sendable {
     /// Bytes a second that the threads can read together, from the very weights that a model reads.
     public let readRate: Double
-    /// Integer operations a second, two for a product and its sum, of the vector registers' dot product. AMX, of which the
-    /// kernels use as much as sums of 32 columns allow, could do several times as many.
+    /// Integer operations a second, two for a product and its sum, of the vector registers' dot product. AMX can do several times as
+    /// many.
     public let integerRate: Double
 
     /// The better of two measurements of each: what else ran on the machine meanwhile does not make the limit lower.

@@ -145,7 +145,7 @@ typedef struct {
     _Alignas(64) float biases[MATMUL_TILES][PHI_TILE_ROWS];
     _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
 #ifdef MATMUL_DOT_UNIT
-    _Alignas(64) int32_t dots[2][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of one token tile */
+    _Alignas(64) int32_t dots[2][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of a token tile and the next */
     size_t shape; /* for how many tokens the unit is set up */
 #endif
 } ready;
@@ -248,7 +248,8 @@ typedef struct {
     size_t at, tokens, added;
 } waiting_dots;
 
-PHI_INLINE void add_waiting(const phi_matmul_args *a, ready *r, waiting_dots *w, size_t until, const int tiles, const int kind) {
+PHI_INLINE void add_waiting(const phi_matmul_args *a, ready *r, waiting_dots *w, size_t until, const int tiles,
+                            const int kind) {
     for (; w->added < until; w->added++) {
         vf x = vf_set(w->scales[w->added]);
         EACH_TILE add_dot(a, r, w->at + w->added, (size_t)i, vi_load(w->dots[i][w->added]), x, kind);
@@ -257,7 +258,8 @@ PHI_INLINE void add_waiting(const phi_matmul_args *a, ready *r, waiting_dots *w,
 
 /* Adds the ready block to the sums of all tokens up to `end`, by a unit that makes the dots of a whole token tile, from weights
  * without their zero. While it makes those of one, those of the one before are added. */
-PHI_INLINE void add_block_by_unit(const phi_matmul_args *a, ready *r, size_t block, size_t end, const int tiles, fetch_ahead *ahead, const int kind) {
+PHI_INLINE void add_block_by_unit(const phi_matmul_args *a, ready *r, size_t block, size_t end, const int tiles,
+                                  fetch_ahead *ahead, const int kind) {
     waiting_dots waiting = {0};
     size_t strips = phi_block_strips(a->width, block), step = PHI_TOKEN_TILE / strips;
     int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS] = r->dots[0];

@@ -66,7 +66,8 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
                 for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_ZERO_Q8);
                 for (size_t j = 0; j < 8; j++) memcpy(keys + (d / 4 + j) * 64, n + 4 * j, 4);
                 cache_group(a->v + from + d, count, n, &a->value_scales[scale + 16 * g]);
-                memcpy(values + d, n, count);
+                if (count == PHI_CACHE_GROUP) memcpy(values + d, n, PHI_CACHE_GROUP); /* without a call */
+                else memcpy(values + d, n, count);
             }
         }
 }

@@ -54,6 +54,21 @@ size_t phi_attention_items(const phi_attention_args *args) {
     return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK);
 }
 
+/* Heads go in groups through one run of queries after the other: their keys and values stay in the second cache, and their queries are
+ * read from rows in pieces that are long enough to be fetched ahead. */
+phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t item) {
+    enum { TOGETHER = 8 };
+    size_t runs = divide_up(args->tokens, PHI_QUERY_BLOCK);
+    size_t first = item / (runs * TOGETHER) * TOGETHER, number = item - first * runs;
+    size_t heads = args->heads - first < TOGETHER ? args->heads - first : TOGETHER;
+    size_t token = number / heads * PHI_QUERY_BLOCK;
+    return (phi_attention_item){
+        .head = first + number % heads,
+        .token = token,
+        .token_end = token + PHI_QUERY_BLOCK < args->tokens ? token + PHI_QUERY_BLOCK : args->tokens,
+    };
+}
+
 size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens) {
     return tokens * divide_up(args->columns, PHI_GELU_CHUNK);
 }

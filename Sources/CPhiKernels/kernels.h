@@ -33,6 +33,12 @@ typedef struct {
 } phi_quantise_item;
 phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t item);
 
+/* The head and the queries of item `item`. */
+typedef struct {
+    size_t head, token, token_end;
+} phi_attention_item;
+phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t item);
+
 /* exp(x) for x <= 88, zero below -87: n = round(x / ln 2), then a polynomial for exp(x - n ln 2) (Cephes expf). */
 #define PHI_EXP_LOW (-87.0f)
 #define PHI_EXP_HIGH 88.0f

@@ -294,10 +294,9 @@ static void attend(const phi_attention_args *a, size_t head, size_t token, cache
 }
 
 static void attention(const phi_attention_args *a, size_t begin, size_t end, cache_reader cache) {
-    for (size_t item = begin; item < end; item++) {
-        size_t head = item % a->heads, first = item / a->heads * PHI_QUERY_BLOCK;
-        for (size_t token = first; token < first + PHI_QUERY_BLOCK && token < a->tokens; token++)
-            attend(a, head, token, cache);
+    for (size_t number = begin; number < end; number++) {
+        phi_attention_item item = phi_attention_item_at(a, number);
+        for (size_t token = item.token; token < item.token_end; token++) attend(a, item.head, token, cache);
     }
 }
 

@@ -13,7 +13,7 @@ final class Buffer<Element: BitwiseCopyable> {
     let start: UnsafeMutablePointer<Element>
 
     /// In huge pages, where the system has them, for what is written all over the place: a product writes a few rows of each of many
-    /// tokens, whose pages would be more than a core remembers. They are touched whole.
+    /// tokens, whose pages would be more than a core remembers. One that is touched takes its memory whole.
     init(_ count: Int, inHugePages: Bool = false) throws(SessionError) {
         let bytes = max(1, count) * MemoryLayout<Element>.stride
         let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

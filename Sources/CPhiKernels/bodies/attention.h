@@ -201,7 +201,12 @@ PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const ui
     }
 }
 
-/* How many positions of the block that begins with `block` each of `queries` queries sees, the first of them `count`. */
+/* Elements of a position's key in the cache. */
+PHI_INLINE size_t key_columns(const phi_attention_args *a, const size_t size) {
+    return size == 1 ? phi_cache_groups(a->head_size) * PHI_CACHE_GROUP : a->head_size;
+}
+
+/* How many positions of a block each of `queries` neighbouring queries sees: the first `count`, each next one more, up to all. */
 PHI_INLINE void count_seen(size_t seen[ATTENTION_QUERIES], size_t count, const int queries) {
     for (int i = 0; i < queries; i++)
         seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
@@ -217,7 +222,7 @@ PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float
                             const size_t size) {
     const int tiles = tiles_at_once(queries);
     size_t most = seen[queries - 1], groups = phi_cache_groups(a->head_size);
-    size_t key_size = size == 1 ? groups * PHI_CACHE_GROUP : a->head_size;
+    size_t key_size = key_columns(a, size);
     for (size_t j = 0; j < PHI_POSITION_BLOCK; j += 16 * (size_t)tiles) {
         vf s[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
@@ -265,7 +270,7 @@ PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
 PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, size_t groups, const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
     const size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1, count = groups * (size_t)queries;
-    const size_t key_size = size == 1 ? phi_cache_groups(a->head_size) * PHI_CACHE_GROUP : a->head_size;
+    const size_t key_size = key_columns(a, size);
     const bool wide = size == 2 && groups > 1 && a->value_size <= WIDE_HEAD;
     _Alignas(64) float room[PHI_POSITION_BLOCK * WIDE_HEAD];
     float p[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
@@ -301,17 +306,10 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
     }
 }
 
-/* Heads whose items follow each other for each run of queries: their keys and values stay in the second cache, and their queries are
- * read from rows in pieces that are long enough to be fetched ahead. */
-enum { HEADS_TOGETHER = 8 };
-
 PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end, const size_t size) {
-    size_t runs = (a->tokens + PHI_QUERY_BLOCK - 1) / PHI_QUERY_BLOCK;
-    for (size_t item = begin; item < end; item++) {
-        size_t first = item / (runs * HEADS_TOGETHER) * HEADS_TOGETHER, number = item - first * runs;
-        size_t heads = a->heads - first < HEADS_TOGETHER ? a->heads - first : HEADS_TOGETHER;
-        size_t head = first + number % heads, token = number / heads * PHI_QUERY_BLOCK;
-        size_t last = token + PHI_QUERY_BLOCK < a->tokens ? token + PHI_QUERY_BLOCK : a->tokens;
+    for (size_t number = begin; number < end; number++) {
+        phi_attention_item item = phi_attention_item_at(a, number);
+        size_t head = item.head, token = item.token, last = item.token_end;
         while (token < last) {
             size_t together = PHI_POSITION_BLOCK - (a->first + token) % PHI_POSITION_BLOCK;
             if (together > last - token) together = last - token;

@@ -7,7 +7,11 @@
  * caller to choose a token and come back, far less than libomp's 200, so that an idle session burns no core. */
 #if defined(_OPENMP)
 void kmp_set_blocktime(int milliseconds);
+int omp_get_thread_num(void);
 enum { AWAKE_MILLISECONDS = 2 };
+#define THREAD_NUMBER omp_get_thread_num()
+#else
+#define THREAD_NUMBER 0
 #endif
 
 PHI_INLINE void rest(unsigned *spins) {
@@ -22,56 +26,82 @@ PHI_INLINE void rest(unsigned *spins) {
 #endif
 }
 
-/* The next items of a step, of which `*begin` is the first, or 0 where all are handed out: a part of what is left, so that
- * runs are long at first and single items at the end, for which nobody waits long. */
-PHI_INLINE size_t take(phi_step *s, size_t threads, size_t *begin) {
-    size_t next = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE), run;
-    do {
-        if (next >= s->items) return 0;
-        run = (s->items - next) / (3 * threads);
-        if (!run) run = 1;
-    } while (!__atomic_compare_exchange_n(&s->next, &next, next + run, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
-    *begin = next;
-    return run;
+typedef struct {
+    size_t begin, end;
+} range;
+
+/* The items of a step that are a thread's to begin with: neighbours, so that what it fetches ahead is what it needs next. */
+PHI_INLINE range share_of(const phi_step *s, size_t threads, size_t thread) {
+    return (range){s->items * thread / threads, s->items * (thread + 1) / threads};
 }
 
-/* What one thread does. A step's items are handed out by an atomic counter: the library's dynamic schedules need entry
- * points that older versions lack. A step is over when its items are done, not
- * when all threads have come, so one that the system has taken off its core holds nobody up unless it has an item.
+/* The next item of a share for the thread whose it is, from the front, or a quarter of what is left for another that has nothing to do,
+ * from the back; nothing when all are taken. The word counts those taken from the front and, in its upper half, from the back. */
+PHI_INLINE range take(uint64_t *word, range share, bool own) {
+    uint64_t taken = __atomic_load_n(word, __ATOMIC_RELAXED), run;
+    size_t front, back;
+    do {
+        front = share.begin + (taken & UINT32_MAX);
+        back = share.end - (taken >> 32);
+        if (front >= back) return (range){0, 0};
+        run = own ? 1 : (back - front + 3) / 4;
+    } while (!__atomic_compare_exchange_n(word, &taken, taken + (own ? run : run << 32), true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return own ? (range){front, front + run} : (range){back - run, back};
+}
+
+/* What a thread does of a step: its share, then of the others' shares what they have not come to. */
+static void do_step(phi_step *s, size_t threads, size_t thread, uint64_t *shares, size_t stride) {
+    for (size_t k = 0; k < threads; k++) {
+        size_t whose = (thread + k) % threads, count = 0;
+        range share = share_of(s, threads, whose);
+        for (range r; (r = take(shares + whose * stride, share, k == 0)).end; count += r.end - r.begin)
+            s->operation(s->args, r.begin, r.end);
+        if (count) __atomic_fetch_add(&s->done, count, __ATOMIC_RELEASE);
+    }
+}
+
+/* What one thread does. Items are handed out by our own counters: the library's dynamic schedules need entry points that older
+ * versions lack. A step is over when its items are done, not when all threads have come, so one that the system has taken off its core
+ * holds nobody up unless it has an item.
  *
- * A thread passes a step that is handed out without waiting, and may do a step beside it: as it acquires what those who
- * took the items have released, it sees all that they had waited for. */
-static void work(int threads, phi_step *steps, size_t count) {
+ * A thread passes a step that is done without waiting, and may do a step beside it: as it acquires what those who did the items have
+ * released, it sees all that they had waited for. */
+static void work(int threads, phi_step *steps, size_t count, uint64_t *shares) {
+    size_t thread = (size_t)THREAD_NUMBER, stride = phi_share_stride(count);
     size_t group = 0; /* the last step that waited */
     for (size_t i = 0; i < count; i++) {
         phi_step *s = &steps[i];
-        if (__atomic_load_n(&s->next, __ATOMIC_ACQUIRE) < s->items) {
+        if (__atomic_load_n(&s->done, __ATOMIC_ACQUIRE) < s->items) {
             for (size_t j = group; s->waits && j < i; j++)
                 for (unsigned spins = 0; __atomic_load_n(&steps[j].done, __ATOMIC_ACQUIRE) < steps[j].items;) rest(&spins);
-            for (size_t begin, run; (run = take(s, (size_t)threads, &begin));) {
-                s->operation(s->args, begin, begin + run);
-                __atomic_fetch_add(&s->done, run, __ATOMIC_RELEASE);
-            }
+            do_step(s, (size_t)threads, thread, shares + i, stride);
         }
         if (s->waits) group = i;
     }
 }
 
-void phi_run(int threads, phi_step *steps, size_t count) {
+/* Words of one thread: whole lines of memory, so that threads do not write to each other's. */
+size_t phi_share_stride(size_t count) { return (count + 7) / 8 * 8; }
+
+void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares) {
     if (threads <= 1) {
         for (size_t i = 0; i < count; i++) steps[i].operation(steps[i].args, 0, steps[i].items);
         return;
     }
-    for (size_t i = 0; i < count; i++) steps[i].next = steps[i].done = 0;
+    for (size_t i = 0; i < count; i++) steps[i].done = 0;
+    memset(shares, 0, (size_t)threads * phi_share_stride(count) * sizeof *shares);
 #if defined(_OPENMP)
     kmp_set_blocktime(AWAKE_MILLISECONDS);
 #endif
 #pragma omp parallel num_threads(threads)
-    work(threads, steps, count);
+    work(threads, steps, count, shares);
 }
 
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args) {
     if ((size_t)threads > items) threads = (int)items;
+    if (threads > PHI_MAX_THREADS) threads = PHI_MAX_THREADS;
     phi_step step = {.operation = operation, .args = args, .items = items};
-    phi_run(threads, &step, 1);
+    _Alignas(64) uint64_t shares[PHI_MAX_THREADS * 8];
+    phi_run(threads, &step, 1, shares);
 }

@@ -6,6 +6,7 @@ final class Program {
     private let threads: Int
     private let steps: Buffer<phi_step>
     private let arguments: Buffer<UInt8>
+    private let shares: Buffer<UInt64>
     private var stepCount = 0
     private var argumentBytes = 0
 
@@ -14,6 +15,7 @@ final class Program {
         self.threads = threads
         steps = try Buffer(max(16, capacity))
         arguments = try Buffer(steps.count * 192)
+        shares = try Buffer(threads * phi_share_stride(steps.count))
     }
 
     /// Writes down all `items` of `operation`. It waits for all steps before it, or may run `besideTheLast` one.
@@ -25,14 +27,14 @@ final class Program {
         let place = UnsafeMutableRawPointer(arguments.start + argumentBytes)
         place.storeBytes(of: value, as: Arguments.self)
         steps.start[stepCount] = phi_step(
-            operation: operation, args: place, items: items, waits: !besideTheLast, next: 0, done: 0)
+            operation: operation, args: place, items: items, waits: !besideTheLast, done: 0)
         stepCount += 1
         argumentBytes += size
     }
 
     /// Does what is written down and begins a new list.
     func run() {
-        phi_run(Int32(threads), steps.start, stepCount)
+        phi_run(Int32(threads), steps.start, stepCount, shares.start)
         stepCount = 0
         argumentBytes = 0
     }

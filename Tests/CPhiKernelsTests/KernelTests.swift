@@ -298,12 +298,13 @@ struct ParallelTests {
             }
             let place = arguments.baseAddress.map { $0 + 2 * round }
             steps += [
-                phi_step(operation: look, args: place, items: items, waits: true, next: 0, done: 0),
-                phi_step(operation: add, args: place, items: items, waits: true, next: 0, done: 0),
-                phi_step(operation: add, args: place.map { $0 + 1 }, items: items, waits: false, next: 0, done: 0),
+                phi_step(operation: look, args: place, items: items, waits: true, done: 0),
+                phi_step(operation: add, args: place, items: items, waits: true, done: 0),
+                phi_step(operation: add, args: place.map { $0 + 1 }, items: items, waits: false, done: 0),
             ]
         }
-        phi_run(threads, &steps, steps.count)
+        var shares = [UInt64](repeating: 1, count: Int(threads) * phi_share_stride(steps.count))
+        phi_run(threads, &steps, steps.count, &shares)
         #expect(faults.elements.allSatisfy { $0 == 0 })
         #expect(values.elements.allSatisfy { $0 == rounds })
     }

@@ -214,11 +214,14 @@ typedef struct {
     const void *args;
     size_t items;
     bool waits;         /* for all steps before it; if not, it may run beside the one before */
-    size_t next, done;  /* phi_run's own: items handed out and items done */
+    size_t done;        /* phi_run's own: items that are done */
 } phi_step;
+enum { PHI_MAX_THREADS = 1024 };
 
-/* Does all steps on `threads` threads, in one parallel region; returns when all are done. */
-void phi_run(int threads, phi_step *steps, size_t count);
+/* Does all steps on up to PHI_MAX_THREADS threads, in one parallel region; returns when all are done. `shares` is room for its own use:
+ * phi_share_stride(count) words for each thread. */
+void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares);
+size_t phi_share_stride(size_t count);
 /* The same for one operation. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
 

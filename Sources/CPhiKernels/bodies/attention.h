@@ -2,8 +2,20 @@
  * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold, for
  * ATTENTION_TILES tiles of keys or slices of values, one or two. */
 
+/* A key is a few bytes of each line of its tile: all lines that the first token's keys and values go to are asked for at once, not
+ * one after the other as they are written. `size` is the bytes of an element. */
+PHI_INLINE void fetch_places(const phi_store_args *a, size_t begin, size_t end, size_t key_size, size_t size) {
+    for (size_t head = begin; head < end; head++) {
+        const uint8_t *keys = (const uint8_t *)a->keys + (head * a->key_stride + a->first / 16 * key_size * 16) * size;
+        const uint8_t *values = (const uint8_t *)a->values + (head * a->value_stride + a->first * a->value_size) * size;
+        for (size_t i = 0; i < 16 * key_size * size; i += 64) __builtin_prefetch(keys + i, 1, 3);
+        for (size_t i = 0; i < a->value_size * size; i += 64) __builtin_prefetch(values + i, 1, 3);
+    }
+}
+
 static void store_f32(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
+    fetch_places(a, begin, end, a->head_size, sizeof(float));
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;
@@ -23,6 +35,7 @@ PHI_INLINE void halves(const float *from, size_t count, uint16_t *to) {
 
 static void store_f16(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
+    fetch_places(a, begin, end, a->head_size, sizeof(uint16_t));
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;
@@ -53,6 +66,7 @@ PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_CACHE_GRO
 static void store_q8(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
     size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_CACHE_GROUP;
+    fetch_places(a, begin, end, key_size, 1);
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;
@@ -114,10 +128,12 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
-/* Keys or values of a block of one head: where they are, and whether they are f16 made floats. */
+/* Keys or values of a block of one head: where they are, whether they are f16 made floats, and what a lone query goes on to, the next
+ * block or the next head's first. */
 typedef struct {
     const void *from;
     bool wide;
+    const uint8_t *next;
 } cache_block;
 
 PHI_INLINE vf load_block(cache_block block, size_t at, const size_t size) {
@@ -145,7 +161,7 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     for (; j < seen[0]; j++, at += a->value_size) {
         if (slices == 4)
             for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size))
-                fetch_cache(values.from, at + 64 * a->value_size + 16 * u, size);
+                fetch_cache(values.next, at + 16 * u, size);
         /* One slice after the other, so that sums stay in registers. */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
@@ -171,7 +187,7 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_b
         vf k[4];
         EACH(u, tiles) k[u] = load_block(keys, at + (size_t)u * 16 * a->head_size, size);
         if (queries == 1 && d % 2 == 0)
-            EACH(u, tiles) fetch_cache(keys.from, at + (size_t)(u + 4) * 16 * a->head_size, size);
+            EACH(u, tiles) fetch_cache(keys.next, at + (size_t)u * 16 * a->head_size, size);
         EACH(i, queries) {
             vf x = vf_set(q[(size_t)i * a->q_stride + d]);
             EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
@@ -179,16 +195,16 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_b
     }
 }
 
-PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const uint8_t *keys, const uint16_t *scales,
-                         vf (*s)[4], const int queries, const int tiles) {
+PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const uint8_t *keys, const uint8_t *fetched,
+                         const uint16_t *scales, vf (*s)[4], const int queries, const int tiles) {
     size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_CACHE_GROUP * 16;
-    for (size_t g = 0; g < groups; g++, keys += 512) {
+    for (size_t g = 0; g < groups; g++, keys += 512, fetched += 512) {
         vi dot[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_q8(r[i].starts[g]);
         for (size_t j = 0; j < 8; j++) {
             vw k[4];
             EACH(u, tiles) k[u] = vw_load_q8(keys + (size_t)u * next + 64 * j);
-            if (queries == 1) EACH(u, tiles) __builtin_prefetch(keys + (size_t)(u + 4) * next + 64 * j, 0, 3);
+            if (queries == 1) EACH(u, tiles) __builtin_prefetch(fetched + (size_t)u * next + 64 * j, 0, 3);
             EACH(i, queries) {
                 vq four = quad(r[i].q + g * PHI_CACHE_GROUP + 4 * j);
                 EACH(u, tiles) dot[i][u] = vi_dot_q8(dot[i][u], k[u], four);
@@ -228,7 +244,7 @@ PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float
         EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
         if (j < most) {
             if (size == 1)
-                score_q8(a, r, (const uint8_t *)keys.from + j * key_size,
+                score_q8(a, r, (const uint8_t *)keys.from + j * key_size, keys.next + j * key_size,
                          a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups), s, queries, tiles);
             else
                 score_float(a, q, keys, j * key_size, s, queries, tiles, size);
@@ -249,11 +265,19 @@ PHI_INLINE void weigh_block(const phi_attention_args *a, running *r, cache_block
     for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, values, kv, block, d, queries, 1, size);
 }
 
+/* Block of a head's `columns` elements for each position up to `end`. */
+PHI_INLINE cache_block block_at(const void *cache, size_t stride, size_t columns, size_t head, size_t block, size_t end,
+                                const size_t size) {
+    size_t from = head * stride + block * columns;
+    size_t next = block + PHI_POSITION_BLOCK < end ? from + PHI_POSITION_BLOCK * columns : (head + 1) * stride;
+    return (cache_block){(const uint8_t *)cache + from * size, false, (const uint8_t *)cache + next * size};
+}
+
 /* `count` f16 keys or values as floats, for heads of up to WIDE_HEAD dimensions. */
 enum { WIDE_HEAD = 128 };
 PHI_INLINE cache_block widen(cache_block block, size_t count, float *wide) {
     for (size_t at = 0; at < count; at += 16) vf_store(wide + at, load_cache(block.from, at, 2));
-    return (cache_block){wide, true};
+    return (cache_block){wide, true, block.next};
 }
 
 /* The query in integers, group by group. */
@@ -285,13 +309,13 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
     for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK) {
         size_t seen[ATTENTION_QUERIES], most = end + count - 1 - block;
         if (most > PHI_POSITION_BLOCK) most = PHI_POSITION_BLOCK;
-        cache_block keys = {(const uint8_t *)a->keys + (kv * a->key_stride + block * key_size) * size, false};
+        cache_block keys = block_at(a->keys, a->key_stride, key_size, kv, block, end, size);
         if (wide) keys = widen(keys, (most + 31) / 32 * 32 * key_size, room);
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
             score_block(a, r + i, q + i * a->q_stride, keys, kv, block, seen, p + i, shrink + i, queries, size);
         }
-        cache_block values = {(const uint8_t *)a->values + (kv * a->value_stride + block * a->value_size) * size, false};
+        cache_block values = block_at(a->values, a->value_stride, a->value_size, kv, block, end, size);
         if (wide) values = widen(values, most * a->value_size, room);
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);

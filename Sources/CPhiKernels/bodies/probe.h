@@ -5,11 +5,10 @@ static void probe_read(const void *raw, size_t begin, size_t end) {
     for (size_t item = begin; item < end; item++) {
         const uint8_t *p = (const uint8_t *)a->memory + item * PHI_PROBE_BYTES;
         vi sum[4] = {vi_set(0), vi_set(0), vi_set(0), vi_set(0)};
-        for (size_t i = 0; i < PHI_PROBE_BYTES; i += 256)
-            for (size_t j = 0; j < 4; j++) {
-                __builtin_prefetch(p + i + 64 * j + 4096, 0, 3);
-                sum[j] = vi_add(sum[j], vw_load_q8(p + i + 64 * j));
-            }
+        for (size_t i = 0; i < PHI_PROBE_BYTES; i += 256) {
+            fetch(p + i, 256); /* as a lone token's product does */
+            for (size_t j = 0; j < 4; j++) sum[j] = vi_add(sum[j], vw_load_q8(p + i + 64 * j));
+        }
         a->sink[item] = vi_lane_sum(vi_add(vi_add(sum[0], sum[1]), vi_add(sum[2], sum[3])));
     }
 }

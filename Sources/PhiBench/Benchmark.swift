@@ -20,29 +20,49 @@ public struct Benchmark {
         guard benchmark.positions <= model.config.context else {
             throw .doesNotFit(benchmark.positions, limit: model.config.context)
         }
-        let before = MachineLimits(model, threads: benchmark.threads)
         let session = try Session(model, context: benchmark.positions, threads: benchmark.threads)
         let tokens = madeUpTokens(benchmark.positions)
         try session.append(tokens[..<benchmark.depth])
+        var probe = LimitProbe(model, threads: benchmark.threads)
         var samples: [Double] = []
         for run in (warmUp ? 0 : 1)...repetitions {
             session.truncate(to: benchmark.depth)
-            let start = ContinuousClock.now
-            try session.append(tokens[benchmark.depth..<benchmark.depth + benchmark.prompt])
-            for token in tokens[(benchmark.depth + benchmark.prompt)...] { try session.append(token) }
-            let elapsed = start.duration(to: .now).seconds * 1e9
-            if run > 0 { samples.append(elapsed.rounded()) }
+            let elapsed = try time(tokens[benchmark.depth...], prompt: benchmark.prompt, session, &probe)
+            if run > 0 { samples.append((elapsed * 1e9).rounded()) }
         }
         let memory = ProcessMemory.privateBytes.map { max(0, $0 - session.cacheBytes) }
         let config = model.config
         let weights = config.layers * config.hiddenSize * (config.blockInSize + config.blockOutSize)
         let isInteger = model.encoding == .q4 || model.encoding == .q8
-        let limits = before.orBetter(MachineLimits(model, threads: benchmark.threads))
         return BenchmarkResult(
-            benchmark: benchmark, samples: samples, limits: limits, weightBytes: model.bytesPerToken,
+            benchmark: benchmark, samples: samples, limits: probe.limits, weightBytes: model.bytesPerToken,
             cacheBytes: session.cacheBytes, cachePositions: session.cachePositions,
             operationsPerToken: isInteger ? 2 * Double(weights) : 0, memory: memory)
     }
+
+    /// Seconds that a session takes to read the first `prompt` of `tokens` and to make the others one by one. The limits are measured before,
+    /// after, and while tokens are made, with the clock stopped.
+    private func time(
+        _ tokens: ArraySlice<TokenID>, prompt: Int, _ session: Session, _ probe: inout LimitProbe
+    ) throws(SessionError) -> Double {
+        probe.read()
+        probe.multiply()
+        let clock = ContinuousClock()
+        var start = clock.now
+        try session.append(tokens.prefix(prompt))
+        var elapsed = start.duration(to: clock.now).seconds
+        for place in stride(from: tokens.startIndex + prompt, to: tokens.endIndex, by: Self.tokensBetweenProbes) {
+            start = clock.now
+            for token in tokens[place...].prefix(Self.tokensBetweenProbes) { try session.append(token) }
+            elapsed += start.duration(to: clock.now).seconds
+            probe.read()
+        }
+        probe.read()
+        probe.multiply()
+        return elapsed
+    }
+
+    private static let tokensBetweenProbes = 4
 
     /// Tokens in no order, the same each time.
     private func madeUpTokens(_ count: Int) -> [TokenID] {

@@ -4,7 +4,7 @@ public struct BenchmarkResult: Sendable {
     public let benchmark: BenchmarkCase
     /// Nanoseconds of each run.
     public let samples: [Double]
-    /// The machine's limits with as many threads: the better of right before and right after.
+    /// The machine's limits with as many threads at that time.
     public let limits: MachineLimits
     /// Bytes of weights that one generated token must read.
     public let weightBytes: Int

@@ -69,7 +69,7 @@ static void do_step(phi_step *s, size_t threads, size_t thread, uint64_t *shares
  * released, it sees all that they had waited for. */
 static void work(int threads, phi_step *steps, size_t count, uint64_t *shares) {
     size_t thread = (size_t)THREAD_NUMBER, stride = phi_share_stride(count);
-    size_t group = 0; /* the last step that waited */
+    size_t group = 0; /* the last step that waited; who has done it has waited for all before */
     for (size_t i = 0; i < count; i++) {
         phi_step *s = &steps[i];
         if (__atomic_load_n(&s->done, __ATOMIC_ACQUIRE) < s->items) {
@@ -77,7 +77,7 @@ static void work(int threads, phi_step *steps, size_t count, uint64_t *shares) {
                 for (unsigned spins = 0; __atomic_load_n(&steps[j].done, __ATOMIC_ACQUIRE) < steps[j].items;) rest(&spins);
             do_step(s, (size_t)threads, thread, shares + i, stride);
         }
-        if (s->waits) group = i;
+        if (s->waits && s->items) group = i;
     }
 }
 

@@ -262,7 +262,8 @@ struct ParallelTests {
         _ = arguments
     }
 
-    /// A step that waits finds all items of those before it done; one that does not wait is done all the same.
+    /// A step that waits finds all items of those before it done, also past one without items; one that does not wait is done all the
+    /// same.
     @Test(arguments: [Int32(1), 2, 3, 8])
     func stepsWaitForTheWorkBeforeThem(threads: Int32) {
         struct Arguments {
@@ -299,6 +300,7 @@ struct ParallelTests {
             let place = arguments.baseAddress.map { $0 + 2 * round }
             steps += [
                 phi_step(operation: look, args: place, items: items, waits: true, done: 0),
+                phi_step(operation: look, args: place, items: 0, waits: true, done: 0),
                 phi_step(operation: add, args: place, items: items, waits: true, done: 0),
                 phi_step(operation: add, args: place.map { $0 + 1 }, items: items, waits: false, done: 0),
             ]

@@ -13,9 +13,10 @@ import argparse
 import json
 import platform
 import sys
+from itertools import product
 from pathlib import Path
 
-from compare.cases import BY_NAME, CASES
+from compare.cases import BY_NAME, CASES, TURNS
 from compare.machine import commit, machine
 from compare.peers import Contender
 from compare.peers.llama_cpp import IkLlamaCpp, LlamaCpp
@@ -80,24 +81,25 @@ def prepare(chosen: list[Contender], place: Workplace, results: Results | None) 
 
 
 def measure(ready: list[Contender], place: Workplace, results: Results, rounds: int, names: list[str]) -> None:
-    """Round after round, each contender in turn. One that fails is left out of the rest, and its reason kept."""
+    """Round after round, and of a round's cases each turn's by one contender after the other. One that fails is left out of the rest, and
+    its reason kept."""
     failed: set[str] = set()
-    for number in range(rounds):
-        for contender in ready:
-            if contender.label in failed:
-                continue
-            missing = [
-                BY_NAME[name] for name in names if contender.can(BY_NAME[name]) and not results.has(number, contender.label, name)]
-            try:
-                for found in contender.measure(place, missing):
-                    results.add(number, contender.label, found.case.name, found.command, found.value, found.details)
-                    print(
-                        f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} {found.value:9.3f} {found.case.unit}",
-                        file=sys.stderr, flush=True)
-            except Failed as failure:
-                failed.add(contender.label)
-                results.fail(contender.label, str(failure))
-                print(f"FAILED: {contender.label}: {failure}", file=sys.stderr, flush=True)
+    for number, turn, contender in product(range(rounds), TURNS, ready):
+        if contender.label in failed:
+            continue
+        missing = [
+            BY_NAME[name] for name in turn
+            if name in names and contender.can(BY_NAME[name]) and not results.has(number, contender.label, name)]
+        try:
+            for found in contender.measure(place, missing):
+                results.add(number, contender.label, found.case.name, found.command, found.value, found.details)
+                print(
+                    f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} {found.value:9.3f} {found.case.unit}",
+                    file=sys.stderr, flush=True)
+        except Failed as failure:
+            failed.add(contender.label)
+            results.fail(contender.label, str(failure))
+            print(f"FAILED: {contender.label}: {failure}", file=sys.stderr, flush=True)
 
 
 def report(results: Path, readme: Path | None) -> None:

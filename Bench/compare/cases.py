@@ -14,14 +14,15 @@ class Case:
     prompt: int = 0  # tokens read together and timed
     generate: int = 0  # tokens made one by one and timed
     depth: int = 0  # tokens in the context before, not timed
+    repetitions: int = 1  # of which a sample is the mean
 
     @property
     def options(self) -> list[str]:
         """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of work."""
         if self.name == MEMORY:
-            return ["-p", "0", "-n", "0", "-pg", "512,128", "--no-warmup"]
+            return ["-p", "0", "-n", "0", "-pg", "512,128", "--no-warmup", "-r", "1"]
         depth = ["-d", str(self.depth)] if self.depth else []
-        return ["-p", str(self.prompt), "-n", str(self.generate), *depth]
+        return ["-p", str(self.prompt), "-n", str(self.generate), *depth, "-r", str(self.repetitions)]
 
     @property
     def more_is_better(self) -> bool:
@@ -34,11 +35,15 @@ DECODE = "tg128"
 DECODE_AT_DEPTH = "tg128 @ d1024"
 
 CASES = [
-    Case("pp512", "prefill 512", "tok/s", prompt=512),
+    # Less than a second of a fast engine: on a shared machine that alone says little.
+    Case("pp512", "prefill 512", "tok/s", prompt=512, repetitions=4),
     Case("pp1920", "prefill 1920", "tok/s", prompt=1920),
     Case(DECODE, "decode 128", "tok/s", generate=128),
     Case(DECODE_AT_DEPTH, "decode 128 at depth 1024", "tok/s", generate=128, depth=1024),
     Case(FIRST_TOKEN, "first token after process start, 5-token prompt", "s"),
     Case(MEMORY, "memory beyond mapped file and KV cache", "MB"),
 ]
+# What a contender does before the next one's turn: moments apart where a machine's speed drifts, and decode beside decode at a depth,
+# which are compared with each other.
+TURNS = [["pp512"], ["pp1920"], [DECODE, DECODE_AT_DEPTH], [FIRST_TOKEN, MEMORY]]
 BY_NAME = {case.name: case for case in CASES}

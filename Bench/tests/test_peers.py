@@ -4,7 +4,7 @@ import sys
 import unittest
 
 from compare.__main__ import CONTENDERS, default_name
-from compare.cases import CASES
+from compare.cases import CASES, TURNS
 from compare.peers.llama_cpp import parse, positions
 from compare.processes import REPOSITORY, Failed, run, shown
 from compare.table import KINDS
@@ -35,6 +35,9 @@ class ContenderTests(unittest.TestCase):
     def test_each_can_something(self):
         for contender in CONTENDERS:
             self.assertTrue(any(contender.can(case) for case in CASES), contender.label)
+
+    def test_every_case_has_its_turn(self):
+        self.assertEqual([name for turn in TURNS for name in turn], [case.name for case in CASES])
 
     def test_results_are_named_after_the_cpu(self):
         self.assertEqual(

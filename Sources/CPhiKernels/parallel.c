@@ -35,19 +35,31 @@ PHI_INLINE range share_of(const phi_step *s, size_t threads, size_t thread) {
     return (range){s->items * thread / threads, s->items * (thread + 1) / threads};
 }
 
-/* The next item of a share for the thread whose it is, from the front, or a quarter of what is left for another that has nothing to do,
- * from the back; nothing when all are taken. The word counts those taken from the front and, in its upper half, from the back. */
-PHI_INLINE range take(uint64_t *word, range share, bool own) {
-    uint64_t taken = __atomic_load_n(word, __ATOMIC_RELAXED), run;
-    size_t front, back;
-    do {
-        front = share.begin + (taken & UINT32_MAX);
-        back = share.end - (taken >> 32);
-        if (front >= back) return (range){0, 0};
-        run = own ? 1 : (back - front + 3) / 4;
-    } while (!__atomic_compare_exchange_n(word, &taken, taken + (own ? run : run << 32), true, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
-    return own ? (range){front, front + run} : (range){back - run, back};
+/* What is left of a share. The word counts the items that its thread has taken from the front and, in the upper half, others from the back. */
+PHI_INLINE range left_of(range share, uint64_t taken) {
+    return (range){share.begin + (taken & UINT32_MAX), share.end - (taken >> 32)};
+}
+
+PHI_INLINE bool exchange(uint64_t *word, uint64_t *taken, uint64_t now) {
+    return __atomic_compare_exchange_n(word, taken, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* The next item of a thread's own share; an empty range when all are taken. */
+PHI_INLINE range take(uint64_t *word, range share) {
+    uint64_t taken = __atomic_load_n(word, __ATOMIC_RELAXED);
+    for (range left; (left = left_of(share, taken)).begin < left.end;)
+        if (exchange(word, &taken, taken + 1)) return (range){left.begin, left.begin + 1};
+    return (range){0, 0};
+}
+
+/* A quarter of what is left of another's share, from its back, for a thread that has nothing to do. */
+PHI_INLINE range steal(uint64_t *word, range share) {
+    uint64_t taken = __atomic_load_n(word, __ATOMIC_RELAXED);
+    for (range left; (left = left_of(share, taken)).begin < left.end;) {
+        uint64_t run = (left.end - left.begin + 3) / 4;
+        if (exchange(word, &taken, taken + (run << 32))) return (range){left.end - run, left.end};
+    }
+    return (range){0, 0};
 }
 
 /* What a thread does of a step: its share, then of the others' shares what they have not come to. */
@@ -55,7 +67,8 @@ static void do_step(phi_step *s, size_t threads, size_t thread, uint64_t *shares
     for (size_t k = 0; k < threads; k++) {
         size_t whose = (thread + k) % threads, count = 0;
         range share = share_of(s, threads, whose);
-        for (range r; (r = take(shares + whose * stride, share, k == 0)).end; count += r.end - r.begin)
+        uint64_t *word = shares + whose * stride;
+        for (range r; (r = k == 0 ? take(word, share) : steal(word, share)).end; count += r.end - r.begin)
             s->operation(s->args, r.begin, r.end);
         if (count) __atomic_fetch_add(&s->done, count, __ATOMIC_RELEASE);
     }

@@ -18,6 +18,8 @@ public final class Engine {
     public let context: Int
     /// Threads it computes on.
     public let threads: Int
+    /// How many threads an engine can have.
+    public static let threadCounts = 1...Int(PHI_MAX_THREADS)
     /// Sessions that one call of ``append(_:)`` can take.
     public static let sessionsAtOnce = Activations.logitsBatch
 
@@ -35,7 +37,7 @@ public final class Engine {
         guard (1...model.config.context).contains(context) else {
             throw .contextOutOfRange(context, limit: model.config.context)
         }
-        guard (1...1024).contains(threads) else { throw .threadsOutOfRange(threads) }
+        guard Self.threadCounts.contains(threads) else { throw .threadsOutOfRange(threads) }
         self.model = model
         self.context = context
         self.threads = threads

@@ -207,7 +207,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .contextOutOfRange(let context, let limit): "a context of \(context) is not 1 to the model's \(limit)"
-        case .threadsOutOfRange(let threads): "\(threads) threads are not 1 to 1024"
+        case .threadsOutOfRange(let threads): "\(threads) threads are not 1 to \(Engine.threadCounts.upperBound)"
         case .doesNotFit(let count, let limit): "\(count) tokens do not fit the context of \(limit)"
         case .contextFull(let context): "the context of \(context) tokens is full"
         case .noMemory(let bytes): "there is no memory for \(bytes) bytes"

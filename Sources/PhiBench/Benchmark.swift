@@ -45,17 +45,20 @@ public struct Benchmark {
     private func time(
         _ tokens: ArraySlice<TokenID>, prompt: Int, _ session: Session, _ probe: inout LimitProbe
     ) throws(SessionError) -> Double {
-        probe.read()
-        probe.multiply()
         let clock = ContinuousClock()
-        var start = clock.now
-        try session.append(tokens.prefix(prompt))
-        var elapsed = start.duration(to: clock.now).seconds
-        for place in stride(from: tokens.startIndex + prompt, to: tokens.endIndex, by: Self.tokensBetweenProbes) {
-            start = clock.now
-            for token in tokens[place...].prefix(Self.tokensBetweenProbes) { try session.append(token) }
-            elapsed += start.duration(to: clock.now).seconds
+        var elapsed = 0.0
+        func timed(_ work: () throws(SessionError) -> Void) throws(SessionError) {
             probe.read()
+            let start = clock.now
+            try work()
+            elapsed += start.duration(to: clock.now).seconds
+        }
+        probe.multiply()
+        if prompt > 0 { try timed { () throws(SessionError) in try session.append(tokens.prefix(prompt)) } }
+        for place in stride(from: tokens.startIndex + prompt, to: tokens.endIndex, by: Self.tokensBetweenProbes) {
+            try timed { () throws(SessionError) in
+                for token in tokens[place...].prefix(Self.tokensBetweenProbes) { try session.append(token) }
+            }
         }
         probe.read()
         probe.multiply()

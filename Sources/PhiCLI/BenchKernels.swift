@@ -36,8 +36,8 @@ struct BenchKernels: ParsableCommand {
 
     func validate() throws {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
-        guard threads?.numbers.allSatisfy({ (1...1024).contains($0) }) ?? true else {
-            throw ValidationError("-t takes 1 to 1024.")
+        guard threads?.numbers.allSatisfy(Engine.threadCounts.contains) ?? true else {
+            throw ValidationError("-t takes 1 to \(Engine.threadCounts.upperBound).")
         }
         guard tokens.numbers.allSatisfy({ (1...4096).contains($0) }) else {
             throw ValidationError("-p takes 1 to 4096.")

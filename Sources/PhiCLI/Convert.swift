@@ -36,7 +36,9 @@ struct Convert: ParsableCommand {
     var force = false
 
     func validate() throws {
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
+        if let threads, !Engine.threadCounts.contains(threads) {
+            throw ValidationError("--threads takes 1 to \(Engine.threadCounts.upperBound).")
+        }
         if calibrate != nil, !type.isRounded { throw ValidationError("--calibrate is for --type q4 and q8.") }
     }
 

@@ -41,7 +41,9 @@ package struct SessionOptions: ParsableArguments {
     package init() {}
 
     package func validate() throws {
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads takes 1 to 1024.") }
+        if let threads, !Engine.threadCounts.contains(threads) {
+            throw ValidationError("--threads takes 1 to \(Engine.threadCounts.upperBound).")
+        }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
     }
 

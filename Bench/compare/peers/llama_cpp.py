@@ -55,7 +55,7 @@ class LlamaCpp:
                 yield Measured(case, run(command).seconds, shown(command), {})
                 continue
             command = [
-                str(self.programs(place) / "llama-bench"), "-m", model, *case.options, "-t", threads, "-r", "1", "-o", "json",
+                str(self.programs(place) / "llama-bench"), "-m", model, *case.options, "-t", threads, "-o", "json",
                 *self.extra()]
             finished = run(command)
             row = parse(finished.output)

@@ -43,7 +43,7 @@ class SwiftPhi:
                 finished = run(command, environment)
                 yield Measured(case, finished.seconds, shown(command, environment), {})
                 continue
-            command = [str(place.phi), "bench", "-m", model, *case.options, "-t", threads, "-r", "1", "-o", "json"]
+            command = [str(place.phi), "bench", "-m", model, *case.options, "-t", threads, "-o", "json"]
             finished = run(command, environment)
             (row,) = json.loads(finished.output)
             if case.name == MEMORY:

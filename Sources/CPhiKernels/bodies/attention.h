@@ -2,20 +2,8 @@
  * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold, for
  * ATTENTION_TILES tiles of keys or slices of values, one or two. */
 
-/* A key is a few bytes of each line of its tile: all lines that the first token's keys and values go to are asked for at once, not
- * one after the other as they are written. `size` is the bytes of an element. */
-PHI_INLINE void fetch_places(const phi_store_args *a, size_t begin, size_t end, size_t key_size, size_t size) {
-    for (size_t head = begin; head < end; head++) {
-        const uint8_t *keys = (const uint8_t *)a->keys + (head * a->key_stride + a->first / 16 * key_size * 16) * size;
-        const uint8_t *values = (const uint8_t *)a->values + (head * a->value_stride + a->first * a->value_size) * size;
-        for (size_t i = 0; i < 16 * key_size * size; i += 64) __builtin_prefetch(keys + i, 1, 3);
-        for (size_t i = 0; i < a->value_size * size; i += 64) __builtin_prefetch(values + i, 1, 3);
-    }
-}
-
 static void store_f32(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
-    fetch_places(a, begin, end, a->head_size, sizeof(float));
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;
@@ -35,7 +23,6 @@ PHI_INLINE void halves(const float *from, size_t count, uint16_t *to) {
 
 static void store_f16(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
-    fetch_places(a, begin, end, a->head_size, sizeof(uint16_t));
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;
@@ -66,7 +53,6 @@ PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_CACHE_GRO
 static void store_q8(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
     size_t groups = phi_cache_groups(a->head_size), key_size = groups * PHI_CACHE_GROUP;
-    fetch_places(a, begin, end, key_size, 1);
     for (size_t head = begin; head < end; head++)
         for (size_t t = 0; t < a->tokens; t++) {
             size_t position = a->first + t, from = t * a->stride + head * a->head_size;

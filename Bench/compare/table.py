@@ -29,9 +29,22 @@ def middle(data: dict[str, Any], contender: str, case: str, detail: str) -> floa
     return median(values) if values else None
 
 
-def ratio(ours: float, theirs: float, case: Case) -> float:
+def rounds(data: dict[str, Any], contender: str, case: str) -> dict[int, float]:
+    return {s["round"]: s["value"] for s in data["samples"] if (s["contender"], s["case"]) == (contender, case)}
+
+
+def times(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -> float | None:
+    """The middle of what one contender's case is over another's, round by round: a machine's speed drifts, and a round's samples are
+    moments apart."""
+    above, below = rounds(data, *over), rounds(data, *under)
+    both = [above[number] / below[number] for number in above.keys() & below.keys()]
+    return median(both) if both else None
+
+
+def better(data: dict[str, Any], ours: str, theirs: str, case: Case) -> float | None:
     """How many times better ours is: faster, sooner or smaller."""
-    return ours / theirs if case.more_is_better else theirs / ours
+    pair = ((ours, case.name), (theirs, case.name))
+    return times(data, *(pair if case.more_is_better else reversed(pair)))
 
 
 def contenders(data: dict[str, Any]) -> list[str]:
@@ -73,16 +86,16 @@ def ratios(data: dict[str, Any]) -> str:
             value = found.get((ours, case.name))
             if value is None:
                 continue
-            theirs = {peer: found[peer, case.name] for peer in peers if (peer, case.name) in found}
+            theirs = {peer: ratio for peer in peers if (ratio := better(data, ours, peer, case))}
             cells = [f"{ours.split()[-1]}, {case.title}", shown(value, case) + (" tok/s" if case.more_is_better else "")]
             first = theirs.get(peers[0])
-            cells.append(f"{ratio(value, first, case):.2f} x {peers[0].split()[-1]}" if first else "-")
-            best = min(theirs, key=lambda peer: ratio(value, theirs[peer], case), default=None)
-            cells.append(f"{ratio(value, theirs[best], case):.2f} x {best}" if best else "-")
+            cells.append(f"{first:.2f} x {peers[0].split()[-1]}" if first else "-")
+            best = min(theirs, key=lambda peer: theirs[peer], default=None)
+            cells.append(f"{theirs[best]:.2f} x {best}" if best else "-")
             cells.append(limit(data, ours, case))
             lines.append("| " + " | ".join(cells) + " |")
     for label in contenders(data):
-        kept = keep(found, label)
+        kept = keep(data, label)
         if kept is not None:
             lines.append(f"| {label}: decode at depth 1024 over depth 0 | {kept:.2f} | | | |")
     return "\n".join(lines)
@@ -96,22 +109,21 @@ def limit(data: dict[str, Any], contender: str, case: Case) -> str:
     return f"{share:.2f} of {rate:.2f} TOPS" if share and rate else "-"
 
 
-def keep(found: Medians, contender: str) -> float | None:
+def keep(data: dict[str, Any], contender: str) -> float | None:
     """What decode keeps of its speed at depth 1024."""
-    deep, flat = found.get((contender, DECODE_AT_DEPTH)), found.get((contender, DECODE))
-    return deep / flat if deep and flat else None
+    return times(data, (contender, DECODE_AT_DEPTH), (contender, DECODE))
 
 
 def page(data: dict[str, Any], picture: str) -> str:
     """All that a results file says, as Markdown."""
-    setting, rounds = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
+    setting, count = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
     machine = setting["machine"]
     flags = ", ".join(machine["flags"])
     parts = [
         f"{machine['cpu']}, {machine['cores']} cores{' of a virtual machine' if machine['virtual'] else ''}, "
         f"{machine['memory_gb']} GB ({flags}); {setting['threads']} threads"
         + (f", held to {setting['isa']}" if setting["isa"] != "native" else "")
-        + f"; {data['date'][:10]}; medians of {rounds} round{'s' if rounds != 1 else ''} in turn.",
+        + f"; {data['date'][:10]}; medians of {count} round{'s' if count != 1 else ''} in turn, ratios those of the rounds' ratios.",
         f"![Tokens a second]({picture})",
         ratios(data),
         figures(data),

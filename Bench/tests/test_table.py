@@ -4,7 +4,7 @@ import unittest
 from pathlib import Path
 
 from compare.cases import BY_NAME
-from compare.table import BEGIN, END, figures, keep, medians, page, put_in, ratio, ratios
+from compare.table import BEGIN, END, better, figures, keep, medians, page, put_in, ratios
 
 
 def results(*samples, failures=None):
@@ -26,13 +26,22 @@ class MediansTests(unittest.TestCase):
         self.assertEqual(medians(data), {("a", "pp512"): 2.0, ("b", "pp512"): 2.5})
 
     def test_better_is_above_one(self):
-        self.assertEqual(ratio(300, 100, BY_NAME["pp512"]), 3)
-        self.assertEqual(ratio(0.2, 1.0, BY_NAME["first token"]), 5)
-        self.assertEqual(ratio(32, 64, BY_NAME["memory"]), 2)
+        for name, ours, theirs, expected in [("pp512", 300, 100, 3), ("first token", 0.2, 1.0, 5), ("memory", 32, 64, 2)]:
+            data = results((0, "a", name, ours, {}), (0, "b", name, theirs, {}))
+            self.assertEqual(better(data, "a", "b", BY_NAME[name]), expected)
+
+    def test_ratios_are_of_one_round(self):
+        # The second round was slow for both, the third for none: three times as fast in each, which no medians of four would say.
+        pairs = [(0, 30.0, 10.0), (1, 6.0, 2.0), (2, 60.0, 20.0)]
+        data = results(
+            *((n, "a", "tg128", ours, {}) for n, ours, _ in pairs), *((n, "b", "tg128", theirs, {}) for n, _, theirs in pairs),
+            (3, "a", "tg128", 90.0, {}))
+        self.assertEqual(better(data, "a", "b", BY_NAME["tg128"]), 3)
+        self.assertIsNone(better(data, "a", "c", BY_NAME["tg128"]))
 
     def test_keep_needs_both(self):
-        self.assertEqual(keep({("a", "tg128"): 40.0, ("a", "tg128 @ d1024"): 30.0}, "a"), 0.75)
-        self.assertIsNone(keep({("a", "tg128"): 40.0}, "a"))
+        self.assertEqual(keep(results((0, "a", "tg128", 40.0, {}), (0, "a", "tg128 @ d1024", 30.0, {})), "a"), 0.75)
+        self.assertIsNone(keep(results((0, "a", "tg128", 40.0, {})), "a"))
 
 
 class TableTests(unittest.TestCase):

@@ -19,10 +19,10 @@ class Case:
     @property
     def options(self) -> list[str]:
         """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of work."""
+        work = ["-p", str(self.prompt), "-n", str(self.generate), *(["-d", str(self.depth)] if self.depth else [])]
         if self.name == MEMORY:
-            return ["-p", "0", "-n", "0", "-pg", "512,128", "--no-warmup", "-r", "1"]
-        depth = ["-d", str(self.depth)] if self.depth else []
-        return ["-p", str(self.prompt), "-n", str(self.generate), *depth, "-r", str(self.repetitions)]
+            work += ["-pg", "512,128", "--no-warmup"]
+        return [*work, "-r", str(self.repetitions)]
 
     @property
     def more_is_better(self) -> bool:

@@ -23,20 +23,20 @@ def medians(data: dict[str, Any]) -> Medians:
     return {key: median(samples) for key, samples in values.items()}
 
 
+def samples(data: dict[str, Any], contender: str, case: str) -> list[dict[str, Any]]:
+    return [sample for sample in data["samples"] if (sample["contender"], sample["case"]) == (contender, case)]
+
+
 def middle(data: dict[str, Any], contender: str, case: str, detail: str) -> float | None:
     """The middle of a detail that samples carry, such as the share of the read rate."""
-    values = [s[detail] for s in data["samples"] if (s["contender"], s["case"]) == (contender, case) and s.get(detail) is not None]
+    values = [sample[detail] for sample in samples(data, contender, case) if sample.get(detail) is not None]
     return median(values) if values else None
-
-
-def rounds(data: dict[str, Any], contender: str, case: str) -> dict[int, float]:
-    return {s["round"]: s["value"] for s in data["samples"] if (s["contender"], s["case"]) == (contender, case)}
 
 
 def times(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -> float | None:
     """The middle of what one contender's case is over another's, round by round: a machine's speed drifts, and a round's samples are
     moments apart."""
-    above, below = rounds(data, *over), rounds(data, *under)
+    above, below = ({sample["round"]: sample["value"] for sample in samples(data, *which)} for which in (over, under))
     both = [above[number] / below[number] for number in above.keys() & below.keys()]
     return median(both) if both else None
 
@@ -90,7 +90,7 @@ def ratios(data: dict[str, Any]) -> str:
             cells = [f"{ours.split()[-1]}, {case.title}", shown(value, case) + (" tok/s" if case.more_is_better else "")]
             first = theirs.get(peers[0])
             cells.append(f"{first:.2f} x {peers[0].split()[-1]}" if first else "-")
-            best = min(theirs, key=lambda peer: theirs[peer], default=None)
+            best = min(theirs, key=theirs.get, default=None)
             cells.append(f"{theirs[best]:.2f} x {best}" if best else "-")
             cells.append(limit(data, ours, case))
             lines.append("| " + " | ".join(cells) + " |")
@@ -123,7 +123,7 @@ def page(data: dict[str, Any], picture: str) -> str:
         f"{machine['cpu']}, {machine['cores']} cores{' of a virtual machine' if machine['virtual'] else ''}, "
         f"{machine['memory_gb']} GB ({flags}); {setting['threads']} threads"
         + (f", held to {setting['isa']}" if setting["isa"] != "native" else "")
-        + f"; {data['date'][:10]}; medians of {count} round{'s' if count != 1 else ''} in turn, ratios those of the rounds' ratios.",
+        + f"; {data['date'][:10]}; medians of {count} round{'s' if count != 1 else ''} in turn, ratios the medians of the rounds' ratios.",
         f"![Tokens a second]({picture})",
         ratios(data),
         figures(data),

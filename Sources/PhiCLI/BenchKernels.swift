@@ -1,6 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiBench
+import PhiOptions
 
 /// `phi bench kernels`
 struct BenchKernels: ParsableCommand {
@@ -36,9 +37,7 @@ struct BenchKernels: ParsableCommand {
 
     func validate() throws {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
-        guard threads?.numbers.allSatisfy(Engine.threadCounts.contains) ?? true else {
-            throw ValidationError("-t takes 1 to \(Engine.threadCounts.upperBound).")
-        }
+        if let threads { try ThreadCounts.validate(threads.numbers, of: "-t") }
         guard tokens.numbers.allSatisfy({ (1...4096).contains($0) }) else {
             throw ValidationError("-p takes 1 to 4096.")
         }

@@ -44,9 +44,7 @@ struct BenchModel: ParsableCommand {
 
     func validate() throws {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
-        guard threads?.numbers.allSatisfy(Engine.threadCounts.contains) ?? true else {
-            throw ValidationError("-t takes 1 to \(Engine.threadCounts.upperBound).")
-        }
+        if let threads { try ThreadCounts.validate(threads.numbers, of: "-t") }
     }
 
     func run() throws {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiConvert
 import PhiFormat
+import PhiOptions
 
 extension WeightType: ExpressibleByArgument {}
 
@@ -36,9 +37,7 @@ struct Convert: ParsableCommand {
     var force = false
 
     func validate() throws {
-        if let threads, !Engine.threadCounts.contains(threads) {
-            throw ValidationError("--threads takes 1 to \(Engine.threadCounts.upperBound).")
-        }
+        if let threads { try ThreadCounts.validate([threads], of: "--threads") }
         if calibrate != nil, !type.isRounded { throw ValidationError("--calibrate is for --type q4 and q8.") }
     }
 

@@ -115,9 +115,7 @@ struct EvalCode: ParsableArguments {
         guard (1...Engine.sessionsAtOnce).contains(batch) else {
             throw ValidationError("--batch takes 1 to \(Engine.sessionsAtOnce).")
         }
-        if let threads, !Engine.threadCounts.contains(threads) {
-            throw ValidationError("--threads takes 1 to \(Engine.threadCounts.upperBound).")
-        }
+        if let threads { try ThreadCounts.validate([threads], of: "--threads") }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
         if let workers, !(1...256).contains(workers) { throw ValidationError("--workers takes 1 to 256.") }
         if let timeout, !(timeout > 0 && timeout <= 3600) { throw ValidationError("--timeout takes seconds above 0.") }

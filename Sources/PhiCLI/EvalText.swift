@@ -37,9 +37,7 @@ struct EvalText: ParsableArguments {
         if let context, context < 4 { throw ValidationError("--context takes 4 or more.") }
         if let stride, stride < 1 { throw ValidationError("--stride takes 1 or more.") }
         if let chunks, chunks < 1 { throw ValidationError("--chunks takes 1 or more.") }
-        if let threads, !Engine.threadCounts.contains(threads) {
-            throw ValidationError("--threads takes 1 to \(Engine.threadCounts.upperBound).")
-        }
+        if let threads { try ThreadCounts.validate([threads], of: "--threads") }
     }
 
     /// Reads the text and cuts it for `model`. Like llama-perplexity, special tokens are not found in it and one newline at

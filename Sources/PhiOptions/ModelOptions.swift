@@ -41,14 +41,22 @@ package struct SessionOptions: ParsableArguments {
     package init() {}
 
     package func validate() throws {
-        if let threads, !Engine.threadCounts.contains(threads) {
-            throw ValidationError("--threads takes 1 to \(Engine.threadCounts.upperBound).")
-        }
+        if let threads { try ThreadCounts.validate([threads], of: "--threads") }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
     }
 
     package func session(_ model: LanguageModel) throws -> Session {
         try Session(model, context: context, threads: threads, cache: kvCache)
+    }
+}
+
+/// Numbers of threads that are asked for.
+package enum ThreadCounts {
+    /// Throws a `ValidationError` that names `option` when an engine cannot have one of them.
+    package static func validate(_ counts: [Int], of option: String) throws {
+        guard counts.allSatisfy(Engine.threadCounts.contains) else {
+            throw ValidationError("\(option) takes 1 to \(Engine.threadCounts.upperBound).")
+        }
     }
 }
 

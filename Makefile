@@ -118,7 +118,7 @@ TSAN = -c release --sanitize=thread --scratch-path .build/tsan
 test-tsan: deps
 	swift build $(TSAN) --build-tests
 	TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/Tests/tsan.suppressions \
-	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|CPhiKernelsTests)\.' \
+	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|PhiCheckpointTests|CPhiKernelsTests)\.' \
 	  --skip timedShapesEqualTheReference
 
 DOCS = .build/docs

@@ -36,7 +36,7 @@ let package = Package(
         // Not "Phi": the command `phi` and a library of that name would be one file where case does not count.
         .library(name: "SwiftPhi", targets: ["Phi"]),
         // The C library; `make install` gives it its real name, libphi.
-        .library(name: "CPhi", type: .dynamic, targets: ["PhiC"]),
+        .library(name: "CPhi", type: .dynamic, targets: ["PhiCAPI"]),
     ],
     traits: [
         .trait(name: "Commands", description: "The commands, whose packages users of the library need not fetch."),
@@ -49,59 +49,75 @@ let package = Package(
         // The engine.
         .target(name: "CPhiKernels", cSettings: cSettings, linkerSettings: [.unsafeFlags(openMP)]),
         .target(name: "PhiTokenizer"),
-        .target(name: "PhiFormat", dependencies: ["CPhiKernels"]),
-        .target(name: "Phi", dependencies: ["CPhiKernels", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "CPhiSupport"),
+        .target(name: "PhiFormat", dependencies: ["CPhiSupport"]),
+        .target(name: "Phi", dependencies: ["CPhiKernels", "CPhiSupport", "PhiFormat", "PhiTokenizer"]),
         // The C door: phi.h and its bodies. Swift's runtime is inside, and nothing but the functions of phi.h is to be seen.
         .target(name: "CPhi", exclude: ["phi.pc.in"], cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
-            name: "PhiC", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["exports.map"],
+            name: "PhiCAPI", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["exports.map"],
             linkerSettings: [
                 .unsafeFlags(
                     [
                         "-static-stdlib", "-Xlinker", "-soname=libphi.so.0", "-Xlinker",
-                        "--version-script=\(Context.packageDirectory)/Sources/PhiC/exports.map",
+                        "--version-script=\(Context.packageDirectory)/Sources/PhiCAPI/exports.map",
                     ], .when(platforms: [.linux]))
             ]),
         // The tools around it.
         .target(name: "PhiJSON", dependencies: ["PhiFormat"]),
+        .target(name: "PhiCheckpoint", dependencies: ["Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
         .target(name: "CPhiCalibration", exclude: ["text.txt"]),
         .target(
             name: "PhiConvert",
-            dependencies: ["CPhiCalibration", "CPhiKernels", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
+            dependencies: [
+                "CPhiCalibration", "CPhiKernels", "Phi", "PhiCheckpoint", "PhiFormat", "PhiJSON", "PhiTokenizer",
+            ]),
         // One description of what the kernels' tests check and the benchmark times.
         .target(name: "PhiKernelCases", dependencies: ["CPhiKernels"]),
         .target(
             name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiKernelCases", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
-        .target(name: "PhiEval", dependencies: ["CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
+        .target(name: "PhiEval", dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "Phi", "PhiBench", "PhiConvert", "PhiEval", "PhiFormat", "PhiOptions", "PhiTokenizer",
+                "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat",
+                "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // What `phi` and `phi-server` have in common.
         .target(
-            name: "PhiOptions",
+            name: "PhiCommandSupport",
             dependencies: [
                 "CPhiModel", "Phi", "PhiFormat",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Tests mirror the sources.
+        .target(
+            name: "PhiTestSupport", dependencies: ["PhiCheckpoint", "PhiFormat"], path: "Tests/Support"),
         .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels", "CPhiKernelsCheck", "PhiKernelCases"]),
         .target(
-            name: "CPhiKernelsCheck", dependencies: ["CPhiKernels"], path: "Tests/CPhiKernelsCheck",
+            name: "CPhiKernelsCheck", dependencies: ["CPhiKernels", "CPhiSupport"], path: "Tests/CPhiKernelsCheck",
             exclude: ["main.c", "emulated"], cSettings: cSettings),
         .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(
-            name: "PhiFormatTests", dependencies: ["CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiJSON"]),
+            name: "PhiFormatTests",
+            dependencies: ["CPhiKernels", "CPhiSupport", "Phi", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
+        .testTarget(
+            name: "PhiCheckpointTests",
+            dependencies: ["Phi", "PhiCheckpoint", "PhiFormat", "PhiTestSupport", "PhiTokenizer"],
+            exclude: ["Fixtures"]),
         .testTarget(
             name: "PhiTests",
-            dependencies: ["CAllocationCounter", "CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiTokenizer"],
+            dependencies: [
+                "CAllocationCounter", "CPhiKernels", "CPhiSupport", "Phi", "PhiConvert", "PhiFormat", "PhiTokenizer",
+            ],
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
-        .testTarget(name: "PhiConvertTests", dependencies: ["CPhiKernels", "PhiConvert"], exclude: ["Fixtures"]),
+        .testTarget(
+            name: "PhiConvertTests",
+            dependencies: ["CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
         .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTokenizer"]),
         .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"], exclude: ["Goldens"]),
     ],
@@ -139,7 +155,7 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .executableTarget(
             name: "PhiServerCommand",
             dependencies: [
-                "Phi", "PhiFormat", "PhiOptions", "PhiServer",
+                "Phi", "PhiFormat", "PhiCommandSupport", "PhiServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "Logging", package: "swift-log", condition: ofCommands),
@@ -148,7 +164,7 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .testTarget(
             name: "PhiServerTests",
             dependencies: [
-                "Phi", "PhiOptions", "PhiServer",
+                "Phi", "PhiCommandSupport", "PhiServer",
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "Logging", package: "swift-log", condition: ofCommands),
             ]),

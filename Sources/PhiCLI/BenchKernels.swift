@@ -1,7 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiBench
-import PhiOptions
+import PhiCommandSupport
 
 /// `phi bench kernels`
 struct BenchKernels: ParsableCommand {

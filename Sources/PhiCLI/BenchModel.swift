@@ -1,7 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiBench
-import PhiOptions
+import PhiCommandSupport
 
 /// `phi bench model`, which is what `phi bench` does when it is not told
 struct BenchModel: ParsableCommand {

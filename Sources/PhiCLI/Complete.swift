@@ -1,7 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 import PhiTokenizer
 
 /// `phi complete`

@@ -1,8 +1,9 @@
 import ArgumentParser
 import Phi
+import PhiCheckpoint
 import PhiConvert
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 
 extension WeightType: ExpressibleByArgument {}
 

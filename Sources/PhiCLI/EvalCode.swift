@@ -2,7 +2,7 @@ import ArgumentParser
 import Phi
 import PhiEval
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 
 extension CodeBenchmark.PromptMode: ExpressibleByArgument {}
 

@@ -2,7 +2,7 @@ import ArgumentParser
 import Phi
 import PhiEval
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 
 /// The text that a model is measured on, and how it is read.
 struct EvalText: ParsableArguments {

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 
 /// `phi info`
 struct Info: ParsableCommand {

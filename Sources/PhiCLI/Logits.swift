@@ -1,7 +1,8 @@
 import ArgumentParser
 import Phi
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
+import PhiEval
 import PhiTokenizer
 
 /// `phi logits`

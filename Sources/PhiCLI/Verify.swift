@@ -2,7 +2,7 @@ import ArgumentParser
 import Phi
 import PhiConvert
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 
 /// `phi verify`
 struct Verify: ParsableCommand {

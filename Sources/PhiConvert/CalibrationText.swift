@@ -1,3 +1,4 @@
+import PhiCheckpoint
 import CPhiCalibration
 import PhiFormat
 import PhiTokenizer

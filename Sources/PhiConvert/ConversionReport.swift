@@ -1,3 +1,4 @@
+import PhiCheckpoint
 import PhiFormat
 
 /// What a conversion did to the weights, by kind of matrix.

@@ -1,3 +1,4 @@
+import PhiCheckpoint
 import CPhiKernels
 import Phi
 import PhiFormat

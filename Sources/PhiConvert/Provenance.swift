@@ -1,3 +1,4 @@
+import PhiCheckpoint
 import Phi
 import PhiFormat
 

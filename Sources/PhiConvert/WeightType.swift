@@ -1,3 +1,4 @@
+import PhiCheckpoint
 import PhiFormat
 
 /// What `phi convert --type` takes: how a file's weights are kept.

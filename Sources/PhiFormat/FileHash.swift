@@ -1,4 +1,4 @@
-import CPhiKernels
+import CPhiSupport
 
 extension ReadableFile {
     /// SHA-256 (FIPS 180-4) of the whole file in lower-case hexadecimal, read a mebibyte at a time. Throws ``FormatError`` when

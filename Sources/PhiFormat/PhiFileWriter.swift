@@ -1,4 +1,4 @@
-import CPhiKernels
+import CPhiSupport
 
 /// Writes a `.phi` file section by section, under a temporary name beside its own until ``commit()``.
 ///

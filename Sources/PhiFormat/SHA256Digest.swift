@@ -1,4 +1,4 @@
-import CPhiKernels
+import CPhiSupport
 
 /// A SHA-256 digest (FIPS 180-4).
 public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {

@@ -5,7 +5,7 @@ import Logging
 import NIOCore
 import Phi
 import PhiFormat
-import PhiOptions
+import PhiCommandSupport
 import PhiServer
 
 /// The `phi-server` command.

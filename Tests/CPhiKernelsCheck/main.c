@@ -1,5 +1,6 @@
 /* check [-s SEED] [-f SET] [SET ...]: checks the instruction sets that run here. When sets are named, those and the reference
  * must run here and no others. -f adds one that the CPU does not claim to have. Exit status 0 when all is as it must be. */
+#include "CPhiSupport.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@ import Foundation
 import Phi
 import PhiConvert
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 @Suite struct ErrorFeedbackTests {

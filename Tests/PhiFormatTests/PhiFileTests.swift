@@ -3,6 +3,7 @@ import Foundation
 import Phi
 import PhiConvert
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 /// The sample files of the specification: `Formats/good` must be read, `Formats/refused` must be refused.

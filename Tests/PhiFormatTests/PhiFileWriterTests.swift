@@ -1,5 +1,6 @@
 import Foundation
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 struct PhiFileWriterTests {

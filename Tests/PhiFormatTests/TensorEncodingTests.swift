@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 struct TensorEncodingTests {

@@ -1,5 +1,5 @@
 import Phi
-import PhiOptions
+import PhiCommandSupport
 import PhiServer
 import Testing
 

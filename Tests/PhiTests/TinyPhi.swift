@@ -1,4 +1,5 @@
 import CPhiKernels
+import CPhiSupport
 import Foundation
 import Phi
 import PhiFormat

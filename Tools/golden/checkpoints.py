@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the tiny checkpoints that Tests/PhiConvertTests reads, with the libraries that write the real ones.
+"""Write the tiny checkpoints that Tests/PhiCheckpointTests reads, with the libraries that write the real ones.
 
     python Tools/golden/checkpoints.py        (needs torch, transformers, tokenizers, safetensors)
 
@@ -22,7 +22,7 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
-HERE = Path(__file__).resolve().parents[2] / "Tests/PhiConvertTests/Fixtures"
+HERE = Path(__file__).resolve().parents[2] / "Tests/PhiCheckpointTests/Fixtures"
 HIDDEN, INNER, LAYERS, HEADS, CONTEXT, ROWS = 16, 24, 2, 2, 64, 296
 HEAD = HIDDEN // HEADS
 

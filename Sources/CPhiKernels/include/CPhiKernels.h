@@ -225,20 +225,4 @@ size_t phi_share_stride(size_t count);
 /* The same for one operation. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
 
-/* The processors that this process may run on, by its affinity on Linux; the fast cores, numbered from 0, on Apple's
- * machines. Writes at most `capacity` of the system's numbers and returns how many. */
-int phi_processors(int *numbers, int capacity);
-
-/* ---- SHA-256 (FIPS 180-4) ---- */
-
-typedef struct {
-    uint32_t state[8];
-    uint64_t length;
-    uint8_t block[64];
-    uint32_t used;
-} phi_sha256;
-void phi_sha256_begin(phi_sha256 *hash);
-void phi_sha256_add(phi_sha256 *hash, const void *bytes, size_t length);
-void phi_sha256_end(phi_sha256 *hash, uint8_t digest[32]);
-
 #endif

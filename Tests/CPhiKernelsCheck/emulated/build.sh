@@ -5,13 +5,14 @@
 set -e
 here=$(dirname "$0")/..
 kernels=$here/../../Sources/CPhiKernels
+support=$here/../../Sources/CPhiSupport
 out=$2
 machine="--target=$1 -static"
 [ "$1" = native ] && machine=
 shift 2
 mkdir -p "$(dirname "$out")"
-[ -x "$out" ] && [ -z "$(find "$kernels" "$here" -type f -newer "$out")" ] && exit 0
+[ -x "$out" ] && [ -z "$(find "$kernels" "$support" "$here" -type f -newer "$out")" ] && exit 0
 ${CLANG:-clang} $machine -std=c11 -O2 -ffp-contract=off -fno-math-errno -Wall -Wextra -Werror=implicit \
-    -I"$kernels/include" -I"$here/include" -o "$out" "$@" \
-    "$kernels"/reference.c "$kernels"/rows.c "$kernels"/items.c "$kernels"/instruction_sets.c "$kernels"/sha256.c \
+    -I"$kernels/include" -I"$support/include" -I"$here/include" -o "$out" "$@" \
+    "$kernels"/reference.c "$kernels"/rows.c "$kernels"/items.c "$kernels"/instruction_sets.c "$support"/sha256.c \
     "$kernels"/isa/*.c "$here"/*.c -lm

@@ -48,7 +48,7 @@ struct TokenList {
                 guard same == id else { throw refused("token \(text.shown) has the two ids \(id) and \(same)") }
                 continue
             }
-            guard let bytes = ByteDisguise.undo(text) else {
+            guard let bytes = ByteLevelAlphabet.undo(text) else {
                 throw refused("token \(text.shown) has a character that stands for no byte")
             }
             try place(bytes, at: id, text)

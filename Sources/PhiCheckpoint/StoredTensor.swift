@@ -1,3 +1,5 @@
+import PhiFormat
+
 /// How a tensor's elements are written in a checkpoint.
 public enum ElementType: Sendable, Equatable, CustomStringConvertible {
     /// IEEE 754 binary32.

@@ -1,6 +1,6 @@
 /* Which processors this process may run on. */
 #define _GNU_SOURCE
-#include "kernels.h"
+#include "CPhiSupport.h"
 
 #include <unistd.h>
 #if defined(__APPLE__)

@@ -1,7 +1,8 @@
 import Foundation
-import PhiConvert
+import PhiCheckpoint
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 @Suite struct TokenizerFilesTests {
@@ -71,9 +72,9 @@ import Testing
     }
 
     private func fault(of json: String) throws -> String {
-        let copy = try Copy()
+        let copy = try CheckpointCopy()
         try copy.write("tokenizer.json", json)
-        return PhiConvertTests.fault { _ = try TokenizerFiles(directory: copy.path) }
+        return PhiTestSupport.fault { _ = try TokenizerFiles(directory: copy.path) }
     }
 
     @Test func acceptsTheSmallest() throws {
@@ -84,7 +85,7 @@ import Testing
 
     @Test func keepsEquivalentTextsApart() throws {
         // One letter as one scalar and as three: equal to Swift, not to a tokenizer.
-        let copy = try Copy()
+        let copy = try CheckpointCopy()
         let two = #"{"id":257,"content":"\u1ec7"},{"id":258,"content":"e\u0323\u0302"}"#
         try copy.write("tokenizer.json", Self.small(added: two))
         let vocabulary = try TokenizerFiles(directory: copy.path).vocabulary
@@ -146,8 +147,8 @@ import Testing
     }
 
     @Test func refusesSlowFiles() throws {
-        func fault(_ spoil: (Copy) throws -> Void) throws -> String {
-            let copy = try Copy(of: "transformer-bin-f16")
+        func fault(_ spoil: (CheckpointCopy) throws -> Void) throws -> String {
+            let copy = try CheckpointCopy(of: "transformer-bin-f16")
             try spoil(copy)
             do {
                 _ = try TokenizerFiles(directory: copy.path)
@@ -174,7 +175,7 @@ import Testing
     }
 
     @Test func marksSpecialTokensOfSlowFiles() throws {
-        let copy = try Copy(of: "transformer-bin-f16")
+        let copy = try CheckpointCopy(of: "transformer-bin-f16")
         try copy.write("special_tokens_map.json", #"{"additional_special_tokens": [{"content": "\t\t"}, "in"]}"#)
         let vocabulary = try TokenizerFiles(directory: copy.path).vocabulary
         func isSpecial(_ text: String) -> Bool? { vocabulary.id(of: Array(text.utf8)).map(vocabulary.isSpecial) }

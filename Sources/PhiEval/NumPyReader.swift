@@ -1,4 +1,5 @@
 import CPhiKernels
+import PhiFormat
 
 /// Reads a two-dimensional array of little-endian float32 or float16 from a `.npy` file (NumPy's `numpy/lib/format.py`), row
 /// by row in order, so that a file of any size takes the memory of a row.

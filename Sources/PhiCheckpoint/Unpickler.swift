@@ -1,3 +1,5 @@
+import PhiFormat
+
 /// An interpreter for the pickle that `torch.save` writes of a state_dict: protocol 2, or 4 when asked, of
 /// https://github.com/python/cpython/blob/main/Lib/pickletools.py.
 ///

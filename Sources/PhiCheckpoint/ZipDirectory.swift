@@ -1,3 +1,5 @@
+import PhiFormat
+
 /// The central directory of a zip archive whose entries are stored, not compressed, as torch writes them: APPNOTE 6.3.10,
 /// https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, with the zip64 fields of its section 4.5.3.
 ///

@@ -1,3 +1,5 @@
+import PhiFormat
+
 /// Reads what `torch.save` writes since torch 1.6: a zip archive of stored entries, all under one folder's name,
 ///
 ///     NAME/data.pkl       the pickle of the state_dict, see ``Unpickler``

@@ -1,5 +1,7 @@
 import Foundation
+import PhiCheckpoint
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 @Suite struct TorchArchiveTests {
@@ -22,7 +24,7 @@ import Testing
     private func fault(of bytes: [UInt8]) throws -> String {
         let folder = try TemporaryFolder()
         let file = try folder.file("t.bin", bytes)
-        return PhiFormatTests.fault { _ = try TorchArchive.tensors(of: file) }
+        return PhiTestSupport.fault { _ = try TorchArchive.tensors(of: file) }
     }
 
     @Test func readsProtocol4() throws {
@@ -123,7 +125,7 @@ import Testing
         #expect(try fault(of: second) == "is not a torch archive: it holds 2 entries NAME/data.pkl")
         let state = fixture("torch/training-state.bin")
         #expect(
-            PhiFormatTests.fault { _ = try TorchArchive.tensors(of: ReadableFile(path: state)) }
+            PhiTestSupport.fault { _ = try TorchArchive.tensors(of: ReadableFile(path: state)) }
                 == "data.pkl has an item 'epoch' that is not a tensor")
     }
 
@@ -132,7 +134,7 @@ import Testing
         let bytes = try ReadableFile(path: fixture("torch/" + name)).readAll(limit: 1 << 20)
         for length in 0..<bytes.count {
             let file = try folder.file("t", Array(bytes[..<length]))
-            let text = PhiFormatTests.fault { _ = try TorchArchive.tensors(of: file) }
+            let text = PhiTestSupport.fault { _ = try TorchArchive.tensors(of: file) }
             #expect(text != "", "\(length) of \(bytes.count) bytes")
         }
     }
@@ -144,7 +146,7 @@ import Testing
             try ReadableFile(path: fixture("torch/" + $0)).readAll(limit: 1 << 20)
         }
         let wide = ZipWriter.torch(pickle: Self.pickle(), storage: Self.storage) { $0.isWide = true }
-        var random = Random(state: 2)
+        var random = SeededRandom(seed: 2)
         var accepted = 0
         for round in 0..<20_000 {
             let bytes: [UInt8]

@@ -2,7 +2,7 @@
 /// https://github.com/openai/gpt-2/blob/master/src/encoder.py.
 ///
 /// The bytes of printable Latin-1 characters stand for themselves, the 68 others for U+0100 onwards in their order.
-enum ByteDisguise {
+enum ByteLevelAlphabet {
     private static let bytes: [UInt32: UInt8] = {
         var bytes: [UInt32: UInt8] = [:]
         var next: UInt32 = 256

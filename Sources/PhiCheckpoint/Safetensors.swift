@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 /// Reads the header of a safetensors file: https://github.com/huggingface/safetensors#format
 ///

@@ -1,3 +1,5 @@
+import PhiFormat
+
 /// Writes a two-dimensional float32 array as a `.npy` file, version 1.0 (NumPy's `numpy/lib/format.py`), row by row.
 package struct NumPyWriter {
     private let file: AtomicFile

@@ -17,7 +17,7 @@ public struct CheckpointModel: Sendable {
     /// All files that were read: config.json, the tokenizer's, the weights'.
     public let files: [ReadableFile]
 
-    let tensors: [Part: StoredTensor]
+    package let tensors: [Part: StoredTensor]
     private let attention: NameTable.Attention
 
     /// Opens the checkpoint in `directory`. Throws ``FormatError`` with the first fault found; among tensors, the

@@ -1,6 +1,6 @@
 /* SHA-256, FIPS 180-4. Here because every `.phi` section and every source file is hashed, which at a few hundred MB/s
  * would be the slowest step of a conversion: x86's SHA instructions do about 2 GB/s. */
-#include "CPhiKernels.h"
+#include "CPhiSupport.h"
 
 #include <string.h>
 

@@ -1,14 +1,15 @@
 import Foundation
-import PhiConvert
+import PhiCheckpoint
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 @Suite struct CheckpointTests {
     static let index = "model.safetensors.index.json"
     static let second = "model-00002-of-00003.safetensors"
 
-    private func split() throws -> Copy { try Copy(of: "first-port-safetensors-split-bf16") }
-    private func fault(of copy: Copy) -> String {
+    private func split() throws -> CheckpointCopy { try CheckpointCopy(of: "first-port-safetensors-split-bf16") }
+    private func fault(of copy: CheckpointCopy) -> String {
         do {
             _ = try Checkpoint(directory: copy.path)
             return ""
@@ -31,7 +32,7 @@ import Testing
 
     @Test func readsThroughLinks() throws {
         // The Hugging Face cache holds links to files of other names.
-        let copy = try Copy()
+        let copy = try CheckpointCopy()
         let manager = FileManager.default
         try manager.moveItem(atPath: copy.path + "/model.safetensors", toPath: copy.path + "/blob")
         try manager.createSymbolicLink(atPath: copy.path + "/model.safetensors", withDestinationPath: "blob")

@@ -1,4 +1,4 @@
-import CPhiKernels
+import CPhiSupport
 
 #if canImport(Glibc)
     import Glibc

@@ -1,7 +1,8 @@
 import Foundation
 import Phi
-import PhiConvert
+import PhiCheckpoint
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 @Suite struct CheckpointConfigTests {

@@ -1,7 +1,8 @@
 import Foundation
 import Phi
-import PhiConvert
+import PhiCheckpoint
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 @Suite struct CheckpointModelTests {
@@ -84,7 +85,7 @@ import Testing
             ({ $0 = [:] }, "names that phi's never had, there are none"),
         ]
         for (change, expected) in cases {
-            let copy = try Copy()
+            let copy = try CheckpointCopy()
             try copy.rewrite(change)
             let text = fault { _ = try CheckpointModel(directory: copy.path) }
             #expect(expected.isEmpty ? text.isEmpty : text.contains(expected), "'\(text)', not '\(expected)'")
@@ -92,21 +93,21 @@ import Testing
     }
 
     @Test func refusesGroupedQueriesInFusedNames() throws {
-        let copy = try Copy(of: "transformer-bin-f16")
+        let copy = try CheckpointCopy(of: "transformer-bin-f16")
         try copy.replace(#""n_head_kv": null"#, #""n_head_kv": 1"#, in: "config.json")
         let text = fault { _ = try CheckpointModel(directory: copy.path) }
         #expect(text == "grouped-query attention is not known with transformer names")
     }
 
     @Test func refusesPaddingBelowTheVocabulary() throws {
-        let copy = try Copy()
+        let copy = try CheckpointCopy()
         try copy.replace(#""vocab_size": 296"#, #""vocab_size": 284"#, in: "config.json")
         let text = fault { _ = try CheckpointModel(directory: copy.path) }
         #expect(text == "vocab_size is 284, but the tokenizer has 286 tokens")
     }
 
     @Test func refusesOtherPlaces() throws {
-        let copy = try Copy()
+        let copy = try CheckpointCopy()
         #expect(fault { _ = try CheckpointModel(directory: copy.path + "/none") } == "no such directory")
         let text = fault { _ = try CheckpointModel(directory: copy.path + "/config.json") }
         #expect(text == "is not a directory; a checkpoint is a directory with config.json")
@@ -125,7 +126,7 @@ import Testing
         ("mixformer-bin-split-f32", "pytorch_model.bin.index.json"),
     ])
     func aThousandDamagedFiles(_ folder: String, _ name: String) throws {
-        let accepted = try Copy(of: folder).fuzz(name, rounds: 1000, seed: 3) { path in
+        let accepted = try CheckpointCopy(of: folder).fuzz(name, rounds: 1000, seed: 3) { path in
             _ = try CheckpointModel(directory: path)
         }
         #expect(accepted < 900, "\(accepted)")

@@ -1,6 +1,7 @@
 import Foundation
 import PhiFormat
-import PhiJSON
+import PhiCheckpoint
+import PhiTestSupport
 import Testing
 
 @Suite struct SafetensorsTests {
@@ -160,7 +161,7 @@ import Testing
             "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"c":{"dtype":"F16","shape":[],"data_offsets":[32,34]}}
             """
         let bytes = safetensors(header, data: 34)
-        var random = Random(state: 1)
+        var random = SeededRandom(seed: 1)
         var accepted = 0
         for _ in 0..<20_000 {
             let file = try folder.file("t", random.mutate(bytes, in: 0..<bytes.count - 34))

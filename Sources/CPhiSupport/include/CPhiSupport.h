@@ -1,0 +1,24 @@
+/* What the engine needs of C beside its kernels: the processors of this process, and SHA-256. */
+#ifndef CPHISUPPORT_H
+#define CPHISUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The processors that this process may run on, by its affinity on Linux; the fast cores, numbered from 0, on Apple's
+ * machines. Writes at most `capacity` of the system's numbers and returns how many. */
+int phi_processors(int *numbers, int capacity);
+
+/* ---- SHA-256 (FIPS 180-4) ---- */
+
+typedef struct {
+    uint32_t state[8];
+    uint64_t length;
+    uint8_t block[64];
+    uint32_t used;
+} phi_sha256;
+void phi_sha256_begin(phi_sha256 *hash);
+void phi_sha256_add(phi_sha256 *hash, const void *bytes, size_t length);
+void phi_sha256_end(phi_sha256 *hash, uint8_t digest[32]);
+
+#endif

@@ -77,7 +77,8 @@ let package = Package(
         .target(
             name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiKernelCases", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
-        .target(name: "PhiEval", dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
+        .target(
+            name: "PhiEval", dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",

@@ -54,8 +54,8 @@ package final class BlockRunner {
         normWeight = try Buffer(config.hiddenSize)
         normBias = try Buffer(config.hiddenSize)
         matrices = [
-            try LoadedMatrix(encoding, rows: config.blockInSize, columns: config.hiddenSize),
-            try LoadedMatrix(encoding, rows: config.hiddenSize, columns: config.blockOutSize),
+            try LoadedMatrix(encoding, rows: config.inputProjectionRows, columns: config.hiddenSize),
+            try LoadedMatrix(encoding, rows: config.hiddenSize, columns: config.outputProjectionColumns),
         ]
     }
 
@@ -140,8 +140,8 @@ package final class BlockRunner {
             norm: Weights.Norm(
                 weight: Vector(count: config.hiddenSize, elements: normWeight.start),
                 bias: Vector(count: config.hiddenSize, elements: normBias.start)),
-            inner: matrices[0].matrix, innerBias: matrices[0].vector, outer: matrices[1].matrix,
-            outerBias: matrices[1].vector)
+            inner: matrices[0].matrix, inputProjectionBias: matrices[0].vector, outer: matrices[1].matrix,
+            outputProjectionBias: matrices[1].vector)
     }
 }
 

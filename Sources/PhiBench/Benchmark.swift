@@ -32,7 +32,7 @@ public struct Benchmark {
         }
         let memory = ProcessMemory.privateBytes.map { max(0, $0 - session.cacheBytes) }
         let config = model.config
-        let weights = config.layers * config.hiddenSize * (config.blockInSize + config.blockOutSize)
+        let weights = config.layers * config.hiddenSize * (config.inputProjectionRows + config.outputProjectionColumns)
         let isInteger = model.encoding == .q4 || model.encoding == .q8
         return BenchmarkResult(
             benchmark: benchmark, samples: samples, limits: probe.limits, weightBytes: model.bytesPerToken,

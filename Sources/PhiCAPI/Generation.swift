@@ -18,9 +18,9 @@ private final class GenerationHandle {
     func cancel() { isCancelled.store(true, ordering: .relaxed) }
 
     func next() throws -> phi_piece? {
-        func goOn() -> Bool { !isCancelled.load(ordering: .relaxed) }
-        guard goOn(), generation.stopReason != .cancelled else { throw CancellationError() }
-        guard let next = try generation.next(while: goOn) else {
+        func shouldContinue() -> Bool { !isCancelled.load(ordering: .relaxed) }
+        guard shouldContinue(), generation.stopReason != .cancelled else { throw CancellationError() }
+        guard let next = try generation.next(while: shouldContinue) else {
             if generation.stopReason == .cancelled { throw CancellationError() }
             return nil
         }

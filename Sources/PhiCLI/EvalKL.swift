@@ -63,7 +63,7 @@ struct EvalKL: ParsableCommand {
     }
 
     private func measure(
-        _ model: LanguageModel, on windows: TextWindows, while goOn: (Double) -> Bool
+        _ model: LanguageModel, on windows: TextWindows, while shouldContinue: (Double) -> Bool
     ) throws -> Divergence {
         if let baseLogits {
             var reader = try NumPyReader(path: baseLogits)
@@ -75,7 +75,7 @@ struct EvalKL: ParsableCommand {
             }
             return try Divergence.measure(
                 model, against: { try reader.next($0) }, on: windows, threads: text.threads, cache: text.kvCache,
-                while: goOn)
+                while: shouldContinue)
         }
         let base = try LanguageModel(ModelOptions.open(base))
         guard base.tokenizer.vocabulary == model.tokenizer.vocabulary else {
@@ -86,7 +86,7 @@ struct EvalKL: ParsableCommand {
         }
         let result = try Divergence.measure(
             model, against: base, on: windows, threads: text.threads, cache: text.kvCache,
-            onLogits: { try writer?.append($0) }, while: goOn)
+            onLogits: { try writer?.append($0) }, while: shouldContinue)
         try writer?.commit()
         return result
     }

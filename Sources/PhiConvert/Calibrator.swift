@@ -44,8 +44,8 @@ final class Calibrator {
         try embedExactly()
     }
 
-    /// How the errors of a matrix are fed back; nil for the embedding. Asked before the matrix is written; `goOn` throws to stop.
-    func feedback(for matrix: MatrixSource, goOn: () throws -> Void) throws -> ErrorFeedback? {
+    /// How the errors of a matrix are fed back; nil for the embedding. Asked before the matrix is written; `shouldContinue` throws to stop.
+    func feedback(for matrix: MatrixSource, shouldContinue: () throws -> Void) throws -> ErrorFeedback? {
         guard let half = matrix.kind.inputs else { return nil }
         if let layer = matrix.kind.norm {
             let weight = try checkpoint.readVector(.weight(layer)), bias = try checkpoint.readVector(.bias(layer))
@@ -54,14 +54,14 @@ final class Calibrator {
         }
         if matrix.kind.isOfBlock {
             try matrix.encode(exactEncoding, of: checkpoint, kernels, threads) { tiles, _, _ in
-                try goOn()
+                try shouldContinue()
                 exact.append(tiles, to: half)
             }
             exact.setBias(try matrix.bias(of: checkpoint), of: half)
         }
         let moments = InputMoments(width: matrix.columns, withDrift: true, kernels: kernels, threads: threads)
         for batch in runner.batches {
-            try goOn()
+            try shouldContinue()
             let inputs = runner.inputs(of: half, batch), exactInputs = exact.inputs(of: half, batch)
             moments.add(inputs.start, inputs.stride, rows: inputs.count, exact: exactInputs.start)
             if half == .outer { exact.finish(batch) }
@@ -83,13 +83,13 @@ final class Calibrator {
         }
     }
 
-    /// Takes the bias of a matrix that has been written; `goOn` throws to stop.
-    func take(_ bias: [Float], of matrix: MatrixSource, goOn: () throws -> Void) throws {
+    /// Takes the bias of a matrix that has been written; `shouldContinue` throws to stop.
+    func take(_ bias: [Float], of matrix: MatrixSource, shouldContinue: () throws -> Void) throws {
         guard matrix.kind.isOfBlock, let half = matrix.kind.inputs else { return }
         runner.setBias(bias, of: half)
         guard half == .outer else { return }
         for batch in runner.batches {
-            try goOn()
+            try shouldContinue()
             _ = runner.inputs(of: .outer, batch)
             runner.finish(batch)
         }
@@ -118,8 +118,8 @@ extension MatrixSource.Kind {
     /// Where a run shows what goes into it: the head's inputs are made as an inner matrix's are.
     fileprivate var inputs: BlockRunner.Half? {
         switch self {
-        case .blockIn, .head: .inner
-        case .blockOut: .outer
+        case .inputProjection, .head: .inner
+        case .outputProjection: .outer
         case .embedding: nil
         }
     }
@@ -127,15 +127,15 @@ extension MatrixSource.Kind {
     /// The layer norm that makes its inputs.
     fileprivate var norm: Layer? {
         switch self {
-        case .blockIn(let block): .norm(block)
+        case .inputProjection(let block): .norm(block)
         case .head: .finalNorm
-        case .embedding, .blockOut: nil
+        case .embedding, .outputProjection: nil
         }
     }
 
     fileprivate var isOfBlock: Bool {
         switch self {
-        case .blockIn, .blockOut: true
+        case .inputProjection, .outputProjection: true
         case .embedding, .head: false
         }
     }

@@ -79,7 +79,7 @@ public struct Converter {
     private func encoding(of matrix: MatrixSource) -> TensorEncoding {
         switch matrix.kind {
         case .embedding: type.embedding
-        case .blockIn, .blockOut: type.blocks
+        case .inputProjection, .outputProjection: type.blocks
         case .head: type.head
         }
     }
@@ -94,8 +94,9 @@ public struct Converter {
         let blocks = (0..<checkpoint.config.layers).flatMap { n in
             [
                 source(
-                    SectionName.blockInWeight(n), .blockIn(n), .stacked, .query(n), .key(n), .value(n), .fc1(n)),
-                source(SectionName.blockOutWeight(n), .blockOut(n), .sideBySide, .dense(n), .fc2(n)),
+                    SectionName.inputProjectionWeight(n), .inputProjection(n), .stacked, .query(n), .key(n), .value(n),
+                    .fc1(n)),
+                source(SectionName.outputProjectionWeight(n), .outputProjection(n), .sideBySide, .dense(n), .fc2(n)),
             ]
         }
         return [source(SectionName.embedding, .embedding, .stacked, .embedding)] + blocks
@@ -104,29 +105,29 @@ public struct Converter {
 
     private func writeVectors(before matrix: MatrixSource, to writer: PhiFileWriter) throws(FormatError) {
         switch matrix.kind {
-        case .blockIn(let n):
+        case .inputProjection(let n):
             try writer.write(SectionName.blockNormWeight(n), vector: checkpoint.readVector(.weight(.norm(n))))
             try writer.write(SectionName.blockNormBias(n), vector: checkpoint.readVector(.bias(.norm(n))))
         case .head:
             try writer.write(SectionName.normWeight, vector: checkpoint.readVector(.weight(.finalNorm)))
             try writer.write(SectionName.normBias, vector: checkpoint.readVector(.bias(.finalNorm)))
-        case .embedding, .blockOut: break
+        case .embedding, .outputProjection: break
         }
     }
 
     private func writeBias(
-        of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?, goOn: () throws -> Void
+        of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?, shouldContinue: () throws -> Void
     ) throws {
         let name: String
         switch matrix.kind {
         case .embedding: return
-        case .blockIn(let n): name = SectionName.blockInBias(n)
-        case .blockOut(let n): name = SectionName.blockOutBias(n)
+        case .inputProjection(let n): name = SectionName.inputProjectionBias(n)
+        case .outputProjection(let n): name = SectionName.outputProjectionBias(n)
         case .head: name = SectionName.headBias
         }
         let bias = try matrix.bias(of: checkpoint)
         try writer.write(name, vector: bias)
-        try calibrator?.take(bias, of: matrix, goOn: goOn)
+        try calibrator?.take(bias, of: matrix, shouldContinue: shouldContinue)
     }
 
     /// Writes what `phi verify` replays: the finished file is run for it, so a conversion that made nonsense fails here.

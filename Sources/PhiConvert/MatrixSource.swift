@@ -12,16 +12,16 @@ struct MatrixSource {
     /// Which of the file's matrices it is.
     enum Kind {
         case embedding
-        case blockIn(Int)
-        case blockOut(Int)
+        case inputProjection(Int)
+        case outputProjection(Int)
         case head
 
         /// What errors are reported under: all blocks together.
         var label: String {
             switch self {
             case .embedding: "embedding"
-            case .blockIn: "query, key, value, fc1"
-            case .blockOut: "dense, fc2"
+            case .inputProjection: "query, key, value, fc1"
+            case .outputProjection: "dense, fc2"
             case .head: "head"
             }
         }
@@ -95,9 +95,9 @@ struct MatrixSource {
         var bias: [Float] = []
         switch kind {
         case .embedding: break
-        case .blockIn, .head:
+        case .inputProjection, .head:
             for layer in layers { bias += try model.readVector(.bias(layer)) }
-        case .blockOut:
+        case .outputProjection:
             bias = [Float](repeating: 0, count: rows)
             for layer in layers {
                 for (row, value) in try model.readVector(.bias(layer)).enumerated() { bias[row] += value }

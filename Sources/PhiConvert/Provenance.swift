@@ -31,8 +31,8 @@ struct Provenance: Encodable {
     let matrices: [String: Matrices]
 
     /// Hashes the checkpoint's files. Throws ``FormatError`` when one cannot be read, and `CancellationError` when
-    /// `goOn` says so.
-    init(_ checkpoint: CheckpointModel, _ report: ConversionReport, while goOn: () -> Bool) throws {
+    /// `shouldContinue` says so.
+    init(_ checkpoint: CheckpointModel, _ report: ConversionReport, while shouldContinue: () -> Bool) throws {
         converter = "swift-phi \(swiftPhiVersion)"
         type = report.type.rawValue
         calibration = report.calibration
@@ -48,7 +48,7 @@ struct Provenance: Encodable {
         var sources: [Source] = []
         for file in checkpoint.files {
             let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
-            sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256(while: goOn)))
+            sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256(while: shouldContinue)))
         }
         self.sources = sources
         matrices = Dictionary(

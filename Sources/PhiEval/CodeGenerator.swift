@@ -35,18 +35,19 @@ public struct CodeGenerator {
         self.run = run
     }
 
-    /// Makes all samples but those that are `done`. `onSample` gets each as soon as it is finished; `goOn` is asked before
+    /// Makes all samples but those that are `done`. `onSample` gets each as soon as it is finished; `shouldContinue` is asked before
     /// each step of all texts.
     ///
-    /// Throws what `onSample` throws, ``SessionError``, and `CancellationError` when `goOn` says so.
+    /// Throws what `onSample` throws, ``SessionError``, and `CancellationError` when `shouldContinue` says so.
     public func generate(
-        except done: [CodeSample] = [], onSample: (CodeSample) throws -> Void, while goOn: () -> Bool = { true }
+        except done: [CodeSample] = [], onSample: (CodeSample) throws -> Void,
+        while shouldContinue: () -> Bool = { true }
     ) throws {
         var rest = jobs(except: done)[...]
         var texts: [TextInTheMaking] = []
         var idle: [Session] = []
         while !rest.isEmpty || !texts.isEmpty {
-            guard goOn() else { throw CancellationError() }
+            guard shouldContinue() else { throw CancellationError() }
             while texts.count < batch, let job = rest.popFirst() {
                 guard prompts[job.problem].count <= engine.context else {
                     try onSample(sample(job, "", tokens: 0, reason: "prompt_too_long"))

@@ -31,19 +31,19 @@ public struct Divergence: Sendable {
     public typealias NextLogits = (UnsafeMutableBufferPointer<Float>) throws -> Void
 
     /// Compares `model`, whose keys and values are kept as `cache` says or as suits it, with stored logits, which `next` gives
-    /// in the order of the windows' predictions. `goOn` is asked before each window, with the share that is done.
+    /// in the order of the windows' predictions. `shouldContinue` is asked before each window, with the share that is done.
     ///
     /// Throws ``SessionError`` when the model has no room for a window, ``OptionError`` when logits are not finite, what
-    /// `next` throws, and `CancellationError` when `goOn` says so.
+    /// `next` throws, and `CancellationError` when `shouldContinue` says so.
     public static func measure(
         _ model: LanguageModel, against next: NextLogits, on windows: TextWindows, threads: Int? = nil,
         cache: CacheEncoding? = nil,
-        while goOn: (Double) -> Bool = { _ in true }
+        while shouldContinue: (Double) -> Bool = { _ in true }
     ) throws -> Divergence {
         let session = try Session(model, context: windows.context, threads: threads, cache: cache)
         var sums = DivergenceSums()
         var base = [Float](repeating: 0, count: model.config.vocabulary)
-        try windows.forEachPrediction(in: session, while: goOn) { logits, token in
+        try windows.forEachPrediction(in: session, while: shouldContinue) { logits, token in
             try base.withUnsafeMutableBufferPointer { base in
                 try next(base)
                 try sums.add(
@@ -59,7 +59,8 @@ public struct Divergence: Sendable {
     public static func measure(
         _ model: LanguageModel, against base: LanguageModel, on windows: TextWindows, threads: Int? = nil,
         cache: CacheEncoding? = nil,
-        onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in }, while goOn: (Double) -> Bool = { _ in true }
+        onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in },
+        while shouldContinue: (Double) -> Bool = { _ in true }
     ) throws -> Divergence {
         guard model.config.vocabulary == base.config.vocabulary else {
             throw OptionError(
@@ -68,7 +69,7 @@ public struct Divergence: Sendable {
         let reader = try PairReader(model, base, context: windows.context, threads: threads, cache: cache)
         var sums = DivergenceSums()
         for index in 0..<windows.count {
-            guard goOn(Double(index) / Double(windows.count)) else { throw CancellationError() }
+            guard shouldContinue(Double(index) / Double(windows.count)) else { throw CancellationError() }
             try reader.read(windows.window(index), from: windows.firstScored) { logits, baseLogits, token in
                 try sums.add(LogProbabilities(logits), against: LogProbabilities(baseLogits), token: token)
                 try onLogits(baseLogits)

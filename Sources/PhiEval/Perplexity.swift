@@ -21,19 +21,20 @@ public struct Perplexity: Sendable {
     /// Tokens that were predicted.
     public let scored: Int
 
-    /// Reads the windows, keeping keys and values as `cache` says or as suits the model. `onLogits` gets the logits of each prediction in order; `goOn` is asked before each window, with
+    /// Reads the windows, keeping keys and values as `cache` says or as suits the model. `onLogits` gets the logits of each prediction in order; `shouldContinue` is asked before each window, with
     /// the share that is done.
     ///
     /// Throws ``SessionError`` when the model has no room for a window, ``OptionError`` when its logits are not finite, what
-    /// `onLogits` throws, and `CancellationError` when `goOn` says so.
+    /// `onLogits` throws, and `CancellationError` when `shouldContinue` says so.
     public static func measure(
         _ model: LanguageModel, on windows: TextWindows, threads: Int? = nil, cache: CacheEncoding? = nil,
-        onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in }, while goOn: (Double) -> Bool = { _ in true }
+        onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in },
+        while shouldContinue: (Double) -> Bool = { _ in true }
     ) throws -> Perplexity {
         let session = try Session(model, context: windows.context, threads: threads, cache: cache)
         var losses = RunningMean()
         var course: [Estimate] = []
-        try windows.forEachPrediction(in: session, while: goOn) { logits, token in
+        try windows.forEachPrediction(in: session, while: shouldContinue) { logits, token in
             let loss = -LogProbabilities(logits).of(token)
             guard loss.isFinite else { throw OptionError(fault: "gives logits that are not finite") }
             losses.add(loss)

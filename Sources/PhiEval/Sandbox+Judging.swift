@@ -2,18 +2,18 @@ import Dispatch
 import Synchronization
 
 extension Sandbox {
-    /// Runs programs, `workers` at a time, and judges each; verdicts are in the order of the programs. `goOn` is told how many
+    /// Runs programs, `workers` at a time, and judges each; verdicts are in the order of the programs. `shouldContinue` is told how many
     /// are done and asked whether to go on.
     ///
-    /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `goOn` says so.
+    /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `shouldContinue` says so.
     public func judge(
-        _ programs: [String], workers: Int, while goOn: @Sendable (Int) -> Bool = { _ in true }
+        _ programs: [String], workers: Int, while shouldContinue: @Sendable (Int) -> Bool = { _ in true }
     ) throws -> [Verdict] {
         let state = Mutex(JudgingState(verdicts: Array(repeating: nil, count: programs.count)))
         DispatchQueue.concurrentPerform(iterations: max(1, min(workers, programs.count))) { slot in
             while let index = state.withLock({ $0.take() }) {
                 let result = Result { try run(programs[index], slot: slot) }
-                state.withLock { $0.put(result, at: index, goOn) }
+                state.withLock { $0.put(result, at: index, shouldContinue) }
             }
         }
         return try state.withLock { state in
@@ -39,12 +39,12 @@ private struct JudgingState: ~Copyable {
         return next
     }
 
-    mutating func put(_ result: Result<Verdict, any Error>, at index: Int, _ goOn: (Int) -> Bool) {
+    mutating func put(_ result: Result<Verdict, any Error>, at index: Int, _ shouldContinue: (Int) -> Bool) {
         switch result {
         case .success(let verdict): verdicts[index] = verdict
         case .failure(let error): fault = fault ?? error
         }
         done += 1
-        if !goOn(done) { fault = fault ?? CancellationError() }
+        if !shouldContinue(done) { fault = fault ?? CancellationError() }
     }
 }

@@ -58,15 +58,15 @@ public struct TextWindows: Sendable {
     }
 
     /// Reads all windows in `session`, which has room for them. `body` gets, for each prediction in order, the logits, valid
-    /// during the call, and the token that really came. `goOn` is asked before each window, with the share that is done.
+    /// during the call, and the token that really came. `shouldContinue` is asked before each window, with the share that is done.
     ///
-    /// Throws ``SessionError``, what `body` throws, and `CancellationError` when `goOn` says so.
+    /// Throws ``SessionError``, what `body` throws, and `CancellationError` when `shouldContinue` says so.
     func forEachPrediction(
-        in session: Session, while goOn: (Double) -> Bool,
+        in session: Session, while shouldContinue: (Double) -> Bool,
         _ body: (UnsafeBufferPointer<Float>, TokenID) throws -> Void
     ) throws {
         for index in 0..<count {
-            guard goOn(Double(index) / Double(count)) else { throw CancellationError() }
+            guard shouldContinue(Double(index) / Double(count)) else { throw CancellationError() }
             let window = window(index)
             let start = window.startIndex + firstScored
             session.truncate(to: 0)

@@ -100,7 +100,7 @@ struct GenerationTests {
             let made = try session.complete(prompt, options)
             #expect(made.stopReason == .contextFull)
             #expect(made.tokens.count == count - 10 + 1)
-            #expect(session.room == 0)
+            #expect(session.remainingContext == 0)
             #expect(made.text == model.tokenizer.decode(made.tokens, skipSpecial: true))
         }
         let session = try Session(model, context: 9, threads: 1)

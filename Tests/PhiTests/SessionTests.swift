@@ -37,7 +37,7 @@ struct SessionTests {
         #expect(bits(session) != nil)
         session.truncate(to: -1)
         #expect(session.tokens.isEmpty)
-        #expect(session.room == session.context)
+        #expect(session.remainingContext == session.context)
     }
 
     @Test
@@ -49,7 +49,7 @@ struct SessionTests {
         #expect(throws: SessionError.doesNotFit(21, limit: 20)) { try session.append(tooMany) }
         #expect(session.tokens.isEmpty)
         try session.append([TokenID](repeating: 5, count: 20))
-        #expect(session.room == 0)
+        #expect(session.remainingContext == 0)
         let before = bits(session)
         #expect(throws: SessionError.contextFull(20)) { try session.append(5) }
         #expect(throws: SessionError.doesNotFit(21, limit: 20)) { try session.append([5]) }

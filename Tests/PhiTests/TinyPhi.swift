@@ -123,7 +123,7 @@ struct TinyPhi: Sendable, CustomStringConvertible {
                 ("mlp.fc1", intermediate),
             ]
             let inner = parts.flatMap { weight(linear(n, $0.0) + ".weight", $0.1 * hidden) }
-            let innerBias = parts.flatMap { weight(linear(n, $0.0) + ".bias", $0.1) }
+            let inputProjectionBias = parts.flatMap { weight(linear(n, $0.0) + ".bias", $0.1) }
             let dense = weight(linear(n, "self_attn.dense.weight"), hidden * hidden)
             let fc2 = weight(linear(n, "mlp.fc2.weight"), hidden * intermediate)
             var outer: [Float] = []
@@ -131,16 +131,16 @@ struct TinyPhi: Sendable, CustomStringConvertible {
                 outer += dense[row * hidden..<(row + 1) * hidden]
                 outer += fc2[row * intermediate..<(row + 1) * intermediate]
             }
-            let outerBias = zip(
+            let outputProjectionBias = zip(
                 weight(linear(n, "self_attn.dense.bias"), hidden), weight(linear(n, "mlp.fc2.bias"), hidden)
             ).map { $0 + $1 }
             try writer.write(
                 SectionName.blockNormWeight(n), vector: weight(linear(n, "input_layernorm.weight"), hidden))
             try writer.write(SectionName.blockNormBias(n), vector: weight(linear(n, "input_layernorm.bias"), hidden))
-            try matrix(SectionName.blockInWeight(n), inner, config.blockInSize, hidden)
-            try writer.write(SectionName.blockInBias(n), vector: innerBias)
-            try matrix(SectionName.blockOutWeight(n), outer, hidden, config.blockOutSize)
-            try writer.write(SectionName.blockOutBias(n), vector: outerBias)
+            try matrix(SectionName.inputProjectionWeight(n), inner, config.inputProjectionRows, hidden)
+            try writer.write(SectionName.inputProjectionBias(n), vector: inputProjectionBias)
+            try matrix(SectionName.outputProjectionWeight(n), outer, hidden, config.outputProjectionColumns)
+            try writer.write(SectionName.outputProjectionBias(n), vector: outputProjectionBias)
         }
         try writer.write(SectionName.normWeight, vector: weight("model.final_layernorm.weight", hidden))
         try writer.write(SectionName.normBias, vector: weight("model.final_layernorm.bias", hidden))

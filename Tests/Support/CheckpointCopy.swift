@@ -53,7 +53,9 @@ package final class CheckpointCopy {
 
     package func write(_ name: String, _ text: String) throws { try write(name, text.utf8) }
 
-    package func read(_ name: String) throws -> String { try String(contentsOfFile: path + "/" + name, encoding: .utf8) }
+    package func read(_ name: String) throws -> String {
+        try String(contentsOfFile: path + "/" + name, encoding: .utf8)
+    }
 
     /// Replaces text that must be there.
     package func replace(_ old: String, _ new: String, in name: String) throws {

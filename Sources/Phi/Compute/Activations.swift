@@ -28,8 +28,8 @@ final class Activations {
 
     init(_ config: ModelConfig) throws(SessionError) {
         hiddenStride = roundUp(config.hiddenSize, to: 64)
-        innerStride = roundUp(config.blockInSize, to: 64)
-        outerStride = roundUp(config.blockOutSize, to: 64)
+        innerStride = roundUp(config.inputProjectionRows, to: 64)
+        outerStride = roundUp(config.outputProjectionColumns, to: 64)
         logitsStride = roundUp(config.vocabulary, to: 16)
         let widest = max(hiddenStride, outerStride)
         residual = try Buffer(Self.batch * hiddenStride, inHugePages: true)

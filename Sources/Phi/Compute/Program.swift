@@ -18,16 +18,16 @@ final class Program {
         shares = try Buffer(threads * phi_share_stride(steps.count))
     }
 
-    /// Writes down all `items` of `operation`. It waits for all steps before it, or may run `besideTheLast` one.
+    /// Writes down all `items` of `operation`. It waits for all steps before it, or may run `concurrentWithPrevious` one.
     func add<Arguments: BitwiseCopyable>(
-        _ operation: phi_operation, items: Int, _ value: Arguments, besideTheLast: Bool = false
+        _ operation: phi_operation, items: Int, _ value: Arguments, concurrentWithPrevious: Bool = false
     ) {
         let size = roundUp(MemoryLayout<Arguments>.size, to: 16)
         if stepCount == steps.count || argumentBytes + size > arguments.count { run() }
         let place = UnsafeMutableRawPointer(arguments.start + argumentBytes)
         place.storeBytes(of: value, as: Arguments.self)
         steps.start[stepCount] = phi_step(
-            operation: operation, args: place, items: items, waits: !besideTheLast, done: 0)
+            operation: operation, args: place, items: items, waits: !concurrentWithPrevious, done: 0)
         stepCount += 1
         argumentBytes += size
     }

@@ -28,7 +28,11 @@ package struct GeneratedText {
         } else {
             tokens.append(token)
             (piece, stop) = matcher.push(decoder.push(token))
-            if tokens.count == maximumTokens { end = .maximumTokens } else if session.room == 0 { end = .contextFull }
+            if tokens.count == maximumTokens {
+                end = .maximumTokens
+            } else if session.remainingContext == 0 {
+                end = .contextFull
+            }
         }
         if stop == nil, end != nil {
             // What was held back is still part of the text, unless it makes a stop string whole.

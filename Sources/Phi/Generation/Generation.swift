@@ -42,17 +42,17 @@ public struct Generation {
         output = GeneratedText(session.model.tokenizer.vocabulary, stop: options.stop)
     }
 
-    /// The next token, or nil at the end; ``stopReason`` says why. While a long prompt is read, `goOn` is asked a few times a
+    /// The next token, or nil at the end; ``stopReason`` says why. While a long prompt is read, `shouldContinue` is asked a few times a
     /// second, and if it says no the text has ended as ``StopReason/cancelled``.
     ///
     /// Throws ``SessionError`` when the prompt is longer than the context or has an id that is no token, and then nothing has
     /// changed; or when a sampler chooses what is no token.
-    public mutating func next(while goOn: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
+    public mutating func next(while shouldContinue: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
         guard stopReason == nil else { return nil }
         if let last {
             try session.append(last)
         } else {
-            let (reused, isRead) = try session.read(prompt, while: goOn)
+            let (reused, isRead) = try session.read(prompt, while: shouldContinue)
             clock.promptIsRead()
             reusedTokens = reused
             stopReason = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
@@ -80,13 +80,13 @@ public struct Generation {
 }
 
 extension Session {
-    /// Makes the session hold `prompt` and its logits, as long as `goOn` says so; returns how many tokens were there before
+    /// Makes the session hold `prompt` and its logits, as long as `shouldContinue` says so; returns how many tokens were there before
     /// and whether all are there now.
-    fileprivate func read(_ prompt: [TokenID], while goOn: () -> Bool) throws(SessionError) -> (Int, Bool) {
+    fileprivate func read(_ prompt: [TokenID], while shouldContinue: () -> Bool) throws(SessionError) -> (Int, Bool) {
         guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }
         for token in prompt { try check(token) }
         if tokens == prompt, withLogits({ _ in }) != nil { return (prompt.count, true) }
         let rest = rewind(to: prompt)
-        return (tokens.count, try append(rest, while: goOn))
+        return (tokens.count, try append(rest, while: shouldContinue))
     }
 }

@@ -46,7 +46,7 @@ public final class Session {
     public var threads: Int { engine.threads }
 
     /// Positions that are left.
-    public var room: Int { context - tokens.count }
+    public var remainingContext: Int { context - tokens.count }
 
     /// Bytes that the KV cache takes when it is full.
     public var cacheBytes: Int { cache.byteCount }
@@ -67,11 +67,11 @@ public final class Session {
         try append(Array(new)[...], while: { true })
     }
 
-    /// Appends tokens as long as `goOn`, which is asked before each batch but the first, says so; returns whether all
+    /// Appends tokens as long as `shouldContinue`, which is asked before each batch but the first, says so; returns whether all
     /// are appended.
     @discardableResult
-    func append(_ new: ArraySlice<TokenID>, while goOn: () -> Bool) throws(SessionError) -> Bool {
-        try append(new, while: goOn, body: nil)
+    func append(_ new: ArraySlice<TokenID>, while shouldContinue: () -> Bool) throws(SessionError) -> Bool {
+        try append(new, while: shouldContinue, body: nil)
     }
 
     /// Appends tokens and passes on the logits after each of them, in order: `body` gets the place among `new` and
@@ -86,7 +86,7 @@ public final class Session {
 
     /// Appends one token, without allocating.
     public func append(_ token: TokenID) throws(SessionError) {
-        guard room > 0 else { throw .contextFull(context) }
+        guard remainingContext > 0 else { throw .contextFull(context) }
         try check(token)
         nextToken[0] = token
         _ = engine.appendBatch(nextToken[...], to: self, wantsLogits: true)
@@ -151,12 +151,12 @@ public final class Session {
     }
 
     private func append(
-        _ new: ArraySlice<TokenID>, while goOn: () -> Bool, body: ((Int, UnsafeBufferPointer<Float>) -> Void)?
+        _ new: ArraySlice<TokenID>, while shouldContinue: () -> Bool, body: ((Int, UnsafeBufferPointer<Float>) -> Void)?
     ) throws(SessionError) -> Bool {
         try check(new)
         var rest = new
         while !rest.isEmpty {
-            if rest.count < new.count, !goOn() { return false }
+            if rest.count < new.count, !shouldContinue() { return false }
             let count = engine.appendBatch(rest, to: self, wantsLogits: body == nil)
             if let body {
                 for first in stride(from: 0, to: count, by: Activations.logitsBatch) {
@@ -173,7 +173,7 @@ public final class Session {
 
     /// Throws ``SessionError`` when `new` does not fit or has what is no token.
     func check(_ new: ArraySlice<TokenID>) throws(SessionError) {
-        guard new.count <= room else { throw .doesNotFit(tokens.count + new.count, limit: context) }
+        guard new.count <= remainingContext else { throw .doesNotFit(tokens.count + new.count, limit: context) }
         for token in new { try check(token) }
     }
 

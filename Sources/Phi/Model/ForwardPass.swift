@@ -35,17 +35,17 @@ struct ForwardPass {
     /// The first half of a block: what goes into its second matrix is left in the outer buffer.
     func first(_ block: Weights.Block, _ layer: Int, _ parts: [Part], rows: Int) {
         multiply(
-            normalised(block.norm), by: block.inner, block.innerBias, rows: rows,
+            normalised(block.norm), by: block.inner, block.inputProjectionBias, rows: rows,
             into: buffers.inner.start, buffers.innerStride)
         activate(rows: rows, for: block.outer)
         for part in parts { remember(layer, part) }
-        for (number, part) in parts.enumerated() { attend(layer, part, besideTheLast: number > 0) }
+        for (number, part) in parts.enumerated() { attend(layer, part, concurrentWithPrevious: number > 0) }
     }
 
     /// The second half of a block, added to the residual.
     func second(_ block: Weights.Block, rows: Int) {
         multiply(
-            .outer, by: block.outer, block.outerBias, rows: rows,
+            .outer, by: block.outer, block.outputProjectionBias, rows: rows,
             into: buffers.residual.start, buffers.hiddenStride, accumulate: true)
     }
 
@@ -184,10 +184,10 @@ struct ForwardPass {
                 key_stride: cache.keyStride, value_stride: cache.valueStride, key_scales: cache.keyScales(layer),
                 value_scales: cache.valueScales(layer), scale_stride: cache.scaleStride, head_size: config.headSize,
                 value_size: cache.valueSize))
-        program.add(CacheStore.operation, items: store.items, store, besideTheLast: true)
+        program.add(CacheStore.operation, items: store.items, store, concurrentWithPrevious: true)
     }
 
-    private func attend(_ layer: Int, _ part: Part, besideTheLast: Bool) {
+    private func attend(_ layer: Int, _ part: Part, concurrentWithPrevious: Bool) {
         let cache = part.cache
         var arguments = phi_attention_args(
             q: buffers.inner.start + part.row * buffers.innerStride, q_stride: buffers.innerStride,
@@ -198,7 +198,9 @@ struct ForwardPass {
             tokens: part.tokens.count, scale: 1 / Float(config.headSize).squareRoot(),
             out: buffers.outer.start + part.row * buffers.outerStride, out_stride: buffers.outerStride)
         let items = phi_attention_items(&arguments)
-        program.add(kernels.table.attention(cache.encoding), items: items, arguments, besideTheLast: besideTheLast)
+        program.add(
+            kernels.table.attention(cache.encoding), items: items, arguments,
+            concurrentWithPrevious: concurrentWithPrevious)
     }
 }
 

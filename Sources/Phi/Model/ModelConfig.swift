@@ -78,13 +78,13 @@ public struct ModelConfig: Sendable, Equatable {
     /// Width of all key heads together, and of all value heads.
     public var keySize: Int { kvHeads * headSize }
     /// Rows of a block's first matrix: queries, keys, values and the MLP's inner layer stacked.
-    public var blockInSize: Int { querySize + 2 * keySize + intermediateSize }
+    public var inputProjectionRows: Int { querySize + 2 * keySize + intermediateSize }
     /// Columns of a block's second matrix: attention's output and the MLP's inner layer side by side.
-    public var blockOutSize: Int { querySize + intermediateSize }
+    public var outputProjectionColumns: Int { querySize + intermediateSize }
     /// Parameters of the model, biases and norms counted, and those of padding rows not.
     public var parameters: Int {
         // The two matrices, the four biases of the first, the two of the second, the norm.
-        let block = (hiddenSize + 1) * blockInSize + (blockOutSize + 2) * hiddenSize + 2 * hiddenSize
+        let block = (hiddenSize + 1) * inputProjectionRows + (outputProjectionColumns + 2) * hiddenSize + 2 * hiddenSize
         return layers * block + 2 * hiddenSize + vocabulary * (2 * hiddenSize + 1)
     }
 }

@@ -12,8 +12,8 @@ package enum SectionName {
 
     package static func blockNormWeight(_ n: Int) -> String { "block.\(n).norm.weight" }
     package static func blockNormBias(_ n: Int) -> String { "block.\(n).norm.bias" }
-    package static func blockInWeight(_ n: Int) -> String { "block.\(n).in.weight" }
-    package static func blockInBias(_ n: Int) -> String { "block.\(n).in.bias" }
-    package static func blockOutWeight(_ n: Int) -> String { "block.\(n).out.weight" }
-    package static func blockOutBias(_ n: Int) -> String { "block.\(n).out.bias" }
+    package static func inputProjectionWeight(_ n: Int) -> String { "block.\(n).in.weight" }
+    package static func inputProjectionBias(_ n: Int) -> String { "block.\(n).in.bias" }
+    package static func outputProjectionWeight(_ n: Int) -> String { "block.\(n).out.weight" }
+    package static func outputProjectionBias(_ n: Int) -> String { "block.\(n).out.bias" }
 }

@@ -28,7 +28,7 @@ extension LanguageModel {
     /// to `PhiFile.verify(progress:)`; a sound file passes both.
     public func verifyWeights() throws(FormatError) {
         for (name, matrix) in weights.matrices {
-            if let fault = TileCheck(matrix: matrix).fault() { throw FormatError(file.path, "\(name) \(fault)") }
+            if let fault = TileValidator(matrix: matrix).fault() { throw FormatError(file.path, "\(name) \(fault)") }
         }
         for section in file.sections where section.encoding == .vector {
             guard file.bytes(of: section).bindMemory(to: Float.self).allSatisfy(\.isFinite) else {

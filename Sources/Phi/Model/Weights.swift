@@ -12,9 +12,9 @@ struct Weights: Sendable {
     struct Block: Sendable {
         let norm: Norm
         let inner: Matrix  // [query + key + value + intermediate, hidden]
-        let innerBias: Vector
+        let inputProjectionBias: Vector
         let outer: Matrix  // [hidden, query + intermediate]
-        let outerBias: Vector
+        let outputProjectionBias: Vector
     }
 
     let embedding: Matrix  // [vocabulary, hidden]
@@ -38,10 +38,12 @@ struct Weights: Sendable {
                     norm: Norm(
                         weight: try reader.vector(SectionName.blockNormWeight(n), hidden),
                         bias: try reader.vector(SectionName.blockNormBias(n), hidden)),
-                    inner: try reader.matrix(SectionName.blockInWeight(n), config.blockInSize, hidden),
-                    innerBias: try reader.vector(SectionName.blockInBias(n), config.blockInSize),
-                    outer: try reader.matrix(SectionName.blockOutWeight(n), hidden, config.blockOutSize),
-                    outerBias: try reader.vector(SectionName.blockOutBias(n), hidden)))
+                    inner: try reader.matrix(SectionName.inputProjectionWeight(n), config.inputProjectionRows, hidden),
+                    inputProjectionBias: try reader.vector(
+                        SectionName.inputProjectionBias(n), config.inputProjectionRows),
+                    outer: try reader.matrix(
+                        SectionName.outputProjectionWeight(n), hidden, config.outputProjectionColumns),
+                    outputProjectionBias: try reader.vector(SectionName.outputProjectionBias(n), hidden)))
         }
         self.blocks = blocks
         norm = Norm(
@@ -58,7 +60,7 @@ struct Weights: Sendable {
     /// Every matrix with its section's name.
     var matrices: [(name: String, matrix: Matrix)] {
         let inBlocks = blocks.enumerated().flatMap { n, block in
-            [(SectionName.blockInWeight(n), block.inner), (SectionName.blockOutWeight(n), block.outer)]
+            [(SectionName.inputProjectionWeight(n), block.inner), (SectionName.outputProjectionWeight(n), block.outer)]
         }
         return [(SectionName.embedding, embedding)] + inBlocks + [(SectionName.headWeight, head)]
     }

@@ -2,7 +2,7 @@ import PhiFormat
 
 /// Looks inside the tiles of a matrix for what `Formats/phi-file.md` 1.3 forbids there: padding that is not zero, elements
 /// or scales that are not finite, a q8 code of 0.
-struct TileCheck {
+struct TileValidator {
     let matrix: Matrix
 
     private var encoding: TensorEncoding { matrix.encoding }

@@ -36,21 +36,18 @@ package final class BlockRunner {
         self.config = config
         var batches: [Batch] = [], first = 0
         for text in texts {
-            for position in stride(from: 0, to: text.count, by: Activations.batch) {
-                let tokens = text[position..<min(position + Activations.batch, text.count)]
+            for position in stride(from: 0, to: text.count, by: Activations.batchTokens) {
+                let tokens = text[position..<min(position + Activations.batchTokens, text.count)]
                 batches.append(Batch(tokens: tokens, first: first, position: position))
                 first += tokens.count
             }
         }
         self.batches = batches
         tokenCount = first
-        pass = ForwardPass(
-            config: config, kernels: kernels, released: nil,
-            rotary: try RotaryEmbedding(
-                dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: max(1, longest)),
-            buffers: try Activations(config), program: try Program(threads: threads, capacity: 16))
+        pass = try ForwardPass(
+            config, kernels: kernels, positions: max(1, longest), segments: 1, threads: threads, released: nil)
         cache = try KVCache(config, layers: 1, capacity: max(1, longest), encoding: cacheEncoding)
-        residual = try Buffer(first * pass.buffers.hiddenStride)
+        residual = try Buffer(first * pass.activations.residual.stride)
         normWeight = try Buffer(config.hiddenSize)
         normBias = try Buffer(config.hiddenSize)
         matrices = [
@@ -68,7 +65,7 @@ package final class BlockRunner {
     ) throws(Failure) {
         for batch in batches {
             for (number, token) in batch.tokens.enumerated() where tokens.contains(token) {
-                let start = residual.start + (batch.first + number) * pass.buffers.hiddenStride
+                let start = residual.start + (batch.first + number) * pass.activations.residual.stride
                 try row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
             }
         }
@@ -105,34 +102,32 @@ package final class BlockRunner {
 
     /// What goes into a matrix; of an outer one, batches are asked for in order, as a text's keys and values are remembered.
     package func inputs(of half: Half, _ batch: Batch) -> Inputs {
-        let buffers = pass.buffers, rows = batch.tokens.count
-        let part = ForwardPass.Part(cache: cache, tokens: batch.tokens, row: 0)
-        cache.count = batch.position
-        buffers.residual.start.update(
-            from: residual.start + batch.first * buffers.hiddenStride, count: rows * buffers.hiddenStride)
+        let (x, y) = (pass.activations.residual, pass.activations.normed), rows = batch.tokens.count
+        x.start.update(from: residual.start + batch.first * x.stride, count: rows * x.stride)
         switch half {
         case .inner:
             let norm = LayerNorm(
-                x: buffers.residual.start, rows: nil, y: buffers.normed.start, stride: buffers.hiddenStride,
+                x: UnsafePointer(x.start), rows: nil, y: y.start, stride: x.stride,
                 count: config.hiddenSize, weight: normWeight.start, bias: normBias.start,
                 epsilon: config.layerNormEpsilon)
             for row in 0..<rows { norm.normalise(row) }
-            return Inputs(start: buffers.normed.start, stride: buffers.hiddenStride, count: rows)
+            return Inputs(start: y.start, stride: y.stride, count: rows)
         case .outer:
-            pass.first(block, 0, [part], rows: rows)
-            pass.program.run()
-            return Inputs(start: buffers.outer.start, stride: buffers.outerStride, count: rows)
+            let segment = ForwardPass.Segment(cache: cache, tokens: batch.tokens, position: batch.position, row: 0)
+            pass.recordAttentionAndMLP(block, 0, [segment], rows: rows)
+            pass.commands.execute()
+            return Inputs(start: pass.activations.mixed.start, stride: pass.activations.mixed.stride, count: rows)
         }
     }
 
     /// Takes the batch, whose inputs of the outer matrix were asked for last, through that matrix: its residual stream is what the next
     /// block takes in.
     package func finish(_ batch: Batch) {
-        pass.second(block, rows: batch.tokens.count)
-        pass.program.run()
-        let stride = pass.buffers.hiddenStride
+        pass.recordOutputProjection(block, rows: batch.tokens.count)
+        pass.commands.execute()
+        let stride = pass.activations.residual.stride
         (residual.start + batch.first * stride).update(
-            from: pass.buffers.residual.start, count: batch.tokens.count * stride)
+            from: pass.activations.residual.start, count: batch.tokens.count * stride)
     }
 
     private var block: Weights.Block {
@@ -140,7 +135,8 @@ package final class BlockRunner {
             norm: Weights.Norm(
                 weight: Vector(count: config.hiddenSize, elements: normWeight.start),
                 bias: Vector(count: config.hiddenSize, elements: normBias.start)),
-            inner: matrices[0].matrix, inputProjectionBias: matrices[0].vector, outer: matrices[1].matrix,
+            inputProjection: matrices[0].matrix, inputProjectionBias: matrices[0].vector,
+            outputProjection: matrices[1].matrix,
             outputProjectionBias: matrices[1].vector)
     }
 }

@@ -1,5 +1,5 @@
 /// How a tensor's numbers stand in a `.phi` file (`Formats/phi-file.md`, section 3).
-public enum TensorEncoding: UInt32, Sendable, CaseIterable {
+public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
     /// A plain array of f32: norms and biases.
     case vector = 1
     /// A matrix in tiles of 16 rows, f32.

@@ -35,9 +35,10 @@ struct SnippetTests {
     }
 
     private static func documents() throws -> [URL] {
-        let sources = ["Phi", "Phi/Phi.docc", "PhiFormat", "PhiTokenizer"].map { root.appending(path: "Sources/" + $0) }
-        let files = try sources.flatMap {
-            try FileManager.default.contentsOfDirectory(at: $0, includingPropertiesForKeys: nil)
+        let sources = ["Phi", "PhiFormat", "PhiTokenizer"].map { root.appending(path: "Sources/" + $0) }
+        let files = sources.flatMap { folder in
+            (FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)?.allObjects ?? [])
+                .compactMap { $0 as? URL }
         }
         return files.filter { ["swift", "md"].contains($0.pathExtension) } + [root.appending(path: "README.md")]
     }

@@ -1,49 +1,74 @@
 import CPhiKernels
 
-/// The buffers that a batch of tokens passes through, made once for a session. What is beyond a row's own elements, up to
-/// its stride, is and stays zero.
-final class Activations {
-    /// Tokens that go through together.
-    static let batch = 256
-    /// Positions whose logits are computed together, and sessions that go through together.
-    static let logitsBatch = 64
+/// The buffers that a batch of tokens passes through, allocated once for an engine. A row's elements beyond its columns, up
+/// to its stride, are and stay zero.
+package final class Activations {
+    /// Most tokens that pass through together.
+    package static let batchTokens = 256
+    /// Most rows whose logits are computed together, and most sequences in a batch.
+    static let logitsRows = 64
 
-    let hiddenStride: Int
-    let innerStride: Int
-    let outerStride: Int
+    private let config: ModelConfig
     let logitsStride: Int
 
-    let residual: Buffer<Float>  // [batch][hidden], the residual stream
-    let normed: Buffer<Float>  // [batch][hidden]
-    let inner: Buffer<Float>  // [batch][query, key, value, intermediate]
-    let outer: Buffer<Float>  // [batch][query, intermediate]
-    let quantised: Buffer<Int8>  // [batch][hidden or outer]
+    private let residualBuffer: Buffer<Float>  // [batch][hidden]
+    private let normedBuffer: Buffer<Float>  // [batch][hidden]
+    private let projectedBuffer: Buffer<Float>  // [batch][query | key | value | intermediate]
+    private let mixedBuffer: Buffer<Float>  // [batch][query | intermediate]
+    let tokens: Buffer<Int32>  // [batch], ids
+    let quantised: Buffer<Int8>  // [batch][hidden or query + intermediate]
     let scales: Buffer<Float>  // [batch][blocks of 256 columns]
     let starts: Buffer<Int32>  // [batch][blocks of 256 columns]
     let groupStarts: Buffer<Int32>  // [groups of 16 columns], of a batch of one token
-    let wantedRows: Buffer<Int32>  // [logits batch], rows whose logits are wanted
-    let logits: Buffer<Float>  // [logits batch][vocabulary]
-    let headProducts: Buffer<Float>  // [logits batch][2][vocabulary], of rounded inputs and of what rounding left
-    let noBias: Buffer<Float>  // [vocabulary], zero
+    let logitsRowNumbers: Buffer<Int32>  // [logits rows], rows of the batch whose logits are computed
+    let logits: Buffer<Float>  // [logits rows][vocabulary]
+    let headProducts: Buffer<Float>  // [logits rows][2][vocabulary], of quantised inputs and of their residuals
+    let zeroBias: Buffer<Float>  // [vocabulary]
 
-    init(_ config: ModelConfig) throws(SessionError) {
-        hiddenStride = roundUp(config.hiddenSize, to: 64)
-        innerStride = roundUp(config.inputProjectionRows, to: 64)
-        outerStride = roundUp(config.outputProjectionColumns, to: 64)
+    package init(_ config: ModelConfig) throws(SessionError) {
+        self.config = config
+        let hiddenStride = roundUp(config.hiddenSize, to: 64)
+        let mixedStride = roundUp(config.outputProjectionColumns, to: 64)
         logitsStride = roundUp(config.vocabulary, to: 16)
-        let widest = max(hiddenStride, outerStride)
-        residual = try Buffer(Self.batch * hiddenStride, inHugePages: true)
-        normed = try Buffer(Self.batch * hiddenStride, inHugePages: true)
-        inner = try Buffer(Self.batch * innerStride, inHugePages: true)
-        outer = try Buffer(Self.batch * outerStride, inHugePages: true)
-        quantised = try Buffer(Self.batch * widest, inHugePages: true)
+        let widest = max(hiddenStride, mixedStride)
+        residualBuffer = try Buffer(Self.batchTokens * hiddenStride, inHugePages: true)
+        normedBuffer = try Buffer(Self.batchTokens * hiddenStride, inHugePages: true)
+        projectedBuffer = try Buffer(
+            Self.batchTokens * roundUp(config.inputProjectionRows, to: 64), inHugePages: true)
+        mixedBuffer = try Buffer(Self.batchTokens * mixedStride, inHugePages: true)
+        tokens = try Buffer(Self.batchTokens)
+        quantised = try Buffer(Self.batchTokens * widest, inHugePages: true)
         let blocks = roundUp(widest, to: Int(PHI_BLOCK_COLUMNS)) / Int(PHI_BLOCK_COLUMNS)
-        scales = try Buffer(Self.batch * blocks)
-        starts = try Buffer(Self.batch * blocks)
+        scales = try Buffer(Self.batchTokens * blocks)
+        starts = try Buffer(Self.batchTokens * blocks)
         groupStarts = try Buffer(widest / Int(PHI_GROUP))
-        wantedRows = try Buffer(Self.logitsBatch)
-        logits = try Buffer(Self.logitsBatch * logitsStride)
-        headProducts = try Buffer(2 * Self.logitsBatch * logitsStride)
-        noBias = try Buffer(logitsStride)
+        logitsRowNumbers = try Buffer(Self.logitsRows)
+        logits = try Buffer(Self.logitsRows * logitsStride)
+        headProducts = try Buffer(2 * Self.logitsRows * logitsStride)
+        zeroBias = try Buffer(logitsStride)
+    }
+
+    /// The residual stream, [batch, hidden].
+    package var residual: Rows { rows(residualBuffer) }
+    /// Layer norms of the residual stream, [batch, hidden].
+    package var normed: Rows { rows(normedBuffer) }
+    /// Outputs of the input projection, [batch, query + 2 key + intermediate], and its columns.
+    var projected: Rows { rows(projectedBuffer) }
+    var queries: Rows { projected }
+    var keys: Rows { projected.from(column: config.querySize) }
+    var values: Rows { keys.from(column: config.keySize) }
+    var intermediate: Rows { values.from(column: config.keySize) }
+    /// Inputs of the output projection, [batch, query + intermediate], and its columns.
+    package var mixed: Rows { rows(mixedBuffer) }
+    var attended: Rows { mixed }
+    var activated: Rows { mixed.from(column: config.querySize) }
+
+    private func rows(_ buffer: Buffer<Float>) -> Rows {
+        Rows(start: buffer.start, stride: buffer.count / Self.batchTokens)
+    }
+
+    /// Row `row` of the logits, [vocabulary].
+    func logits(inRow row: Int) -> UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(start: logits.start + row * logitsStride, count: config.vocabulary)
     }
 }

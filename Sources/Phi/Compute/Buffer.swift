@@ -8,13 +8,13 @@
 
 /// Zeroed memory for `count` elements, page-aligned, freed with its owner. Pages that are never touched take no memory.
 /// There may be less of it than a file asks for: making one throws ``SessionError``.
-final class Buffer<Element: BitwiseCopyable> {
-    let count: Int
-    let start: UnsafeMutablePointer<Element>
+package final class Buffer<Element: BitwiseCopyable> {
+    package let count: Int
+    package let start: UnsafeMutablePointer<Element>
 
     /// In huge pages, where the system has them, for what is written all over the place: a product writes a few rows of each of many
     /// tokens, whose pages would be more than a core remembers. One that is touched takes its memory whole.
-    init(_ count: Int, inHugePages: Bool = false) throws(SessionError) {
+    package init(_ count: Int, inHugePages: Bool = false) throws(SessionError) {
         let bytes = max(1, count) * MemoryLayout<Element>.stride
         let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let pointer, pointer != MAP_FAILED else { throw .noMemory(bytes) }

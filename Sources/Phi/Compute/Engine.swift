@@ -20,13 +20,18 @@ public final class Engine {
     public let threads: Int
     /// How many threads an engine can have.
     public static let threadCounts = 1...Int(PHI_MAX_THREADS)
-    /// Sessions that one call of ``append(_:)`` can take.
-    public static let sessionsAtOnce = Activations.logitsBatch
+    /// Most sessions that one call of ``append(_:)`` can take.
+    public static let sessionsAtOnce = Activations.logitsRows
+    /// Most tokens that are computed together. Longer prompts are prefilled in batches of this many, between which an
+    /// operation can be cancelled.
+    public static let batchTokens = Activations.batchTokens
 
     private let pass: ForwardPass
-    private var parts: [ForwardPass.Part] = []
+    /// The batch being assembled: segments of sessions, in the same order, and how many rows they have together.
+    private var segments: [ForwardPass.Segment] = []
+    private var sessions: [Session] = []
     private var rows = 0
-    /// Counts what overwrites logits: a session's logits are there as long as this is what it was after its own step.
+    /// Counts what overwrites logits: a session's logits are valid as long as this is what it was after its own step.
     private(set) var step = 0
 
     /// Makes an engine for sessions of up to `context` positions, by default as many as the model has. `threads` defaults to
@@ -41,87 +46,81 @@ public final class Engine {
         self.model = model
         self.context = context
         self.threads = threads
-        let config = model.config
-        parts.reserveCapacity(Self.sessionsAtOnce)
-        pass = ForwardPass(
-            config: config, kernels: model.kernels, released: model.releasesPages ? model.file.mapping : nil,
-            rotary: try RotaryEmbedding(
-                dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: context),
-            buffers: try Activations(config), program: try Program(threads: threads, capacity: 16 * config.layers))
+        segments.reserveCapacity(Self.sessionsAtOnce)
+        sessions.reserveCapacity(Self.sessionsAtOnce)
+        pass = try ForwardPass(
+            model.config, kernels: model.kernels, positions: context, segments: Self.sessionsAtOnce, threads: threads,
+            released: model.releasesPages ? model.file.mapping : nil)
     }
 
-    /// Threads that are taken when nobody says how many: one for each core that this process may use
-    /// by its affinity and its control group.
+    /// The default number of threads: one for each core that this process may use by its affinity and its control group.
     public static var defaultThreads: Int { Cores().count }
 
     /// Appends tokens to several sessions of this engine, at most ``sessionsAtOnce`` and each at most once. Afterwards each
-    /// has the logits of what comes next, until the engine's next step. Throws ``SessionError`` when tokens do not fit or are
-    /// none, and then nothing has changed.
+    /// has the logits that follow its last token, until the engine's next step. Throws ``SessionError`` when tokens do not
+    /// fit or an id is not a token, and then nothing has changed.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
         precondition(work.count <= Self.sessionsAtOnce && work.allSatisfy { $0.session.engine === self })
         precondition(Set(work.map { ObjectIdentifier($0.session) }).count == work.count)
         for (session, tokens) in work { try session.check(tokens[...]) }
         step += 1
-        var ends: [Int] = []
-        var first = 0
+        var ends: [(session: Session, row: Int)] = []  // where tokens of the batch are the last ones of `work`
+        var firstLogits = 0
         func finish() {
-            pass.run(parts, rows: rows, through: model.weights)
-            if !ends.isEmpty { pass.logits(rows: ends, first: first, through: model.weights) }
-            first += ends.count
+            execute(logitsRows: ends.map(\.row), firstLogits: firstLogits)
+            for (number, end) in ends.enumerated() { end.session.hasLogits(inRow: firstLogits + number) }
+            firstLogits += ends.count
             ends = []
-            endBatch()
         }
-        for (number, (session, tokens)) in work.filter({ !$0.tokens.isEmpty }).enumerated() {
-            var rest = tokens[...]
-            while !rest.isEmpty {
-                if rows == Activations.batch { finish() }
-                rest = rest.dropFirst(add(rest, of: session))
+        for (session, tokens) in work where !tokens.isEmpty {
+            var remaining = tokens[...]
+            while !remaining.isEmpty {
+                if rows == Self.batchTokens { finish() }
+                remaining = remaining.dropFirst(add(remaining, of: session))
             }
-            ends.append(rows - 1)
-            session.hasLogits(inRow: number)
+            ends.append((session, rows - 1))
         }
         if rows > 0 { finish() }
     }
 
-    /// Puts as many of a session's next tokens into the batch as there is room for; returns how many.
+    /// Puts as many of a session's next tokens into the batch as it has rows left; returns how many.
     private func add(_ tokens: ArraySlice<TokenID>, of session: Session) -> Int {
-        let part = tokens.prefix(Activations.batch - rows)
-        parts.append(ForwardPass.Part(cache: session.cache, tokens: part, row: rows))
-        session.hold(part)
-        rows += part.count
-        return part.count
+        let new = tokens.prefix(Self.batchTokens - rows)
+        segments.append(
+            ForwardPass.Segment(cache: session.cache, tokens: new, position: session.tokens.count, row: rows))
+        sessions.append(session)
+        rows += new.count
+        return new.count
     }
 
-    private func endBatch() {
-        pass.program.run()
-        parts.removeAll(keepingCapacity: true)
+    /// Executes the pass of the batch and begins a new one; then the batch's sessions hold its tokens.
+    private func execute(logitsRows: some Collection<Int>, firstLogits: Int = 0) {
+        pass.record(segments, rows: rows, logitsRows: logitsRows, firstLogits: firstLogits, through: model.weights)
+        pass.commands.execute()
+        for (session, segment) in zip(sessions, segments) { session.commit(segment.tokens) }
+        segments.removeAll(keepingCapacity: true)
+        sessions.removeAll(keepingCapacity: true)
         rows = 0
     }
 
-    /// Appends one batch of tokens to a session and gets the logits of what comes behind its last; returns how many tokens
-    /// those are. Allocates nothing.
+    /// Appends one batch of tokens to a session, and computes the logits that follow its last one if all of `tokens` were in
+    /// the batch. Returns how many tokens were appended. Allocates nothing.
     func appendBatch(_ tokens: ArraySlice<TokenID>, to session: Session, wantsLogits: Bool) -> Int {
         step += 1
         let count = add(tokens, of: session)
-        pass.run(parts, rows: rows, through: model.weights)
-        if wantsLogits, count == tokens.count {
-            pass.logits(rows: CollectionOfOne(count - 1), through: model.weights)
-            session.hasLogits(inRow: 0)
-        }
-        endBatch()
+        let isComplete = wantsLogits && count == tokens.count
+        execute(logitsRows: isComplete ? count - 1..<count : 0..<0)
+        if isComplete { session.hasLogits(inRow: 0) }
         return count
     }
 
-    /// Computes logits of `rows` of the last batch, at most ``Activations/logitsBatch``, in rows 0 and on.
+    /// Computes the logits of `rows` of the last batch, at most ``Activations/logitsRows``, into row 0 and on.
     func logits(rows: Range<Int>) {
         step += 1
-        pass.logits(rows: rows, through: model.weights)
-        pass.program.run()
+        pass.recordLogits(of: rows, through: model.weights)
+        pass.commands.execute()
     }
 
-    /// A row of the logits buffer.
-    func logits(inRow row: Int) -> UnsafeBufferPointer<Float> {
-        UnsafeBufferPointer(
-            start: pass.buffers.logits.start + row * pass.buffers.logitsStride, count: model.config.vocabulary)
-    }
+    /// Row `row` of the logits buffer, [vocabulary].
+    func logits(inRow row: Int) -> UnsafeBufferPointer<Float> { pass.activations.logits(inRow: row) }
 }

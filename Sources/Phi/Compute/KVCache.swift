@@ -20,10 +20,10 @@ public enum CacheEncoding: String, Sendable, CaseIterable {
 }
 
 /// Keys and values of all positions so far, for one session. Its memory is taken page by page as positions fill.
-final class KVCache {
+package final class KVCache {
     /// Positions there is room for: the capacity asked for in whole blocks.
     let positions: Int
-    /// Positions that are filled.
+    /// Positions that are filled. Its session sets it, together with its tokens.
     var count = 0
     /// How elements are kept.
     let encoding: CacheEncoding
@@ -42,7 +42,8 @@ final class KVCache {
     private let memory: Buffer<UInt8>  // [layers][layerBytes]
 
     /// A cache for `layers` blocks, by default all of the model's.
-    init(_ config: ModelConfig, layers: Int? = nil, capacity: Int, encoding: CacheEncoding) throws(SessionError) {
+    package init(_ config: ModelConfig, layers: Int? = nil, capacity: Int, encoding: CacheEncoding) throws(SessionError)
+    {
         positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
         let isIntegers = encoding == .q8
         let groups = roundUp(config.headSize, to: Int(PHI_CACHE_GROUP)) / Int(PHI_CACHE_GROUP)
@@ -79,7 +80,7 @@ final class KVCache {
     }
 
     /// Memory of neighbouring positions.
-    struct Part {
+    struct Region {
         let memory: UnsafeMutableRawBufferPointer
         /// Bytes of a position in each row of a tile of 16 positions; 0 where positions lie one after the other.
         let lane: Int
@@ -88,18 +89,18 @@ final class KVCache {
     /// The memory of the first `count` positions: for each layer and kv head keys, values, and with ``CacheEncoding/q8``
     /// scales of keys and of values; all but values in whole tiles of 16 positions. Sizes and order follow from the shape, the
     /// encoding and `count`, not from the capacity.
-    func parts(of count: Int) -> [Part] {
+    func regions(of count: Int) -> [Region] {
         let inTiles = roundUp(count, to: 16)
         let element = encoding.elementBytes
         let keyLane = encoding == .q8 ? 4 : element  // integers come in quads of dimensions
-        var parts: [Part] = []
+        var regions: [Region] = []
         for layer in 0..<layers {
             for head in 0..<kvHeads {
                 func add(_ start: UnsafeMutableRawPointer, stride: Int, bytes: Int, used: Int, lane: Int) {
                     // A stride is so many elements for each position there is room for.
                     let memory = UnsafeMutableRawBufferPointer(
                         start: start + head * stride * bytes, count: stride / positions * bytes * used)
-                    parts.append(Part(memory: memory, lane: lane))
+                    regions.append(Region(memory: memory, lane: lane))
                 }
                 add(keys(layer), stride: keyStride, bytes: element, used: inTiles, lane: keyLane)
                 add(values(layer), stride: valueStride, bytes: element, used: count, lane: 0)
@@ -108,12 +109,12 @@ final class KVCache {
                 add(valueScales(layer), stride: scaleStride, bytes: 2, used: inTiles, lane: 2)
             }
         }
-        return parts
+        return regions
     }
 
     /// Takes the first `count` positions of `other`, a cache of the same shape and encoding.
     func copy(_ count: Int, of other: KVCache) {
-        for (mine, its) in zip(parts(of: count), other.parts(of: count)) {
+        for (mine, its) in zip(regions(of: count), other.regions(of: count)) {
             mine.memory.copyMemory(from: UnsafeRawBufferPointer(its.memory))
         }
         self.count = count

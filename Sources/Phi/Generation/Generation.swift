@@ -1,92 +1,74 @@
 import PhiTokenizer
 
-/// A completion in the making, one token a call:
+/// A completion, generated one token a call:
 ///
 /// ```swift
 /// var generation = Generation(session, prompt, options)
 /// while let next = try generation.next() { print(next.text, terminator: "") }
 /// ```
 ///
-/// ``Session/complete(_:_:onText:)-([TokenID],_,_)`` goes through one, and ``TokenSequence`` does in asynchronous code. The
-/// prompt is read by the first call. Until it is at its end, nothing else may change the session.
+/// ``Session/complete(_:_:onText:)-([TokenID],_,_)`` runs one to its end, and ``TokenSequence`` does in asynchronous code. The
+/// first call prefills the prompt. Nothing else may change the session before the generation has ended.
 public struct Generation {
-    /// The session that makes it.
-    public let session: Session
-    /// How it goes on and ends.
-    public let options: GenerationOptions
-    /// Tokens of the prompt.
+    /// The session that generates.
+    public var session: Session { decoder.session }
+    /// How tokens are chosen and what ends the completion.
+    public var options: GenerationOptions { decoder.options }
+    /// Number of tokens of the prompt.
     public var promptTokens: Int { prompt.count }
-    /// Tokens of the prompt that the session had already.
+    /// Number of tokens of the prompt that the session already held.
     public private(set) var reusedTokens = 0
-    /// Why it has ended, if it has.
-    public private(set) var stopReason: StopReason?
+    /// Why the completion ended; nil while it has not.
+    public var stopReason: StopReason? { hasPrefilled ? decoder.stopReason : nil }
 
     private let prompt: [TokenID]
-    private var sampler: any TokenSampler
-    /// Chosen, and not yet appended.
-    private var last: TokenID?
-    private(set) var output: GeneratedText
+    private var hasPrefilled = false
+    private var decoder: SequenceDecoder
     private(set) var clock = GenerationClock()
 
-    /// Begins a text that follows on `prompt`, which stands for `<|endoftext|>` if it is empty. Tokens are chosen by
-    /// `sampler`, or if there is none by the options' ``GenerationOptions/sampling``. Nothing is computed yet.
+    /// The text and tokens generated so far.
+    var output: GeneratedText { decoder.output }
+
+    /// Prepares a completion of `prompt`; an empty one stands for `<|endoftext|>`. Tokens are chosen by `sampler`; nil: by
+    /// the options' ``GenerationOptions/sampling``. Nothing is computed yet.
     public init(
         _ session: Session, _ prompt: [TokenID], _ options: GenerationOptions = .greedy,
         sampler: (any TokenSampler)? = nil
     ) {
-        let config = session.model.config
-        self.session = session
-        self.options = options
-        self.prompt = prompt.isEmpty ? [TokenID(config.endOfText)] : prompt
-        self.sampler = sampler ?? Sampler(options.sampling, vocabulary: config.vocabulary)
-        output = GeneratedText(session.model.tokenizer.vocabulary, stop: options.stop)
+        self.prompt = session.model.effectivePrompt(prompt)
+        decoder = SequenceDecoder(session, options, sampler: sampler)
     }
 
-    /// The next token, or nil at the end; ``stopReason`` says why. While a long prompt is read, `shouldContinue` is asked a few times a
-    /// second, and if it says no the text has ended as ``StopReason/cancelled``.
+    /// Returns the next token, or nil at the end; ``stopReason`` says why. During the prefill of a long prompt,
+    /// `shouldContinue` is called a few times a second; when it returns false the completion ends as ``StopReason/cancelled``.
     ///
-    /// Throws ``SessionError`` when the prompt is longer than the context or has an id that is no token, and then nothing has
-    /// changed; or when a sampler chooses what is no token.
+    /// Throws ``SessionError`` when the prompt is longer than the context or has an id that is not a token, and then nothing
+    /// has changed; or when a sampler chooses an id that is not a token.
     public mutating func next(while shouldContinue: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
-        guard stopReason == nil else { return nil }
-        if let last {
-            try session.append(last)
-        } else {
-            let (reused, isRead) = try session.read(prompt, while: shouldContinue)
+        if let next = decoder.next {
+            try session.append(next)
+        } else if !hasPrefilled {
+            let (reused, isComplete) = try session.prefill(prompt, while: shouldContinue)
+            hasPrefilled = true
             clock.promptIsRead()
             reusedTokens = reused
-            stopReason = !isRead ? .cancelled : options.maximumTokens == 0 ? .maximumTokens : nil
+            if !isComplete { decoder.end(.cancelled) }
         }
-        guard stopReason == nil else { return nil }
-        let history = session.tokens
-        guard let (token, choice) = session.withLogits({ choose($0, history) }) else { return nil }
-        try session.check(token)
+        guard let token = try decoder.decode() else { return nil }
         clock.tokenIsChosen()
-        last = token
-        let text: String
-        (text, stopReason) = output.take(token, of: session, maximumTokens: options.maximumTokens)
-        return GeneratedToken(token: token, text: text, choice: choice, stopReason: stopReason)
-    }
-
-    private mutating func choose(
-        _ logits: UnsafeBufferPointer<Float>, _ history: [TokenID]
-    ) -> (TokenID, TokenChoice?) {
-        let token = sampler.sample(logits, history: history)
-        guard let alternatives = options.logProbabilities, logits.indices.contains(Int(token)) else {
-            return (token, nil)
-        }
-        return (token, TokenChoice(token, of: logits, alternatives: alternatives))
+        return token
     }
 }
 
 extension Session {
-    /// Makes the session hold `prompt` and its logits, as long as `shouldContinue` says so; returns how many tokens were there before
-    /// and whether all are there now.
-    fileprivate func read(_ prompt: [TokenID], while shouldContinue: () -> Bool) throws(SessionError) -> (Int, Bool) {
+    /// Makes the session hold `prompt` and its logits, as long as `shouldContinue` returns true. Returns how many tokens it
+    /// already held and whether it holds them all now.
+    fileprivate func prefill(_ prompt: [TokenID], while shouldContinue: () -> Bool) throws(SessionError) -> (Int, Bool)
+    {
         guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }
         for token in prompt { try check(token) }
         if tokens == prompt, withLogits({ _ in }) != nil { return (prompt.count, true) }
-        let rest = rewind(to: prompt)
-        return (tokens.count, try append(rest, while: shouldContinue))
+        let remaining = rewind(to: prompt)
+        return (tokens.count, try append(remaining, while: shouldContinue))
     }
 }

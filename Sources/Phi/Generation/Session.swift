@@ -130,21 +130,21 @@ public final class Session {
         return fork
     }
 
-    /// Says that the cache holds `tokens` now, which a snapshot brought.
-    func hold(restored tokens: [TokenID]) {
+    /// Replaces the token history after a restore.
+    func commit(restored tokens: [TokenID]) {
         self.tokens.removeAll(keepingCapacity: true)
-        self.tokens.append(contentsOf: tokens)
+        cache.count = 0
+        commit(tokens[...])
+    }
+
+    /// Adds tokens whose keys and values the KV cache has now. Their logits are not computed yet.
+    func commit(_ new: ArraySlice<TokenID>) {
+        tokens.append(contentsOf: new)
         cache.count = tokens.count
         logitsStep = -1
     }
 
-    /// Takes tokens that the engine is putting through, without their logits.
-    func hold(_ new: ArraySlice<TokenID>) {
-        tokens.append(contentsOf: new)
-        logitsStep = -1
-    }
-
-    /// Says where the engine has left the logits behind the last token.
+    /// Notes that the engine has the logits after the last token in row `row`.
     func hasLogits(inRow row: Int) {
         logitsRow = row
         logitsStep = engine.step
@@ -154,19 +154,19 @@ public final class Session {
         _ new: ArraySlice<TokenID>, while shouldContinue: () -> Bool, body: ((Int, UnsafeBufferPointer<Float>) -> Void)?
     ) throws(SessionError) -> Bool {
         try check(new)
-        var rest = new
-        while !rest.isEmpty {
-            if rest.count < new.count, !shouldContinue() { return false }
-            let count = engine.appendBatch(rest, to: self, wantsLogits: body == nil)
+        var remaining = new
+        while !remaining.isEmpty {
+            if remaining.count < new.count, !shouldContinue() { return false }
+            let count = engine.appendBatch(remaining, to: self, wantsLogits: body == nil)
             if let body {
-                for first in stride(from: 0, to: count, by: Activations.logitsBatch) {
-                    let rows = first..<min(first + Activations.logitsBatch, count)
+                for first in stride(from: 0, to: count, by: Activations.logitsRows) {
+                    let rows = first..<min(first + Activations.logitsRows, count)
                     engine.logits(rows: rows)
-                    for row in rows { body(new.count - rest.count + row, engine.logits(inRow: row - first)) }
+                    for row in rows { body(new.count - remaining.count + row, engine.logits(inRow: row - first)) }
                     hasLogits(inRow: rows.count - 1)
                 }
             }
-            rest = rest.dropFirst(count)
+            remaining = remaining.dropFirst(count)
         }
         return true
     }

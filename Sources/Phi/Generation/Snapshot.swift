@@ -10,7 +10,7 @@ import PhiTokenizer
 ///     24  u64       number of tokens n
 ///     32  32 bytes  the model: its file's header hash
 ///     64  i32 x n   tokens
-///         bytes     keys and values: the parts of ``KVCache/parts(of:)``, places in a tile beyond the last token zero
+///         bytes     keys and values: the regions of ``KVCache/regions(of:)``, places in a tile beyond the last token zero
 ///         32 bytes  SHA-256 of all before
 ///
 /// It is made for the machine's next start, not for other versions: a reader refuses every version but its own.
@@ -21,8 +21,8 @@ private enum SnapshotLayout {
     static let digestBytes = 32
     static let encodings: [CacheEncoding] = [.f32, .f16, .q8]
 
-    static func size(tokens: Int, _ parts: [KVCache.Part]) -> Int {
-        headerBytes + 4 * tokens + parts.reduce(0) { $0 + $1.memory.count } + digestBytes
+    static func size(tokens: Int, _ regions: [KVCache.Region]) -> Int {
+        headerBytes + 4 * tokens + regions.reduce(0) { $0 + $1.memory.count } + digestBytes
     }
 }
 
@@ -43,7 +43,7 @@ extension Session {
     /// Bytes that ``save(first:)`` gives.
     package func snapshotSize(first count: Int? = nil) -> Int {
         let count = min(max(0, count ?? tokens.count), tokens.count)
-        return SnapshotLayout.size(tokens: count, cache.parts(of: count))
+        return SnapshotLayout.size(tokens: count, cache.regions(of: count))
     }
 
     /// Writes the bytes of ``save(first:)`` into memory that is as long as ``snapshotSize(first:)`` says.
@@ -57,7 +57,7 @@ extension Session {
         writer.append(UInt64(count))
         model.file.digest.bytes.withUnsafeBytes { writer.append($0) }
         for token in tokens.prefix(count) { writer.append(UInt32(bitPattern: token)) }
-        for part in cache.parts(of: count) { writer.append(part, positions: count) }
+        for region in cache.regions(of: count) { writer.append(region, positions: count) }
         let digest = SHA256Digest(writer.written)
         digest.bytes.withUnsafeBytes { writer.append($0) }
     }
@@ -76,17 +76,17 @@ extension Session {
     /// The same with bytes wherever they lie.
     package func restore(_ snapshot: UnsafeRawBufferPointer) throws(SnapshotError) {
         let count = try checkHeader(snapshot)
-        let parts = cache.parts(of: count)
-        guard SnapshotLayout.size(tokens: count, parts) == snapshot.count else { throw .damaged }
+        let regions = cache.regions(of: count)
+        guard SnapshotLayout.size(tokens: count, regions) == snapshot.count else { throw .damaged }
         let tokens = (0..<count).map { snapshot.number(at: SnapshotLayout.headerBytes + 4 * $0, as: TokenID.self) }
         guard tokens.allSatisfy({ $0 >= 0 && Int($0) < model.config.vocabulary }) else { throw .damaged }
         var place = SnapshotLayout.headerBytes + 4 * count
-        for part in parts {
-            let end = place + part.memory.count
-            part.memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: snapshot[place..<end]))
+        for region in regions {
+            let end = place + region.memory.count
+            region.memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: snapshot[place..<end]))
             place = end
         }
-        hold(restored: tokens)
+        commit(restored: tokens)
     }
 
     /// The number of tokens. The hash comes first: what follows it says what whoever made the snapshot meant.
@@ -167,16 +167,16 @@ private struct SnapshotWriter {
         withUnsafeBytes(of: number.littleEndian) { append($0) }
     }
 
-    /// Appends a part of a cache for `positions` of a text; what a tile has beyond them, of texts before, as zeros.
-    mutating func append(_ part: KVCache.Part, positions: Int) {
+    /// Appends a region of a cache for `positions` of a text; what a tile has beyond them, of texts before, as zeros.
+    mutating func append(_ region: KVCache.Region, positions: Int) {
         let start = count
-        append(UnsafeRawBufferPointer(part.memory))
+        append(UnsafeRawBufferPointer(region.memory))
         let used = positions % 16
-        guard part.lane > 0, used > 0 else { return }
-        let tileBytes = part.memory.count / (positions / 16 + 1)
-        let rowBytes = 16 * part.lane
-        for row in stride(from: start + part.memory.count - tileBytes, to: count, by: rowBytes) {
-            for byte in row + used * part.lane..<row + rowBytes { memory[byte] = 0 }
+        guard region.lane > 0, used > 0 else { return }
+        let tileBytes = region.memory.count / (positions / 16 + 1)
+        let rowBytes = 16 * region.lane
+        for row in stride(from: start + region.memory.count - tileBytes, to: count, by: rowBytes) {
+            for byte in row + used * region.lane..<row + rowBytes { memory[byte] = 0 }
         }
     }
 }

@@ -62,7 +62,7 @@ public final class LanguageModel: Sendable {
     }
 
     /// The encoding of the blocks' matrices, by which a file is called `q4` or `q8`.
-    public var encoding: TensorEncoding { weights.blocks.first?.inner.encoding ?? weights.head.encoding }
+    public var encoding: TensorEncoding { weights.blocks.first?.inputProjection.encoding ?? weights.head.encoding }
 
     /// How sessions keep keys and values unless they are told: exactly for f32, in 8 bits for q4, whose weights lose more
     /// than that, else in f16.

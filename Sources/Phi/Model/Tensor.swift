@@ -2,7 +2,7 @@ import CPhiKernels
 import PhiFormat
 
 /// A matrix of weights where it lies in a mapped file. Valid as long as the file is mapped, which ``Weights`` sees to.
-struct Matrix: @unchecked Sendable {
+package struct Matrix: @unchecked Sendable, BitwiseCopyable {
     let encoding: TensorEncoding
     let rows: Int
     let columns: Int
@@ -24,7 +24,7 @@ struct Matrix: @unchecked Sendable {
 }
 
 /// A vector of f32 where it lies in a mapped file. Valid as long as the file is mapped.
-struct Vector: @unchecked Sendable {
+package struct Vector: @unchecked Sendable, BitwiseCopyable {
     let count: Int
     let elements: UnsafePointer<Float>
 }

@@ -1,19 +1,19 @@
 import PhiFormat
 
 /// A model's weights where they lie in the mapped file. Immutable; any number of sessions share them.
-struct Weights: Sendable {
+package struct Weights: Sendable {
     /// A layer norm's scale and shift.
-    struct Norm: Sendable {
+    package struct Norm: Sendable {
         let weight: Vector  // [hidden]
         let bias: Vector  // [hidden]
     }
 
     /// One block: attention and MLP, which read the same normalised input.
-    struct Block: Sendable {
+    package struct Block: Sendable {
         let norm: Norm
-        let inner: Matrix  // [query + key + value + intermediate, hidden]
+        let inputProjection: Matrix  // [query + key + value + intermediate, hidden]
         let inputProjectionBias: Vector
-        let outer: Matrix  // [hidden, query + intermediate]
+        let outputProjection: Matrix  // [hidden, query + intermediate]
         let outputProjectionBias: Vector
     }
 
@@ -38,10 +38,11 @@ struct Weights: Sendable {
                     norm: Norm(
                         weight: try reader.vector(SectionName.blockNormWeight(n), hidden),
                         bias: try reader.vector(SectionName.blockNormBias(n), hidden)),
-                    inner: try reader.matrix(SectionName.inputProjectionWeight(n), config.inputProjectionRows, hidden),
+                    inputProjection: try reader.matrix(
+                        SectionName.inputProjectionWeight(n), config.inputProjectionRows, hidden),
                     inputProjectionBias: try reader.vector(
                         SectionName.inputProjectionBias(n), config.inputProjectionRows),
-                    outer: try reader.matrix(
+                    outputProjection: try reader.matrix(
                         SectionName.outputProjectionWeight(n), hidden, config.outputProjectionColumns),
                     outputProjectionBias: try reader.vector(SectionName.outputProjectionBias(n), hidden)))
         }
@@ -60,7 +61,10 @@ struct Weights: Sendable {
     /// Every matrix with its section's name.
     var matrices: [(name: String, matrix: Matrix)] {
         let inBlocks = blocks.enumerated().flatMap { n, block in
-            [(SectionName.inputProjectionWeight(n), block.inner), (SectionName.outputProjectionWeight(n), block.outer)]
+            [
+                (SectionName.inputProjectionWeight(n), block.inputProjection),
+                (SectionName.outputProjectionWeight(n), block.outputProjection),
+            ]
         }
         return [(SectionName.embedding, embedding)] + inBlocks + [(SectionName.headWeight, head)]
     }

@@ -94,9 +94,7 @@ extension GenerationSettings {
     /// The protocol in words.
     func description(_ mode: CodeBenchmark.PromptMode, _ promptTests: Int?) -> String {
         var parts = ["prompt \(mode.rawValue)" + (promptTests.map { " with \($0) checks" } ?? "")]
-        parts.append(
-            sampling.temperature == 0
-                ? "greedy" : "temperature \(sampling.temperature), top-p \(sampling.topP), seed \(sampling.seed)")
+        parts.append(sampling.description)
         parts.append("\(samples) \(samples == 1 ? "sample" : "samples") of at most \(maximumTokens) tokens")
         parts.append(
             "stops " + stops.map { "'" + $0.replacing("\n", with: "\\n") + "'" }.joined(separator: " "))

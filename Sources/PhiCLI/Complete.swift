@@ -14,7 +14,7 @@ struct Complete: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var session: SessionOptions
-    @OptionGroup var sampling: SamplingFlags
+    @OptionGroup var sampling: SamplingArguments
 
     @Argument(help: "The text to continue; - reads it from standard input.")
     var prompt: String?
@@ -43,8 +43,7 @@ struct Complete: ParsableCommand {
 
     func run() throws {
         let model = try model.open()
-        let seed = sampling.chosenSeed
-        let options = try options(seed: seed)
+        let options = try options(seed: sampling.seed ?? .random(in: 0...UInt64(UInt32.max)))
         let source = file.map(Console.name) ?? (prompt == "-" ? Console.name(of: "-") : "prompt")
         let text = try promptBytes()
         let ids = model.tokenizer.encode(bytes: text)
@@ -67,8 +66,8 @@ struct Complete: ParsableCommand {
         }
         if let failure { throw failure }
         if json {
-            try JSONOutput.print(
-                CompletionDescription(completion, prompt: text, ids, sampling.isRandom ? seed : nil))
+            let seed = options.sampling.temperature > 0 ? options.sampling.seed : nil
+            try JSONOutput.print(CompletionDescription(completion, prompt: text, ids, seed))
         } else {
             try Console.write("\n")
             Console.error(completion.summary)
@@ -83,40 +82,12 @@ struct Complete: ParsableCommand {
     }
 
     private func options(seed: UInt64) throws -> GenerationOptions {
+        let sampling = try sampling.options(seed: seed)
         do throws(OptionError) {
-            return try GenerationOptions(maximumTokens: tokens, sampling: sampling.options(seed: seed), stop: stop)
+            return try GenerationOptions(maximumTokens: tokens, sampling: sampling, stop: stop)
         } catch {
             throw ValidationError(error.description)
         }
-    }
-}
-
-/// How tokens are chosen.
-struct SamplingFlags: ParsableArguments {
-    @Option(help: "0 takes the likeliest token always; 1 draws by the model's own probabilities.")
-    var temperature = 0.0
-
-    @Option(help: "Draw from the so many likeliest tokens only; 0 from all.")
-    var topK = 0
-
-    @Option(help: "Draw from the likeliest tokens that reach this probability together.")
-    var topP = 1.0
-
-    @Option(help: "Draw from tokens at least this times as likely as the likeliest.")
-    var minP = 0.0
-
-    @Option(help: "Divide the logits of tokens that the text already has; 1 does nothing.")
-    var repeatPenalty = 1.0
-
-    @Option(help: "Where the random numbers begin: the same seed gives the same text. Without it, a new one each time.")
-    var seed: UInt64?
-
-    var isRandom: Bool { temperature > 0 }
-    var chosenSeed: UInt64 { seed ?? (isRandom ? .random(in: 0...UInt64(UInt32.max)) : 0) }
-
-    func options(seed: UInt64) throws(OptionError) -> SamplingOptions {
-        try SamplingOptions(
-            temperature: temperature, topK: topK, topP: topP, minP: minP, repeatPenalty: repeatPenalty, seed: seed)
     }
 }
 

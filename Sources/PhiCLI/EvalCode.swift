@@ -15,7 +15,7 @@ struct EvalHumanEval: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var code: EvalCode
-    @OptionGroup var sampling: SamplingFlags
+    @OptionGroup var sampling: SamplingArguments
 
     @Option(
         help: "How prompts end: stripped, as bigcode-evaluation-harness does it, or raw, as they stand in the file.")
@@ -33,7 +33,7 @@ struct EvalMBPP: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var code: EvalCode
-    @OptionGroup var sampling: SamplingFlags
+    @OptionGroup var sampling: SamplingArguments
 
     @Option(help: "How prompts end: raw, with a newline after the docstring, or stripped.")
     var prompt: CodeBenchmark.PromptMode = .raw
@@ -123,7 +123,7 @@ struct EvalCode: ParsableArguments {
 
     /// Makes samples or reads them, judges them and prints the score.
     func run(
-        _ benchmark: CodeBenchmark, _ model: ModelOptions, _ sampling: SamplingFlags, mode: CodeBenchmark.PromptMode,
+        _ benchmark: CodeBenchmark, _ model: ModelOptions, _ sampling: SamplingArguments, mode: CodeBenchmark.PromptMode,
         promptTests: Int
     ) throws {
         let all = try benchmark.problems(path: problems, mode: mode, promptTests: promptTests)
@@ -156,14 +156,12 @@ struct EvalCode: ParsableArguments {
         try json ? JSONOutput.print(report) : Console.write(report.text)
     }
 
-    private func settings(_ benchmark: CodeBenchmark, _ sampling: SamplingFlags) throws -> GenerationSettings {
-        do throws(OptionError) {
-            return GenerationSettings(
-                maximumTokens: tokens, sampling: try sampling.options(seed: sampling.seed ?? 0), samples: sampleCount,
-                stops: benchmark.stops, context: context)
-        } catch {
-            throw ValidationError(error.description)
-        }
+    private func settings(
+        _ benchmark: CodeBenchmark, _ sampling: SamplingArguments
+    ) throws -> GenerationSettings {
+        GenerationSettings(
+            maximumTokens: tokens, sampling: try sampling.options(seed: sampling.seed ?? 0), samples: sampleCount,
+            stops: benchmark.stops, context: context)
     }
 
     /// The samples of the chosen problems, some of which may be in the output already.

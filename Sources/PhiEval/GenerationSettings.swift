@@ -40,11 +40,9 @@ public struct GenerationSettings: Sendable {
     public func fingerprint(_ model: LanguageModel, _ problems: [CodeProblem]) -> String {
         let seed = sampling.temperature > 0 ? sampling.seed : 0
         let parts =
-            [
-                model.file.digest.description, "\(maximumTokens)", "\(sampling.temperature)", "\(sampling.topK)",
-                "\(sampling.topP)", "\(sampling.minP)", "\(sampling.repeatPenalty)", "\(seed)",
-                "\(context ?? model.config.context)", model.cacheEncoding.rawValue,
-            ] + stops + problems.flatMap { [$0.id.description, $0.prompt] }
+            [model.file.digest.description, "\(maximumTokens)"] + SamplingParameter.all.map { $0.text(in: sampling) }
+            + ["\(seed)", "\(context ?? model.config.context)", model.cacheEncoding.rawValue]
+            + stops + problems.flatMap { [$0.id.description, $0.prompt] }
         let text = Array(parts.joined(separator: "\0").utf8)
         return String(text.withUnsafeBytes { SHA256Digest($0).description }.prefix(16))
     }

@@ -184,12 +184,41 @@ struct SamplerTests {
         #expect(throws: OptionError.self) { try SamplingOptions(topP: 1.001) }
         #expect(throws: OptionError.self) { try SamplingOptions(minP: 2) }
         #expect(throws: OptionError.self) { try SamplingOptions(repeatPenalty: 0) }
-        #expect(throws: OptionError(fault: "top-k is -1, not 0 or more")) { try SamplingOptions(topK: -1) }
-        #expect(throws: OptionError(fault: "the number of tokens is -1, not 0 or more")) {
+        #expect(throws: OptionError(fault: "top-k must be 0 or more, got -1")) { try SamplingOptions(topK: -1) }
+        #expect(throws: OptionError(fault: "the number of tokens must be 0 or more, got -1")) {
             try GenerationOptions(maximumTokens: -1)
         }
         #expect(throws: OptionError(fault: "a stop string is empty")) { try GenerationOptions(stop: ["a", ""]) }
         #expect(try SamplingOptions() == .greedy)
         #expect(try GenerationOptions() as GenerationOptions == .greedy)
+    }
+
+    /// phi.h, its implementation and the Python module state each parameter once more.
+    @Test(arguments: ["Sources/CPhi/include/phi.h", "Sources/PhiCAPI/Generation.swift", "Tools/phi.py"])
+    func everyParameterIsIn(_ file: String) throws {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let text = try String(contentsOf: root.appendingPathComponent(file), encoding: .utf8)
+        for parameter in SamplingParameter.all { #expect(text.contains(parameter.fieldName), "\(parameter.name)") }
+    }
+
+    @Test
+    func theTableReadsAndSetsEveryParameter() throws {
+        var options = SamplingOptions.greedy
+        #expect(options.description == "temperature 0.0, top-k 0, top-p 1.0, min-p 0.0, repeat-penalty 1.0")
+        for (parameter, value) in zip(SamplingParameter.all, [0.5, 40, 0.25, 0.125, 1.5]) {
+            #expect(parameter.value(in: options) == parameter.standard)
+            try parameter.set(value, in: &options)
+            #expect(parameter.value(in: options) == value)
+            #expect(throws: OptionError.self) { try parameter.set(-1, in: &options) }
+            #expect(throws: OptionError.self) { try parameter.set(.nan, in: &options) }
+            #expect(throws: OptionError.self) { try parameter.set(.infinity, in: &options) }
+            if parameter.isWhole { #expect(throws: OptionError.self) { try parameter.set(1.5, in: &options) } }
+        }
+        let expected = try SamplingOptions(temperature: 0.5, topK: 40, topP: 0.25, minP: 0.125, repeatPenalty: 1.5)
+        #expect(options == expected)
+        #expect(
+            options.seeded(7).description
+                == "temperature 0.5, top-k 40, top-p 0.25, min-p 0.125, repeat-penalty 1.5, seed 7")
     }
 }

@@ -49,9 +49,7 @@ public struct RepetitionPenalty: LogitProcessor {
 
     /// A penalty above 1 makes repetition less likely. Throws ``OptionError`` when it is not a finite number above 0.
     public init(_ penalty: Double, vocabulary: Int) throws(OptionError) {
-        guard penalty > 0, penalty.isFinite else {
-            throw OptionError(fault: "repeat penalty is \(penalty), not a number above 0")
-        }
+        _ = try SamplingOptions(repeatPenalty: penalty)
         self.init(checked: penalty, vocabulary: vocabulary)
     }
 

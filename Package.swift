@@ -101,7 +101,8 @@ let package = Package(
         .target(
             name: "CPhiKernelsCheck", dependencies: ["CPhiKernels", "CPhiSupport"], path: "Tests/CPhiKernelsCheck",
             exclude: ["main.c", "emulated"], cSettings: cSettings),
-        .testTarget(name: "PhiTokenizerTests", dependencies: ["PhiTokenizer"], exclude: ["Goldens"]),
+        .testTarget(
+            name: "PhiTokenizerTests", dependencies: ["PhiTestSupport", "PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(
             name: "PhiFormatTests",
             dependencies: ["CPhiKernels", "CPhiSupport", "Phi", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
@@ -120,7 +121,7 @@ let package = Package(
             name: "PhiConvertTests",
             dependencies: ["CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
         .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTokenizer"]),
-        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat"], exclude: ["Goldens"]),
+        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat", "PhiTestSupport"], exclude: ["Goldens"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -17,14 +17,14 @@ import Testing
         #expect(shop.folder.names == ["checkpoint", "folder"])
     }
 
-    @Test func refusesAReadOnlyFolder() throws {
+    @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesAReadOnlyFolder() throws {
         let shop = try Workshop()
         let folder = try shop.folder.makeFolder("closed")
         chmod(folder, 0o555)
         chmod(shop.folder.path, 0o755)
         defer { chmod(folder, 0o755) }
         let line = #"exec "$PHI" convert "$1" -o "$2""#
-        guard let outcome = try asNobody(line, shop.checkpoint, folder + "/model.phi") else { return }
+        let outcome = try Nobody.run(line, shop.checkpoint, folder + "/model.phi")
         PhiCLITests.expectRefusal(outcome, folder + "/model.phi")
         #expect(outcome.errorText.lowercased().contains("permission denied"))
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
@@ -38,17 +38,22 @@ import Testing
         #expect(shop.folder.names == ["checkpoint"])
     }
 
-    @Test func leavesNothingOnAFullDisk() throws {
+    /// A shell line that mounts a disk of 128 KiB at `$1`, seen by this shell alone and gone with it, and then runs `line`.
+    private static func onSmallDisk(_ line: String) -> String {
+        #"unshare -m sh -c 'mount -t tmpfs -o size=128k phi-test "$1" && { \#(line); }' sh "$@""#
+    }
+
+    private static let canMount: Bool = {
+        guard let folder = try? Scratch() else { return false }
+        return (try? Command.shell(onSmallDisk("true"), folder.path).status) == 0
+    }()
+
+    @Test(.enabled(if: canMount, "needs a user who may mount a small disk"))
+    func leavesNothingOnAFullDisk() throws {
         let shop = try Workshop()
         let disk = try shop.folder.makeFolder("disk")
-        // A disk of 128 KiB that nobody else sees and that goes away with the shell.
-        let mount = #"mount -t tmpfs -o size=128k phi-test "$1""#
-        guard try Command.shell("unshare -m sh -c '\(mount)' sh \"$1\"", disk).status == 0 else {
-            print("SKIPPED leavesNothingOnAFullDisk: this user may not mount a small disk")
-            return
-        }
         let line = #""$PHI" convert "$2" -o "$1/model.phi" --type f32; status=$?; ls -A "$1"; exit $status"#
-        let outcome = try Command.shell("unshare -m sh -c '\(mount) && { \(line); }' sh \"$@\"", disk, shop.checkpoint)
+        let outcome = try Command.shell(Self.onSmallDisk(line), disk, shop.checkpoint)
         PhiCLITests.expectRefusal(outcome, disk + "/model.phi")
         #expect(outcome.errorText.contains("No space left on device"))
     }
@@ -63,11 +68,8 @@ import Testing
         }
     }
 
-    @Test func tellsOfAFullDiskUnderItsOutput() throws {
-        guard FileManager.default.fileExists(atPath: "/dev/full") else {
-            print("SKIPPED tellsOfAFullDiskUnderItsOutput: there is no /dev/full")
-            return
-        }
+    @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full"), "needs /dev/full"))
+    func reportsAFullDiskUnderItsOutput() throws {
         for command in ["complete -n 3 x", "info", "info --json", "tokenize --ids", "complete --json -n 3 x"] {
             let line = "exec \"$PHI\" \(command) -m \"$1\" > /dev/full"
             PhiCLITests.expectRefusal(try Command.shell(line, Models.path(), input: Array("x".utf8)), "standard output")

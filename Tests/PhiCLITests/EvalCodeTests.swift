@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi eval humaneval` and `mbpp`: samples, scores, and what happens when a run is killed.
@@ -32,13 +33,12 @@ import Testing
         let stop_reason: String
     }
 
-    /// Whether bubblewrap works here; says so if not.
+    /// Whether bubblewrap works here.
     private static let hasSandbox: Bool = {
         let line = "bwrap --unshare-pid --ro-bind / / true 2>/dev/null || bwrap --unshare-user --ro-bind / / true"
-        let works = (try? Command.shell(line).status == 0) ?? false
-        if !works { print("SKIPPED: bubblewrap does not work here, NO PROGRAM WAS JUDGED by EvalCodeTests") }
-        return works
+        return (try? Command.shell(line).status == 0) ?? false
     }()
+    private static let needsSandbox: Comment = "bubblewrap does not work here, so no program is judged"
 
     private func samples(_ path: String) throws -> [Sample] {
         try String(decoding: Scratch.read(path), as: UTF8.self).split(separator: "\n").map {
@@ -55,8 +55,7 @@ import Testing
             + options
     }
 
-    @Test func scoresAsHumanEvalDoes() throws {
-        guard Self.hasSandbox else { return }
+    @Test(.enabled(if: hasSandbox, needsSandbox)) func scoresAsHumanEvalDoes() throws {
         let golden = try #require(
             JSONSerialization.jsonObject(with: Data(Scratch.read(Self.goldens + "/scores.json"))) as? [String: Any])
         let outcome = try Command.run(
@@ -79,12 +78,9 @@ import Testing
         #expect((report["protocol"] as? String)?.contains("samples.jsonl") == true)
     }
 
-    @Test func referenceSolutionsPass() throws {
-        guard Self.hasSandbox else { return }
-        guard let data = ProcessInfo.processInfo.environment["SWIFT_PHI_DATA"] else {
-            print("SKIPPED referenceSolutionsPass: SWIFT_PHI_DATA is not set, HumanEval and MBPP were NOT tried")
-            return
-        }
+    @Test(.enabled(if: hasSandbox, needsSandbox), .enabled(if: testData != nil, needsTestData))
+    func referenceSolutionsPass() throws {
+        let data = try #require(testData)
         for (name, file, count) in [("humaneval", "HumanEval.jsonl.gz", 164), ("mbpp", "mbpp.jsonl", 500)] {
             let line = #"exec "$PHI" eval "$1" --problems "$2" --references --json"#
             let outcome = try Command.shell(line, name, data + "/" + file)
@@ -93,9 +89,8 @@ import Testing
         }
     }
 
-    /// What the model inside is for, on exercises whose compositions and families its training never saw.
-    @Test func theModelInsideSolvesMostExercisesOfItsKind() throws {
-        guard Self.hasSandbox else { return }
+    /// Exercises whose compositions and families the built-in model's training never saw.
+    @Test(.enabled(if: hasSandbox, needsSandbox)) func theBuiltInModelSolvesMostExercisesOfItsKind() throws {
         let folder = try Scratch()
         let exercises = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("Tools/exercises/heldout.jsonl.gz").path
@@ -318,12 +313,10 @@ import Testing
         #expect(try samples(output).count >= 1)
     }
 
-    @Test func holdsForOrdinaryUsersToo() throws {
-        guard Self.hasSandbox else { return }
-        guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else {
-            print("SKIPPED holdsForOrdinaryUsersToo: there is no /usr/bin/python3")
-            return
-        }
+    @Test(
+        .enabled(if: hasSandbox, needsSandbox), .enabled(if: Nobody.canRun, Nobody.needed),
+        .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), "needs /usr/bin/python3"))
+    func holdsForOrdinaryUsersToo() throws {
         let folder = try Scratch()
         let rows = [
             "pass", "assert False",
@@ -340,7 +333,7 @@ import Testing
         }
         let options = "--python /usr/bin/python3 --timeout 12 --json"
         let line = #"exec "$PHI" eval humaneval --problems "$1" --samples "$2" \#(options)"#
-        guard let outcome = try asNobody(line, problems, samples) else { return }
+        let outcome = try Nobody.run(line, problems, samples)
         let verdicts = try outcome.json(Report.self).results.first?.samples.map(\.verdict) ?? []
         #expect(verdicts.count == 7 && verdicts.first == "passed")
         #expect(verdicts.dropFirst().allSatisfy { $0 != "passed" }, "\(verdicts)")

@@ -3,10 +3,9 @@ import Foundation
 import PhiFormat
 import Testing
 
-/// What `phi convert` writes, read by a program that was written from the specification alone:
-/// Tools/phitools/phi_file.py.
+/// Files of `phi convert`, read by a program that was written from the specification alone: Tools/phitools/phi_file.py.
 @Suite struct SecondReaderTests {
-    /// A Python that has NumPy: the one in `PYTHON`, the system's, or ours.
+    /// A Python with NumPy: the one in `PYTHON`, the system's, or ours.
     private static let python: String? = {
         let named = ProcessInfo.processInfo.environment["PYTHON"]
         for candidate in [named, "python3", root + "/.venv/bin/python"].compactMap({ $0 }) {
@@ -30,11 +29,11 @@ import Testing
     private static let odd = TinyCheckpoint(
         hidden: 48, intermediate: 100, layers: 2, heads: 3, rows: 301, tokens: 290, seed: 7)
 
-    @Test(arguments: Models.types, [false, true]) func agrees(_ type: String, _ isOdd: Bool) throws {
-        guard let python = Self.python else {
-            print("SKIPPED SecondReaderTests: no python3 with NumPy, and PYTHON names none")
-            return
-        }
+    @Test(
+        .enabled(if: python != nil, "needs a python3 with NumPy; PYTHON may name one"),
+        arguments: Models.types, [false, true])
+    func agrees(_ type: String, _ isOdd: Bool) throws {
+        let python = try #require(Self.python)
         let shop = try Workshop(isOdd ? Self.odd : TinyCheckpoint())
         #expect(try shop.convert("--type", type).status == 0)
         let verify = try Self.shell(#"exec "$1" -m phitools.phi_file "$2" --verify"#, python, shop.output)

@@ -24,11 +24,8 @@ import Testing
         #expect(try files.vocabulary == TokenizerFiles(directory: fixture("current-safetensors-f32")).vocabulary)
     }
 
-    @Test func readsTheRealOne() throws {
-        guard let data = ProcessInfo.processInfo.environment["SWIFT_PHI_DATA"] else {
-            print("SKIPPED: TokenizerFilesTests.readsTheRealOne wants SWIFT_PHI_DATA, a folder with codegen-tokenizer")
-            return
-        }
+    @Test(.enabled(if: testData != nil, needsTestData)) func readsPhi1sTokenizer() throws {
+        let data = try #require(testData)
         let files = try TokenizerFiles(directory: data + "/codegen-tokenizer")
         #expect(files.vocabulary.count == 50_295 && files.vocabulary.merges.count == 50_000)
         #expect(files.endOfText == 50_256 && files.vocabulary.addedTokens.count == 39)

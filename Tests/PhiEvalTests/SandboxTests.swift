@@ -11,20 +11,21 @@ import Testing
 
 /// Programs that do what they should not, in the sandbox: each is a failure in its time, the run goes on, and nothing is left.
 @Suite(.serialized) struct SandboxTests {
-    /// A sandbox with a second for a program; nil, with a printed message, where there can be none.
+    /// A sandbox that gives a program one second.
     private static let sandbox = make(seconds: 1)
-    /// The same with more time than an honest program takes on a busy machine.
+    /// A sandbox that gives a program more time than an honest one takes on a busy machine.
     private static let patient = make(seconds: 30)
 
-    private static func make(seconds: Double) -> Sandbox? {
+    private static func make(seconds: Double) -> Result<Sandbox, any Error> {
         var limits = Sandbox.Limits()
         limits.seconds = seconds
-        do {
-            return try Sandbox(limits: limits)
-        } catch {
-            print("SKIPPED SandboxTests, NOTHING ABOUT THE SANDBOX IS TESTED: \(error)")
-            return nil
-        }
+        return Result { [limits] in try Sandbox(limits: limits) }
+    }
+
+    /// Skips a test where no sandbox can be made.
+    private static var needsSandbox: ConditionTrait {
+        let fault = if case .failure(let error) = sandbox { "\(error)" } else { "" }
+        return .enabled(if: fault.isEmpty, "no sandbox here: \(fault)")
     }
 
     /// A program, and what its verdict must be.
@@ -206,8 +207,8 @@ import Testing
             program: "import posix\nposix.setresgid(0, 0, 0)\nposix.setresuid(0, 0, 0)"),
     ]
 
-    @Test(arguments: hostile) func holds(_ hostile: Case) throws {
-        guard let sandbox = Self.sandbox, let patient = Self.patient else { return }
+    @Test(needsSandbox, arguments: hostile) func holds(_ hostile: Case) throws {
+        let sandbox = try Self.sandbox.get(), patient = try Self.patient.get()
         let folder = FileManager.default.temporaryDirectory.appending(path: "phi-sandbox-\(UUID().uuidString)").path
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
@@ -226,8 +227,8 @@ import Testing
         #expect(try patient.run("assert 1 + 1 == 2\n") == .passed)
     }
 
-    @Test func passesHonestPrograms() throws {
-        guard let sandbox = Self.patient else { return }
+    @Test(needsSandbox) func passesHonestPrograms() throws {
+        let sandbox = try Self.patient.get()
         for program in [
             "", "pass", "print('a lot' * 1000)", "import os\nassert os.environ['HOME'] == '/tmp'",
             "open('/tmp/mine', 'w').write('x')\nassert open('/tmp/mine').read() == 'x'",
@@ -239,8 +240,8 @@ import Testing
         ] { #expect(try sandbox.run(program) == .passed, "\(program)") }
     }
 
-    @Test func saysWhatFailed() throws {
-        guard let sandbox = Self.patient else { return }
+    @Test(needsSandbox) func reportsTheFailure() throws {
+        let sandbox = try Self.patient.get()
         #expect(
             try sandbox.run("def check(f):\n    assert f(2) == 4\n    assert f(3) == 9\ncheck(lambda x: x + 2)")
                 == .failed("assert f(3) == 9"))
@@ -253,8 +254,8 @@ import Testing
         )
     }
 
-    @Test func runsMany() throws {
-        guard let sandbox = Self.sandbox else { return }
+    @Test(needsSandbox) func runsMany() throws {
+        let sandbox = try Self.sandbox.get()
         let programs = (0..<40).map { number in
             switch number % 8 {
             case 3: "assert False"

@@ -1,11 +1,13 @@
 import Foundation
+import PhiTestSupport
 import PhiTokenizer
 import Testing
 
 /// Equality with Hugging Face's tokenizers on phi-1's own tokenizer, which is not in the repository.
 ///
-/// The environment variable SWIFT_PHI_DATA names a folder with
-/// codegen-tokenizer/{vocab.json,merges.txt,added_tokens.json}, HumanEval.jsonl.gz and mbpp.jsonl.
+/// The folder ``testData`` has codegen-tokenizer/{vocab.json,merges.txt,added_tokens.json}, HumanEval.jsonl.gz and
+/// mbpp.jsonl.
+@Suite(.enabled(if: testData != nil, needsTestData))
 struct CodeGenTests {
     private struct HumanEvalTask: Decodable {
         let prompt, canonical_solution, test: String
@@ -16,20 +18,17 @@ struct CodeGenTests {
         let test_list: [String]
     }
 
-    private let data: URL? = ProcessInfo.processInfo.environment["SWIFT_PHI_DATA"].map { URL(fileURLWithPath: $0) }
+    private let data: URL
+    private let tokenizer: Tokenizer
+    private let golden: Goldens.CodeGen
 
-    /// The tokenizer, the golden file and the folder; nil, with a message, if there is no such folder.
-    private func setUp(_ test: String = #function) throws -> (Tokenizer, Goldens.CodeGen, URL)? {
-        guard let data else {
-            print("SKIPPED \(test): SWIFT_PHI_DATA is not set, phi-1's own tokenizer was NOT tested")
-            return nil
-        }
-        let vocabulary = try CodeGenFiles.vocabulary(data.appendingPathComponent("codegen-tokenizer"))
-        return (Tokenizer(vocabulary), try Goldens.read("codegen.json"), data)
+    init() throws {
+        data = URL(fileURLWithPath: try #require(testData))
+        tokenizer = Tokenizer(try CodeGenFiles.vocabulary(data.appendingPathComponent("codegen-tokenizer")))
+        golden = try Goldens.read("codegen.json")
     }
 
     @Test func randomDocuments() throws {
-        guard let (tokenizer, golden, _) = try setUp() else { return }
         var documents = RandomDocuments(seed: golden.seed)
         for (group, expected) in golden.documents.enumerated() {
             let texts = (0..<golden.documentsPerHash).map { _ in documents.next() }
@@ -40,7 +39,6 @@ struct CodeGenTests {
     }
 
     @Test func humanEval() throws {
-        guard let (tokenizer, golden, data) = try setUp() else { return }
         let gunzip = Process()
         gunzip.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         gunzip.arguments = ["gzip", "-dc", data.appendingPathComponent("HumanEval.jsonl.gz").path]
@@ -57,7 +55,6 @@ struct CodeGenTests {
     }
 
     @Test func mbpp() throws {
-        guard let (tokenizer, golden, data) = try setUp() else { return }
         let tasks = try lines(try Data(contentsOf: data.appendingPathComponent("mbpp.jsonl")), as: MBPPTask.self)
         #expect(tasks.count == golden.mbpp.count)
         for (task, expected) in zip(tasks, golden.mbpp) {
@@ -67,7 +64,6 @@ struct CodeGenTests {
     }
 
     @Test func sectionRoundTrip() throws {
-        guard let (tokenizer, _, _) = try setUp() else { return }
         let section = tokenizer.vocabulary.section()
         let clock = ContinuousClock()
         let start = clock.now

@@ -40,8 +40,8 @@ CASES = [
     Case("pp1920", "prefill 1920", "tok/s", prompt=1920),
     Case(DECODE, "decode 128", "tok/s", generate=128),
     Case(DECODE_AT_DEPTH, "decode 128 at depth 1024", "tok/s", generate=128, depth=1024),
-    Case(FIRST_TOKEN, "first token after process start, 5-token prompt", "s"),
-    Case(MEMORY, "memory beyond mapped file and KV cache", "MB"),
+    Case(FIRST_TOKEN, "first token, 5-token prompt", "s"),
+    Case(MEMORY, "memory beyond file and KV cache", "MB"),
 ]
 # What a contender does before the next one's turn: moments apart where a machine's speed drifts, and decode beside decode at a depth,
 # which are compared with each other.

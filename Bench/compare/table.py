@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from statistics import median
+from textwrap import fill
 from typing import Any
 
 from compare.cases import CASES, DECODE, DECODE_AT_DEPTH, Case
@@ -67,7 +68,7 @@ def figures(data: dict[str, Any]) -> str:
     """The table of medians: a contender a row, a case a column."""
     found = medians(data)
     cases = [case for case in CASES if any((label, case.name) in found for label in contenders(data))]
-    lines = ["| | " + " | ".join(case.title + (", tok/s" if case.unit == "tok/s" else "") for case in cases) + " |"]
+    lines = ["| tok/s unless stated | " + " | ".join(case.title for case in cases) + " |"]
     lines.append("|---|" + "---|" * len(cases))
     for label in contenders(data):
         cells = [shown(found.get((label, case.name)), case) for case in cases]
@@ -114,24 +115,31 @@ def keep(data: dict[str, Any], contender: str) -> float | None:
     return times(data, (contender, DECODE_AT_DEPTH), (contender, DECODE))
 
 
+def wrapped(text: str) -> str:
+    """The text in lines of at most 160 characters."""
+    return fill(text, width=160, break_long_words=False, break_on_hyphens=False)
+
+
 def page(data: dict[str, Any], picture: str) -> str:
     """All that a results file says, as Markdown."""
     setting, count = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
     machine = setting["machine"]
     flags = ", ".join(machine["flags"])
     parts = [
-        f"{machine['cpu']}, {machine['cores']} cores{' of a virtual machine' if machine['virtual'] else ''}, "
-        f"{machine['memory_gb']} GB ({flags}); {setting['threads']} threads"
-        + (f", held to {setting['isa']}" if setting["isa"] != "native" else "")
-        + f"; {data['date'][:10]}; medians of {count} round{'s' if count != 1 else ''} in turn, ratios the medians of the rounds' ratios.",
+        wrapped(
+            f"{machine['cpu']}, {machine['cores']} cores{' of a virtual machine' if machine['virtual'] else ''}, "
+            f"{machine['memory_gb']} GB ({flags}); {setting['threads']} threads"
+            + (f", held to {setting['isa']}" if setting["isa"] != "native" else "")
+            + f"; {data['date'][:10]}; medians of {count} round{'s' if count != 1 else ''} in turn, "
+            "ratios are the medians of the rounds' ratios."),
         f"![Tokens a second]({picture})",
         ratios(data),
         figures(data),
-        "Versions: " + "; ".join(f"{label}: {version}" for label, version in data["versions"].items()) + ".",
+        wrapped("Versions: " + "; ".join(f"{label}: {version}" for label, version in data["versions"].items()) + "."),
     ]
     partly = {label: why for label, why in data["failures"].items() if any(s["contender"] == label for s in data["samples"])}
     if partly:
-        parts.append("Failed in part: " + "; ".join(f"{label}: {why}" for label, why in partly.items()) + ".")
+        parts.append(wrapped("Failed in part: " + "; ".join(f"{label}: {why}" for label, why in partly.items()) + "."))
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,15 +1,16 @@
 """What quantised files lose: swift-phi's and llama.cpp's, of one checkpoint, on one text.
 
-    python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate FILE]
+    python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate
+    FILE]
         [--llama llama.cpp]
 
-Needs torch, transformers and, for its rows, a built llama.cpp with the gguf package. Both engines are judged as they run, integer
-activations and KV cache included, twice: by their logits against Hugging Face in fp32, and by their own tools, which
-compare with their own engine in f32. Windows have 512 tokens, of which the second half is predicted, as llama-perplexity does.
-llama.cpp's rows "weights alone" are its files' weights in the Hugging Face model.
+Needs torch, transformers and, for its rows, a built llama.cpp with the gguf package. Both engines are judged as they
+run, integer activations and KV cache included, twice: by their logits against Hugging Face in fp32, and by their own
+tools, which compare with their own engine in f32. Windows have 512 tokens, of which the second half is predicted, as
+llama-perplexity does. llama.cpp's rows "weights alone" are its files' weights in the Hugging Face model.
 
-Prints a table: size of the file, mean, median and 99% of the KL divergence, ratio of perplexities, how often the likeliest
-token is the same; then the tools' own means.
+Prints a table: size of the file, mean, median and 99% of the KL divergence, ratio of perplexities, how often the
+likeliest token is the same; then the tools' own means.
 """
 from __future__ import annotations
 
@@ -39,8 +40,8 @@ def run(*command: object) -> str:
 
 
 class Judge:
-    """Compares log-probabilities with the truth's, at the positions that llama-perplexity judges: from the middle of a window
-    to before its last."""
+    """Compares log-probabilities with the truth's, at the positions that llama-perplexity judges: from the middle of a
+    window to before its last."""
 
     def __init__(self, model: PhiForCausalLM, windows: torch.Tensor) -> None:
         self.windows = windows
@@ -100,14 +101,16 @@ def weights_of_gguf(path: Path, model: PhiForCausalLM) -> None:
 
     names = {"token_embd": "model.embed_tokens", "output_norm": "model.final_layernorm", "output": "lm_head"}
     for i in range(model.config.num_hidden_layers):
-        for theirs, ours in (("attn_norm", "input_layernorm"), ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"),
-                             ("attn_v", "self_attn.v_proj"), ("attn_output", "self_attn.dense"), ("ffn_up", "mlp.fc1"),
-                             ("ffn_down", "mlp.fc2")):
+        for theirs, ours in (
+                ("attn_norm", "input_layernorm"), ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"),
+                ("attn_v", "self_attn.v_proj"), ("attn_output", "self_attn.dense"), ("ffn_up", "mlp.fc1"),
+                ("ffn_down", "mlp.fc2")):
             names[f"blk.{i}.{theirs}"] = f"model.layers.{i}.{ours}"
     state = {}
     for tensor in gguf.GGUFReader(path).tensors:
         module, suffix = tensor.name.rsplit(".", 1)
-        state[f"{names[module]}.{suffix}"] = torch.from_numpy(np.array(gguf.quants.dequantize(tensor.data, tensor.tensor_type)))
+        state[f"{names[module]}.{suffix}"] = torch.from_numpy(
+            np.array(gguf.quants.dequantize(tensor.data, tensor.tensor_type)))
     model.load_state_dict(state)
 
 
@@ -139,7 +142,8 @@ def main() -> None:
     model = PhiForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
     judge = Judge(model, windows)
     print(f"{count} windows of {WINDOW} tokens\n")
-    print("| | file | mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |\n|---|---|---|---|---|---|---|")
+    print(
+        "| | file | mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |\n|---|---|---|---|---|---|---|")
 
     files = {
         "q8 without calibration": ["--type", "q8", "--calibrate", "none"],
@@ -160,7 +164,8 @@ def main() -> None:
         for kind in GGUF_TYPES:
             file = args.scratch / f"{kind}.gguf"
             run(binaries / "llama-quantize", whole, file, kind)
-            judge.row(f"llama.cpp {kind}", file.stat().st_size, llama_logits(tool, file, args.text, windows, args.scratch))
+            judge.row(
+                f"llama.cpp {kind}", file.stat().st_size, llama_logits(tool, file, args.text, windows, args.scratch))
         for kind in GGUF_TYPES:
             file = args.scratch / f"{kind}.gguf"
             weights_of_gguf(file, model)
@@ -171,7 +176,8 @@ def main() -> None:
     run(args.phi, "convert", args.checkpoint, "-o", args.scratch / "f32.phi", "--force", "--type", "f32")
     for name in files:
         file = args.scratch / f"{name.replace(' ', '-')}.phi"
-        found = json.loads(run(args.phi, "eval", "kl", "-m", file, "--base", args.scratch / "f32.phi", *common, "--json"))
+        found = json.loads(
+            run(args.phi, "eval", "kl", "-m", file, "--base", args.scratch / "f32.phi", *common, "--json"))
         print(f"swift-phi {name}: {found['mean_kl'] * 1e3:.3f}")
     if args.llama:
         base = args.scratch / "base.kld"

@@ -3,10 +3,11 @@
     python Bench/serving.py --phi-server .build/release/phi-server --phi phi1-q4.phi \
         --llama-server llama.cpp/build/bin/llama-server --gguf phi1-q4_0.gguf --clients 8 --rounds 3
 
-Every client streams completions of prompts of its own, given as random token ids, so that neither server can reuse anything.
-Both servers get the same slots, threads, prompts and numbers of tokens. Meanwhile /health is asked fifty times a second. What
-is printed as JSON and as a table: all tokens a second from the first request to the last token, of which each client's share;
-the time to the first token; between a client's tokens; until /health answers. Nothing else should run on the machine.
+Every client streams completions of prompts of its own, given as random token ids, so that neither server can reuse
+anything. Both servers get the same slots, threads, prompts and numbers of tokens. Meanwhile /health is asked fifty
+times a second. What is printed as JSON and as a table: all tokens a second from the first request to the last token, of
+which each client's share; the time to the first token; between a client's tokens; until /health answers. Nothing else
+should run on the machine.
 """
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ class Server:
             time.sleep(0.1)
         sys.exit(f"serving: {name} does not answer; see {log}")
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Server:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,7 +72,8 @@ class Server:
     def complete(self, prompt: list[int], tokens: int, client: Client) -> None:
         """Streams one completion and notes when its pieces come."""
         body = {
-            "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "stream_options": {"include_usage": True}}
+            "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True,
+            "stream_options": {"include_usage": True}}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=600)
         start = last = time.perf_counter()
         connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
@@ -126,7 +128,8 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
         "tokens_per_second": sum(client.tokens for client in seen) / seconds,
         "client_tokens": [client.tokens for client in seen],
         "first_median": median(first), "first_worst": first[-1],
-        "between_median": median(between), "between_p99": between[int(0.99 * (len(between) - 1))], "between_worst": between[-1],
+        "between_median": median(between), "between_p99": between[int(0.99 * (len(between) - 1))],
+        "between_worst": between[-1],
         "health_p99": sorted(healths)[int(0.99 * (len(healths) - 1))] if healths else None,
         "health_worst": max(healths, default=None),
     }
@@ -162,7 +165,8 @@ def main() -> None:
     if options.llama_server and options.gguf:
         room = options.clients * ((context + 255) // 256 * 256)
         commands["llama-server"] = lambda port: [
-            str(options.llama_server), "-m", str(options.gguf), "--port", str(port), "-np", str(options.clients), "-c", str(room),
+            str(options.llama_server), "-m", str(options.gguf), "--port", str(port), "-np", str(options.clients), "-c",
+            str(room),
             "-t", str(options.threads), "-tb", str(options.threads)]
     rows = []
     for number in range(options.rounds):
@@ -175,8 +179,9 @@ def main() -> None:
                         server, clients, options.requests, options.prompt, options.tokens, seed=number)}
                     rows.append(row)
                     print(
-                        f"round {number + 1}/{options.rounds}  {name:13} {clients:2} clients  {row['tokens_per_second']:7.1f} tok/s  first "
-                        f"{row['first_median']:.2f} s  between {row['between_median'] * 1e3:.0f} ms, p99 {row['between_p99'] * 1e3:.0f} ms  "
+                        f"round {number + 1}/{options.rounds}  {name:13} {clients:2} clients  "
+                        f"{row['tokens_per_second']:7.1f} tok/s  first {row['first_median']:.2f} s  "
+                        f"between {row['between_median'] * 1e3:.0f} ms, p99 {row['between_p99'] * 1e3:.0f} ms  "
                         f"health p99 {row['health_p99'] * 1e3:.1f} ms", file=sys.stderr, flush=True)
     setting = {key: str(value) for key, value in vars(options).items()}
     if options.output:
@@ -186,16 +191,19 @@ def main() -> None:
 
 def table(rows: list[dict]) -> str:
     """Medians over rounds."""
-    lines = ["| | clients | tok/s | x one client | first token | between tokens, median | p99 | /health p99 | worst |", "|---|" + "---|" * 8]
+    lines = [
+        "| | clients | tok/s | x one client | first token | between tokens, median | p99 | /health p99 | worst |",
+        "|---|" + "---|" * 8]
     kinds = list(dict.fromkeys((row["server"], row["clients"]) for row in rows))
     for name, clients in kinds:
-        def middle(key: str, clients: int = clients) -> float:
+        def middle(key: str, clients: int = clients, name: str = name) -> float:
             return median(row[key] for row in rows if (row["server"], row["clients"]) == (name, clients))
 
         rate = middle("tokens_per_second")
         lines.append(
-            f"| {name} | {clients} | {rate:.1f} | {rate / middle('tokens_per_second', 1):.2f} | {middle('first_median'):.2f} s | "
-            f"{middle('between_median') * 1e3:.0f} ms | {middle('between_p99') * 1e3:.0f} ms | {middle('health_p99') * 1e3:.1f} ms | "
+            f"| {name} | {clients} | {rate:.1f} | {rate / middle('tokens_per_second', 1):.2f} | "
+            f"{middle('first_median'):.2f} s | {middle('between_median') * 1e3:.0f} ms | "
+            f"{middle('between_p99') * 1e3:.0f} ms | {middle('health_p99') * 1e3:.1f} ms | "
             f"{middle('health_worst') * 1e3:.1f} ms |")
     return "\n".join(lines)
 

@@ -44,7 +44,8 @@ def main() -> None:
             report(arguments.results, arguments.readme)
             return
         place = Workplace(
-            folder=arguments.folder.resolve(), phi=arguments.phi.resolve(), threads=arguments.threads, isa=arguments.isa,
+            folder=arguments.folder.resolve(), phi=arguments.phi.resolve(), threads=arguments.threads,
+            isa=arguments.isa,
             tokenizer=arguments.tokenizer, ik_llama=arguments.ik_llama)
         place.folder.mkdir(parents=True, exist_ok=True)
         chosen = [c for c in CONTENDERS if c.peer in arguments.peers and (c.peer != IkLlamaCpp.peer or place.ik_llama)]
@@ -81,8 +82,8 @@ def prepare(chosen: list[Contender], place: Workplace, results: Results | None) 
 
 
 def measure(ready: list[Contender], place: Workplace, results: Results, rounds: int, names: list[str]) -> None:
-    """Round after round, and of a round's cases each turn's by one contender after the other. One that fails is left out of the rest, and
-    its reason kept."""
+    """Round after round, and of a round's cases each turn's by one contender after the other. One that fails is left
+    out of the rest, and its reason kept."""
     failed: set[str] = set()
     for number, turn, contender in product(range(rounds), TURNS, ready):
         if contender.label in failed:
@@ -94,7 +95,8 @@ def measure(ready: list[Contender], place: Workplace, results: Results, rounds: 
             for found in contender.measure(place, missing):
                 results.add(number, contender.label, found.case.name, found.command, found.value, found.details)
                 print(
-                    f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} {found.value:9.3f} {found.case.unit}",
+                    f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} "
+                    f"{found.value:9.3f} {found.case.unit}",
                     file=sys.stderr, flush=True)
         except Failed as failure:
             failed.add(contender.label)
@@ -116,7 +118,8 @@ def report(results: Path, readme: Path | None) -> None:
 
 def default_name(setting: dict) -> str:
     words = "".join(c if c.isalnum() else " " for c in str(setting["machine"]["cpu"]).lower()).split()
-    kept = [word for word in words if word not in ("r", "tm", "cpu", "processor", "core", "with")][:5] or [platform.machine()]
+    kept = [word for word in words if word not in ("r", "tm", "cpu", "processor", "core", "with")][:5] or [
+        platform.machine()]
     return "-".join(kept + ([] if setting["isa"] == "native" else [setting["isa"]]))
 
 
@@ -132,18 +135,22 @@ def chosen_from(known: list[str]):
 
 
 def parsed() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     actions = parser.add_subparsers(dest="action", required=True)
     names = [case.name for case in CASES]
     for action in ("prepare", "run"):
         sub = actions.add_parser(action)
-        sub.add_argument("--folder", type=Path, default=REPOSITORY / ".build" / "bench", help="where peers and models are kept")
-        sub.add_argument("--phi", type=Path, default=REPOSITORY / ".build" / "release" / "phi", help="the command to measure")
+        sub.add_argument(
+            "--folder", type=Path, default=REPOSITORY / ".build" / "bench", help="where peers and models are kept")
+        sub.add_argument(
+            "--phi", type=Path, default=REPOSITORY / ".build" / "release" / "phi", help="the command to measure")
         sub.add_argument("--peers", type=chosen_from(PEERS), default=PEERS, help=f"of {','.join(PEERS)}")
         sub.add_argument("--cases", type=chosen_from(names), default=names, help=f"of {','.join(names)}")
         sub.add_argument("--rounds", type=int, default=5)
         sub.add_argument("--threads", type=int, default=2)
-        sub.add_argument("--isa", choices=["native", "avx2"], default="native", help="avx2: hold swift-phi and llama.cpp to AVX2")
+        sub.add_argument(
+            "--isa", choices=["native", "avx2"], default="native", help="avx2: hold swift-phi and llama.cpp to AVX2")
         sub.add_argument("--name", help="of the files in Bench/results; the CPU's otherwise")
         sub.add_argument("--tokenizer", type=Path, help="a folder with phi's tokenizer; a generated one otherwise")
         sub.add_argument("--ik-llama", type=Path, help="a build folder of ik_llama.cpp")

@@ -18,7 +18,8 @@ class Case:
 
     @property
     def options(self) -> list[str]:
-        """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of work."""
+        """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of
+        work."""
         work = ["-p", str(self.prompt), "-n", str(self.generate), *(["-d", str(self.depth)] if self.depth else [])]
         if self.name == MEMORY:
             work += ["-pg", "512,128", "--no-warmup"]
@@ -43,7 +44,7 @@ CASES = [
     Case(FIRST_TOKEN, "first token, 5-token prompt", "s"),
     Case(MEMORY, "memory beyond file and KV cache", "MB"),
 ]
-# What a contender does before the next one's turn: moments apart where a machine's speed drifts, and decode beside decode at a depth,
-# which are compared with each other.
+# What a contender does before the next one's turn: moments apart where a machine's speed drifts, and decode beside
+# decode at a depth, which are compared with each other.
 TURNS = [["pp512"], ["pp1920"], [DECODE, DECODE_AT_DEPTH], [FIRST_TOKEN, MEMORY]]
 BY_NAME = {case.name: case for case in CASES}

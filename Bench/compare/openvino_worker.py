@@ -1,7 +1,7 @@
 """python -m compare.openvino_worker MODEL THREADS CASE...: tokens a second, by OpenVINO GenAI's own metrics.
 
-Prompts are of made-up tokens and never the same twice, so that no prefix is found in a cache. Prefill: the prompt's tokens over the
-time to the first token. Decode: one over the mean time of the tokens after the first.
+Prompts are of made-up tokens and never the same twice, so that no prefix is found in a cache. Prefill: the prompt's
+tokens over the time to the first token. Decode: one over the mean time of the tokens after the first.
 """
 from __future__ import annotations
 

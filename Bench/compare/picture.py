@@ -15,7 +15,8 @@ def draw(data: dict[str, Any], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "swift-phi", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10})
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "swift-phi", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 10})
     from matplotlib import pyplot
 
     found = medians(data)
@@ -25,7 +26,9 @@ def draw(data: dict[str, Any], path: Path) -> None:
         values = [found.get((label, name), 0.0) for label in labels]
         colours = [OURS if label.startswith("swift-phi") else THEIRS for label in labels]
         bars = axis.barh(labels, values, color=colours, height=0.7)
-        axis.bar_label(bars, labels=[f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value else "" for value in values], padding=3, color=INK)
+        axis.bar_label(
+            bars, labels=[f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value else "" for value in values],
+            padding=3, color=INK)
         axis.set_title(f"{BY_NAME[name].title}, tokens a second", fontsize=10, loc="left", color=INK)
         axis.set_xlim(0, max(values, default=1) * 1.15 or 1)
         axis.xaxis.set_visible(False)

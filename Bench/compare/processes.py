@@ -1,4 +1,5 @@
-"""Runs a contender's program: its output, how long it took as a whole, and the memory it held that is no mapped file."""
+"""Runs a contender's program: its output, how long it took as a whole, and the memory it held that is no mapped
+file."""
 from __future__ import annotations
 
 import os
@@ -10,7 +11,6 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,17 @@ class Results:
             self.data = json.loads(path.read_text())
             for key, value in setting.items():
                 if self.data["setting"].get(key) != value:
-                    raise Failed(f"{path}: was measured with {key} {self.data['setting'].get(key)}, not {value}; name another file")
+                    raise Failed(
+                        f"{path}: was measured with {key} {self.data['setting'].get(key)}, not {value}; "
+                        "name another file")
         else:
-            self.data = {"setting": setting, "date": now(), "versions": {}, "commands": {}, "failures": {}, "samples": []}
+            self.data = {
+                "setting": setting, "date": now(), "versions": {}, "commands": {}, "failures": {}, "samples": []}
 
     def has(self, number: int, contender: str, case: str) -> bool:
         return any(
-            (sample["round"], sample["contender"], sample["case"]) == (number, contender, case) for sample in self.data["samples"])
+            (sample["round"], sample["contender"], sample["case"]) == (number, contender, case)
+            for sample in self.data["samples"])
 
     def add(self, number: int, contender: str, case: str, command: str, value: float, details: dict[str, Any]) -> None:
         self.data["commands"].setdefault(contender, {})[case] = command
@@ -46,4 +50,4 @@ class Results:
 
 
 def now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -35,8 +35,8 @@ def middle(data: dict[str, Any], contender: str, case: str, detail: str) -> floa
 
 
 def times(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -> float | None:
-    """The middle of what one contender's case is over another's, round by round: a machine's speed drifts, and a round's samples are
-    moments apart."""
+    """The middle of what one contender's case is over another's, round by round: a machine's speed drifts, and a
+    round's samples are moments apart."""
     above, below = ({sample["round"]: sample["value"] for sample in samples(data, *which)} for which in (over, under))
     both = [above[number] / below[number] for number in above.keys() & below.keys()]
     return median(both) if both else None
@@ -81,14 +81,16 @@ def figures(data: dict[str, Any]) -> str:
 def ratios(data: dict[str, Any]) -> str:
     """The table of comparisons: ours, how many times the peers', and the share of the machine's limit."""
     found = medians(data)
-    lines = ["| | swift-phi | against llama.cpp | against the best peer | of the machine's limit |", "|---|---|---|---|---|"]
+    lines = [
+        "| | swift-phi | against llama.cpp | against the best peer | of the machine's limit |", "|---|---|---|---|---|"]
     for ours, peers in KINDS.items():
         for case in CASES:
             value = found.get((ours, case.name))
             if value is None:
                 continue
             theirs = {peer: ratio for peer in peers if (ratio := better(data, ours, peer, case))}
-            cells = [f"{ours.split()[-1]}, {case.title}", shown(value, case) + (" tok/s" if case.more_is_better else "")]
+            cells = [
+                f"{ours.split()[-1]}, {case.title}", shown(value, case) + (" tok/s" if case.more_is_better else "")]
             first = theirs.get(peers[0])
             cells.append(f"{first:.2f} x {peers[0].split()[-1]}" if first else "-")
             best = min(theirs, key=theirs.get, default=None)
@@ -137,7 +139,8 @@ def page(data: dict[str, Any], picture: str) -> str:
         figures(data),
         wrapped("Versions: " + "; ".join(f"{label}: {version}" for label, version in data["versions"].items()) + "."),
     ]
-    partly = {label: why for label, why in data["failures"].items() if any(s["contender"] == label for s in data["samples"])}
+    partly = {
+        label: why for label, why in data["failures"].items() if any(s["contender"] == label for s in data["samples"])}
     if partly:
         parts.append(wrapped("Failed in part: " + "; ".join(f"{label}: {why}" for label, why in partly.items()) + "."))
     return "\n\n".join(parts) + "\n"

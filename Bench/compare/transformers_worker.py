@@ -1,4 +1,5 @@
-"""python -m compare.transformers_worker CHECKPOINT DTYPE THREADS CASE...: tokens a second of a plain forward pass with KV cache."""
+"""python -m compare.transformers_worker CHECKPOINT DTYPE THREADS CASE...: tokens a second of a plain forward pass with
+KV cache."""
 from __future__ import annotations
 
 import json
@@ -21,7 +22,9 @@ def main() -> None:
         for name in names:
             case = BY_NAME[name]
             timed(model, Case("warm-up", "", "", prompt=min(case.prompt, 64), generate=min(case.generate, 2)))
-            print(json.dumps({"case": name, "rate": mean(timed(model, case) for _ in range(case.repetitions))}), flush=True)
+            print(
+                json.dumps({"case": name, "rate": mean(timed(model, case) for _ in range(case.repetitions))}),
+                flush=True)
 
 
 def timed(model: torch.nn.Module, case: Case) -> float:

@@ -23,10 +23,13 @@ class Workplace:
         return self.folder / "phi-1"
 
     def make_checkpoint(self) -> None:
-        """phi-1's shape with seeded random weights, bfloat16: nothing to download, and speed does not depend on the values."""
+        """phi-1's shape with seeded random weights, bfloat16: nothing to download, and speed does not depend on the
+        values."""
         if (self.checkpoint / "model.safetensors").exists():
             return
-        command = [sys.executable, "-m", "phitools.seeded", "--shape", "phi-1", "--dtype", "bfloat16", "-o", str(self.checkpoint)]
+        command = [
+            sys.executable, "-m", "phitools.seeded", "--shape", "phi-1", "--dtype", "bfloat16", "-o",
+            str(self.checkpoint)]
         if self.tokenizer:
             command += ["--tokenizer", str(self.tokenizer)]
         step(command, environment={"PYTHONPATH": str(REPOSITORY / "Tools")})
@@ -50,7 +53,8 @@ def step(command: list[str], environment: dict[str, str] | None = None, folder: 
     print("+ " + " ".join(command), file=sys.stderr, flush=True)
     try:
         done = subprocess.run(
-            command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, cwd=folder, env={**os.environ, **(environment or {})}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT)
     except OSError as error:
         raise Failed(f"{command[0]}: {error.strerror}") from None

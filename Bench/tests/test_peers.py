@@ -41,7 +41,8 @@ class ContenderTests(unittest.TestCase):
 
     def test_results_are_named_after_the_cpu(self):
         self.assertEqual(
-            default_name({"machine": {"cpu": "Intel(R) Xeon(R) Processor @ 2.10GHz"}, "isa": "avx2"}), "intel-xeon-2-10ghz-avx2")
+            default_name({"machine": {"cpu": "Intel(R) Xeon(R) Processor @ 2.10GHz"}, "isa": "avx2"}),
+            "intel-xeon-2-10ghz-avx2")
 
 
 class ProcessTests(unittest.TestCase):

@@ -8,7 +8,8 @@ class ServingTests(unittest.TestCase):
     def test_medians_and_the_ratio_to_one_client(self) -> None:
         def row(server: str, clients: int, rate: float) -> dict:
             return {
-                "server": server, "clients": clients, "tokens_per_second": rate, "first_median": 0.5, "between_median": 0.05,
+                "server": server, "clients": clients, "tokens_per_second": rate, "first_median": 0.5,
+                "between_median": 0.05,
                 "between_p99": 0.1, "health_p99": 0.002, "health_worst": 0.004}
 
         rows = [row("a", 1, 10), row("a", 8, 30), row("a", 1, 20), row("a", 8, 40), row("a", 1, 12), row("a", 8, 36)]

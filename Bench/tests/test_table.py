@@ -12,7 +12,8 @@ def results(*samples, failures=None):
         "setting": {
             "machine": {"cpu": "Some CPU", "cores": 2, "virtual": True, "memory_gb": 8.0, "flags": ["avx2"]},
             "threads": 2, "isa": "native", "commit": "0123456789"},
-        "date": "2026-11-24T21:15:00Z", "versions": {"swift-phi q4": "0123456789"}, "commands": {}, "failures": failures or {},
+        "date": "2026-11-24T21:15:00Z", "versions": {"swift-phi q4": "0123456789"}, "commands": {},
+        "failures": failures or {},
         "samples": [
             {"round": number, "contender": contender, "case": case, "value": value, **more}
             for number, contender, case, value, more in samples],
@@ -22,19 +23,23 @@ def results(*samples, failures=None):
 class MediansTests(unittest.TestCase):
     def test_middle_of_odd_and_even(self):
         data = results(
-            *((n, "a", "pp512", v, {}) for n, v in enumerate([3.0, 1.0, 2.0])), *((n, "b", "pp512", v, {}) for n, v in enumerate([4.0, 1.0])))
+            *((n, "a", "pp512", v, {}) for n, v in enumerate([3.0, 1.0, 2.0])),
+            *((n, "b", "pp512", v, {}) for n, v in enumerate([4.0, 1.0])))
         self.assertEqual(medians(data), {("a", "pp512"): 2.0, ("b", "pp512"): 2.5})
 
     def test_better_is_above_one(self):
-        for name, ours, theirs, expected in [("pp512", 300, 100, 3), ("first token", 0.2, 1.0, 5), ("memory", 32, 64, 2)]:
+        for name, ours, theirs, expected in [
+                ("pp512", 300, 100, 3), ("first token", 0.2, 1.0, 5), ("memory", 32, 64, 2)]:
             data = results((0, "a", name, ours, {}), (0, "b", name, theirs, {}))
             self.assertEqual(better(data, "a", "b", BY_NAME[name]), expected)
 
     def test_ratios_are_of_one_round(self):
-        # The second round was slow for both, the third for none: three times as fast in each, which no medians of four would say.
+        # The second round was slow for both, the third for none: three times as fast in each, which no medians of four
+        # would say.
         pairs = [(0, 30.0, 10.0), (1, 6.0, 2.0), (2, 60.0, 20.0)]
         data = results(
-            *((n, "a", "tg128", ours, {}) for n, ours, _ in pairs), *((n, "b", "tg128", theirs, {}) for n, _, theirs in pairs),
+            *((n, "a", "tg128", ours, {}) for n, ours, _ in pairs),
+            *((n, "b", "tg128", theirs, {}) for n, _, theirs in pairs),
             (3, "a", "tg128", 90.0, {}))
         self.assertEqual(better(data, "a", "b", BY_NAME["tg128"]), 3)
         self.assertIsNone(better(data, "a", "c", BY_NAME["tg128"]))
@@ -55,7 +60,8 @@ class TableTests(unittest.TestCase):
 
     def test_ratios_name_the_first_and_the_best_peer(self):
         self.assertIn(
-            "| q4, decode 128 | 60.0 tok/s | 1.50 x Q4_0 | 1.20 x OpenVINO GenAI int4 | 0.90 of 42.0 GB/s |", ratios(self.data))
+            "| q4, decode 128 | 60.0 tok/s | 1.50 x Q4_0 | 1.20 x OpenVINO GenAI int4 | 0.90 of 42.0 GB/s |",
+            ratios(self.data))
         self.assertIn("| 0.100 s | 8.00 x Q4_0 |", ratios(self.data))
 
     def test_a_failed_peer_is_a_row_and_not_hidden(self):

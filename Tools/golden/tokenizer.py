@@ -44,7 +44,9 @@ TEXTS = (
     + ["it's I'm we're you've he'll she'd can't", "IT'S 'S 's''s !'s 're're 'r 'l 'll", "\u2019s don\u2019t"]
     + ["'", "''", "' s", "<|endoftext|>", "  <|endoftext|>  ", "<|endoftext|><|endoftext|>x", "<|endoftex"]
     + ["a<|endoftext|", "<<|endoftext|>>", "a\u00a0b", "a \u00a0b", "a\u2003\u2003 b", "\u3000x", "a\u200bb"]
-    + ["a\u0085b", "\x1c\x1d\x1e\x1f", "a\x0bb\x0cc", "abcabcdabcdef", "aababcbcdcde", "日本日本本日", "é e\u0301", " a  a   a"]
+    + [
+        "a\u0085b", "\x1c\x1d\x1e\x1f", "a\x0bb\x0cc", "abcabcdabcdef", "aababcbcdcde", "日本日本本日", "é e\u0301",
+        " a  a   a"]
     + [" \n\n \n\n\n", "<<|<|e", "12ab34 ½²Ⅳ٣", "👨\u200d👩\u200d👧", "❤\ufe0f", "🇦🇧🇨", "x" * 33, "ab" * 40]
     + ["return " * 9, "e" * 15 + "f", "=" * 64, "0" * 70]
     + ["def f(n):\n\treturn [i  for i in range(2, n)\n\t\t\tif n % i == 0]\n\n\nclass  A: pass  # end\n   "]

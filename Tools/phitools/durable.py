@@ -54,7 +54,8 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def lock(path: Path) -> IO[str]:
-    """Hold a lock file until the returned file is closed or the process ends, however it ends; ValueError where another process holds it."""
+    """Hold a lock file until the returned file is closed or the process ends, however it ends; ValueError where another
+    process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     f = open(path, "w", encoding="utf-8")
     try:

@@ -9,11 +9,21 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from phitools import phi_encodings as enc
-from phitools.fault_making import (
-    EXTRA, TILE, Fault, base, flipped, patched, record, record_at, with_data, with_section)
+from phitools.fault_making import EXTRA, TILE, Fault, base, flipped, patched, record, record_at, with_data, with_section
 from phitools.phi_file_write import file_bytes, tests_bytes, tokenizer_bytes
 from phitools.sample_model import (
-    ADDED, END_OF_TEXT, MERGES, SPACE_A, TH, THE, THREE_SPACES, TOKENS, TWO_SPACES, model, tiny_config)
+    ADDED,
+    END_OF_TEXT,
+    MERGES,
+    SPACE_A,
+    TH,
+    THE,
+    THREE_SPACES,
+    TOKENS,
+    TWO_SPACES,
+    model,
+    tiny_config,
+)
 
 CONFIG_FIELDS = ("hidden", "intermediate", "layers", "heads", "kv_heads", "head_size", "rotary_dimensions", "context",
                  "vocabulary", "end_of_text", "rotary_base", "layer_norm_epsilon")

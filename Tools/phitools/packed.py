@@ -1,5 +1,6 @@
-"""Packed token folders: `tokens-00000.bin`, ... (16-bit little-endian ids, documents ended by `<|endoftext|>`) and `manifest.json`;
-where only some tokens are to be learnt, `targets-00000.bin`, ... with a byte a token beside them (1: a target, 0: only read).
+"""Packed token folders: `tokens-00000.bin`, ... (16-bit little-endian ids, documents ended by `<|endoftext|>`) and
+`manifest.json`; where only some tokens are to be learnt, `targets-00000.bin`, ... with a byte a token beside them (1: a
+target, 0: only read).
 
 Written by `phitools.data pack`, read by the trainer. Numpy only.
 """
@@ -63,17 +64,24 @@ def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> St
         manifest_path = folder / "manifest.json"
         try:
             manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-            listed = [(s["name"], int(s["tokens"]), s["sha256"], (s["targets"]["name"], s["targets"]["sha256"]) if "targets" in s else None) for s in manifest["shards"]]
+            listed = [
+                (
+                    s["name"], int(s["tokens"]), s["sha256"],
+                    (s["targets"]["name"], s["targets"]["sha256"]) if "targets" in s else None)
+                for s in manifest["shards"]]
             made_with = manifest["tokenizer_sha256"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{manifest_path}: not the manifest of a packed folder ({type(error).__name__}: {error})") from None
+            raise ValueError(
+                f"{manifest_path}: not the manifest of a packed folder ({type(error).__name__}: {error})") from None
         if made_with != vocabulary_sha256:
             raise ValueError(f"{folder}: packed with another tokenizer")
         for name, tokens, digest, marks in listed:
             if tokens:
                 shards.append(_map(folder / name, "<u2", tokens, digest, verify))
                 # Without marks all are targets: one byte, seen as many.
-                targets.append(_map(folder / marks[0], "u1", tokens, marks[1], verify) if marks else np.broadcast_to(np.uint8(1), tokens))
+                targets.append(
+                    _map(folder / marks[0], "u1", tokens, marks[1], verify) if marks
+                    else np.broadcast_to(np.uint8(1), tokens))
     if not shards:
         raise ValueError(f"{', '.join(map(str, folders))}: no tokens")
     return Stream(shards, np.cumsum([0] + [len(s) for s in shards]), targets)
@@ -107,7 +115,8 @@ class Sampler:
 
     def targets(self, step: int, first: int, count: int) -> np.ndarray:
         """Which of the same sequences' tokens but the first are to be learnt: [count, context] of 1 and 0."""
-        return np.stack([self.stream.targets_of(self._start(step, i) + 1, self.context) for i in range(first, first + count)])
+        return np.stack(
+            [self.stream.targets_of(self._start(step, i) + 1, self.context) for i in range(first, first + count)])
 
     def _start(self, step: int, sequence: int) -> int:
         epoch, place = divmod(step * self.sequences + sequence, self.per_epoch)

@@ -187,7 +187,8 @@ class PhiFile:
                 yield f"{section.name} {section.rows} {section.columns} {digest.hexdigest()}"
 
     def verify(self) -> None:
-        """Checks what opening does not: the optional sections, all hashes, zero bytes between sections, and the tiles."""
+        """Checks what opening does not: the optional sections, all hashes, zero bytes between sections, and the
+        tiles."""
         _ = self.tests, self.provenance
         end = 128 + 128 * len(self.sections)
         for section in self.sections.values():

@@ -1,4 +1,5 @@
-"""The data steps: what they keep and why, manifests, the same bytes twice, going on after a kill, an endpoint, errors."""
+"""The data steps: what they keep and why, manifests, the same bytes twice, going on after a kill, an endpoint,
+errors."""
 from __future__ import annotations
 
 import gzip
@@ -46,7 +47,9 @@ def largest(values):
             best = value
     return best
 '''
-POOR = "import os, sys\nfrom app import api, web\n\nTABLE = {" + ", ".join(f"'k{i}': {i}" for i in range(60)) + "}\n\n\ndef main():\n    api.register(web.Thing(sys.argv, TABLE))\n    os.path.x.y.z(api.a, api.b, web.c)\n"
+POOR = (
+    "import os, sys\nfrom app import api, web\n\nTABLE = {" + ", ".join(f"'k{i}': {i}" for i in range(60))
+    + "}\n\n\ndef main():\n    api.register(web.Thing(sys.argv, TABLE))\n    os.path.x.y.z(api.a, api.b, web.c)\n")
 
 
 def environment() -> dict[str, str]:
@@ -55,7 +58,8 @@ def environment() -> dict[str, str]:
 
 def step(*options: str | Path, fails: bool = False) -> str:
     """Run a step; its standard output, or the last line of its standard error."""
-    done = subprocess.run([sys.executable, "-m", "phitools.data", *map(str, options)], env=environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "phitools.data", *map(str, options)], env=environment(), capture_output=True, text=True)
     if fails:
         assert done.returncode == 1, done.stderr
         return done.stderr.strip().splitlines()[-1]
@@ -71,16 +75,21 @@ class Parts(unittest.TestCase):
         self.assertEqual(annotate.rule_score("x = 1\n"), 0.0)
 
     def test_answers(self) -> None:
-        self.assertEqual([annotate.answer_label(a) for a in ("Yes.", "no", "It is: NO", "perhaps", "")], [1, 0, 0, None, None])
+        self.assertEqual(
+            [annotate.answer_label(a) for a in ("Yes.", "no", "It is: NO", "perhaps", "")], [1, 0, 0, None, None])
 
     def test_licences(self) -> None:
-        for name in ("MIT", "BSD-3-Clause", "Apache Software License", "PSF-2.0", "Apache-2.0 OR BSD-3-Clause", "ISC License (ISCL)"):
+        for name in (
+                "MIT", "BSD-3-Clause", "Apache Software License", "PSF-2.0", "Apache-2.0 OR BSD-3-Clause",
+                "ISC License (ISCL)"):
             self.assertTrue(collect.permissive(name), name)
         for name in ("", "GPL-3.0", "LGPL", "MPL-2.0", "Proprietary", "unknown", "GNU Affero", "MIT AND GPL-2.0"):
             self.assertFalse(collect.permissive(name), name)
 
     def test_notices_go_code_stays(self) -> None:
-        self.assertEqual(collect.without_notices("# Copyright 2001 Somebody\n# All rights reserved\n\n# Why this is so.\nx = 1  \n"), "# Why this is so.\nx = 1\n")
+        self.assertEqual(
+            collect.without_notices("# Copyright 2001 Somebody\n# All rights reserved\n\n# Why this is so.\nx = 1  \n"),
+            "# Why this is so.\nx = 1\n")
 
     def test_pieces_are_the_module(self) -> None:
         source = "\n\n".join(f"def f{i}():\n    return {i}\n" for i in range(40))
@@ -90,7 +99,8 @@ class Parts(unittest.TestCase):
 
     def test_trees_ignore_names_and_docstrings_only(self) -> None:
         problem = decontaminate.Problem("b", "1", "p", GOOD)
-        renamed = GOOD.replace("value", "item").replace("best", "top").replace("Return the mean of items", "Something else")
+        renamed = GOOD.replace("value", "item").replace("best", "top").replace(
+            "Return the mean of items", "Something else")
         changed = GOOD.replace("total = 0", "total = 1").replace("value > best", "value < best")
         rates = decontaminate.match_rates([renamed, changed, "x = 1\n", "def (", "def g():\n    pass\n"], [problem])
         self.assertEqual(rates[0], 1.0)
@@ -99,13 +109,15 @@ class Parts(unittest.TestCase):
         self.assertEqual(rates[3], 0.0)
         page = "Some prose, and then:\n\n" + renamed + "\nThis prints:\n\n3\n"
         self.assertEqual(decontaminate.match_rates([page], [problem])[0], 1.0)
-        only = decontaminate.match_rates([changed.split("\n\n\n")[0]], [decontaminate.Problem("b", "1", "p", GOOD.split("\n\n\n")[0])])
+        only = decontaminate.match_rates(
+            [changed.split("\n\n\n")[0]], [decontaminate.Problem("b", "1", "p", GOOD.split("\n\n\n")[0])])
         self.assertTrue(0.9 < only[0] < 1, only)
 
     def test_thirteen_words(self) -> None:
         text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
         problem = decontaminate.Problem("b", "1", f"def f():\n    '''{text}'''", "")
-        keep, report = decontaminate.judge([f"x {' '.join(text.split()[1:])} y", " ".join(text.split()[:12]), "def f(): pass"], [problem], 2, 0.0)
+        keep, report = decontaminate.judge(
+            [f"x {' '.join(text.split()[1:])} y", " ".join(text.split()[:12]), "def f(): pass"], [problem], 2, 0.0)
         self.assertEqual((keep, report["13-gram"], report["removed"]), ([False, True, True], 1, 1))
 
     def test_forest_learns_and_reports(self) -> None:
@@ -153,8 +165,13 @@ class Endpoint(BaseHTTPRequestHandler):
         type(self).requests += 1
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         text = body["messages"][0]["content"]
-        answer = ("Yes" if "mean" in text else "No") if "educational value" in text else f"def answer():\n    return {len(text)}\n"
-        data = json.dumps({"id": "1", "object": "chat.completion", "model": body["model"], "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
+        answer = (
+            "Yes" if "mean" in text
+            else "No") if "educational value" in text else f"def answer():\n    return {len(text)}\n"
+        data = json.dumps(
+            {
+                "id": "1", "object": "chat.completion", "model": body["model"],
+                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
                            "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -181,10 +198,13 @@ class Steps(unittest.TestCase):
         source = self.folder / "source"
         source.mkdir()
         for i in range(6):
-            (source / f"good{i}.py").write_text(GOOD.replace("mean", f"mean{i}").replace("largest", f"largest{'abcdef'[i] * 9}"))
-            (source / f"poor{i}.py").write_text(POOR.replace("Thing", f"Thing{i * 1111}").replace("'k", f"'{'uvwxyz'[i]}"))
+            (source / f"good{i}.py").write_text(
+                GOOD.replace("mean", f"mean{i}").replace("largest", f"largest{'abcdef'[i] * 9}"))
+            (source / f"poor{i}.py").write_text(
+                POOR.replace("Thing", f"Thing{i * 1111}").replace("'k", f"'{'uvwxyz'[i]}"))
         (source / "copy.py").write_text((source / "good0.py").read_text())
-        (source / "near.py").write_text((source / "good1.py").read_text().replace("Return the largest", "Returns the largest"))
+        (source / "near.py").write_text(
+            (source / "good1.py").read_text().replace("Return the largest", "Returns the largest"))
         (source / "bad.py").write_bytes(b"\xff\xfe" * 200)
         self.source = source
 
@@ -226,7 +246,9 @@ class Steps(unittest.TestCase):
 
     def test_killed_and_started_again_it_gives_the_same(self) -> None:
         options = ("exercises", "--count", "1200", "--tasks", "4", "--out")
-        process = subprocess.Popen([sys.executable, "-m", "phitools.data", *map(str, options), str(self.folder / "killed")], env=environment(), stderr=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "phitools.data", *map(str, options), str(self.folder / "killed")], env=environment(),
+            stderr=subprocess.DEVNULL, start_new_session=True)
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not list((self.folder / "killed").glob("logs/run/completions/*")):
             time.sleep(0.05)
@@ -244,8 +266,12 @@ class Steps(unittest.TestCase):
         self.addCleanup(server.shutdown)
         url = f"http://127.0.0.1:{server.server_port}"
         step("collect", "--folder", f"{self.source}:MIT", "--out", self.folder / "code")
-        step("annotate", "--input", self.folder / "code", "--out", self.folder / "asked", "--endpoint", url, "--model", "m")
-        self.assertEqual(sorted(d.metadata["label"] for d in read(self.folder / "asked")), sorted(int("mean" in t) for t in self.texts("code")))
+        step(
+            "annotate", "--input", self.folder / "code", "--out", self.folder / "asked", "--endpoint", url, "--model",
+            "m")
+        self.assertEqual(
+            sorted(d.metadata["label"] for d in read(self.folder / "asked")),
+            sorted(int("mean" in t) for t in self.texts("code")))
         for kind in ("textbooks", "exercises"):
             step(kind, "--count", "5", "--out", self.folder / kind, "--endpoint", url, "--model", "m")
             self.assertEqual([t.startswith("def answer") for t in self.texts(kind)], [True] * 5)
@@ -258,7 +284,9 @@ class Steps(unittest.TestCase):
         shard = self.folder / "e" / "documents" / "00000.jsonl"
         planted = problem["prompt"] + problem["canonical_solution"]
         shard.write_text(shard.read_text() + json.dumps({"text": planted, "id": "00", "metadata": {}}) + "\n")
-        step("decontaminate", "--input", self.folder / "e", "--benchmark", heldout, "--tau", "1", "--out", self.folder / "clean")
+        step(
+            "decontaminate", "--input", self.folder / "e", "--benchmark", heldout, "--tau", "1", "--out",
+            self.folder / "clean")
         self.assertNotIn(planted, self.texts("clean"))
         report = json.loads((self.folder / "clean" / "report.json").read_text())
         self.assertEqual(report["documents"], 41)
@@ -266,11 +294,16 @@ class Steps(unittest.TestCase):
         self.assertEqual(list(report["tau"]), ["0.95", "0.9", "0.85", "0.8"])
 
     def test_faults_are_one_line(self) -> None:
-        self.assertRegex(step("annotate", "--input", self.folder / "none", "--out", self.folder / "x", fails=True), "none/manifest.json: missing")
+        self.assertRegex(
+            step("annotate", "--input", self.folder / "none", "--out", self.folder / "x", fails=True),
+            "none/manifest.json: missing")
         step("textbooks", "--count", "3", "--out", self.folder / "t")
         shard = self.folder / "t" / "documents" / "00000.jsonl"
         shard.write_text(shard.read_text()[:-30])
-        self.assertRegex(step("tokenizer", "--input", self.folder / "t", "--vocabulary", "300", "--out", self.folder / "y", fails=True), "00000.jsonl, line 3: not a document")
+        self.assertRegex(
+            step(
+                "tokenizer", "--input", self.folder / "t", "--vocabulary", "300", "--out", self.folder / "y",
+                fails=True), "00000.jsonl, line 3: not a document")
         (self.folder / "p.jsonl").write_text('{"task_id": 1}\n')
         with self.assertRaisesRegex(ValueError, "p.jsonl, line 1: not a problem"):
             decontaminate.problems(self.folder / "p.jsonl")

@@ -14,9 +14,9 @@ import numpy as np
 from phitools import phi_encodings as enc
 from phitools import phi_file_write as write
 from phitools.fault_making import record
-from phitools.sample_model import model, tiny_config
 from phitools.phi_error import PhiFileError
 from phitools.phi_file import PhiFile
+from phitools.sample_model import model, tiny_config
 
 SIZES = {enc.F32: (4096, 0), enc.F16: (2048, 0), enc.Q8: (1024, 32), enc.Q4: (544, 32)}
 """Bytes a strip and before a block, once more."""

@@ -1,4 +1,5 @@
-"""The whole recipe at the smallest size, as a user runs it: collect, filter, textbooks, exercises, train, convert with `phi`, score with `phi`."""
+"""The whole recipe at the smallest size, as a user runs it: collect, filter, textbooks, exercises, train, convert with
+`phi`, score with `phi`."""
 from __future__ import annotations
 
 import json
@@ -16,7 +17,9 @@ from phitools.experiment import plan, queue, report
 
 PHI = Path(__file__).resolve().parents[2] / ".build" / "release" / "phi"
 SMALL = tuple(f"model.{k}" for k in ("hidden=32", "layers=2", "heads=2", "intermediate=64", "positions=512")) + \
-    ("batch.context=64", "batch.sequences=4", "data.validation_tokens=512", "schedule.steps=12", "schedule.warmup=2", "run.checkpoint_every=5", "run.validate_every=12", "run.prompts=[]")
+    (
+        "batch.context=64", "batch.sequences=4", "data.validation_tokens=512", "schedule.steps=12", "schedule.warmup=2",
+        "run.checkpoint_every=5", "run.validate_every=12", "run.prompts=[]")
 
 
 class Recipe(unittest.TestCase):
@@ -26,11 +29,15 @@ class Recipe(unittest.TestCase):
             print(text, file=sys.stderr)
             self.skipTest(text)
         with tempfile.TemporaryDirectory() as name:
-            o = plan.Options(Path(name), PHI, seeds=(1,), share=0.2, exercises=600, textbooks=250, vocabulary=500, labelled=1000, packages=False, limit=6,
-                             pretrain=SMALL, finetune=SMALL, tokenizer_characters=150_000)
+            o = plan.Options(
+                Path(name), PHI, seeds=(1,), share=0.2, exercises=600, textbooks=250, vocabulary=500, labelled=1000,
+                packages=False, limit=6,
+                pretrain=SMALL, finetune=SMALL, tokenizer_characters=150_000)
             jobs = plan.jobs(o)
             code = queue.run(jobs, o.folder / "logs", workers=2, nice=0)
-            logs = "".join(f"--- {p.name}\n{p.read_text()[-600:]}" for p in sorted((o.folder / "logs").glob("*.log"))) if code else ""
+            logs = "".join(
+                f"--- {p.name}\n{p.read_text()[-600:]}"
+                for p in sorted((o.folder / "logs").glob("*.log"))) if code else ""
             self.assertEqual(code, 0, logs)
             self.assertTrue(all(j.product.exists() for j in jobs))
             kept, all_ = len(list(read(o.folder / "filtered"))), len(list(read(o.folder / "annotated")))
@@ -39,7 +46,8 @@ class Recipe(unittest.TestCase):
             self.assertEqual(result["problems"], 6)
             table = report.table(o)
             self.assertEqual(table.count("\n"), 7)
-            self.assertNotIn("not measured", "".join(line.rsplit("|", 6)[0].rsplit("|", 2)[0] for line in table.splitlines()))
+            self.assertNotIn(
+                "not measured", "".join(line.rsplit("|", 6)[0].rsplit("|", 2)[0] for line in table.splitlines()))
             report.picture(o, o.folder / "p.svg")
             stamps = [j.product.stat().st_mtime_ns for j in jobs]
             self.assertEqual(queue.run(jobs, o.folder / "logs", workers=2, nice=0), 0)
@@ -53,7 +61,8 @@ class Recipe(unittest.TestCase):
         self.assertEqual(sum(j.kind == "run" for j in jobs), 14)
         for job in jobs:
             self.assertFalse(set(job.needs) - set(names), job.name)
-        budgets = {j.name: [x for x in j.command("python") if "steps" in x or "nano" in x] for j in jobs if j.kind == "run"}
+        budgets = {
+            j.name: [x for x in j.command("python") if "steps" in x or "nano" in x] for j in jobs if j.kind == "run"}
         self.assertEqual({str(budgets[f"run {a}-{s}"]) for a in "abc" for s in (1, 2, 3)}, {str(budgets["run a-1"])})
         for job in jobs:
             if job.name.startswith("packed/") and "exercises" in job.name:
@@ -64,10 +73,14 @@ class Recipe(unittest.TestCase):
             folder = Path(name)
             def touch(n: str) -> list[str]:
                 return [sys.executable, "-c", f"open({str(folder / n)!r}, 'w').close()"]
-            jobs = [plan.Job("good", folder / "good", (), lambda _: touch("good")), plan.Job("bad", folder / "bad", ("good",), lambda _: [sys.executable, "-c", "raise SystemExit(3)"]),
-                    plan.Job("after", folder / "after", ("bad",), lambda _: touch("after")), plan.Job("beside", folder / "beside", ("good",), lambda _: touch("beside"))]
+            jobs = [
+                plan.Job("good", folder / "good", (), lambda _: touch("good")),
+                plan.Job("bad", folder / "bad", ("good",), lambda _: [sys.executable, "-c", "raise SystemExit(3)"]),
+                plan.Job("after", folder / "after", ("bad",), lambda _: touch("after")),
+                plan.Job("beside", folder / "beside", ("good",), lambda _: touch("beside"))]
             self.assertEqual(queue.run(jobs, folder / "logs", 1, 0), 1)
-            self.assertEqual([(folder / n).exists() for n in ("good", "bad", "after", "beside")], [True, False, False, True])
+            self.assertEqual(
+                [(folder / n).exists() for n in ("good", "bad", "after", "beside")], [True, False, False, True])
 
 
 if __name__ == "__main__":

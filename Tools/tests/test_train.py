@@ -79,7 +79,8 @@ def command(*options: str) -> list[str]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")} | {"PYTHONPATH": str(TOOLS), "OMP_NUM_THREADS": "1"} | more
+    return {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE", "LOCAL_RANK")} | {
+        "PYTHONPATH": str(TOOLS), "OMP_NUM_THREADS": "1"} | more
 
 
 def curve(out: Path) -> list[tuple[int, float, float]]:
@@ -92,7 +93,9 @@ class Function(unittest.TestCase):
     def test_loss_is_cross_entropy_with_its_gradients(self) -> None:
         for positions, ignored in ((1, 0), (5, 0), (5, 2), (1023, 0), (1025, 1), (2100, 1500), (4, 4)):
             g = torch.Generator().manual_seed(positions)
-            x, w, b = (torch.randn(*s, generator=g, dtype=torch.float64, requires_grad=True) for s in ((positions, 7), (11, 7), (11,)))
+            x, w, b = (
+                torch.randn(*s, generator=g, dtype=torch.float64, requires_grad=True)
+                for s in ((positions, 7), (11, 7), (11,)))
             y = torch.randint(0, 11, (positions,), generator=g)
             y[torch.randperm(positions, generator=g)[:ignored]] = IGNORED
             plain = [t.detach().clone().requires_grad_() for t in (x, w, b)]
@@ -109,7 +112,7 @@ class Function(unittest.TestCase):
         for rows, columns in ((8, 8), (24, 8), (8, 24)):
             several = torch.randn(3, rows, columns)
             singular = torch.linalg.svdvals(orthogonal(several))
-            self.assertTrue(0.5 < float(singular.min()) and float(singular.max()) < 1.3, singular)
+            self.assertTrue(float(singular.min()) > 0.5 and float(singular.max()) < 1.3, singular)
             for one, among in zip(several, orthogonal(several)):
                 torch.testing.assert_close(orthogonal(one[None])[0], among)
         whole = torch.nn.Parameter(torch.randn(20, 8))
@@ -131,7 +134,8 @@ class Function(unittest.TestCase):
         for name, value in model.state_dict().items():
             self.assertTrue(torch.equal(again[name], value), name)
         with self.assertRaisesRegex(ValueError, "lm_head.bias is missing"):
-            from_hugging_face(ODD, {k: v for k, v in to_hugging_face(ODD, model.state_dict()).items() if k != "lm_head.bias"})
+            from_hugging_face(
+                ODD, {k: v for k, v in to_hugging_face(ODD, model.state_dict()).items() if k != "lm_head.bias"})
 
     def test_hugging_face_has_the_same_logits_and_gradients(self) -> None:
         packages("transformers")
@@ -142,7 +146,8 @@ class Function(unittest.TestCase):
             for p in ours.parameters():
                 p.normal_(0, 0.2)
         settings = checkpoint.hugging_face_config(ODD, 66)
-        theirs = PhiForCausalLM(PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
+        theirs = PhiForCausalLM(
+            PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
         theirs.load_state_dict(to_hugging_face(ODD, ours.state_dict()))
         theirs.train()
         ids = torch.randint(0, ODD.rows, (3, 41))
@@ -194,14 +199,19 @@ class Configuration(unittest.TestCase):
     def test_the_repository_s_files_load(self) -> None:
         for path in sorted((TOOLS / "configs").glob("*.toml")):
             c = config.load(path, [])
-            shape = Shape(c.model.rows or 1024, c.model.hidden, c.model.layers, c.model.heads, c.model.intermediate, c.model.positions, c.model.rotary)
+            shape = Shape(
+                c.model.rows or 1024, c.model.hidden, c.model.layers, c.model.heads, c.model.intermediate,
+                c.model.positions, c.model.rotary)
             if path.stem.startswith("phi-1") and "small" not in path.stem:
                 model = shape.block_parameters + 2 * shape.hidden + shape.rows * (2 * shape.hidden + 1)
-                total = model + shape.layers * shape.hidden  # Hugging Face has a bias for each output product, we one for both
+                # Hugging Face has a bias for each output product, we one for both
+                total = model + shape.layers * shape.hidden
                 self.assertEqual(total, 1_418_270_720)
 
     def test_overrides(self) -> None:
-        c = config.load(TOOLS / "configs" / "nano.toml", ["run.out=/tmp/a b", "schedule.steps=7", "schedule.warmup=2", 'data.train=["x"]', "run.compile=true"])
+        c = config.load(
+            TOOLS / "configs" / "nano.toml",
+            ["run.out=/tmp/a b", "schedule.steps=7", "schedule.warmup=2", 'data.train=["x"]', "run.compile=true"])
         self.assertEqual((c.run.out, c.schedule.steps, c.data.train, c.run.compile), ("/tmp/a b", 7, ["x"], True))
 
 
@@ -215,19 +225,25 @@ class Stream(unittest.TestCase):
             whole = np.concatenate(stream.shards).astype(np.int64)
             self.assertTrue(np.array_equal(stream.span(len(whole) - 3, 7), np.concatenate([whole[-3:], whole[:4]])))
             sampler = Sampler(stream, 16, 5, 9)
-            rows = np.concatenate([sampler.batch(s, 0, 5) for s in range(-(-sampler.per_epoch // 5))])[:sampler.per_epoch]
+            rows = np.concatenate([sampler.batch(s, 0, 5) for s in range(-(-sampler.per_epoch // 5))])[
+                :sampler.per_epoch]
             places = np.sort(rows[:, :-1].ravel())
             self.assertTrue(np.array_equal(rows[:, 1:-1], rows[:, 1:-1]) and len(places) == sampler.per_epoch * 16)
             counted = np.bincount(places, minlength=400)
-            self.assertLessEqual(np.abs(counted - np.bincount(whole, minlength=400)).sum(), 17)  # all but the end, which the offset moves
+            # all but the end, which the offset moves
+            self.assertLessEqual(np.abs(counted - np.bincount(whole, minlength=400)).sum(), 17)
 
 
 class Solutions(unittest.TestCase):
     def test_a_solution_begins_after_the_docstring(self) -> None:
-        for text, rest in (("def f(x):\n    \"\"\"é.\"\"\"\n    return x\n", "\n    return x\n"), ("import re\n\ndef f():\n    'a\\'b'\n    pass\n", "\n    pass\n"),
-                           ("def f():\r\n    'é\\\r\n'\r\n    pass\r\n", "\r\n    pass\r\n")):
+        for text, rest in (
+                ("def f(x):\n    \"\"\"é.\"\"\"\n    return x\n", "\n    return x\n"),
+                ("import re\n\ndef f():\n    'a\\'b'\n    pass\n", "\n    pass\n"),
+                ("def f():\r\n    'é\\\r\n'\r\n    pass\r\n", "\r\n    pass\r\n")):
             self.assertEqual(text[solution_start(text):], rest)
-        for text in ("x = 1\n", "def f(:\n", "def f(x):\n    return x\n", "", "a\0", "x = 1\rdef f(x):\n    'é'\n    pass\n"):
+        for text in (
+                "x = 1\n", "def f(:\n", "def f(x):\n    return x\n", "", "a\0",
+                "x = 1\rdef f(x):\n    'é'\n    pass\n"):
             self.assertEqual(solution_start(text), 0)
         for e in training(5, 50):
             self.assertEqual(e.source[solution_start(e.source):], "\n" + e.solution)
@@ -280,7 +296,9 @@ class Runs(unittest.TestCase):
         options = [x for o in overrides for x in ("--set", o)]
         line = command(*options)
         if processes > 1:
-            line = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), *line[1:]]
+            line = [
+                sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes),
+                *line[1:]]
         subprocess.run(line, cwd=cls.folder, env=environment(), check=True, capture_output=True, text=True)
         return curve(cls.folder / next(o.split("=")[1] for o in overrides if o.startswith("run.out")))
 
@@ -289,7 +307,9 @@ class Runs(unittest.TestCase):
             import resource
             if "file" in limits:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
-        done = subprocess.run(command(*[x for o in overrides for x in ("--set", o)]), cwd=self.folder, env=environment(), capture_output=True, text=True, preexec_fn=limit)
+        done = subprocess.run(
+            command(*[x for o in overrides for x in ("--set", o)]), cwd=self.folder, env=environment(),
+            capture_output=True, text=True, preexec_fn=limit)
         self.assertEqual(done.returncode, 1, done.stderr)
         last = done.stderr.strip().splitlines()[-1]
         self.assertTrue(last.startswith("phitools.train: "), done.stderr)
@@ -299,14 +319,18 @@ class Runs(unittest.TestCase):
         self.assertEqual([s for s, _, _ in self.reference], list(range(1, 25)))
         self.assertLess(self.reference[-1][1], self.reference[0][1] - 0.3)
         out = self.folder / "whole"
-        for name in ("loss.png", "samples.jsonl", "final/config.json", "final/model.safetensors", "final/tokenizer.json"):
+        for name in (
+                "loss.png", "samples.jsonl", "final/config.json", "final/model.safetensors", "final/tokenizer.json"):
             self.assertGreater((out / name).stat().st_size, 0, name)
-        self.assertEqual([p.name for p in checkpoint.checkpoints(out)], ["step-00000015", "step-00000020", "step-00000024"])
+        self.assertEqual(
+            [p.name for p in checkpoint.checkpoints(out)], ["step-00000015", "step-00000020", "step-00000024"])
 
     def test_killed_anywhere_it_goes_on_to_the_bit(self) -> None:
         out = self.folder / "killed"
         for kill_at in (3, 8, 17):
-            process = subprocess.Popen(command("--set", "run.out=killed"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command("--set", "run.out=killed"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL)
             deadline = time.monotonic() + 300
             while time.monotonic() < deadline and process.poll() is None:
                 log = out / "log.jsonl"
@@ -330,7 +354,9 @@ class Runs(unittest.TestCase):
         self.assertEqual(self.train("run.out=muon", *settings), whole)
 
     def test_stopped_and_continued(self) -> None:
-        process = subprocess.Popen(command("--set", "run.out=paused"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command("--set", "run.out=paused"), cwd=self.folder, env=environment(), stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         while not (self.folder / "paused" / "log.jsonl").exists() and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGSTOP)
@@ -339,7 +365,9 @@ class Runs(unittest.TestCase):
         self.assertEqual(process.wait(), 0)
         self.assertEqual(curve(self.folder / "paused"), self.reference)
 
-    def near(self, ours: list[tuple[int, float, float]], theirs: list[tuple[int, float, float]], tolerance: float) -> None:
+    def near(
+            self, ours: list[tuple[int, float, float]], theirs: list[tuple[int, float, float]],
+            tolerance: float) -> None:
         self.assertEqual(len(ours), len(theirs))
         for (_, a, _), (_, b, _) in zip(ours, theirs):
             self.assertAlmostEqual(a, b, delta=tolerance)
@@ -359,7 +387,8 @@ class Runs(unittest.TestCase):
         one = self.train("run.out=fsdp-one", *plain)
         self.near(self.train("run.out=fsdp", "run.strategy=fsdp", *plain, processes=2), one, 1e-5)
         logits = []
-        for name in ("fsdp-one", "fsdp"):  # weights themselves may differ: a key's bias changes no logit, and Adam makes steps of its rounding errors
+        # weights themselves may differ: a key's bias changes no logit, and Adam makes steps of its rounding errors
+        for name in ("fsdp-one", "fsdp"):
             final = self.folder / name / "final"
             model = Phi(checkpoint.read_shape(final)).eval()
             model.load_state_dict(checkpoint.load_weights(final, model.shape))
@@ -367,18 +396,26 @@ class Runs(unittest.TestCase):
         torch.testing.assert_close(*logits, rtol=1e-2, atol=2e-3)
 
     def test_bfloat16_is_near(self) -> None:
-        self.near(self.train("run.out=half", "run.precision=bfloat16", "schedule.steps=8", "dropout.attention=0.0", "dropout.residual=0.0"),
-                  self.train("run.out=float", "schedule.steps=8", "dropout.attention=0.0", "dropout.residual=0.0"), 0.05)
+        self.near(
+            self.train(
+                "run.out=half", "run.precision=bfloat16", "schedule.steps=8", "dropout.attention=0.0",
+                "dropout.residual=0.0"),
+            self.train("run.out=float", "schedule.steps=8", "dropout.attention=0.0", "dropout.residual=0.0"),
+            0.05)
 
     def test_compiled_is_near(self) -> None:
         if not shutil.which("c++"):
             print(text := "SKIPPED, not tested here: torch.compile needs a C++ compiler", file=sys.stderr)
             self.skipTest(text)
-        plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=4", "batch.context=128", "batch.sequences=9"]  # the loss is in two pieces
+        # the loss is in two pieces
+        plain = [
+            "dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=4", "batch.context=128",
+            "batch.sequences=9"]
         self.near(self.train("run.out=compiled", "run.compile=true", *plain), self.train("run.out=eager", *plain), 1e-4)
 
     def test_finetune_starts_from_the_weights(self) -> None:
-        curve = self.train("run.out=finetuned", "run.mode=finetune", "run.init=whole/final", "schedule.steps=5", "schedule.peak=1e-4")
+        curve = self.train(
+            "run.out=finetuned", "run.mode=finetune", "run.init=whole/final", "schedule.steps=5", "schedule.peak=1e-4")
         self.assertLess(curve[0][1], self.reference[5][1])
 
     def test_transformers_loads_the_checkpoint(self) -> None:
@@ -406,7 +443,9 @@ class Runs(unittest.TestCase):
         self.assertRegex(self.failure('data.train=["nowhere"]', "run.out=f1"), "nowhere/manifest.json")
         self.assertRegex(self.failure("data.tokenizer=nowhere", "run.out=f1"), "nowhere/tokenizer.json")
         self.assertRegex(self.failure("run.out=whole", "schedule.peak=0.5"), "another configuration")
-        self.assertRegex(self.failure("run.out=f2", "run.mode=finetune", "run.init=packed"), "packed/config.json: not a phi checkpoint")
+        self.assertRegex(
+            self.failure("run.out=f2", "run.mode=finetune", "run.init=packed"),
+            "packed/config.json: not a phi checkpoint")
         with lock(self.folder / "f4" / "lock"):
             self.assertRegex(self.failure("run.out=f4"), "f4: another process")
         self.assertRegex(self.failure("run.out=f3", "optimizer.muon=-1.0"), "optimizer.muon must not be negative")

@@ -1,9 +1,9 @@
-"""llama.cpp as it comes in the source distribution of llama-cpp-python, and ik_llama.cpp, its faster fork, where there is a build."""
+"""llama.cpp as it comes in the source distribution of llama-cpp-python, and ik_llama.cpp, its faster fork, where there
+is a build."""
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import tarfile
@@ -62,7 +62,8 @@ class LlamaCpp:
             if case.name == MEMORY:
                 if finished.anonymous_bytes is None:
                     raise Failed("the system does not tell a process's memory")
-                value = (finished.anonymous_bytes - positions(row["n_prompt"] + row["n_gen"]) * KV_BYTES_PER_POSITION) / 1e6
+                value = (
+                    finished.anonymous_bytes - positions(row["n_prompt"] + row["n_gen"]) * KV_BYTES_PER_POSITION) / 1e6
             else:
                 value = row["avg_ts"]
             yield Measured(case, value, shown(command), {"cpu_info": row.get("cpu_info")})
@@ -116,8 +117,8 @@ def positions(tokens: int) -> int:
 
 
 def compiler() -> tuple[str, list[str]]:
-    """Clang where there is one, as with Swift: its code was 1.7 times as fast as GCC 12's, whose build ended with an illegal
-    instruction on a CPU with AMX. Swift's clang has no OpenMP; the threads are then ggml's own."""
+    """Clang where there is one, as with Swift: its code was 1.7 times as fast as GCC 12's, whose build ended with an
+    illegal instruction on a CPU with AMX. Swift's clang has no OpenMP; the threads are then ggml's own."""
     clang = shutil.which("clang"), shutil.which("clang++")
     if None in clang:
         return "the system's compiler", []
@@ -144,7 +145,8 @@ def build(place: Workplace) -> None:
     flags = ["-DGGML_NATIVE=ON"] if place.isa == "native" else AVX2
     step([
         tool("cmake"), "-S", str(source), "-B", str(folder), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}",
-        "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF", *flags, *compiler()[1]])
+        "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
+        *flags, *compiler()[1]])
     step([tool("cmake"), "--build", str(folder), "-j", str(os.cpu_count() or 2), "--target", *PROGRAMS])
 
 

@@ -19,7 +19,8 @@ class OpenVINO(PythonPeer):
         model = place.folder / "openvino-int4"
         if not (model / "openvino_model.bin").exists():
             step([
-                tool("optimum-cli"), "export", "openvino", "--model", str(place.checkpoint), "--task", "text-generation-with-past",
+                tool("optimum-cli"), "export", "openvino", "--model", str(place.checkpoint), "--task",
+                "text-generation-with-past",
                 "--weight-format", "int4", "--group-size", "32", "--ratio", "1.0", "--sym", str(model)])
         if place.isa != "native":
             raise Failed("cannot be held to AVX2")

@@ -1,4 +1,5 @@
-"""What the peers that are Python libraries share: one process a round loads the model once and prints a line of JSON for each case."""
+"""What the peers that are Python libraries share: one process a round loads the model once and prints a line of JSON
+for each case."""
 from __future__ import annotations
 
 import importlib.metadata
@@ -31,7 +32,9 @@ class PythonPeer:
     def measure(self, place: Workplace, cases: list[Case]) -> Iterator[Measured]:
         if not cases:
             return
-        command = [sys.executable, "-m", self.module, *self.arguments(place), str(place.threads), *(case.name for case in cases)]
+        command = [
+            sys.executable, "-m", self.module, *self.arguments(place), str(place.threads),
+            *(case.name for case in cases)]
         output = run(command, self.environment(place)).output
         rates = {}
         for line in output.splitlines():

@@ -26,7 +26,10 @@ class SwiftPhi:
         if not self._model(place).exists():
             # Random weights have nothing to calibrate for, and it changes no time that is measured.
             calibrate = ["--calibrate", "none"]
-            step([str(place.phi), "convert", str(place.checkpoint), "-o", str(self._model(place)), "--type", self.weights, *calibrate])
+            step(
+                [
+                    str(place.phi), "convert", str(place.checkpoint), "-o", str(self._model(place)), "--type",
+                    self.weights, *calibrate])
         return commit(REPOSITORY)
 
     def can(self, case: Case) -> bool:
@@ -38,7 +41,8 @@ class SwiftPhi:
         for case in cases:
             if case.name == FIRST_TOKEN:
                 command = [
-                    str(place.phi), "complete", "-m", model, "--threads", threads, "-n", "1", "--no-echo", place.prompt_of_five()]
+                    str(place.phi), "complete", "-m", model, "--threads", threads, "-n", "1", "--no-echo",
+                    place.prompt_of_five()]
                 run(command, environment)
                 finished = run(command, environment)
                 yield Measured(case, finished.seconds, shown(command, environment), {})

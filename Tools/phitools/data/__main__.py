@@ -42,14 +42,16 @@ def run_collect(a: argparse.Namespace) -> dict[str, Any]:
 
 def run_annotate(a: argparse.Namespace) -> dict[str, Any]:
     step = endpoint.runner(annotate.ask, a.endpoint, a.model, a.out, endpoint.annotated) if a.endpoint else None
-    where_of(a).run([Documents(a.input), step] if step else [Documents(a.input), annotate.Rule(), writer(a.out)], a.out / "logs" / "run")
+    where_of(a).run(
+        [Documents(a.input), step] if step else [Documents(a.input), annotate.Rule(), writer(a.out)],
+        a.out / "logs" / "run")
     labels = [d["metadata"]["label"] for d in _unfinished(a.out)]
     return {"valuable": sum(labels)}
 
 
 def run_filter(a: argparse.Namespace) -> dict[str, Any]:
-    from .embed import Embedder
     from . import select
+    from .embed import Embedder
     embedder = Embedder(a.checkpoint)
     documents = [d for folder in a.input for d in read(folder)]
     vectors = embedder(d.text for d in documents)
@@ -62,7 +64,9 @@ def run_filter(a: argparse.Namespace) -> dict[str, Any]:
     with open(a.out / steps.DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
         for d, s in zip(documents, score):
             if s >= a.threshold:
-                f.write(json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata | {"forest": round(float(s), 4)}}) + "\n")
+                f.write(
+                    json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata | {"forest": round(float(s), 4)}})
+                    + "\n")
     report |= {"documents": len(documents), "kept": int((score >= a.threshold).sum()), "threshold": a.threshold}
     select.write_report(report, a.out / "report.json")
     select.picture(curve, report, a.out / "roc.png")
@@ -76,7 +80,9 @@ def run_dedup(a: argparse.Namespace) -> dict[str, Any]:
 
 def _requested(a: argparse.Namespace, kind: str, offline: Any) -> dict[str, Any]:
     if a.endpoint:
-        pipeline = [endpoint.Requests(kind, a.count, a.seed), endpoint.runner(endpoint.write, a.endpoint, a.model, a.out, endpoint.written)]
+        pipeline = [
+            endpoint.Requests(kind, a.count, a.seed),
+            endpoint.runner(endpoint.write, a.endpoint, a.model, a.out, endpoint.written)]
     else:
         pipeline = [offline, writer(a.out)]
     where_of(a).run(pipeline, a.out / "logs" / "run")
@@ -210,7 +216,9 @@ def parser() -> argparse.ArgumentParser:
     c = command("pack", run_pack, "Write token shards.")
     c.add_argument("--tokenizer", type=Path, required=True)
     c.add_argument("--shuffle", action="store_true", help="documents of all inputs, by the seed")
-    c.add_argument("--part", choices=["all", "train", "validation"], default="all", help="one document in fifty, by its hash, is for validation")
+    c.add_argument(
+        "--part", choices=["all", "train", "validation"], default="all",
+        help="one document in fifty, by its hash, is for validation")
     c.add_argument("--most", type=int, default=0, help="tokens; 0: all")
     c.add_argument("--solutions", action="store_true", help="only what follows a function's docstring is to be learnt")
     return top

@@ -1,11 +1,12 @@
 """Train a byte-level BPE tokenizer in phi's manner and write it as Hugging Face files.
 
-Ids 0 to 255 are the bytes, then merges; then the runs of 31 down to 2 spaces, added tokens as in phi-1's tokenizer; the last id is
-`<|endoftext|>`: begin, end and separator of documents. GPT-2's split pattern, no prefix space, nothing normalised.
+Ids 0 to 255 are the bytes, then merges; then the runs of 31 down to 2 spaces, added tokens as in phi-1's tokenizer; the
+last id is `<|endoftext|>`: begin, end and separator of documents. GPT-2's split pattern, no prefix space, nothing
+normalised.
 
-The runs of spaces are not there for compression alone. GPT-2's pattern gives the last space before a word to the word and the rest
-to the line break ("\\n   " + " return"), so a prompt that ends in a line break would end in a token that training text almost never
-shows there. With the runs cut out first, the line break stands alone in both.
+The runs of spaces are not there for compression alone. GPT-2's pattern gives the last space before a word to the word
+and the rest to the line break ("\\n   " + " return"), so a prompt that ends in a line break would end in a token that
+training text almost never shows there. With the runs cut out first, the line break stands alone in both.
 """
 from __future__ import annotations
 
@@ -31,17 +32,22 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     tokenizer.add_tokens([AddedToken(run, normalized=False) for run in RUNS])
     tokenizer.add_special_tokens([END_OF_TEXT])  # after everything else, so that it takes the last id
     if tokenizer.get_vocab_size() != vocabulary:
-        raise ValueError(f"{tokenizer.get_vocab_size()} tokens instead of {vocabulary}: more text is needed, or a smaller vocabulary")
+        raise ValueError(
+            f"{tokenizer.get_vocab_size()} tokens instead of {vocabulary}: "
+            "more text is needed, or a smaller vocabulary")
     return tokenizer
 
 
 def save(tokenizer: Tokenizer, folder: Path, positions: int) -> None:
-    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the longest text of the model."""
+    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the longest text of the
+    model."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer.model.save(str(folder))
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions, "clean_up_tokenization_spaces": False,
-              "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions,
+        "clean_up_tokenization_spaces": False,
+        "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 

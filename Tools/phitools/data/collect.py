@@ -1,4 +1,5 @@
-"""Collect Python files: of folders, of the running Python's standard library and installed packages, or of a Hugging Face data set.
+"""Collect Python files: of folders, of the running Python's standard library and installed packages, or of a Hugging
+Face data set.
 
 Each document carries its origin and its licence; what has no permissive licence is left out and counted.
 """
@@ -16,9 +17,12 @@ from datatrove.pipeline.base import PipelineStep
 
 from .steps import name
 
-PERMISSIVE = re.compile(r"\b(mit|bsd|apache|psf|python software foundation|isc|unlicense|zlib|hpnd|0bsd)\b", re.IGNORECASE)
+PERMISSIVE = re.compile(
+    r"\b(mit|bsd|apache|psf|python software foundation|isc|unlicense|zlib|hpnd|0bsd)\b", re.IGNORECASE)
 RESTRICTED = re.compile(r"gpl|gnu|mozilla|mpl|proprietary|eupl|nvidia|commercial|creative", re.IGNORECASE)
-SKIPPED = {"test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "pydoc_data", "ensurepip", "__pycache__", "_vendor", "vendor", "vendored"}
+SKIPPED = {
+    "test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "pydoc_data",
+    "ensurepip", "__pycache__", "_vendor", "vendor", "vendored"}
 NOTICE = re.compile(r"copyright|licen[cs]e|warrant|permission|redistribut|-\*-|all rights", re.IGNORECASE)
 
 
@@ -37,7 +41,9 @@ def licence_of(distribution: importlib.metadata.Distribution) -> str:
     m = distribution.metadata
     classifiers = [c.rsplit("::", 1)[1].strip() for c in m.get_all("Classifier") or [] if c.startswith("License ::")]
     field = (m.get("License") or "").strip().splitlines()
-    return (m.get("License-Expression") or ", ".join(c for c in classifiers if c != "OSI Approved") or (field[0] if field else "")).strip()
+    return (
+        m.get("License-Expression") or ", ".join(c for c in classifiers if c != "OSI Approved")
+        or (field[0] if field else "")).strip()
 
 
 def permissive(licence: str) -> bool:
@@ -47,14 +53,18 @@ def permissive(licence: str) -> bool:
 
 def standard_library() -> Origin:
     root = Path(sysconfig.get_paths()["stdlib"])
-    files = [p for p in sorted(root.rglob("*.py")) if not SKIPPED & set(p.relative_to(root).parts) and not re.search(r"_sysconfigdata|config-\d|/encodings/", str(p))]
+    files = [
+        p for p in sorted(root.rglob("*.py")) if not SKIPPED & set(p.relative_to(root).parts)
+        and not re.search(r"_sysconfigdata|config-\d|/encodings/", str(p))]
     return Origin("standard library", "PSF-2.0", [(str(p.relative_to(root)), p) for p in files])
 
 
 def packages() -> Iterator[Origin]:
     """Installed distributions, permissive or not."""
     for d in sorted(importlib.metadata.distributions(), key=lambda d: (d.metadata["Name"] or "").lower()):
-        files = [(str(f), Path(str(d.locate_file(f)))) for f in d.files or [] if f.suffix == ".py" and not SKIPPED & set(f.parts)]
+        files = [
+            (str(f), Path(str(d.locate_file(f)))) for f in d.files or [] if f.suffix == ".py" and not SKIPPED
+            & set(f.parts)]
         yield Origin(f"{d.metadata['Name']} {d.version}", licence_of(d), sorted(files))
 
 
@@ -96,7 +106,8 @@ class Collect(PipelineStep):
 
     name, type = "collect", "READER"
 
-    def __init__(self, folders: list[tuple[Path, str]], library: bool, installed: bool, size: int, share: float) -> None:
+    def __init__(
+            self, folders: list[tuple[Path, str]], library: bool, installed: bool, size: int, share: float) -> None:
         super().__init__()
         self.folders, self.library, self.installed, self.size, self.share = folders, library, installed, size, share
 
@@ -129,7 +140,9 @@ class Collect(PipelineStep):
                     if not 120 <= len(piece) <= 4 * self.size or not piece.isascii():
                         self.stat_update("left out: size or alphabet")
                         continue
-                    yield Document(text=piece, id=name(piece), metadata={"origin": origin.name, "licence": origin.licence, "path": f"{inside}#{i}"})
+                    yield Document(
+                        text=piece, id=name(piece),
+                        metadata={"origin": origin.name, "licence": origin.licence, "path": f"{inside}#{i}"})
 
 
 def streamed(data_set: str, column: str, licence_column: str, limit: int) -> PipelineStep:
@@ -137,5 +150,8 @@ def streamed(data_set: str, column: str, licence_column: str, limit: int) -> Pip
     from datatrove.pipeline.readers import HuggingFaceDatasetReader
 
     def adapt(self, row, path, number):
-        return {"text": row[column], "id": name(row[column]), "metadata": {"origin": data_set, "licence": str(row.get(licence_column, "")), "path": f"{path}/{number}"}}
-    return HuggingFaceDatasetReader(data_set, dataset_options={"split": "train"}, streaming=True, limit=limit or -1, adapter=adapt, text_key=column)
+        return {
+            "text": row[column], "id": name(row[column]),
+            "metadata": {"origin": data_set, "licence": str(row.get(licence_column, "")), "path": f"{path}/{number}"}}
+    return HuggingFaceDatasetReader(
+        data_set, dataset_options={"split": "train"}, streaming=True, limit=limit or -1, adapter=adapt, text_key=column)

@@ -1,9 +1,11 @@
-"""Remove what is too near a benchmark: HumanEval, MBPP, the held-out exercises. The paper's section 5 with its three measures.
+"""Remove what is too near a benchmark: HumanEval, MBPP, the held-out exercises. The paper's section 5 with its three
+measures.
 
 - 13-grams: a document that shares 13 words in a row with a benchmark's prompt is removed.
-- Embeddings: the distance of normalised embeddings to the nearest problem is reported, and pruned below `--distance` where that is given.
-- Syntax trees: the match rate (1 - edit distance / longer length) between a document's functions and the nearest solution; the report counts
-  what each tau of 0.95, 0.9, 0.85 and 0.8 would prune, `--tau` prunes.
+- Embeddings: the distance of normalised embeddings to the nearest problem is reported, and pruned below `--distance`
+  where that is given.
+- Syntax trees: the match rate (1 - edit distance / longer length) between a document's functions and the nearest
+  solution; the report counts what each tau of 0.95, 0.9, 0.85 and 0.8 would prune, `--tau` prunes.
 """
 from __future__ import annotations
 
@@ -43,11 +45,14 @@ def problems(path: Path) -> list[Problem]:
             try:
                 d = json.loads(line)
                 if "canonical_solution" in d:
-                    found.append(Problem(path.name, str(d["task_id"]), d["prompt"], d["prompt"] + d["canonical_solution"]))
+                    found.append(
+                        Problem(path.name, str(d["task_id"]), d["prompt"], d["prompt"] + d["canonical_solution"]))
                 else:
                     found.append(Problem(path.name, str(d["task_id"]), d["text"], d["code"]))
             except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{path}, line {number}: not a problem of HumanEval or MBPP ({type(error).__name__}: {error})") from None
+                raise ValueError(
+                    f"{path}, line {number}: not a problem of HumanEval or MBPP ({type(error).__name__}: {error})"
+                ) from None
     return found
 
 
@@ -87,7 +92,8 @@ class _Signs:
         return "".join(out)
 
     def functions(self, text: str) -> list[str]:
-        """Of each function, without docstring and annotations. In prose that does not parse, of each block that begins with "def"."""
+        """Of each function, without docstring and annotations. In prose that does not parse, of each block that begins
+        with "def"."""
         found = []
         for part in [text, *re.findall(r"^def .*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)]:
             try:
@@ -106,7 +112,8 @@ class _Signs:
 
 
 def match_rates(texts: list[str], benchmark: list[Problem]) -> np.ndarray:
-    """For each text the largest match rate of one of its functions with a solution; 0 where it has none. float32 [texts]"""
+    """For each text the largest match rate of one of its functions with a solution; 0 where it has none. float32
+    [texts]"""
     signs = _Signs()
     solutions = sorted({f for p in benchmark for f in signs.functions(p.solution)})
     functions = [(i, f) for i, t in enumerate(texts) for f in signs.functions(t)]
@@ -115,7 +122,9 @@ def match_rates(texts: list[str], benchmark: list[Problem]) -> np.ndarray:
         return best
     for start in range(0, len(functions), 2048):
         part = functions[start:start + 2048]
-        rates = cdist([f for _, f in part], solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01, dtype=np.float32).max(1)
+        rates = cdist(
+            [f for _, f in part], solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01,
+            dtype=np.float32).max(1)
         for (i, _), rate in zip(part, rates):
             best[i] = max(best[i], rate)
     return best
@@ -129,17 +138,22 @@ def nearest(texts: Iterable[str], benchmark: list[Problem], embed: Any) -> np.nd
     return np.sqrt(np.maximum(0, 2 - 2 * (a @ b.T).max(1)))
 
 
-def judge(texts: list[str], benchmark: list[Problem], tau: float, distance: float, embed: Any = None) -> tuple[list[bool], dict[str, Any]]:
+def judge(texts: list[str], benchmark: list[Problem], tau: float, distance: float, embed: Any = None) -> tuple[
+        list[bool], dict[str, Any]]:
     """Which texts stay, and the report. tau above 1 and distance 0 prune nothing by those measures."""
     forbidden = set().union(*(grams(p.prompt) for p in benchmark)) if benchmark else set()
     shared = np.array([not forbidden.isdisjoint(grams(t)) for t in texts], bool)
     rates = match_rates(texts, benchmark)
     far = nearest(texts, benchmark, embed) if embed is not None and texts else None
     remove = shared | (rates >= tau)
-    report: dict[str, Any] = {"documents": len(texts), "problems": len(benchmark), "13-gram": int(shared.sum()), "tau": {str(t): int((rates >= t).sum()) for t in TAUS},
-                              "same tree": int((rates >= 1).sum()), "pruned by tau": tau if tau <= 1 else None}
+    report: dict[str, Any] = {
+        "documents": len(texts), "problems": len(benchmark), "13-gram": int(shared.sum()),
+        "tau": {str(t): int((rates >= t).sum()) for t in TAUS},
+        "same tree": int((rates >= 1).sum()), "pruned by tau": tau if tau <= 1 else None}
     if far is not None:
         remove |= far < distance
-        report["distance"] = {"quantiles 0, 1, 10, 50 %": [round(float(q), 4) for q in np.quantile(far, [0, 0.01, 0.1, 0.5])], "pruned below": distance, "below": int((far < distance).sum())}
+        report["distance"] = {
+            "quantiles 0, 1, 10, 50 %": [round(float(q), 4) for q in np.quantile(far, [0, 0.01, 0.1, 0.5])],
+            "pruned below": distance, "below": int((far < distance).sum())}
     report["removed"] = int(remove.sum())
     return [not r for r in remove], report

@@ -5,14 +5,24 @@ import re
 from pathlib import Path
 
 from datatrove.data import Document
-from datatrove.pipeline.dedup.exact_dedup import ExactDedupConfig, ExactDedupFilter, ExactDedupSignature, ExactFindDedups
-from datatrove.pipeline.dedup.minhash import MinhashConfig, MinhashDedupBuckets, MinhashDedupCluster, MinhashDedupFilter, MinhashDedupSignature
+from datatrove.pipeline.dedup.exact_dedup import (
+    ExactDedupConfig,
+    ExactDedupFilter,
+    ExactDedupSignature,
+    ExactFindDedups,
+)
+from datatrove.pipeline.dedup.minhash import (
+    MinhashConfig,
+    MinhashDedupBuckets,
+    MinhashDedupCluster,
+    MinhashDedupFilter,
+    MinhashDedupSignature,
+)
 from datatrove.utils.hashing import HashConfig
 from datatrove.utils.text import TextNormConfig
 from datatrove.utils.word_tokenizers import WordTokenizer
 
 from .steps import Documents, Where, writer
-
 
 HASH = HashConfig(precision=64, hash_fc="sha1")
 
@@ -35,7 +45,8 @@ def text_of(document: Document) -> str:
 
 
 def run(folders: list[Path], out: Path, where: Where, near: bool) -> None:
-    """Documents of the folders without their duplicates, into out/documents; the first of equal ones stays. The last removal writes."""
+    """Documents of the folders without their duplicates, into out/documents; the first of equal ones stays. The last
+    removal writes."""
     work, exact = out / "logs", ExactDedupConfig(content_getter=text_of, hash_config=HASH)
     where.run([Documents(folders), ExactDedupSignature(str(work / "exact-signatures"), exact)], work / "1")
     where.run([ExactFindDedups(str(work / "exact-signatures"), str(work / "exact"), exact)], work / "2", tasks=1)
@@ -44,8 +55,12 @@ def run(folders: list[Path], out: Path, where: Where, near: bool) -> None:
         where.run([*unique, writer(out)], work / "3")
         return
     config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HASH,
-                           norm_config=TextNormConfig(lowercase=False, norm_numbers=False, norm_weekdays=False, norm_monthnames=False, remove_punctuation=False))
+                           norm_config=TextNormConfig(
+                               lowercase=False, norm_numbers=False, norm_weekdays=False, norm_monthnames=False,
+                               remove_punctuation=False))
     where.run([*unique, MinhashDedupSignature(str(work / "signatures"), config, language=CodeWords())], work / "3")
-    where.run([MinhashDedupBuckets(str(work / "signatures"), str(work / "buckets"), config=config)], work / "4", tasks=config.num_buckets)
+    where.run(
+        [MinhashDedupBuckets(str(work / "signatures"), str(work / "buckets"), config=config)], work / "4",
+        tasks=config.num_buckets)
     where.run([MinhashDedupCluster(str(work / "buckets"), str(work / "remove"), config=config)], work / "5", tasks=1)
     where.run([*unique, MinhashDedupFilter(str(work / "remove")), writer(out)], work / "6")

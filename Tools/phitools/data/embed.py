@@ -24,7 +24,8 @@ class Embedder:
 
     @torch.no_grad()
     def __call__(self, texts: Iterable[str], batch: int = 32) -> np.ndarray:
-        """[documents, hidden], float32. Documents are padded to one length so that none changes another's embedding (attention is causal)."""
+        """[documents, hidden], float32. Documents are padded to one length so that none changes another's embedding
+        (attention is causal)."""
         rows, iterator = [], iter(texts)
         while part := list(islice(iterator, batch)):
             encoded = [e.ids[:self.tokens] or [0] for e in self.tokenizer.encode_batch(part)]

@@ -1,5 +1,6 @@
-"""Documents through an OpenAI-compatible endpoint, by datatrove's inference runner: retries, a cache of answers on disk, and resuming after a
-kill come from there. Used by `annotate`, `textbooks` and `exercises` when an endpoint is given.
+"""Documents through an OpenAI-compatible endpoint, by datatrove's inference runner: retries, a cache of answers on
+disk, and resuming after a kill come from there. Used by `annotate`, `textbooks` and `exercises` when an endpoint is
+given.
 """
 from __future__ import annotations
 
@@ -21,17 +22,23 @@ KEY = "PHITOOLS_API_KEY"
 
 def runner(rollout: Any, url: str, model: str, out: Path, adapter: Any, concurrent: int = 16) -> InferenceRunner:
     """The step that asks, and writes what `adapter` makes of each answer into the step's folder."""
-    configuration = InferenceConfig(server_type="endpoint", endpoint_url=url, model_name_or_path=model, api_key=os.environ.get(KEY),
-                                    max_concurrent_generations=concurrent, request_timeout=300.0, metric_interval=600)
-    writer = JsonlWriter(str(out / DOCUMENTS), output_filename="${rank}_${chunk_index}.jsonl", compression=None, adapter=adapter)
-    return InferenceRunner(rollout_fn=rollout, config=configuration, output_writer=writer, checkpoints_local_dir=str(out / "logs" / "answers"), records_per_chunk=500,
-                           metadata_key="answers", skip_bad_requests=True)
+    configuration = InferenceConfig(
+        server_type="endpoint", endpoint_url=url, model_name_or_path=model, api_key=os.environ.get(KEY),
+        max_concurrent_generations=concurrent, request_timeout=300.0, metric_interval=600)
+    writer = JsonlWriter(
+        str(out / DOCUMENTS), output_filename="${rank}_${chunk_index}.jsonl", compression=None, adapter=adapter)
+    return InferenceRunner(
+        rollout_fn=rollout, config=configuration, output_writer=writer,
+        checkpoints_local_dir=str(out / "logs" / "answers"), records_per_chunk=500,
+        metadata_key="answers", skip_bad_requests=True)
 
 
 def annotated(self: Any, d: Document) -> dict[str, Any]:
     """Of `annotate`: the label beside the document."""
     answer = (d.metadata.get("answers") or [None])[0] or {}
-    return {"text": d.text, "id": d.id, "metadata": {k: v for k, v in d.metadata.items() if k != "answers"} | {"label": answer.get("label", 0)}}
+    return {
+        "text": d.text, "id": d.id,
+        "metadata": {k: v for k, v in d.metadata.items() if k != "answers"} | {"label": answer.get("label", 0)}}
 
 
 def written(self: Any, d: Document) -> dict[str, Any]:
@@ -43,20 +50,33 @@ def written(self: Any, d: Document) -> dict[str, Any]:
 
 async def write(document: Document, generate: Any) -> Any:
     """datatrove's rollout: the document is the request."""
-    result = await generate({"messages": [{"role": "user", "content": document.text}], "max_tokens": 1500, "temperature": 0.8})
+    result = await generate(
+        {"messages": [{"role": "user", "content": document.text}], "max_tokens": 1500, "temperature": 0.8})
     return result.text
 
 
-TOPICS = ("lists", "dictionaries", "strings", "recursion", "sorting", "searching", "sets", "tuples", "files of text", "number systems", "primes", "matrices",
-          "dates", "simple simulation", "graphs", "stacks and queues", "bit operations", "probability", "geometry", "text formatting")
-AUDIENCES = ("young students", "readers without a background in computing", "high school students", "engineers", "researchers in biology", "experienced programmers")
-VERBS = ("count", "find", "remove", "merge", "group", "sort", "check", "convert", "compare", "split", "sum", "rotate", "encode", "decode", "filter", "validate")
-OBJECTS = ("words", "pairs", "digits", "neighbours", "duplicates", "intervals", "brackets", "vowels", "scores", "rows", "columns", "paths", "dates", "temperatures", "coins", "letters")
-CONDITIONS = ("in order", "by length", "without repetition", "above average", "at odd places", "of equal sum", "by first letter", "in a window", "closest to zero", "as percentages")
+TOPICS = (
+    "lists", "dictionaries", "strings", "recursion", "sorting", "searching", "sets", "tuples", "files of text",
+    "number systems", "primes", "matrices",
+    "dates", "simple simulation", "graphs", "stacks and queues", "bit operations", "probability", "geometry",
+    "text formatting")
+AUDIENCES = (
+    "young students", "readers without a background in computing", "high school students", "engineers",
+    "researchers in biology", "experienced programmers")
+VERBS = (
+    "count", "find", "remove", "merge", "group", "sort", "check", "convert", "compare", "split", "sum", "rotate",
+    "encode", "decode", "filter", "validate")
+OBJECTS = (
+    "words", "pairs", "digits", "neighbours", "duplicates", "intervals", "brackets", "vowels", "scores", "rows",
+    "columns", "paths", "dates", "temperatures", "coins", "letters")
+CONDITIONS = (
+    "in order", "by length", "without repetition", "above average", "at odd places", "of equal sum", "by first letter",
+    "in a window", "closest to zero", "as percentages")
 
 
 class Requests(PipelineStep):
-    """The paper's diversity constraints: topic x audience for textbooks, a function name for exercises; drawn by seed."""
+    """The paper's diversity constraints: topic x audience for textbooks, a function name for exercises; drawn by
+    seed."""
 
     name, type = "requests", "GENERATOR"
 
@@ -69,12 +89,15 @@ class Requests(PipelineStep):
         for i in range(rank, self.count, world_size):
             if self.kind == "textbooks":
                 topic, audience = r.choice(TOPICS), r.choice(AUDIENCES)
-                text = (f"Write one page of a programming textbook about {topic} for {audience}. Explain in plain words, show a short self-contained Python function with "
-                        "meaningful computation, call it, and show its output.")
+                text = (
+                    f"Write one page of a programming textbook about {topic} for {audience}. Explain in plain words, "
+                    "show a short self-contained Python function with meaningful computation, call it, and show its "
+                    "output.")
                 metadata: dict[str, Any] = {"topic": topic, "audience": audience}
             else:
                 function = f"{r.choice(VERBS)}_{r.choice(OBJECTS)}_{r.choice(CONDITIONS).replace(' ', '_')}"
-                text = (f"Write a Python exercise: the function `{function}` with type annotations and a docstring that says exactly what it returns, followed by its "
-                        "solution. Answer with the code alone.")
+                text = (
+                    f"Write a Python exercise: the function `{function}` with type annotations and a docstring that "
+                    "says exactly what it returns, followed by its solution. Answer with the code alone.")
                 metadata = {"function": function}
             yield Document(text=text, id=f"{self.kind}-{self.seed}-{i}", metadata=metadata)

@@ -1,7 +1,8 @@
 """Encode documents and write token shards; `packed.py` reads them.
 
-With `solutions`, what is to be learnt of a document is what follows the docstring of its first function, as a user asks for it; the rest is read only.
-A prompt ends at the closing quotes, so the line break after them counts: evaluation strips it (bigcode's protocol for HumanEval).
+With `solutions`, what is to be learnt of a document is what follows the docstring of its first function, as a user asks
+for it; the rest is read only. A prompt ends at the closing quotes, so the line break after them counts: evaluation
+strips it (bigcode's protocol for HumanEval).
 """
 from __future__ import annotations
 
@@ -26,11 +27,14 @@ def batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 def solution_start(text: str) -> int:
-    """The character after the docstring of the first function; 0 where there is none, or where the text is no Python."""
+    """The character after the docstring of the first function; 0 where there is none, or where the text is no
+    Python."""
     if "\r" in text.replace("\r\n", "\n"):
         return 0  # Python ends a line there too, and places would not agree
     try:
-        functions = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and ast.get_docstring(n, clean=False) is not None]
+        functions = [
+            n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)
+            and ast.get_docstring(n, clean=False) is not None]
     except (SyntaxError, ValueError, RecursionError):
         return 0
     if not functions:
@@ -40,8 +44,11 @@ def solution_start(text: str) -> int:
     return sum(len(line) + 1 for line in before[:-1]) + len(before[-1].encode()[:end.end_col_offset].decode())
 
 
-def pack(texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0, solutions: bool = False) -> dict[str, int]:
-    """Join documents by `<|endoftext|>` into shards of at most `tokens_per_shard`; stop after `most` tokens (0: never). Documents and tokens."""
+def pack(
+        texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0,
+        solutions: bool = False) -> dict[str, int]:
+    """Join documents by `<|endoftext|>` into shards of at most `tokens_per_shard`; stop after `most` tokens (0: never).
+    Documents and tokens."""
     tokenizer: Tokenizer = bpe.load(tokenizer_folder)
     end = bpe.end_of_text(tokenizer)
     if tokenizer.get_vocab_size() > 1 << 16:
@@ -79,7 +86,8 @@ def pack(texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_sha
                 break
         if size or not shards:
             flush()
-        manifest = {"step": "pack", "shards": shards, **totals, "tokenizer_sha256": sha256(tokenizer_folder / "tokenizer.json")}
+        manifest = {
+            "step": "pack", "shards": shards, **totals, "tokenizer_sha256": sha256(tokenizer_folder / "tokenizer.json")}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     write_folder(out, fill)
     return totals

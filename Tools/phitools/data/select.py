@@ -1,6 +1,8 @@
-"""Filter by a random forest on phi's embeddings, as in the paper: labels of a sample teach it, it decides about the rest.
+"""Filter by a random forest on phi's embeddings, as in the paper: labels of a sample teach it, it decides about the
+rest.
 
-A fifth of the labelled sample is held out: precision, recall and the ROC curve on it are in `report.json` and `roc.png`.
+A fifth of the labelled sample is held out: precision, recall and the ROC curve on it are in `report.json` and
+`roc.png`.
 """
 from __future__ import annotations
 
@@ -13,19 +15,24 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import auc, precision_score, recall_score, roc_curve
 
 
-def teach(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> tuple[RandomForestClassifier, dict[str, Any], tuple[np.ndarray, np.ndarray]]:
+def teach(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> tuple[
+        RandomForestClassifier, dict[str, Any], tuple[np.ndarray, np.ndarray]]:
     """The forest, its held-out report, and the ROC curve. ValueError where only one label occurs."""
     if len(set(labels.tolist())) < 2 or len(labels) < 50:
         raise ValueError(f"{len(labels)} labels with {int(labels.sum())} valuable are too few to learn from")
     order = np.random.default_rng(seed).permutation(len(labels))
     held, rest = order[:len(order) // 5], order[len(order) // 5:]
-    forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed, n_jobs=1).fit(embeddings[rest], labels[rest])
+    forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed, n_jobs=1).fit(
+        embeddings[rest], labels[rest])
     score = forest.predict_proba(embeddings[held])[:, 1]
     false, true, _ = roc_curve(labels[held], score)
     chosen = score >= 0.5
-    report = {"labelled": len(labels), "valuable": int(labels.sum()), "held_out": len(held), "precision": round(float(precision_score(labels[held], chosen, zero_division=0)), 4),
-              "recall": round(float(recall_score(labels[held], chosen, zero_division=0)), 4), "roc_auc": round(float(auc(false, true)), 4),
-              "base_rate": round(float(labels[held].mean()), 4)}
+    report = {
+        "labelled": len(labels), "valuable": int(labels.sum()), "held_out": len(held),
+        "precision": round(float(precision_score(labels[held], chosen, zero_division=0)), 4),
+        "recall": round(float(recall_score(labels[held], chosen, zero_division=0)), 4),
+        "roc_auc": round(float(auc(false, true)), 4),
+        "base_rate": round(float(labels[held].mean()), 4)}
     return forest, report, (false, true)
 
 

@@ -1,8 +1,9 @@
 """What every step is: documents in, a folder with documents and a manifest out, on datatrove's executors.
 
-A step's folder holds `documents/00000.jsonl`, ... and `manifest.json`, which comes last: a folder without one is unfinished, and running the
-step again goes on with the tasks that were not complete. The manifest tells the options, the inputs' hashes, the counts and the outputs'
-hashes, so that a data set can be rebuilt to the byte: shards are uncompressed and hold no times.
+A step's folder holds `documents/00000.jsonl`, ... and `manifest.json`, which comes last: a folder without one is
+unfinished, and running the step again goes on with the tasks that were not complete. The manifest tells the options,
+the inputs' hashes, the counts and the outputs' hashes, so that a data set can be rebuilt to the byte: shards are
+uncompressed and hold no times.
 """
 from __future__ import annotations
 
@@ -45,18 +46,22 @@ class Where:
         count = tasks or self.tasks
         if self.executor == "slurm":
             from datatrove.executor.slurm import SlurmPipelineExecutor
-            SlurmPipelineExecutor(pipeline, tasks=count, workers=self.workers, time=self.time, partition=self.partition, logging_dir=str(logs), job_name=logs.parent.name).run()
+            SlurmPipelineExecutor(
+                pipeline, tasks=count, workers=self.workers, time=self.time, partition=self.partition,
+                logging_dir=str(logs), job_name=logs.parent.name).run()
         elif self.executor == "ray":
             from datatrove.executor.ray import RayPipelineExecutor
             RayPipelineExecutor(pipeline, tasks=count, workers=self.workers, logging_dir=str(logs)).run()
         else:
-            LocalPipelineExecutor(pipeline, tasks=count, workers=self.workers, logging_dir=str(logs), start_method="spawn").run()
+            LocalPipelineExecutor(
+                pipeline, tasks=count, workers=self.workers, logging_dir=str(logs), start_method="spawn").run()
 
 
 def writer(out: Path) -> JsonlWriter:
     """Uncompressed JSONL shards, keys in one order."""
     return JsonlWriter(str(out / DOCUMENTS), output_filename="${rank}.jsonl", compression=None,
-                       adapter=lambda self, d: {"text": d.text, "id": d.id, "metadata": dict(sorted(d.metadata.items()))})
+                       adapter=lambda self,
+                       d: {"text": d.text, "id": d.id, "metadata": dict(sorted(d.metadata.items()))})
 
 
 def folder_digest(folder: Path) -> str:
@@ -68,21 +73,25 @@ def folder_digest(folder: Path) -> str:
 
 
 def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
-    """Whether the step stands there complete with these options and inputs; with others it is an error, not a mixture."""
+    """Whether the step stands there complete with these options and inputs; with others it is an error, not a
+    mixture."""
     path = out / MANIFEST
     if not path.exists():
         return False
     manifest = json.loads(path.read_text(encoding="utf-8"))
-    if manifest["options"] != json.loads(json.dumps(options)) or manifest["inputs"] != {p.name: folder_digest(p) for p in inputs}:
+    if manifest["options"] != json.loads(json.dumps(options)) or manifest["inputs"] != {
+            p.name: folder_digest(p) for p in inputs}:
         raise ValueError(f"{out}: was made with other options or inputs; remove it or choose another folder")
     return True
 
 
 def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], counts: dict[str, Any]) -> None:
     """Write the manifest, which says that the folder is complete."""
-    files = sorted(p for p in out.rglob("*") if p.is_file() and "logs" not in p.relative_to(out).parts and p.name != MANIFEST)
-    manifest = {"step": step, "options": options, "inputs": {p.name: folder_digest(p) for p in inputs}, "counts": counts,
-                "files": {str(p.relative_to(out)): sha256(p) for p in files}, "python": platform.python_version()}
+    files = sorted(
+        p for p in out.rglob("*") if p.is_file() and "logs" not in p.relative_to(out).parts and p.name != MANIFEST)
+    manifest = {
+        "step": step, "options": options, "inputs": {p.name: folder_digest(p) for p in inputs}, "counts": counts,
+        "files": {str(p.relative_to(out)): sha256(p) for p in files}, "python": platform.python_version()}
     write_text(out / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     shutil.rmtree(out / "logs", ignore_errors=True)
 

@@ -23,7 +23,8 @@ class Exercises(PipelineStep):
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         share = self.count // world_size + (rank < self.count % world_size)
         for e in training(self.seed * 10_007 + rank, share):
-            yield Document(text=e.source, id=name(e.source), metadata={"family": e.family, "composition": e.composition})
+            yield Document(
+                text=e.source, id=name(e.source), metadata={"family": e.family, "composition": e.composition})
 
 
 class Textbooks(PipelineStep):

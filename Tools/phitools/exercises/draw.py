@@ -1,7 +1,8 @@
 """One exercise while it is being written: its random choices, its parameters and its names.
 
-A part never fixes a number or a letter: it asks a `Draw` for a constant, which becomes a literal or a parameter of the function.
-Text and code name the constant in the same way; the reference reads its value from the arguments of a call (`env`).
+A part never fixes a number or a letter: it asks a `Draw` for a constant, which becomes a literal or a parameter of the
+function. Text and code name the constant in the same way; the reference reads its value from the arguments of a call
+(`env`).
 """
 from __future__ import annotations
 
@@ -66,7 +67,8 @@ class Draw:
         name = self.parameter(names, annotation, rule)
         return Constant(name, lambda env: env[name], name)
 
-    def integer(self, low: int, high: int, names: str = "limit|k|threshold|bound", as_parameter: float = 0.3) -> Constant:
+    def integer(
+            self, low: int, high: int, names: str = "limit|k|threshold|bound", as_parameter: float = 0.3) -> Constant:
         """An integer constant of [low, high]."""
         if len(self.parameters) < 3 and self.chance(as_parameter):
             return self._argument(names, "int", lambda r: r.randint(low, high))

@@ -65,7 +65,8 @@ class Exercise:
         return "def check(candidate):\n" + "".join(lines)
 
     def holds(self) -> bool:
-        """Run the solution against the asserts; and the asserts must tell: a function that gives one value, or its argument, fails them."""
+        """Run the solution against the asserts; and the asserts must tell: a function that gives one value, or its
+        argument, fails them."""
         answers = [self.answer(c) for c in self.calls]
         if all(a == answers[0] for a in answers) or any(repr(a) == "nan" for a in answers):
             return False
@@ -81,5 +82,6 @@ class Exercise:
             raise ValueError(f"the solution of {self.composition} is wrong:\n{self.source}\n{self.test}") from None
         right = all(type(space[self.name](*c)) is type(a) for c, a in zip(copy.deepcopy(self.calls), answers))
         if not right or before != self.calls:
-            raise ValueError(f"the solution of {self.composition} returns another type or changes its arguments:\n{self.source}")
+            raise ValueError(
+                f"the solution of {self.composition} returns another type or changes its arguments:\n{self.source}")
         return True

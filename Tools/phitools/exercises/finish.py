@@ -13,7 +13,9 @@ CALLS, TRIES = 7, 4
 GENERIC = "solve|compute|process|answer|result_of|evaluate|f|task"
 
 
-def finish(d: Draw, family: str, composition: str, name: str, returns: str, text: str, body: str, meaning: Callable[[Env], Any]) -> Exercise | None:
+def finish(
+        d: Draw, family: str, composition: str, name: str, returns: str, text: str, body: str,
+        meaning: Callable[[Env], Any]) -> Exercise | None:
     """The exercise, or None where no drawn arguments tell a right solution from a constant one."""
     if len(name) > 44 or d.chance(0.08):
         name = d.one(GENERIC)

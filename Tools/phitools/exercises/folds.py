@@ -11,7 +11,8 @@ from .parts import Source
 
 @dataclass(frozen=True)
 class Loop:
-    """A source, an optional condition and an element expression, ready to be written as a loop or as a comprehension."""
+    """A source, an optional condition and an element expression, ready to be written as a loop or as a
+    comprehension."""
 
     source: Source
     condition: str
@@ -95,9 +96,13 @@ def _extreme(function: str, operator: str) -> Callable[[Draw, Loop], str]:
             return f"return {function}({inner}, default=None)"
         b = acc(d, "best|result|best")
         if l.element == l.source.variable:
-            return l.statement([f"{b} = None"], [f"if {b} is None or {l.element} {operator} {b}:", f"    {b} = {l.element}"], [f"return {b}"])
+            return l.statement(
+                [f"{b} = None"], [f"if {b} is None or {l.element} {operator} {b}:", f"    {b} = {l.element}"],
+                [f"return {b}"])
         v = acc(d, "current|y|candidate")
-        return l.statement([f"{b} = None"], [f"{v} = {l.element}", f"if {b} is None or {v} {operator} {b}:", f"    {b} = {v}"], [f"return {b}"])
+        return l.statement(
+            [f"{b} = None"], [f"{v} = {l.element}", f"if {b} is None or {v} {operator} {b}:", f"    {b} = {v}"],
+            [f"return {b}"])
     return body
 
 
@@ -107,7 +112,9 @@ def _by_length(function: str, operator: str) -> Callable[[Draw, Loop], str]:
             inner = l.source.iterable if l.plain() else f"({l.generator()})"
             return f"return {function}({inner}, key=len, default=None)"
         b = acc(d, "best|result|best")
-        return l.statement([f"{b} = None"], [f"if {b} is None or len({l.element}) {operator} len({b}):", f"    {b} = {l.element}"], [f"return {b}"])
+        return l.statement(
+            [f"{b} = None"], [f"if {b} is None or len({l.element}) {operator} len({b}):", f"    {b} = {l.element}"],
+            [f"return {b}"])
     return body
 
 
@@ -169,23 +176,62 @@ def _product_of(v: list[int]) -> int:
 
 LIST_WORDS = "Return a list of $s.|Return the list of $s.|Collect $s in a list.|Return $s as a list.|List $s."
 FOLDS: dict[str, Fold] = {f.kind: f for f in [
-    Fold("sum", "Return the sum of $s.|Compute the sum of $s.|Calculate the sum of $s.|Add up $s.", "", "int", _sum, sum, "int", "sum"),
-    Fold("product", "Return the product of $s.|Compute the product of $s.|Multiply $s together.", "", "int", _product, _product_of, "int", "product"),
-    Fold("count", "Count $s.|Return the number of $s.|Return how many $n there are.", "", "int", _count, len, "int str char", "count", changes=False, filtered=True),
-    Fold("largest", "Return the largest of $s.|Find the largest of $s.|Return the maximum of $s.", "Return None if there are none.", "int | None", _extreme("max", ">"), lambda v: sorted(v)[-1] if v else None, "int", "largest"),
-    Fold("smallest", "Return the smallest of $s.|Find the smallest of $s.|Return the minimum of $s.", "Return None if there are none.", "int | None", _extreme("min", "<"), lambda v: sorted(v)[0] if v else None, "int", "smallest"),
-    Fold("average", "Return the average of $s.|Compute the mean of $s.", "Return 0 if there are none.", "float", _chosen("return sum($c) / len($c)", "0"), lambda v: sum(v) / len(v) if v else 0, "int", "average"),
-    Fold("spread", "Return the difference between the largest and the smallest of $s.", "Return 0 if there are none.", "int", _chosen("return max($c) - min($c)", "0"), lambda v: sorted(v)[-1] - sorted(v)[0] if v else 0, "int", "spread"),
+    Fold(
+        "sum", "Return the sum of $s.|Compute the sum of $s.|Calculate the sum of $s.|Add up $s.", "", "int", _sum, sum,
+        "int", "sum"),
+    Fold(
+        "product", "Return the product of $s.|Compute the product of $s.|Multiply $s together.", "", "int", _product,
+        _product_of, "int", "product"),
+    Fold(
+        "count", "Count $s.|Return the number of $s.|Return how many $n there are.", "", "int", _count, len,
+        "int str char", "count", changes=False, filtered=True),
+    Fold(
+        "largest", "Return the largest of $s.|Find the largest of $s.|Return the maximum of $s.",
+        "Return None if there are none.", "int | None", _extreme("max", ">"), lambda v: sorted(v)[-1] if v else None,
+        "int", "largest"),
+    Fold(
+        "smallest", "Return the smallest of $s.|Find the smallest of $s.|Return the minimum of $s.",
+        "Return None if there are none.", "int | None", _extreme("min", "<"), lambda v: sorted(v)[0] if v else None,
+        "int", "smallest"),
+    Fold(
+        "average", "Return the average of $s.|Compute the mean of $s.", "Return 0 if there are none.", "float",
+        _chosen("return sum($c) / len($c)", "0"), lambda v: sum(v) / len(v) if v else 0, "int", "average"),
+    Fold(
+        "spread", "Return the difference between the largest and the smallest of $s.", "Return 0 if there are none.",
+        "int", _chosen("return max($c) - min($c)", "0"), lambda v: sorted(v)[-1] - sorted(v)[0] if v else 0, "int",
+        "spread"),
     Fold("list", LIST_WORDS, "", "list[$e]", _list, list, "int str char", "list"),
-    Fold("ascending", "Return $s in ascending order.|Return a sorted list of $s.|Sort $s.", "", "list[$e]", _sorted(""), sorted, "int str", "sorted"),
-    Fold("descending", "Return $s in descending order.|Return a list of $s, sorted in descending order.", "", "list[$e]", _sorted(", reverse=True"), lambda v: sorted(v)[::-1], "int str", "descending"),
-    Fold("distinct", "Count the distinct values among $s.|Return the number of distinct values among $s.", "", "int", _distinct, lambda v: sum(x not in v[:i] for i, x in enumerate(v)), "int str char", "distinct"),
-    Fold("first", "Return the first of $s.|Find the first of $s.", "Return None if there are none.", "$e | None", _first, lambda v: v[0] if v else None, "int str char", "first", filtered=True),
-    Fold("last", "Return the last of $s.|Find the last of $s.", "Return None if there are none.", "$e | None", _last, lambda v: v[-1] if v else None, "int str char", "last", filtered=True),
-    Fold("longest", "Return the longest of $s.|Find the longest of $s.", "Return None if there are none.", "str | None", _by_length("max", ">"), lambda v: sorted(v, key=lambda w: -len(w))[0] if v else None, "str", "longest"),
-    Fold("shortest", "Return the shortest of $s.|Find the shortest of $s.", "Return None if there are none.", "str | None", _by_length("min", "<"), lambda v: sorted(v, key=len)[0] if v else None, "str", "shortest"),
-    Fold("text", "Join $s into one string.|Return $s as one string.|Return a string of $s.", "", "str", _join("''"), "".join, "str char", "join"),
-    Fold("spaced", "Join $s with spaces.|Return $s joined with spaces.", "", "str", _join("' '"), " ".join, "str char", "join"),
-    Fold("dashed", "Join $s with dashes.|Return $s joined with dashes.", "", "str", _join("'-'"), "-".join, "str char", "join"),
-    Fold("commas", "Join $s with commas.|Return $s joined with commas.", "", "str", _join("','"), ",".join, "str char", "join"),
+    Fold(
+        "ascending", "Return $s in ascending order.|Return a sorted list of $s.|Sort $s.", "", "list[$e]", _sorted(""),
+        sorted, "int str", "sorted"),
+    Fold(
+        "descending", "Return $s in descending order.|Return a list of $s, sorted in descending order.", "", "list[$e]",
+        _sorted(", reverse=True"), lambda v: sorted(v)[::-1], "int str", "descending"),
+    Fold(
+        "distinct", "Count the distinct values among $s.|Return the number of distinct values among $s.", "", "int",
+        _distinct, lambda v: sum(x not in v[:i] for i, x in enumerate(v)), "int str char", "distinct"),
+    Fold(
+        "first", "Return the first of $s.|Find the first of $s.", "Return None if there are none.", "$e | None", _first,
+        lambda v: v[0] if v else None, "int str char", "first", filtered=True),
+    Fold(
+        "last", "Return the last of $s.|Find the last of $s.", "Return None if there are none.", "$e | None", _last,
+        lambda v: v[-1] if v else None, "int str char", "last", filtered=True),
+    Fold(
+        "longest", "Return the longest of $s.|Find the longest of $s.", "Return None if there are none.", "str | None",
+        _by_length("max", ">"), lambda v: sorted(v, key=lambda w: -len(w))[0] if v else None, "str", "longest"),
+    Fold(
+        "shortest", "Return the shortest of $s.|Find the shortest of $s.", "Return None if there are none.",
+        "str | None", _by_length("min", "<"), lambda v: sorted(v, key=len)[0] if v else None, "str", "shortest"),
+    Fold(
+        "text", "Join $s into one string.|Return $s as one string.|Return a string of $s.", "", "str", _join("''"),
+        "".join, "str char", "join"),
+    Fold(
+        "spaced", "Join $s with spaces.|Return $s joined with spaces.", "", "str", _join("' '"), " ".join, "str char",
+        "join"),
+    Fold(
+        "dashed", "Join $s with dashes.|Return $s joined with dashes.", "", "str", _join("'-'"), "-".join, "str char",
+        "join"),
+    Fold(
+        "commas", "Join $s with commas.|Return $s joined with commas.", "", "str", _join("','"), ",".join, "str char",
+        "join"),
 ]}

@@ -1,6 +1,7 @@
 """The stream of exercises, and the split that keeps some families and compositions out of training.
 
-Same seed, same stream, on any machine: the choices come from Python's `random.Random`, the split from a hash of the parts' names.
+Same seed, same stream, on any machine: the choices come from Python's `random.Random`, the split from a hash of the
+parts' names.
 """
 from __future__ import annotations
 
@@ -14,14 +15,19 @@ from .draw import Draw
 from .exercise import Exercise
 
 FAMILIES: list[tuple[Callable[[Draw], Exercise | None], float]] = [
-    (lambda d: sets.fold_family(d, 0, False), 0.5), (lambda d: sets.fold_family(d, 1, False), 5), (lambda d: sets.fold_family(d, 0, True), 2),
-    (lambda d: sets.fold_family(d, 1, True), 5), (lambda d: sets.fold_family(d, 2, False), 2), (sets.quantifier, 2), (sets.position, 1.5),
-    (sets.conditional, 2), (sets.table, 1.5), (sets.two_folds, 1.5), (scalars.steps, 2), (scalars.cases, 2), (scalars.arithmetic, 2),
+    (lambda d: sets.fold_family(d, 0, False), 0.5), (lambda d: sets.fold_family(d, 1, False), 5),
+    (lambda d: sets.fold_family(d, 0, True), 2),
+    (lambda d: sets.fold_family(d, 1, True), 5), (lambda d: sets.fold_family(d, 2, False), 2), (sets.quantifier, 2),
+    (sets.position, 1.5),
+    (sets.conditional, 2), (sets.table, 1.5), (sets.two_folds, 1.5), (scalars.steps, 2), (scalars.cases, 2),
+    (scalars.arithmetic, 2),
     (scalars.pairs, 1.5), (scalars.search, 1)]
 
 HELD_OUT_FAMILIES = frozenset({
-    "filter map fold over rows", "filter fold over dict keys", "filter filter fold over digits", "all over text words", "conditional map over dict values",
-    "3 steps of str", "pairs to ascending", "dictionary of digits", "two folds of range", "last index in words", "map fold over text words", "filter map fold over dict values"})
+    "filter map fold over rows", "filter fold over dict keys", "filter filter fold over digits", "all over text words",
+    "conditional map over dict values",
+    "3 steps of str", "pairs to ascending", "dictionary of digits", "two folds of range", "last index in words",
+    "map fold over text words", "filter map fold over dict values"})
 """Kinds of exercise that training never sees in any form; their parts occur in other families."""
 
 HELD_OUT_SHARE = 0.1

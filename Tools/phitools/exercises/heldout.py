@@ -1,7 +1,8 @@
 """Write the held-out exercises: python -m phitools.exercises.heldout Tools/exercises/heldout.jsonl.gz
 
-HumanEval's JSONL: prompt, entry_point, test, canonical_solution. 240 problems of compositions that training never sees, 160 of families that
-it never sees; no composition twice, no family more than twenty times. Seconds; the same bytes every time.
+HumanEval's JSONL: prompt, entry_point, test, canonical_solution. 240 problems of compositions that training never sees,
+160 of families that it never sees; no composition twice, no family more than twenty times. Seconds; the same bytes
+every time.
 """
 from __future__ import annotations
 
@@ -40,7 +41,11 @@ def lines(chosen: list[tuple[str, Exercise]]) -> list[str]:
     """JSONL, with the family, the composition and the kind of the split beside HumanEval's keys."""
     out = []
     for i, (kind, e) in enumerate(chosen):
-        out.append(json.dumps({"task_id": f"heldout/{i}", "prompt": e.prompt, "entry_point": e.name, "canonical_solution": e.solution, "test": e.test,
+        out.append(
+            json.dumps(
+                {
+                    "task_id": f"heldout/{i}", "prompt": e.prompt, "entry_point": e.name,
+                    "canonical_solution": e.solution, "test": e.test,
                                "split": kind, "family": e.family, "composition": e.composition}))
     return out
 

@@ -1,7 +1,7 @@
 """What the parts of the grammar are.
 
-Each part says three things: the words, the code, and the meaning (a Python function that the reference uses). The meaning is
-written another way than the code wherever there is another way.
+Each part says three things: the words, the code, and the meaning (a Python function that the reference uses). The
+meaning is written another way than the code wherever there is another way.
 """
 from __future__ import annotations
 
@@ -69,11 +69,16 @@ class Source:
     slug: str = ""
 
 
-VERBS = {"square": "square it", "cube": "cube it", "double": "double it", "triple": "triple it", "negation": "negate it", "absolute": "take its absolute value",
-         "plus": "add $k", "minus": "subtract $k", "times": "multiply by $k", "remainder": "take the remainder divided by $k", "half": "halve it, rounding down",
-         "digit": "take its last digit", "upper": "convert it to upper case", "lower": "convert it to lower case", "capitalized": "capitalize it",
-         "reversed": "reverse it", "doubled": "repeat it twice", "suffixed": "append $k", "prefixed": "put $k in front", "first": "take the first $k characters",
-         "last": "take the last $k characters"}
+VERBS = {
+    "square": "square it", "cube": "cube it", "double": "double it", "triple": "triple it", "negation": "negate it",
+    "absolute": "take its absolute value",
+    "plus": "add $k", "minus": "subtract $k", "times": "multiply by $k",
+    "remainder": "take the remainder divided by $k", "half": "halve it, rounding down",
+    "digit": "take its last digit", "upper": "convert it to upper case", "lower": "convert it to lower case",
+    "capitalized": "capitalize it",
+    "reversed": "reverse it", "doubled": "repeat it twice", "suffixed": "append $k", "prefixed": "put $k in front",
+    "first": "take the first $k characters",
+    "last": "take the last $k characters"}
 
 PredicateRule = Callable[[Draw], Predicate]
 MapRule = Callable[[Draw], Map]
@@ -87,6 +92,8 @@ def atom(code: str) -> str:
     depth, start = 0, code.find("(")
     for i, c in enumerate(code):
         depth += (c in "([") - (c in ")]")
-        if depth == 0 and (c == " " or i > start and c in "-+*/%") or c == "'":
+        if (depth == 0 and (c == " " or (i > start and c in "-+*/%"))) or c == "'":
             return f"({code})"
-    return code if start > 0 and all(c.isalnum() or c in "_." for c in code[:start]) or "[" in code and " " not in code.split("[")[0] and start < 0 else f"({code})"
+    return code if (start > 0 and all(
+        c.isalnum() or c in "_." for c in code[:start])) or ("[" in code and " " not in code.split("[")[
+        0] and start < 0) else f"({code})"

@@ -17,12 +17,14 @@ def main() -> int:
     top.add_argument("--folder", type=Path, required=True)
     top.add_argument("--phi", type=Path, default=Path(".build/release/phi"), help="the command that scores")
     top.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    top.add_argument("--benchmark", type=Path, nargs="*", default=[], help="HumanEval's and MBPP's files, for decontamination")
+    top.add_argument(
+        "--benchmark", type=Path, nargs="*", default=[], help="HumanEval's and MBPP's files, for decontamination")
     top.add_argument("--workers", type=int, default=2)
     top.add_argument("--nice", type=int, default=19)
     top.add_argument("--picture", type=Path, help="of report: where to draw it")
     a = top.parse_args()
-    o = plan.Options(a.folder.resolve(), a.phi.resolve(), tuple(a.seeds), benchmarks=tuple(p.resolve() for p in a.benchmark))
+    o = plan.Options(
+        a.folder.resolve(), a.phi.resolve(), tuple(a.seeds), benchmarks=tuple(p.resolve() for p in a.benchmark))
     try:
         if a.do == "run":
             return queue.run(plan.jobs(o), o.folder / "logs", a.workers, a.nice)

@@ -57,7 +57,9 @@ class Job:
     """Whether the product is the command's standard output."""
 
 
-def _data(o: Options, step: str, name: str, needs: tuple[str, ...], *options: str, inputs: tuple[str, ...] = (), product: str = "manifest.json") -> Job:
+def _data(
+        o: Options, step: str, name: str, needs: tuple[str, ...], *options: str, inputs: tuple[str, ...] = (),
+        product: str = "manifest.json") -> Job:
     def command(python: str) -> list[str]:
         takes = ["--input", *(str(o.folder / i) for i in inputs)] if inputs else []
         return [python, "-m", "phitools.data", step, "--out", str(o.folder / name), *takes, *options]
@@ -65,7 +67,9 @@ def _data(o: Options, step: str, name: str, needs: tuple[str, ...], *options: st
 
 
 def _pack(o: Options, name: str, inputs: tuple[str, ...], part: str, *options: str) -> Job:
-    return _data(o, "pack", f"packed/{name}", (*inputs, "tokenizer"), "--tokenizer", str(o.folder / "tokenizer"), "--shuffle", "--part", part, *options, inputs=inputs)
+    return _data(
+        o, "pack", f"packed/{name}", (*inputs, "tokenizer"), "--tokenizer", str(o.folder / "tokenizer"), "--shuffle",
+        "--part", part, *options, inputs=inputs)
 
 
 def jobs(o: Options) -> list[Job]:
@@ -73,19 +77,31 @@ def jobs(o: Options) -> list[Job]:
     f, first = o.folder, o.seeds[0]
     near = [str(p) for p in (HELD_OUT, *o.benchmarks)]
     out = [
-        _data(o, "collect", "code", (), "--standard-library", *(["--packages"] if o.packages else []), "--share", str(o.share)),
+        _data(
+            o, "collect", "code", (), "--standard-library", *(["--packages"] if o.packages else []), "--share",
+            str(o.share)),
         _data(o, "dedup", "unique", ("code",), inputs=("code",)),
         _data(o, "annotate", "annotated", ("unique",), inputs=("unique",)),
         _data(o, "textbooks", "textbooks", (), "--count", str(o.textbooks)),
         _data(o, "exercises", "exercises", (), "--count", str(o.exercises)),
-        _data(o, "decontaminate", "clean-exercises", ("exercises",), "--benchmark", *near, "--tau", "1", inputs=("exercises",)),
-        _data(o, "decontaminate", "clean-textbooks", ("textbooks",), "--benchmark", *near, "--tau", "1", inputs=("textbooks",)),
-        _data(o, "tokenizer", "tokenizer", ("unique", "textbooks", "exercises"), "--characters", str(o.tokenizer_characters), "--vocabulary", str(o.vocabulary),
+        _data(
+            o, "decontaminate", "clean-exercises", ("exercises",), "--benchmark", *near, "--tau", "1",
+            inputs=("exercises",)),
+        _data(
+            o, "decontaminate", "clean-textbooks", ("textbooks",), "--benchmark", *near, "--tau", "1",
+            inputs=("textbooks",)),
+        _data(
+            o, "tokenizer", "tokenizer", ("unique", "textbooks", "exercises"), "--characters",
+            str(o.tokenizer_characters), "--vocabulary", str(o.vocabulary),
               inputs=("unique", "textbooks", "exercises")),
         _pack(o, "code", ("unique",), "train"), _pack(o, "val-code", ("unique",), "validation"),
-        _pack(o, "val-textbooks", ("clean-textbooks",), "validation"), _pack(o, "val-exercises", ("clean-exercises",), "validation", "--solutions"),
-        _pack(o, "exercises", ("clean-exercises",), "train", "--solutions"), _pack(o, "textbooks", ("clean-textbooks",), "train"),
-        _data(o, "filter", "filtered", ("annotated", f"run a-{first}"), "--checkpoint", str(f / f"a-{first}" / "final"), "--labelled", str(o.labelled), inputs=("annotated",)),
+        _pack(o, "val-textbooks", ("clean-textbooks",), "validation"),
+        _pack(o, "val-exercises", ("clean-exercises",), "validation", "--solutions"),
+        _pack(o, "exercises", ("clean-exercises",), "train", "--solutions"),
+        _pack(o, "textbooks", ("clean-textbooks",), "train"),
+        _data(
+            o, "filter", "filtered", ("annotated", f"run a-{first}"), "--checkpoint", str(f / f"a-{first}" / "final"),
+            "--labelled", str(o.labelled), inputs=("annotated",)),
         _pack(o, "filtered", ("filtered",), "train"), _pack(o, "val-filtered", ("filtered",), "validation"),
         _pack(o, "mixed", ("filtered", "clean-textbooks"), "train"),
     ]
@@ -102,14 +118,18 @@ def _steps(config: Path, overrides: tuple[str, ...]) -> int:
 def _run(o: Options, arm: str, seed: int) -> list[Job]:
     """Train, convert, score."""
     f, name = o.folder, f"{arm}-{seed}"
-    packed = {"a": "code", "b": "filtered", "c": "mixed", "d": "exercises", "a-long": "code", "a-exercises": "exercises"}[arm]
+    packed = {
+        "a": "code", "b": "filtered", "c": "mixed", "d": "exercises", "a-long": "code", "a-exercises": "exercises"}[arm]
     kinds = [k for k in KINDS if k != "filtered"]
     validation = "{" + ", ".join(f'{k} = "{f}/packed/val-{k}"' for k in kinds) + "}"
-    settings = [f'data.tokenizer="{f}/tokenizer"', f'data.train=["{f}/packed/{packed}"]', f"data.validation={validation}", f"run.seed={seed}", f'run.out="{f}/{name}"']
+    settings = [
+        f'data.tokenizer="{f}/tokenizer"', f'data.train=["{f}/packed/{packed}"]', f"data.validation={validation}",
+        f"run.seed={seed}", f'run.out="{f}/{name}"']
     config, overrides = CONFIGS / "nano.toml", o.pretrain
     needs = tuple(f"packed/{p}" for p in (packed, *(f"val-{k}" for k in kinds)))
     if arm == "a-long":
-        overrides += (f"schedule.steps={_steps(config, o.pretrain) + _steps(CONFIGS / 'nano-finetune.toml', o.finetune)}",)
+        overrides += (
+            f"schedule.steps={_steps(config, o.pretrain) + _steps(CONFIGS / 'nano-finetune.toml', o.finetune)}",)
     if packed == "exercises":
         start = f"{'c' if arm == 'd' else 'a'}-{seed}"
         config, overrides = CONFIGS / "nano-finetune.toml", o.finetune
@@ -117,12 +137,19 @@ def _run(o: Options, arm: str, seed: int) -> list[Job]:
         needs += (f"run {start}",)
 
     def train(python: str) -> list[str]:
-        return [python, "-m", "phitools.train", "--config", str(config), *(x for s in (*settings, *overrides) for x in ("--set", s))]
+        return [
+            python, "-m", "phitools.train", "--config", str(config),
+            *(x for s in (*settings, *overrides) for x in ("--set", s))]
     model, samples = f / name / "model.phi", f / name / "samples-heldout.jsonl"
     limit = ["--limit", str(o.limit)] if o.limit else []
     return [
         Job(f"run {name}", f / name / "final" / "config.json", needs, train, "run"),
-        Job(f"convert {name}", model, (f"run {name}",), lambda python: [str(o.phi), "convert", str(f / name / "final"), "-o", str(model), "--type", "f16", "--force"]),
+        Job(
+            f"convert {name}", model, (f"run {name}",),
+            lambda python: [
+                str(o.phi), "convert", str(f / name / "final"), "-o", str(model), "--type", "f16", "--force"]),
         Job(f"score {name}", f / name / "heldout.json", (f"convert {name}",),
-            lambda python: [str(o.phi), "eval", "humaneval", "-m", str(model), "--problems", str(HELD_OUT), "-o", str(samples), "-n", "200", "-t", "1", "--json", *limit], save_output=True),
+            lambda python: [
+                str(o.phi), "eval", "humaneval", "-m", str(model), "--problems", str(HELD_OUT), "-o", str(samples),
+                "-n", "200", "-t", "1", "--json", *limit], save_output=True),
     ]

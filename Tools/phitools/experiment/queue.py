@@ -1,4 +1,5 @@
-"""The experiment's jobs as a queue that outlives kills: what stands complete is not done again, what was cut off goes on."""
+"""The experiment's jobs as a queue that outlives kills: what stands complete is not done again, what was cut off goes
+on."""
 from __future__ import annotations
 
 import os
@@ -14,7 +15,8 @@ from .plan import Job
 
 
 def run(jobs: list[Job], logs: Path, workers: int, nice: int) -> int:
-    """Do every job whose product is missing, at most `workers` at once; 0, or 1 where a job failed (its dependants are left)."""
+    """Do every job whose product is missing, at most `workers` at once; 0, or 1 where a job failed (its dependants are
+    left)."""
     logs.mkdir(parents=True, exist_ok=True)
     held = lock(logs.parent / "queue.lock")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the jobs end with the queue
@@ -59,7 +61,8 @@ def _start(job: Job, logs: Path, nice: int) -> subprocess.Popen[bytes]:
     command = ["nice", "-n", str(nice), *job.command(sys.executable)]
     with ExitStack() as files:
         log = files.enter_context(open(_log(job, logs), "ab"))
-        out = files.enter_context(open(job.product.with_suffix(".part"), "wb")) if job.save_output else subprocess.DEVNULL
+        out = files.enter_context(
+            open(job.product.with_suffix(".part"), "wb")) if job.save_output else subprocess.DEVNULL
         return subprocess.Popen(command, stdout=out, stderr=log, env=environment)
 
 

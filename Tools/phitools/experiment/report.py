@@ -26,7 +26,8 @@ def scores(o: Options) -> dict[str, dict[int, dict[str, Any]]]:
                 continue
             result = json.loads((folder / "heldout.json").read_text())
             last = next(line for line in reversed(_log(folder)) if "validation" in line)
-            found[arm][seed] = {"result": result, "validation": last["validation"], "tokens": _tokens(folder), "split": split}
+            found[arm][seed] = {
+                "result": result, "validation": last["validation"], "tokens": _tokens(folder), "split": split}
     return found
 
 
@@ -62,12 +63,15 @@ def table(o: Options) -> str:
     """Markdown: a row an arm, means and standard deviations over seeds."""
     found = scores(o)
     kinds = ["code", "textbooks", "exercises"]
-    rows = ["| | trained on | seeds | tokens | pass@1, % | compositions | families | " + " | ".join(f"loss: {k}" for k in kinds) + " |", "|---" * (7 + len(kinds)) + "|"]
+    rows = [
+        "| | trained on | seeds | tokens | pass@1, % | compositions | families | "
+        + " | ".join(f"loss: {k}" for k in kinds) + " |", "|---" * (7 + len(kinds)) + "|"]
     for arm, what in (ARMS | CONTROLS).items():
         runs = list(found[arm].values())
         rates = [pass_rates(r) for r in runs]
         tokens = f"{runs[0]['tokens'] / 1e6:.2f} M" if runs else "-"
-        cells = [_cell([r[k] for r in rates if k in r], 1) for k in ("all", "composition", "family")] + [_cell([r["validation"][k] for r in runs], 2) for k in kinds]
+        cells = [_cell([r[k] for r in rates if k in r], 1) for k in ("all", "composition", "family")] + [
+            _cell([r["validation"][k] for r in runs], 2) for k in kinds]
         rows.append(f"| {arm} | {what} | {len(runs)} | {tokens} | " + " | ".join(cells) + " |")
     return "\n".join(rows)
 

@@ -1,1 +1,2 @@
-"""The trainer: phi in PyTorch, one configuration file, one process or many. `python -m phitools.train --config configs/nano.toml`."""
+"""The trainer: phi in PyTorch, one configuration file, one process or many. `python -m phitools.train --config
+configs/nano.toml`."""

@@ -1,4 +1,5 @@
-"""python -m phitools.train --config Tools/configs/nano.toml [--set run.out=runs/nano] (under torchrun for several processes)"""
+"""python -m phitools.train --config Tools/configs/nano.toml [--set run.out=runs/nano] (under torchrun for several
+processes)"""
 from __future__ import annotations
 
 import argparse
@@ -11,9 +12,12 @@ from .loop import Training
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="phitools.train", description="Train phi. Goes on where the folder run.out has a checkpoint.")
+    parser = argparse.ArgumentParser(
+        prog="phitools.train", description="Train phi. Goes on where the folder run.out has a checkpoint.")
     parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="override a key of the file (may be repeated)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE",
+        help="override a key of the file (may be repeated)")
     arguments = parser.parse_args()
     p = None
     try:

@@ -1,7 +1,9 @@
-"""Beside Hugging Face's Trainer, in turn, on the same model, batches and optimizer: python -m phitools.train.against_hf --config FILE [--set ...]
+"""Beside Hugging Face's Trainer, in turn, on the same model, batches and optimizer: python -m phitools.train.against_hf
+--config FILE [--set ...]
 
-Prints tokens a second of each round and the ratio of the medians, and how far the two loss curves are apart. Needs `transformers` and `accelerate`.
-Dropout and optimizer.muon must be 0 in the configuration: the two draw different masks, and Trainer has AdamW. Time it on a quiet machine only.
+Prints tokens a second of each round and the ratio of the medians, and how far the two loss curves are apart. Needs
+`transformers` and `accelerate`. Dropout and optimizer.muon must be 0 in the configuration: the two draw different
+masks, and Trainer has AdamW. Time it on a quiet machine only.
 """
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, Tr
 
 from . import checkpoint, processes
 from .config import Config, load
-from .loss import targets_of
 from .loop import Training, learning_rate
+from .loss import targets_of
 
 
 class _Rows(Dataset):
@@ -28,7 +30,9 @@ class _Rows(Dataset):
 
     def __init__(self, training: Training, steps: int) -> None:
         n = training.c.batch.sequences
-        self.rows = [row for s in range(steps) for row in zip(training.sampler.batch(s, 0, n), training.sampler.targets(s, 0, n))]
+        self.rows = [
+            row for s in range(steps)
+            for row in zip(training.sampler.batch(s, 0, n), training.sampler.targets(s, 0, n))]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -70,18 +74,28 @@ def ours(c: Config, steps: int) -> tuple[list[float], list[float], Training, dic
     return losses, times, training, begun
 
 
-def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[list[float], list[float]]:
+def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[
+        list[float], list[float]]:
     """The same of Trainer."""
     settings = checkpoint.hugging_face_config(training.shape, training.end)
-    model = PhiForCausalLM(PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
+    model = PhiForCausalLM(
+        PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
     model.load_state_dict(checkpoint.to_hugging_face(training.shape, begun))
     o, s, clock = c.optimizer, c.schedule, _Clock()
-    arguments = TrainingArguments(folder, per_device_train_batch_size=c.batch.sequences, max_steps=steps, learning_rate=s.peak, weight_decay=o.decay, adam_beta1=o.beta1, adam_beta2=o.beta2,
-                                  adam_epsilon=o.epsilon, max_grad_norm=o.clip, optim="adamw_torch_fused", logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True, remove_unused_columns=False, use_cpu=training.p.device.type == "cpu")
+    arguments = TrainingArguments(
+        folder, per_device_train_batch_size=c.batch.sequences, max_steps=steps, learning_rate=s.peak,
+        weight_decay=o.decay, adam_beta1=o.beta1, adam_beta2=o.beta2,
+        adam_epsilon=o.epsilon, max_grad_norm=o.clip, optim="adamw_torch_fused",
+        logging_steps=1, save_strategy="no", report_to=[], disable_tqdm=True,
+        remove_unused_columns=False, use_cpu=training.p.device.type == "cpu")
     matrices, vectors = [p for p in model.parameters() if p.dim() >= 2], [p for p in model.parameters() if p.dim() < 2]
-    optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}], lr=s.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}], lr=s.peak,
+        betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: learning_rate(i, 1.0, s.warmup, s.steps))
-    _InOrder(model=model, args=arguments, train_dataset=_Rows(training, steps), optimizers=(optimizer, schedule), callbacks=[clock]).train()
+    _InOrder(
+        model=model, args=arguments, train_dataset=_Rows(training, steps), optimizers=(optimizer, schedule),
+        callbacks=[clock]).train()
     return clock.losses, clock.times
 
 

@@ -1,7 +1,8 @@
-"""Checkpoints: a folder in Hugging Face layout, which `phi convert` and `transformers` load, with the optimizer's state beside.
+"""Checkpoints: a folder in Hugging Face layout, which `phi convert` and `transformers` load, with the optimizer's state
+beside.
 
-`OUT/checkpoints/step-00000200` holds config.json, model.safetensors, the tokenizer's files and training.pt. A folder is whole or not
-there, so a kill or a full disk leaves the one before.
+`OUT/checkpoints/step-00000200` holds config.json, model.safetensors, the tokenizer's files and training.pt. A folder is
+whole or not there, so a kill or a full disk leaves the one before.
 """
 from __future__ import annotations
 
@@ -23,13 +24,18 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "mer
 
 def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropout()) -> dict[str, Any]:
     """config.json; rotary keys at top level, which every version of transformers reads."""
-    return {"architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": shape.rows, "hidden_size": shape.hidden,
-            "intermediate_size": shape.intermediate, "num_hidden_layers": shape.layers, "num_attention_heads": shape.heads,
-            "num_key_value_heads": shape.heads, "max_position_embeddings": shape.positions, "partial_rotary_factor": shape.rotary,
-            "rope_theta": 10000.0, "rope_scaling": None, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5, "qk_layernorm": False,
-            "tie_word_embeddings": False, "use_cache": True, "initializer_range": 0.02, "bos_token_id": end_of_text, "eos_token_id": end_of_text,
-            "attention_dropout": dropout.attention, "resid_pdrop": dropout.residual, "embd_pdrop": dropout.embedding,
-            "torch_dtype": "float32"}
+    return {
+        "architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": shape.rows, "hidden_size": shape.hidden,
+        "intermediate_size": shape.intermediate, "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.heads, "max_position_embeddings": shape.positions,
+        "partial_rotary_factor": shape.rotary,
+        "rope_theta": 10000.0, "rope_scaling": None, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5,
+        "qk_layernorm": False,
+        "tie_word_embeddings": False, "use_cache": True, "initializer_range": 0.02, "bos_token_id": end_of_text,
+        "eos_token_id": end_of_text,
+        "attention_dropout": dropout.attention, "resid_pdrop": dropout.residual, "embd_pdrop": dropout.embedding,
+        "torch_dtype": "float32"}
 
 
 def read_shape(folder: Path) -> Shape:
@@ -38,8 +44,9 @@ def read_shape(folder: Path) -> Shape:
     try:
         c = json.loads(path.read_text(encoding="utf-8"))
         rotary = c.get("partial_rotary_factor") or (c.get("rope_parameters") or {}).get("partial_rotary_factor", 0.5)
-        return Shape(c["vocab_size"], c["hidden_size"], c["num_hidden_layers"], c["num_attention_heads"], c["intermediate_size"],
-                     c["max_position_embeddings"], rotary)
+        return Shape(
+            c["vocab_size"], c["hidden_size"], c["num_hidden_layers"], c["num_attention_heads"], c["intermediate_size"],
+            c["max_position_embeddings"], rotary)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path}: not a phi checkpoint ({type(error).__name__}: {error})") from None
 

@@ -1,4 +1,5 @@
-"""What a run is: a TOML file, every key of which is a field here. An unknown key, a missing one or a wrong type is refused by name."""
+"""What a run is: a TOML file, every key of which is a field here. An unknown key, a missing one or a wrong type is
+refused by name."""
 from __future__ import annotations
 
 import dataclasses
@@ -147,13 +148,17 @@ def check(c: Config) -> Config:
             raise ValueError(why)
     need(c.model.hidden % c.model.heads == 0, "model.hidden must be a multiple of model.heads")
     need(c.batch.context <= c.model.positions, "batch.context exceeds model.positions")
-    need(min(c.batch.sequences, c.batch.context, c.model.layers, c.schedule.steps) > 0, "batch, layers and steps must be positive")
+    need(
+        min(c.batch.sequences, c.batch.context, c.model.layers, c.schedule.steps) > 0,
+        "batch, layers and steps must be positive")
     need(0 <= c.schedule.warmup <= c.schedule.steps, "schedule.warmup must be between 0 and schedule.steps")
     need(c.run.mode in ("pretrain", "finetune"), "run.mode must be pretrain or finetune")
     need((c.run.mode == "finetune") == bool(c.run.init), "run.init goes with run.mode = finetune")
     need(c.run.precision in ("float32", "bfloat16"), "run.precision must be float32 or bfloat16")
     need(c.run.strategy in ("ddp", "fsdp"), "run.strategy must be ddp or fsdp")
-    need(c.run.checkpoint_every > 0 and c.run.validate_every > 0 and c.run.keep >= 0, "run.checkpoint_every and run.validate_every must be positive")
+    need(
+        c.run.checkpoint_every > 0 and c.run.validate_every > 0 and c.run.keep >= 0,
+        "run.checkpoint_every and run.validate_every must be positive")
     need(c.optimizer.muon >= 0, "optimizer.muon must not be negative")
     need(bool(c.data.train), "data.train names no folder")
     return c

@@ -49,7 +49,8 @@ def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[t
     vectors = [p for n, p in model.named_parameters() if p.dim() < 2 and not n.endswith("out.bias")]
     adam = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0},
                               {"params": joined, "weight_decay": 0.0, "lr": 2 * c.schedule.peak}],
-                             lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon, fused=c.run.strategy == "ddp" or device.type == "cuda")
+                             lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon,
+                             fused=c.run.strategy == "ddp" or device.type == "cuda")
     return [Muon(muon, o.muon, o.decay), adam] if muon else [adam]
 
 
@@ -82,7 +83,8 @@ class Training:
         self.end = bpe.end_of_text(self.tokenizer)
         digest = sha256(self.tokenizer_folder / "tokenizer.json")
         stream = open_stream([Path(f) for f in c.data.train], digest, c.data.verify)
-        self.validation: dict[str, Stream] = {n: open_stream([Path(f)], digest, c.data.verify) for n, f in sorted(c.data.validation.items())}
+        self.validation: dict[str, Stream] = {
+            n: open_stream([Path(f)], digest, c.data.verify) for n, f in sorted(c.data.validation.items())}
         self.sampler = Sampler(stream, c.batch.context, c.batch.sequences, c.run.seed)
         self.share = c.batch.sequences // p.world
         self.micro = c.batch.micro or self.share
@@ -90,7 +92,9 @@ class Training:
             raise ValueError(f"batch.micro = {self.micro} does not divide the {self.share} sequences of a process")
 
         m = c.model
-        self.shape = Shape(m.rows or self.tokenizer.get_vocab_size(), m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
+        self.shape = Shape(
+            m.rows or self.tokenizer.get_vocab_size(), m.hidden, m.layers, m.heads, m.intermediate, m.positions,
+            m.rotary)
         torch.manual_seed(c.run.seed)
         model = Phi(self.shape, c.dropout)
         self.done = 0
@@ -109,7 +113,8 @@ class Training:
         if existing:
             state = torch.load(existing[-1] / "training.pt", map_location="cpu", weights_only=True)
             if state["identity"] != self.identity:
-                raise ValueError(f"{existing[-1]}: belongs to a run of another configuration; give another run.out or remove it")
+                raise ValueError(
+                    f"{existing[-1]}: belongs to a run of another configuration; give another run.out or remove it")
             self._restore(state)
             self.done = int(state["step"])
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
@@ -144,7 +149,10 @@ class Training:
             weights, optimizer = processes.whole_state(self.model, self.optimizers[-1])
         else:
             weights = self._plain().state_dict()
-            optimizer = {"state": {n: o.state[w] for n, w in self._plain().named_parameters() for o in self.optimizers if w in o.state}}
+            optimizer = {
+                "state": {
+                    n: o.state[w] for n,
+                    w in self._plain().named_parameters() for o in self.optimizers if w in o.state}}
         if p.first:
             self.log.sync()
             self.samples.sync()
@@ -155,7 +163,8 @@ class Training:
         p.wait()
 
     def _autocast(self) -> Any:
-        return torch.autocast(self.p.device.type, torch.bfloat16) if self.c.run.precision == "bfloat16" else nullcontext()
+        return torch.autocast(
+            self.p.device.type, torch.bfloat16) if self.c.run.precision == "bfloat16" else nullcontext()
 
     def step(self) -> dict[str, float]:
         """One update of the weights; loss (mean over all targets of all processes), gradient norm, learning rate."""
@@ -181,9 +190,12 @@ class Training:
             optimizer.zero_grad(set_to_none=True)
         value = float(p.mean(total))
         if value != value:
-            raise ValueError(f"step {step + 1}: the loss is not a number; the last checkpoint is whole, lower schedule.peak")
+            raise ValueError(
+                f"step {step + 1}: the loss is not a number; the last checkpoint is whole, lower schedule.peak")
         self.done += 1
-        return {"loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm), "lr": rate * c.schedule.peak}
+        return {
+            "loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm),
+            "lr": rate * c.schedule.peak}
 
     def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, Tensor]:
         """Ids and targets of one forward pass. wanted: the step's, [sequences, context]"""
@@ -229,16 +241,21 @@ class Training:
         final = self.out / "final"
         tokens, peak = c.batch.sequences * c.batch.context, matmul_rate(p.device, c.run.precision) * p.world
         if p.first and self.done == 0:
-            self.log.add(step=0, parameters=sum(w.numel() for w in self.model.parameters()), tokens_per_step=tokens, data_tokens=len(self.sampler.stream),
-                         flops_per_token=self.shape.flops_per_token(c.batch.context), torch=torch.__version__, config=c.as_dict())
+            self.log.add(
+                step=0, parameters=sum(w.numel() for w in self.model.parameters()), tokens_per_step=tokens,
+                data_tokens=len(self.sampler.stream),
+                flops_per_token=self.shape.flops_per_token(c.batch.context), torch=torch.__version__,
+                config=c.as_dict())
         mark, shown = time.monotonic(), self.done
         while self.done < c.schedule.steps:
-            line: dict[str, Any] = {k: v for k, v in self.step().items()}
+            line: dict[str, Any] = dict(self.step())
             last = self.done == c.schedule.steps
             seconds = time.monotonic() - mark
             if p.first and (seconds > 10 or last):
                 speed = (self.done - shown) * tokens / seconds
-                line |= {"tokens_per_second": round(speed), "flops_share": round(speed * self.shape.flops_per_token(c.batch.context) / peak, 3)}
+                line |= {
+                    "tokens_per_second": round(speed),
+                    "flops_share": round(speed * self.shape.flops_per_token(c.batch.context) / peak, 3)}
                 print(f"step {self.done} of {c.schedule.steps}  loss {line['loss']:.4f}  {speed:,.0f} tokens/s  "
                       f"{100 * line['flops_share']:.0f} % of the matrix rate", file=sys.stderr, flush=True)
                 mark, shown = time.monotonic(), self.done

@@ -1,6 +1,8 @@
-"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once, and none of what is no target.
+"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once, and none of
+what is no target.
 
-Each piece's logits become their own gradient in place while they are in the cache; the backward pass only scales what is there.
+Each piece's logits become their own gradient in place while they are in the cache; the backward pass only scales what
+is there.
 """
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ IGNORED = -100
 
 
 def targets_of(rows: Tensor, wanted: Tensor) -> Tensor:
-    """What rows of ids are to predict: each id's successor, or IGNORED where `wanted` is 0. rows: [batch, tokens + 1], wanted: [batch, tokens]"""
+    """What rows of ids are to predict: each id's successor, or IGNORED where `wanted` is 0. rows: [batch, tokens + 1],
+    wanted: [batch, tokens]"""
     return rows[:, 1:].masked_fill(wanted == 0, IGNORED)
 
 
@@ -25,7 +28,8 @@ class _HeadLoss(torch.autograd.Function):
         kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         n, w, b = x.shape[0], weight.to(kind), bias.to(kind)
         needs = any(ctx.needs_input_grad[:3])
-        gx, gw, gb = (torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)) if needs else (None, None, None)
+        gx, gw, gb = (torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)) if needs else (
+            None, None, None)
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         with torch.autocast(x.device.type, enabled=False):
             for i in range(0, n, PIECE):
@@ -52,7 +56,8 @@ class _HeadLoss(torch.autograd.Function):
 
 @torch.compiler.disable  # compiled on a GPU (PyTorch 2.11, bf16) nothing was learnt
 def next_token_loss(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-    """Sum of -log softmax(x @ weight.T + bias)[target], in nats. x: [positions, hidden], weight: [rows, hidden], targets: [positions] (int64)"""
+    """Sum of -log softmax(x @ weight.T + bias)[target], in nats. x: [positions, hidden], weight: [rows, hidden],
+    targets: [positions] (int64)"""
     counted = (targets != IGNORED).nonzero().squeeze(1)  # the one place in a pass where a GPU is waited for
     if len(counted) < len(targets):
         x, targets = x.index_select(0, counted), targets[counted]

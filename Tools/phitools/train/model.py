@@ -1,8 +1,9 @@
 """phi for training, and its weights in Hugging Face's names.
 
-The function is `transformers.PhiForCausalLM`'s (a test compares logits and gradients). Because both branches of a block read the
-same normed input and add to the same residual, a block is two matrix products around attention: [q; k; v; fc1] stacked along rows,
-[dense | fc2] joined along columns, their biases summed. On small widths that is where the time goes.
+The function is `transformers.PhiForCausalLM`'s (a test compares logits and gradients). Because both branches of a block
+read the same normed input and add to the same residual, a block is two matrix products around attention: [q; k; v; fc1]
+stacked along rows, [dense | fc2] joined along columns, their biases summed. On small widths that is where the time
+goes.
 """
 from __future__ import annotations
 
@@ -94,8 +95,9 @@ class Phi(nn.Module):
         self.apply(self._start)
 
     def _start(self, module: nn.Module) -> None:
-        """Normal weights of 1/sqrt(hidden), no biases: 0.022 at phi-1's width, for which Hugging Face has 0.02. With 0.02 at a width of
-        128 attention's scores start near zero and copying is learned late (0.12 nats behind after 0.8 million tokens of exercises)."""
+        """Normal weights of 1/sqrt(hidden), no biases: 0.022 at phi-1's width, for which Hugging Face has 0.02. With
+        0.02 at a width of 128 attention's scores start near zero and copying is learned late (0.12 nats behind after
+        0.8 million tokens of exercises)."""
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=self.shape.hidden**-0.5)
         if isinstance(module, nn.Linear):
@@ -110,7 +112,8 @@ class Phi(nn.Module):
         return self.norm(x)
 
     def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
-        """ids: [batch, tokens]. Without targets logits [batch, tokens, rows]; with them the sum of their negative log-likelihoods, in nats."""
+        """ids: [batch, tokens]. Without targets logits [batch, tokens, rows]; with them the sum of their negative
+        log-likelihoods, in nats."""
         x = self.hidden_states(ids)
         if targets is None:
             return self.head(x)
@@ -121,7 +124,8 @@ def to_hugging_face(shape: Shape, state: dict[str, Tensor]) -> dict[str, Tensor]
     """Weights in the names of `PhiForCausalLM`. The joined bias is dense's, fc2 gets zeros: the same function."""
     h = shape.hidden
     out = {"model.embed_tokens.weight": state["embedding.weight"], "model.final_layernorm.weight": state["norm.weight"],
-           "model.final_layernorm.bias": state["norm.bias"], "lm_head.weight": state["head.weight"], "lm_head.bias": state["head.bias"]}
+           "model.final_layernorm.bias": state["norm.bias"], "lm_head.weight": state["head.weight"],
+           "lm_head.bias": state["head.bias"]}
     for i in range(shape.layers):
         ours, theirs = f"blocks.{i}.", f"model.layers.{i}."
         for what in ("weight", "bias"):
@@ -131,7 +135,8 @@ def to_hugging_face(shape: Shape, state: dict[str, Tensor]) -> dict[str, Tensor]
                 out[f"{theirs}{name}.{what}"] = part
         dense, fc2 = state[f"{ours}out.weight"].split([h, shape.intermediate], 1)
         out |= {f"{theirs}self_attn.dense.weight": dense, f"{theirs}mlp.fc2.weight": fc2,
-                f"{theirs}self_attn.dense.bias": state[f"{ours}out.bias"], f"{theirs}mlp.fc2.bias": torch.zeros_like(state[f"{ours}out.bias"])}
+                f"{theirs}self_attn.dense.bias": state[f"{ours}out.bias"],
+                f"{theirs}mlp.fc2.bias": torch.zeros_like(state[f"{ours}out.bias"])}
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in out.items()}
 
 
@@ -144,14 +149,20 @@ def from_hugging_face(shape: Shape, weights: dict[str, Tensor]) -> dict[str, Ten
             raise ValueError(f"tensor {name} has shape {tuple(weights[name].shape)} instead of {size}")
         return weights[name].float()
     h, f, rows = shape.hidden, shape.intermediate, shape.rows
-    state = {"embedding.weight": get("model.embed_tokens.weight", rows, h), "norm.weight": get("model.final_layernorm.weight", h),
-             "norm.bias": get("model.final_layernorm.bias", h), "head.weight": get("lm_head.weight", rows, h), "head.bias": get("lm_head.bias", rows)}
+    state = {
+        "embedding.weight": get("model.embed_tokens.weight", rows, h),
+        "norm.weight": get("model.final_layernorm.weight", h),
+        "norm.bias": get("model.final_layernorm.bias", h), "head.weight": get("lm_head.weight", rows, h),
+        "head.bias": get("lm_head.bias", rows)}
     for i in range(shape.layers):
         ours, theirs = f"blocks.{i}.", f"model.layers.{i}."
         for what, size in (("weight", (h,)), ("bias", ())):
             state[f"{ours}norm.{what}"] = get(f"{theirs}input_layernorm.{what}", h)
             state[f"{ours}into.{what}"] = torch.cat([get(f"{theirs}{n}.{what}", f if n == "mlp.fc1" else h, *size)
-                                                     for n in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1")])
-        state[f"{ours}out.weight"] = torch.cat([get(f"{theirs}self_attn.dense.weight", h, h), get(f"{theirs}mlp.fc2.weight", h, f)], 1)
+                                                     for n in (
+                                                         "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+                                                         "mlp.fc1")])
+        state[f"{ours}out.weight"] = torch.cat(
+            [get(f"{theirs}self_attn.dense.weight", h, h), get(f"{theirs}mlp.fc2.weight", h, f)], 1)
         state[f"{ours}out.bias"] = get(f"{theirs}self_attn.dense.bias", h) + get(f"{theirs}mlp.fc2.bias", h)
     return state

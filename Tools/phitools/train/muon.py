@@ -1,5 +1,6 @@
-"""Muon (Jordan and others, 2024, "Muon: an optimizer for hidden layers in neural networks"): the momentum of a matrix's gradient,
-made nearly orthogonal, is its update, so that directions which the gradient hardly shows move as far as the others.
+"""Muon (Jordan and others, 2024, "Muon: an optimizer for hidden layers in neural networks"): the momentum of a matrix's
+gradient, made nearly orthogonal, is its update, so that directions which the gradient hardly shows move as far as the
+others.
 """
 from __future__ import annotations
 
@@ -7,7 +8,8 @@ import torch
 from torch import Tensor
 
 STEPS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
-"""Of the Newton-Schulz iteration x <- a x + b (x xT) x + c (x xT)^2 x, which takes singular values to about 1 (0.7 to 1.2)."""
+"""Of the Newton-Schulz iteration x <- a x + b (x xT) x + c (x xT)^2 x, which takes singular values to about 1 (0.7 to
+1.2)."""
 
 
 def orthogonal(g: Tensor) -> Tensor:
@@ -22,10 +24,13 @@ def orthogonal(g: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices that may be several side by side: each part is made orthogonal by itself, so that how a checkpoint's matrices are stored
-    together changes nothing. A part moves by rate * sqrt(max(1, rows / columns)) times an orthogonal matrix; weight decay as in AdamW."""
+    """For matrices that may be several side by side: each part is made orthogonal by itself, so that how a checkpoint's
+    matrices are stored together changes nothing. A part moves by rate * sqrt(max(1, rows / columns)) times an
+    orthogonal matrix; weight decay as in AdamW."""
 
-    def __init__(self, parts: list[tuple[Tensor, list[int], int]], rate: float, decay: float, momentum: float = 0.95) -> None:
+    def __init__(
+            self, parts: list[tuple[Tensor, list[int], int]], rate: float, decay: float,
+            momentum: float = 0.95) -> None:
         """`parts`: a matrix, the sizes of the parts it consists of, and the axis along which they lie."""
         super().__init__([p for p, _, _ in parts], {"lr": rate, "weight_decay": decay, "momentum": momentum})
         self.cut = {p: (sizes, axis) for p, sizes, axis in parts}
@@ -34,7 +39,8 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             rate, momentum = group["lr"], group["momentum"]
-            together: dict[object, list[tuple[Tensor, Tensor]]] = {}  # on a GPU parts of one size, for fewer kernels; one by one a core has them in its cache
+            # on a GPU parts of one size, for fewer kernels; one by one a core has them in its cache
+            together: dict[object, list[tuple[Tensor, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -46,7 +52,8 @@ class Muon(torch.optim.Optimizer):
                 p.mul_(1 - rate * group["weight_decay"])
                 sizes, axis = self.cut[p]
                 for weight, direction in zip(p.split(sizes, axis), wanted.split(sizes, axis)):
-                    together.setdefault(weight.shape if weight.is_cuda else len(together), []).append((weight, direction))
+                    together.setdefault(weight.shape if weight.is_cuda else len(together), []).append(
+                        (weight, direction))
             for parts in together.values():
                 for (weight, _), update in zip(parts, orthogonal(torch.stack([direction for _, direction in parts]))):
                     weight.add_(update, alpha=-rate * max(1.0, weight.shape[0] / weight.shape[1]) ** 0.5)

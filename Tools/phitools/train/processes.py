@@ -1,15 +1,21 @@
-"""One process or many: who am I, and how a model is spread. Under `torchrun` the environment says so; otherwise there is one."""
+"""One process or many: who am I, and how a model is spread. Under `torchrun` the environment says so; otherwise there
+is one."""
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, ContextManager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, get_optimizer_state_dict, set_optimizer_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,8 @@ class Processes:
 
 def start(device: str) -> Processes:
     """Join the group of processes; gloo on CPUs, NCCL on GPUs."""
-    rank, world, local = (int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    rank, world, local = (
+        int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     where = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
@@ -68,7 +75,7 @@ def spread(model: nn.Module, p: Processes, strategy: str) -> nn.Module:
     return nn.parallel.DistributedDataParallel(model)
 
 
-def accumulate(model: nn.Module, last: bool) -> ContextManager[Any]:
+def accumulate(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     """Around a micro-batch: gradients are exchanged after the last one only."""
     if isinstance(model, nn.parallel.DistributedDataParallel) and not last:
         return model.no_sync()

@@ -46,7 +46,9 @@ def draw(out: Path) -> None:
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     axes.plot(steps, losses, color="0.8", linewidth=0.7)
     window = max(1, len(losses) // 50)
-    axes.plot(steps[window - 1:], [sum(losses[i + 1 - window:i + 1]) / window for i in range(window - 1, len(losses))], label="training")
+    axes.plot(
+        steps[window - 1:], [sum(losses[i + 1 - window:i + 1]) / window for i in range(window - 1, len(losses))],
+        label="training")
     names = sorted({n for r in lines for n in r.get("validation", {})})
     for name in names:
         points = [(r["step"], r["validation"][name]) for r in lines if name in r.get("validation", {})]

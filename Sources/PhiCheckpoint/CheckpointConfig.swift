@@ -2,23 +2,23 @@ import Phi
 import PhiFormat
 import PhiJSON
 
-/// What `config.json` of a checkpoint says, in either of its two vocabularies: today's `PhiConfig`
-/// (transformers, `models/phi/configuration_phi.py`) or that of the files that phi was first published with
+/// A checkpoint's `config.json`, with either of its two sets of keys: today's `PhiConfig`
+/// (transformers, `models/phi/configuration_phi.py`) or those of phi's first publications
 /// (`model_type` `mixformer-sequential` and `phi-msft`).
-public struct CheckpointConfig: Sendable {
+package struct CheckpointConfig: Sendable {
     /// The file that was read.
-    public let file: ReadableFile
+    package let file: ReadableFile
     /// The shape of the model.
-    public let model: ModelConfig
+    package let model: ModelConfig
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
-    public let paddedVocabulary: Int
+    package let paddedVocabulary: Int
 
     /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens. `endOfText` is the id that the tokenizer
     /// calls `<|endoftext|>`; without one, `eos_token_id` is taken.
     ///
-    /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and by its name for
-    /// everything that would change the computation and that the engine does not know.
-    public init(directory: String, vocabulary: Int, endOfText: Int?) throws(FormatError) {
+    /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and for any key that would
+    /// change the computation in a way that the engine does not support.
+    package init(directory: String, vocabulary: Int, endOfText: Int?) throws(FormatError) {
         let file = try ReadableFile(path: join(directory, "config.json"))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
         let keys = try JSONText.decode(ConfigKeys.self, from: file, limit: 16 << 20)
@@ -80,7 +80,7 @@ public struct CheckpointConfig: Sendable {
     }
 }
 
-/// The rotary embedding as it is described in three generations of config.json.
+/// The rotary embedding's keys in three generations of config.json.
 private struct RotaryKeys {
     let dimensions: Int
     let base: Double
@@ -108,7 +108,7 @@ private struct RotaryKeys {
     }
 }
 
-/// The keys that are read, by their names in the file. All others say how the model was trained or is run by others.
+/// The keys that are read, by their names in the file. All others concern training or other runtimes.
 private struct ConfigKeys: Decodable {
     let model_type: String?
     let vocab_size: Int?
@@ -140,7 +140,7 @@ private struct ConfigKeys: Decodable {
     let activation_function: String?
     let layer_norm_epsilon: Double?
 
-    /// Whether the file is of the first publications.
+    /// Whether the file has the keys of the first publications.
     var isFirst: Bool { n_embd != nil && hidden_size == nil }
 
     struct Rope: Decodable {

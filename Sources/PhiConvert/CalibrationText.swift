@@ -1,12 +1,11 @@
-import PhiCheckpoint
 import CPhiCalibration
 import PhiFormat
 import PhiTokenizer
 
 /// A text that shows a conversion what goes into a model's matrices, so that rounding spares what matters.
-public struct CalibrationText: Sendable {
+package struct CalibrationText: Sendable {
     /// What the file's provenance calls it.
-    public let name: String
+    package let name: String
     /// Where it came from, for errors.
     let path: String
     private let bytes: [UInt8]
@@ -19,13 +18,13 @@ public struct CalibrationText: Sendable {
     private static let window = 512
 
     /// The text inside: generated exercises and this repository's own Python.
-    public static var builtIn: CalibrationText {
+    package static var builtIn: CalibrationText {
         let bytes = UnsafeRawBufferPointer(start: phi_calibration_text(), count: phi_calibration_text_size())
         return CalibrationText(name: "builtin", path: "the text inside", bytes: [UInt8](bytes))
     }
 
     /// Reads a file of up to 64 MB. Throws ``FormatError`` when it cannot be read or is not UTF-8.
-    public init(path: String) throws(FormatError) {
+    package init(path: String) throws(FormatError) {
         let bytes = try ReadableFile(path: path).readAll(limit: 64_000_000)
         guard String(validating: bytes, as: UTF8.self) != nil else { throw FormatError(path, "is not UTF-8 text") }
         self.init(name: path.split(separator: "/").last.map(String.init) ?? path, path: path, bytes: bytes)

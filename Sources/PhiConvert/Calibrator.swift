@@ -125,7 +125,7 @@ extension MatrixSource.Kind {
     }
 
     /// The layer norm that makes its inputs.
-    fileprivate var norm: Layer? {
+    fileprivate var norm: Module? {
         switch self {
         case .inputProjection(let block): .norm(block)
         case .head: .finalNorm

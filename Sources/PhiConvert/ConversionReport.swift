@@ -1,38 +1,37 @@
-import PhiCheckpoint
 import PhiFormat
 
 /// What a conversion did to the weights, by kind of matrix.
-public struct ConversionReport: Sendable {
+package struct ConversionReport: Sendable {
     /// One kind of matrix: all blocks' together, or the embedding's or the head's.
-    public struct Kind: Sendable {
+    package struct Kind: Sendable {
         /// What it is called.
-        public let label: String
+        package let label: String
         /// How it was stored.
-        public let encoding: TensorEncoding
+        package let encoding: TensorEncoding
         /// What rounding changed; with calibration, of the weights as it has corrected them.
-        public var error: EncodingError
+        package var error: EncodingError
     }
 
     /// What rounding was calibrated on.
-    public struct Calibration: Sendable, Encodable {
+    package struct Calibration: Sendable, Encodable {
         /// The text's file name, or `builtin`.
-        public let text: String
+        package let text: String
         /// SHA-256 of the text.
-        public let sha256: String
+        package let sha256: String
         /// Tokens of it that were used.
-        public let tokens: Int
+        package let tokens: Int
     }
 
     /// What was asked for.
-    public let type: WeightType
+    package let type: WeightType
     /// In the file's order.
-    public private(set) var kinds: [Kind] = []
+    package private(set) var kinds: [Kind] = []
 
     /// Nil without calibration.
-    public internal(set) var calibration: Calibration?
+    package internal(set) var calibration: Calibration?
 
     /// Bits that a weight of the blocks' matrices takes, scales included.
-    public var bitsPerBlockWeight: Double { type.blocks.bitsPerWeight }
+    package var bitsPerBlockWeight: Double { type.blocks.bitsPerWeight }
 
     init(type: WeightType) { self.type = type }
 

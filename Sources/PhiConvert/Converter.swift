@@ -13,7 +13,7 @@ import PhiTokenizer
 /// ```
 ///
 /// The same checkpoint gives the same bytes, on any machine and any number of threads.
-public struct Converter {
+package struct Converter {
     private let checkpoint: CheckpointModel
     private let type: WeightType
     private let calibration: CalibrationText?
@@ -23,7 +23,7 @@ public struct Converter {
     /// Prepares a conversion; `threads` defaults to the cores that this process may use. With a calibration text, q4 and
     /// q8 round so that what the model makes of it changes least; other types do not look at it. Throws ``KernelsError``
     /// when `PHI_ISA` asks for kernels that cannot be had.
-    public init(
+    package init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
     ) throws(KernelsError) {
         self.checkpoint = checkpoint
@@ -37,7 +37,7 @@ public struct Converter {
     ///
     /// - Parameter progress: Told the share that is done, 0 to 1; returns false to stop, which throws
     ///   `CancellationError`.
-    public func write(
+    package func write(
         to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
         let matrices = self.matrices
@@ -87,7 +87,7 @@ public struct Converter {
     /// All matrices in the file's order.
     private var matrices: [MatrixSource] {
         func source(
-            _ name: String, _ kind: MatrixSource.Kind, _ arrangement: MatrixSource.Arrangement, _ layers: Layer...
+            _ name: String, _ kind: MatrixSource.Kind, _ arrangement: MatrixSource.Arrangement, _ layers: Module...
         ) -> MatrixSource {
             MatrixSource(name, kind, layers, arrangement, of: checkpoint)
         }

@@ -1,4 +1,3 @@
-import PhiCheckpoint
 import CPhiKernels
 import Phi
 import PhiFormat

@@ -1,4 +1,3 @@
-import PhiCheckpoint
 import Phi
 import PhiFormat
 

@@ -29,12 +29,12 @@ struct MatrixSource {
 
     let name: String
     let kind: Kind
-    let layers: [Layer]
+    let layers: [Module]
     let arrangement: Arrangement
     let rows: Int
     let columns: Int
 
-    init(_ name: String, _ kind: Kind, _ layers: [Layer], _ arrangement: Arrangement, of model: CheckpointModel) {
+    init(_ name: String, _ kind: Kind, _ layers: [Module], _ arrangement: Arrangement, of model: CheckpointModel) {
         self.name = name
         self.kind = kind
         self.layers = layers
@@ -164,7 +164,7 @@ package final class FloatBuffer {
 extension CheckpointModel {
     /// As ``readRows(_:_:into:)``, and refuses NaN and infinity by the tensor's name.
     func readFinite(
-        _ part: Part, _ rows: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
+        _ part: Parameter, _ rows: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
         try readRows(part, rows, into: floats)
         // A sum of zero times each is zero unless one of them is NaN or infinite; this form vectorises.
@@ -182,7 +182,7 @@ extension CheckpointModel {
     }
 
     /// The elements of a vector.
-    func readVector(_ part: Part) throws(FormatError) -> [Float] {
+    func readVector(_ part: Parameter) throws(FormatError) -> [Float] {
         let count = shape(of: part).rows
         let buffer = FloatBuffer(count)
         try readFinite(part, 0..<count, into: buffer.elements(0, count))

@@ -1,11 +1,10 @@
-import PhiCheckpoint
 import Phi
 import PhiFormat
 import PhiJSON
 
 extension LanguageModel {
     /// Reads the section `provenance`, if there is one. Throws ``FormatError`` when it is not a JSON object.
-    public func verifyProvenance() throws(FormatError) {
+    package func verifyProvenance() throws(FormatError) {
         guard let section = file.section(SectionName.provenance) else { return }
         do throws(FormatError) {
             _ = try JSONText.decode(JSONObject.self, from: Array(file.bytes(of: section)), of: file.path)

@@ -1,12 +1,7 @@
 import PhiCheckpoint
 import Phi
 import PhiFormat
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import PhiJSON
 
 /// Where a `.phi` file comes from: the `provenance` section, a JSON object for people.
 struct Provenance: Encodable {
@@ -65,8 +60,6 @@ struct Provenance: Encodable {
 
     /// The section's bytes: keys in order, so that they are the same each time.
     func section() throws -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return [UInt8](try encoder.encode(self))
+        try JSONText.encode(self)
     }
 }

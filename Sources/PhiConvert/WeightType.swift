@@ -1,4 +1,3 @@
-import PhiCheckpoint
 import PhiFormat
 
 /// What `phi convert --type` takes: how a file's weights are kept.

@@ -8,18 +8,18 @@
 
 /// A file that appears under its name only when it is complete: until ``commit()`` it has a temporary name beside it, and
 /// goes away with this object.
-public final class AtomicFile {
+package final class AtomicFile {
     /// Where the finished file will be.
-    public let path: String
+    package let path: String
     /// Where it is until then.
-    public let temporaryPath: String
+    package let temporaryPath: String
     /// Where ``append(_:)-(UnsafeRawBufferPointer)`` writes next.
-    public private(set) var position = 0
+    package private(set) var position = 0
     private let descriptor: Int32
     private var isCommitted = false
 
     /// Throws ``FormatError`` when something is at `path` that may not be replaced, or nothing can be written there.
-    public init(path: String, overwrite: Bool) throws(FormatError) {
+    package init(path: String, overwrite: Bool) throws(FormatError) {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
         case .other: throw FormatError(path, "is not a regular file")
@@ -38,18 +38,18 @@ public final class AtomicFile {
     }
 
     /// Writes at the end.
-    public func append(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
+    package func append(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
         try write(bytes, at: position)
         position += bytes.count
     }
 
     /// Writes at the end.
-    public func append(_ bytes: [UInt8]) throws(FormatError) {
+    package func append(_ bytes: [UInt8]) throws(FormatError) {
         try bytes.withBytes { bytes throws(FormatError) in try append(bytes) }
     }
 
     /// Writes over what is there.
-    public func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FormatError) {
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FormatError) {
         var done = 0
         while done < bytes.count {
             let piece = UnsafeRawBufferPointer(rebasing: bytes[done..<min(done + 1 << 28, bytes.count)])
@@ -63,7 +63,7 @@ public final class AtomicFile {
     }
 
     /// Makes sure that everything is on the disk, and gives the file its name.
-    public func commit() throws(FormatError) {
+    package func commit() throws(FormatError) {
         guard fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else { throw failure() }
         isCommitted = true
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."

@@ -1,11 +1,11 @@
-/// Walks through bytes that may end anywhere and say anything.
+/// A reader of untrusted bytes, from the first to the last.
 package struct ByteCursor {
     private let bytes: [UInt8]
     private let end: FormatError
-    /// Where the next byte is.
+    /// Offset of the next byte.
     package private(set) var position = 0
 
-    /// `end` is thrown when more is taken than is there.
+    /// `end` is thrown when more bytes are taken than remain.
     package init(_ bytes: [UInt8], end: FormatError) {
         self.bytes = bytes
         self.end = end
@@ -21,15 +21,13 @@ package struct ByteCursor {
     }
 
     /// The next little-endian integer.
-    package mutating func integer<Value: FixedWidthInteger>(_: Value.Type) throws(FormatError) -> Value {
-        var value: Value = 0
-        for byte in try take(Value.bitWidth / 8).reversed() {
-            value = (Value.bitWidth == 8 ? 0 : value << 8) | Value(truncatingIfNeeded: byte)
-        }
-        return value
+    package mutating func integer<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Value.Type
+    ) throws(FormatError) -> Value {
+        try take(MemoryLayout<Value>.size).withUnsafeBytes { $0.littleEndian(at: 0, as: type) }
     }
 
-    /// The bytes up to the next line feed, which is passed over.
+    /// The bytes up to the next line feed, which is skipped.
     package mutating func line() throws(FormatError) -> ArraySlice<UInt8> {
         guard let feed = bytes[position...].firstIndex(of: UInt8(ascii: "\n")) else { throw end }
         defer { position = feed + 1 }
@@ -37,8 +35,16 @@ package struct ByteCursor {
     }
 }
 
+extension UnsafeRawBufferPointer {
+    /// The little-endian integer at `offset`, which must be inside.
+    package func littleEndian<Value: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Value.Type) -> Value
+    {
+        Value(littleEndian: loadUnaligned(fromByteOffset: offset, as: type))
+    }
+}
+
 extension String {
-    /// The text that `bytes` are in UTF-8, or nil if they are not.
+    /// Decodes UTF-8; nil if `bytes` are not valid UTF-8.
     package init?(strictUTF8 bytes: ArraySlice<UInt8>) {
         self.init(decoding: bytes, as: UTF8.self)
         guard utf8.elementsEqual(bytes) else { return nil }

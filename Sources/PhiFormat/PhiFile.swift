@@ -26,9 +26,9 @@ public struct PhiFile: Sendable {
     public init(_ mapping: MappedFile) throws(FormatError) {
         self.mapping = mapping
         let count = try Self.checkPreamble(mapping)
-        let fields = FixedFields(bytes: mapping.bytes)
+        let bytes = mapping.bytes
         version = (
-            Int(fields.number(at: 8, as: UInt16.self)), Int(fields.number(at: 10, as: UInt16.self))
+            Int(bytes.littleEndian(at: 8, as: UInt16.self)), Int(bytes.littleEndian(at: 10, as: UInt16.self))
         )
         digest = try Self.checkDigest(mapping, headerSize: PhiHeader.size(sections: count))
         var sections: [Section] = []
@@ -37,7 +37,7 @@ public struct PhiFile: Sendable {
         for number in 0..<count {
             let start = PhiHeader.preambleBytes + PhiHeader.recordBytes * number
             let record = UnsafeRawBufferPointer(rebasing: mapping.bytes[start..<start + PhiHeader.recordBytes])
-            let section = try Self.section(FixedFields(bytes: record), number, after: end, in: mapping)
+            let section = try Self.section(record, number, after: end, in: mapping)
             guard index.updateValue(number, forKey: section.name) == nil else {
                 throw FormatError(mapping.path, "has two sections named \(section.name)")
             }
@@ -85,30 +85,30 @@ public struct PhiFile: Sendable {
         guard mapping.count >= PhiHeader.preambleBytes else {
             throw FormatError(path, "is truncated: \(mapping.count) bytes are less than a preamble")
         }
-        let fields = FixedFields(bytes: mapping.bytes)
-        let order = fields.number(at: 12, as: UInt32.self)
+        let bytes = mapping.bytes
+        let order = bytes.littleEndian(at: 12, as: UInt32.self)
         guard order == PhiHeader.byteOrder else {
             throw FormatError(path, "has the wrong byte order mark, \(hexadecimal(order))")
         }
-        let major = fields.number(at: 8, as: UInt16.self)
+        let major = bytes.littleEndian(at: 8, as: UInt16.self)
         guard major == PhiHeader.majorVersion else {
             throw FormatError(
                 path, "is of format version \(major), this reader knows version \(PhiHeader.majorVersion)")
         }
-        let size = fields.number(at: 16, as: UInt64.self)
+        let size = bytes.littleEndian(at: 16, as: UInt64.self)
         guard size == UInt64(mapping.count) else {
             let fault = size > UInt64(mapping.count) ? "is truncated" : "is too long"
             throw FormatError(path, "\(fault): \(mapping.count) bytes, its header says \(size)")
         }
-        let count = Int(fields.number(at: 32, as: UInt32.self))
+        let count = Int(bytes.littleEndian(at: 32, as: UInt32.self))
         guard (1...PhiHeader.maximumSections).contains(count) else {
             throw FormatError(path, "has \(count) sections, not 1 to \(PhiHeader.maximumSections)")
         }
-        let headerSize = fields.number(at: 24, as: UInt64.self)
+        let headerSize = bytes.littleEndian(at: 24, as: UInt64.self)
         guard headerSize == UInt64(PhiHeader.size(sections: count)), headerSize <= UInt64(mapping.count) else {
             throw FormatError(path, "has a header size of \(headerSize), which does not fit \(count) sections")
         }
-        guard fields.isZero(36..<PhiHeader.hashOffset) else {
+        guard bytes[36..<PhiHeader.hashOffset].allSatisfy({ $0 == 0 }) else {
             throw FormatError(path, "has reserved bytes of the preamble set")
         }
         return count
@@ -130,24 +130,24 @@ public struct PhiFile: Sendable {
 
     /// The section that `record` describes, which must follow on `end`.
     private static func section(
-        _ record: FixedFields, _ number: Int, after end: Int, in mapping: MappedFile
+        _ record: UnsafeRawBufferPointer, _ number: Int, after end: Int, in mapping: MappedFile
     ) throws(FormatError) -> Section {
-        let field = record.bytes[..<PhiHeader.nameBytes]
+        let field = record[..<PhiHeader.nameBytes]
         let name = Array(field.prefix { $0 != 0 })
         guard PhiHeader.isName(name), field.dropFirst(name.count).allSatisfy({ $0 == 0 }) else {
             throw FormatError(mapping.path, "section \(number) has an invalid name")
         }
         let label = String(decoding: name, as: UTF8.self)
         func refused(_ fault: String) -> FormatError { FormatError(mapping.path, "section \(label) \(fault)") }
-        let flags = record.number(at: 48, as: UInt32.self)
+        let flags = record.littleEndian(at: 48, as: UInt32.self)
         guard flags <= 1 else { throw refused("has unknown flags \(hexadecimal(flags))") }
-        guard record.isZero(84..<96) else { throw refused("has reserved bytes set") }
-        let alignment = Int(record.number(at: 72, as: UInt32.self))
+        guard record[84..<96].allSatisfy({ $0 == 0 }) else { throw refused("has reserved bytes set") }
+        let alignment = Int(record.littleEndian(at: 72, as: UInt32.self))
         guard PhiHeader.alignments.contains(alignment), alignment.nonzeroBitCount == 1 else {
             throw refused("has an alignment of \(alignment)")
         }
-        guard let offset = Int(exactly: record.number(at: 56, as: UInt64.self)),
-            let length = Int(exactly: record.number(at: 64, as: UInt64.self)), length > 0
+        guard let offset = Int(exactly: record.littleEndian(at: 56, as: UInt64.self)),
+            let length = Int(exactly: record.littleEndian(at: 64, as: UInt64.self)), length > 0
         else { throw refused("has an impossible place or length") }
         guard let expected = PhiHeader.align(end, to: alignment), offset == expected else {
             throw refused("starts at \(offset), not where the one before and its alignment put it")
@@ -155,9 +155,9 @@ public struct PhiFile: Sendable {
         guard length <= mapping.count - min(offset, mapping.count) else {
             throw refused("ends beyond the file: \(length) bytes at \(offset) of \(mapping.count)")
         }
-        let rows = Int(record.number(at: 76, as: UInt32.self))
-        let columns = Int(record.number(at: 80, as: UInt32.self))
-        let encoding = record.number(at: 52, as: UInt32.self)
+        let rows = Int(record.littleEndian(at: 76, as: UInt32.self))
+        let columns = Int(record.littleEndian(at: 80, as: UInt32.self))
+        let encoding = record.littleEndian(at: 52, as: UInt32.self)
         if encoding == 0 {
             guard rows == 0, columns == 0 else { throw refused("is plain bytes but has rows or columns") }
         } else if let known = TensorEncoding(rawValue: encoding) {
@@ -170,7 +170,7 @@ public struct PhiFile: Sendable {
         }
         return Section(
             name: label, isRequired: flags == 1, encodingNumber: encoding, offset: offset, length: length,
-            alignment: alignment, rows: rows, columns: columns, digest: Array(record.bytes[96..<128]))
+            alignment: alignment, rows: rows, columns: columns, digest: Array(record[96..<128]))
     }
 
     private static func hexadecimal(_ value: UInt32) -> String { "0x" + String(value, radix: 16) }

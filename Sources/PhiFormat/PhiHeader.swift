@@ -23,7 +23,7 @@ public struct Section: Sendable, Equatable {
     public var encoding: TensorEncoding? { TensorEncoding(rawValue: encodingNumber) }
 }
 
-/// The preamble and section table: fixed numbers and their two directions, to bytes and back.
+/// The constants and bytes of the preamble and section table.
 enum PhiHeader {
     static let magic: [UInt8] = [0x89, 0x50, 0x48, 0x49, 0x0d, 0x0a, 0x1a, 0x0a]
     static let majorVersion: UInt16 = 1
@@ -89,15 +89,4 @@ enum PhiHeader {
         header.replaceSubrange(hashOffset..<preambleBytes, with: digest.bytes)
         return header
     }
-}
-
-/// Little-endian numbers at fixed places of bytes that are known to be long enough.
-struct FixedFields {
-    let bytes: UnsafeRawBufferPointer
-
-    func number<Value: FixedWidthInteger>(at offset: Int, as _: Value.Type) -> Value {
-        Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
-    }
-
-    func isZero(_ range: Range<Int>) -> Bool { bytes[range].allSatisfy { $0 == 0 } }
 }

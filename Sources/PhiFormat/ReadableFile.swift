@@ -11,16 +11,16 @@
 /// Checkpoints are read with `pread` and not mapped: mapped pages count as the process's own memory while a 5 GB
 /// checkpoint goes by, and a file that is cut short while it is mapped kills the process instead of failing a read.
 /// Any number of threads may read at once.
-public final class ReadableFile: Sendable {
+package final class ReadableFile: Sendable {
     /// The path as it was given.
-    public let path: String
+    package let path: String
     /// Length in bytes when the file was opened.
-    public let size: Int
+    package let size: Int
     let descriptor: Int32
 
     /// Opens the file at `path`, or throws ``FormatError`` when it is missing, a directory, not readable, or neither
     /// file nor link to one.
-    public init(path: String) throws(FormatError) {
+    package init(path: String) throws(FormatError) {
         switch PathKind(path) {
         case .missing(let fault): throw FormatError(path, fault)
         case .directory: throw FormatError(path, "is a directory")
@@ -46,7 +46,7 @@ public final class ReadableFile: Sendable {
 
     /// Fills `buffer` from the bytes that start at `offset`, or throws ``FormatError`` when they are not all in the file
     /// or cannot be read.
-    public func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FormatError) {
+    package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws(FormatError) {
         try check(offset, buffer.count)
         var done = 0
         while done < buffer.count {
@@ -64,7 +64,7 @@ public final class ReadableFile: Sendable {
     }
 
     /// The `count` bytes that start at `offset`; throws as ``read(at:into:)`` does, before memory is taken for them.
-    public func readBytes(at offset: Int, count: Int) throws(FormatError) -> [UInt8] {
+    package func readBytes(at offset: Int, count: Int) throws(FormatError) -> [UInt8] {
         try check(offset, count)
         var fault: FormatError?
         let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
@@ -81,7 +81,7 @@ public final class ReadableFile: Sendable {
     }
 
     /// All bytes of a file that is expected to be small; throws when it is longer than `limit`.
-    public func readAll(limit: Int) throws(FormatError) -> [UInt8] {
+    package func readAll(limit: Int) throws(FormatError) -> [UInt8] {
         guard size <= limit else { throw FormatError(path, "is \(size) bytes long; at most \(limit) are expected") }
         return try readBytes(at: 0, count: size)
     }

@@ -6,10 +6,10 @@ import PhiFormat
     import Foundation
 #endif
 
-/// JSON (RFC 8259) out of files that nobody vouches for.
+/// JSON (RFC 8259): decoding of untrusted files, and the one encoding that all reports have.
 package enum JSONText {
     /// Decodes `bytes`, or throws ``FormatError`` naming the place when they are not JSON, nest deeper than Foundation's 512,
-    /// are not what `type` wants, or hold one key twice in an object: readers differ in which of the two they take.
+    /// do not match `type`, or hold one key twice in an object, which readers resolve differently.
     package static func decode<Value: Decodable>(
         _ type: Value.Type, from bytes: [UInt8], of file: String
     ) throws(FormatError) -> Value {
@@ -37,10 +37,11 @@ package enum JSONText {
         try decode(type, from: file.readAll(limit: limit), of: file.path)
     }
 
-    /// A value as JSON on one line, its keys in order.
-    package static func encode(_ value: some Encodable) throws -> [UInt8] {
+    /// A value as JSON with sorted keys, so that equal values are equal bytes: on one line, or indented if `pretty`.
+    package static func encode(_ value: some Encodable, pretty: Bool = false) throws -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
         return [UInt8](try encoder.encode(value))
     }
 

@@ -9,7 +9,7 @@ import Testing
     /// `value` of Tools/golden/checkpoints.py.
     static func value(_ n: Int) -> Float { (Float(UInt32(truncatingIfNeeded: n &* 2_654_435_761) >> 24) - 128) / 64 }
 
-    static let fixtures: [(folder: String, naming: Naming, files: Int)] = [
+    static let fixtures: [(folder: String, naming: NamingScheme, files: Int)] = [
         ("current-safetensors-f32", .current, 3),
         ("grouped-safetensors-bf16", .current, 3),
         ("first-port-safetensors-split-bf16", .firstPort, 9),
@@ -17,7 +17,7 @@ import Testing
         ("mixformer-bin-split-f32", .mixformer, 5),
     ]
 
-    @Test(arguments: fixtures) func readsEveryNaming(_ folder: String, _ naming: Naming, _ files: Int) throws {
+    @Test(arguments: fixtures) func readsEveryNaming(_ folder: String, _ naming: NamingScheme, _ files: Int) throws {
         let model = try CheckpointModel(directory: fixture(folder))
         let isGrouped = folder.hasPrefix("grouped")
         #expect(model.naming == naming)
@@ -30,23 +30,24 @@ import Testing
                     rotaryBase: 10_000, layerNormEpsilon: 1e-5))
         #expect(model.vocabulary.bytes(of: Int32(model.config.endOfText)).elementsEqual("<|endoftext|>".utf8))
         var n = 0
-        for part in Part.all(layers: 2) {
-            let (rows, columns) = model.shape(of: part)
+        for parameter in Parameter.all(layers: 2) {
+            let (rows, columns) = model.shape(of: parameter)
             let expected = (n..<n + rows * columns).map(Self.value)
             n += rows * columns
-            #expect(try read(model, part, 0..<rows) == expected, "\(part)")
+            #expect(try read(model, parameter, 0..<rows) == expected, "\(parameter)")
             // Pieces that begin and end inside a head, and none.
             for piece in [3..<rows - 2, rows - 1..<rows, 7..<min(9, rows), 5..<5] {
-                let values = try read(model, part, piece)
-                #expect(values == Array(expected[piece.lowerBound * columns..<piece.upperBound * columns]), "\(part)")
+                let values = try read(model, parameter, piece)
+                let range = piece.lowerBound * columns..<piece.upperBound * columns
+                #expect(values == Array(expected[range]), "\(parameter)")
             }
         }
         #expect(n == (isGrouped ? 12_782 : 13_326))
     }
 
-    private func read(_ model: CheckpointModel, _ part: Part, _ rows: Range<Int>) throws -> [Float] {
-        var floats = [Float](repeating: .nan, count: rows.count * model.shape(of: part).columns)
-        try floats.withUnsafeMutableBufferPointer { try model.readRows(part, rows, into: $0) }
+    private func read(_ model: CheckpointModel, _ parameter: Parameter, _ rows: Range<Int>) throws -> [Float] {
+        var floats = [Float](repeating: .nan, count: rows.count * model.shape(of: parameter).columns)
+        try floats.withUnsafeMutableBufferPointer { try model.readRows(parameter, rows, into: $0) }
         return floats
     }
 
@@ -81,8 +82,11 @@ import Testing
                 { $0[Self.query] = TestTensor(shape: [16, 16], type: "I32") },
                 "tensor '\(Self.query)' has elements of type 'I32', not F32, F16 or BF16"
             ),
-            ({ $0 = ["gpt2.wte": TestTensor(shape: [1])] }, "names that phi's never had, such as 'gpt2.wte'"),
-            ({ $0 = [:] }, "names that phi's never had, there are none"),
+            (
+                { $0 = ["gpt2.wte": TestTensor(shape: [1])] },
+                "unrecognised tensor naming, such as 'gpt2.wte'; known schemes: model.layers.0.self_attn.q_proj.weight, "
+            ),
+            ({ $0 = [:] }, "holds no tensors"),
         ]
         for (change, expected) in cases {
             let copy = try CheckpointCopy()

@@ -11,18 +11,18 @@ import Testing
     private func split() throws -> CheckpointCopy { try CheckpointCopy(of: "first-port-safetensors-split-bf16") }
     private func fault(of copy: CheckpointCopy) -> String {
         do {
-            _ = try Checkpoint(directory: copy.path)
+            _ = try CheckpointTensors(directory: copy.path)
             return ""
         } catch { return error.description.replacingOccurrences(of: copy.path + "/", with: "") }
     }
 
     @Test func prefersSafetensorsAndWholeFiles() throws {
         let copy = try split()
-        #expect(try Checkpoint(directory: copy.path).files.count == 4)
+        #expect(try CheckpointTensors(directory: copy.path).files.count == 4)
         try copy.write("pytorch_model.bin", "damaged")
-        #expect(try Checkpoint(directory: copy.path).files.count == 4)
+        #expect(try CheckpointTensors(directory: copy.path).files.count == 4)
         try copy.write("model.safetensors", safetensors(["a": TestTensor(shape: [2])]))
-        #expect(try Checkpoint(directory: copy.path).tensors.count == 1)
+        #expect(try CheckpointTensors(directory: copy.path).tensors.count == 1)
         try copy.remove("model.safetensors")
         try copy.remove(Self.index)
         #expect(fault(of: copy) == "pytorch_model.bin: is not a torch archive (a zip file)")
@@ -36,7 +36,7 @@ import Testing
         let manager = FileManager.default
         try manager.moveItem(atPath: copy.path + "/model.safetensors", toPath: copy.path + "/blob")
         try manager.createSymbolicLink(atPath: copy.path + "/model.safetensors", withDestinationPath: "blob")
-        #expect(try Checkpoint(directory: copy.path).tensors.count == 33)
+        #expect(try CheckpointTensors(directory: copy.path).tensors.count == 33)
     }
 
     @Test(arguments: ["../x.safetensors", "/etc/passwd", "..", ".", "", "a/b", "..\\\\x", "a\\u0000b"])

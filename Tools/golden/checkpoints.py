@@ -32,7 +32,7 @@ def value(n):
 
 
 def parts(vocabulary, kv_heads):
-    """(layer, block or None, kind, shape) of every part, in the order of Part.all(layers:)."""
+    """(layer, block or None, kind, shape) of every parameter, in the order of Parameter.all(layers:)."""
     yield "embedding", None, "weight", (vocabulary, HIDDEN)
     for block in range(LAYERS):
         for layer, rows, columns in [

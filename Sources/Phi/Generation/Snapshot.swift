@@ -78,7 +78,9 @@ extension Session {
         let count = try checkHeader(snapshot)
         let regions = cache.regions(of: count)
         guard SnapshotLayout.size(tokens: count, regions) == snapshot.count else { throw .damaged }
-        let tokens = (0..<count).map { snapshot.number(at: SnapshotLayout.headerBytes + 4 * $0, as: TokenID.self) }
+        let tokens = (0..<count).map {
+            snapshot.littleEndian(at: SnapshotLayout.headerBytes + 4 * $0, as: TokenID.self)
+        }
         guard tokens.allSatisfy({ $0 >= 0 && Int($0) < model.config.vocabulary }) else { throw .damaged }
         var place = SnapshotLayout.headerBytes + 4 * count
         for region in regions {
@@ -94,31 +96,23 @@ extension Session {
         let known = min(snapshot.count, SnapshotLayout.magic.count)
         guard known > 0, snapshot[..<known].elementsEqual(SnapshotLayout.magic[..<known]) else { throw .notASnapshot }
         guard snapshot.count >= SnapshotLayout.headerBytes + SnapshotLayout.digestBytes else { throw .damaged }
-        let version = snapshot.number(at: 8, as: UInt32.self)
+        let version = snapshot.littleEndian(at: 8, as: UInt32.self)
         guard version == SnapshotLayout.version else { throw .unknownVersion(Int(version)) }
-        guard snapshot.number(at: 16, as: UInt64.self) == UInt64(snapshot.count) else { throw .damaged }
+        guard snapshot.littleEndian(at: 16, as: UInt64.self) == UInt64(snapshot.count) else { throw .damaged }
         let end = snapshot.count - SnapshotLayout.digestBytes
         guard SHA256Digest(UnsafeRawBufferPointer(rebasing: snapshot[..<end])).bytes.elementsEqual(snapshot[end...])
         else { throw .damaged }
         guard snapshot[32..<SnapshotLayout.headerBytes].elementsEqual(model.file.digest.bytes) else {
             throw .otherModel
         }
-        let encoding = Int(snapshot.number(at: 12, as: UInt32.self))
+        let encoding = Int(snapshot.littleEndian(at: 12, as: UInt32.self))
         guard SnapshotLayout.encodings.indices.contains(encoding) else { throw .damaged }
         guard SnapshotLayout.encodings[encoding] == cacheEncoding else {
             throw .otherCacheEncoding(SnapshotLayout.encodings[encoding], session: cacheEncoding)
         }
-        guard let count = Int(exactly: snapshot.number(at: 24, as: UInt64.self)) else { throw .damaged }
+        guard let count = Int(exactly: snapshot.littleEndian(at: 24, as: UInt64.self)) else { throw .damaged }
         guard count <= context else { throw .doesNotFit(count, limit: context) }
         return count
-    }
-}
-
-extension UnsafeRawBufferPointer {
-    /// The little-endian number at `offset`, which is inside.
-    fileprivate func number<Number: FixedWidthInteger & BitwiseCopyable>(at offset: Int, as type: Number.Type) -> Number
-    {
-        Number(littleEndian: loadUnaligned(fromByteOffset: offset, as: type))
     }
 }
 

@@ -1,3 +1,5 @@
+import PhiFormat
+
 extension ModelConfig {
     /// Bytes of a `config` section.
     static let sectionBytes = 64
@@ -8,7 +10,7 @@ extension ModelConfig {
             throw ModelConfigError(fault: "section is \(section.count) bytes long, not \(Self.sectionBytes)")
         }
         func word(_ index: Int) -> UInt32 {
-            UInt32(littleEndian: section.loadUnaligned(fromByteOffset: 4 * index, as: UInt32.self))
+            section.littleEndian(at: 4 * index, as: UInt32.self)
         }
         guard (12..<16).allSatisfy({ word($0) == 0 }) else {
             throw ModelConfigError(fault: "has reserved bytes set")

@@ -1,10 +1,10 @@
 import Phi
 
 extension ModelConfig {
-    /// Rows and columns of a part; a vector has one column, and the embedding and the head have a row for each real token.
-    func shape(of part: Part) -> (rows: Int, columns: Int) {
+    /// Rows and columns of a parameter: a vector has one column, the embedding and the head have one row per real token.
+    func shape(of parameter: Parameter) -> (rows: Int, columns: Int) {
         let rows =
-            switch part.layer {
+            switch parameter.module {
             case .embedding, .head: vocabulary
             case .query: querySize
             case .key, .value: keySize
@@ -12,7 +12,7 @@ extension ModelConfig {
             case .norm, .dense, .fc2, .finalNorm: hiddenSize
             }
         let columns =
-            switch part {
+            switch parameter {
             case .bias, .weight(.norm), .weight(.finalNorm): 1
             case .weight(.dense): querySize
             case .weight(.fc2): intermediateSize
@@ -23,15 +23,15 @@ extension ModelConfig {
 }
 
 extension NameTable {
-    /// The shape that the tensor of a part must have in the checkpoint.
-    func storedShape(of part: Part, _ config: ModelConfig, paddedVocabulary: Int) -> [Int] {
-        var (rows, columns) = config.shape(of: part)
-        switch part.layer {
+    /// The shape that the tensor of a parameter must have in the checkpoint.
+    func storedShape(of parameter: Parameter, _ config: ModelConfig, paddedVocabulary: Int) -> [Int] {
+        var (rows, columns) = config.shape(of: parameter)
+        switch parameter.module {
         case .embedding, .head: rows = paddedVocabulary
         case .query, .key, .value: if !attention.isSplit { rows = 3 * config.querySize }
         default: break
         }
-        switch part {
+        switch parameter {
         case .bias, .weight(.norm), .weight(.finalNorm): return [rows]
         case .weight: return [rows, columns]
         }
@@ -44,10 +44,10 @@ extension NameTable.Attention {
         if case .split = self { true } else { false }
     }
 
-    /// Where a part's row is in the tensor that holds it, and how many of the part's rows follow there from it on.
-    func storedRow(_ row: Int, of part: Part, _ config: ModelConfig) -> (row: Int, run: Int) {
+    /// The row of the stored tensor that holds a parameter's row, and the number of the parameter's rows that lie there in sequence.
+    func storedRow(_ row: Int, of parameter: Parameter, _ config: ModelConfig) -> (row: Int, run: Int) {
         let third: Int
-        switch part.layer {
+        switch parameter.module {
         case .query: third = 0
         case .key: third = 1
         case .value: third = 2

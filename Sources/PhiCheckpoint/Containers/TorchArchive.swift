@@ -1,17 +1,18 @@
 import PhiFormat
 
-/// Reads what `torch.save` writes since torch 1.6: a zip archive of stored entries, all under one folder's name,
+/// Reads archives of `torch.save` since torch 1.6: zip archives of stored entries, all in one folder,
 ///
 ///     NAME/data.pkl       the pickle of the state_dict, see ``Unpickler``
 ///     NAME/byteorder      "little"; absent before torch 2.1
 ///     NAME/data/KEY       the bytes of one storage
 ///
 /// as https://github.com/pytorch/pytorch/blob/main/torch/serialization.py does.
-public enum TorchArchive {
-    /// The tensors of the state_dict in `file` in its order, or throws ``FormatError`` with the first thing that is wrong or
-    /// that reading a state_dict does not need. Tensors that are of other types than float, half and bfloat16 or do not lie
-    /// row by row are listed with a ``StoredTensor/refusal``. Several tensors may share their bytes.
-    public static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
+package enum TorchArchive: TensorContainer {
+    static let fileName = "pytorch_model.bin"
+
+    /// The tensors of the state_dict in `file`, in its order. Tensors that are of other types than float, half and bfloat16 or
+    /// are not row-major are listed with a ``StoredTensor/refusal``. Several tensors may share their bytes.
+    package static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
         let start = try file.readBytes(at: 0, count: min(4, file.size))
         if start.starts(with: [0x80, 0x02]) {
             throw FormatError(

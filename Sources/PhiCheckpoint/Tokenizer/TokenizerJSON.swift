@@ -3,7 +3,7 @@ import PhiFormat
 /// `tokenizer.json` of the Hugging Face tokenizers library, as far as a GPT-2 style byte-level BPE uses it:
 /// https://github.com/huggingface/tokenizers, `tokenizers/src/models/bpe/serialization.rs` and its neighbours.
 ///
-/// Options that would change which ids a text gets are refused by name.
+/// Options that would change the ids of a text are refused by name.
 struct TokenizerJSON: Decodable {
     private let normalizer: Component?
     private let pre_tokenizer: PreTokenizer?
@@ -17,7 +17,7 @@ struct TokenizerJSON: Decodable {
         let type: String
     }
 
-    /// What is put around a text's tokens. Nothing may be: a phi starts from the text alone.
+    /// Tokens that are added around a text's own. There may be none: phi's prompts are the text alone.
     private struct PostProcessor: Decodable {
         struct Piece: Decodable {
             let SpecialToken: Component.Empty?

@@ -3,8 +3,8 @@ import PhiFormat
 /// The central directory of a zip archive whose entries are stored, not compressed, as torch writes them: APPNOTE 6.3.10,
 /// https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, with the zip64 fields of its section 4.5.3.
 ///
-/// Entries must lie one after another before the directory; what the directory says of an entry must agree with the
-/// entry's own header. Checksums are not looked at: torch can be told not to compute them.
+/// Entries must precede the directory without overlaps, and an entry's own header must agree with the directory. Checksums
+/// are ignored: torch can be told not to compute them.
 struct ZipDirectory {
     /// One stored file.
     struct Entry {
@@ -14,7 +14,7 @@ struct ZipDirectory {
         let size: Int
     }
 
-    /// All entries in the order they lie in.
+    /// All entries in the order of their bytes.
     let entries: [Entry]
 
     /// The longest central directory that is read.
@@ -64,7 +64,7 @@ private struct ZipEnd {
         var index = tail.count - 22
         while index >= 0, found == nil {
             if tail[index...].starts(with: [0x50, 0x4B, 5, 6]),
-                Int(tail[index + 20]) | Int(tail[index + 21]) << 8 == tail.count - index - 22
+                tail.withUnsafeBytes({ $0.littleEndian(at: index + 20, as: UInt16.self) }) == tail.count - index - 22
             {
                 found = index
             }
@@ -98,6 +98,7 @@ private struct ZipEnd {
         }
         (self.count, self.directorySize, self.directoryOffset) = (entryCount, directorySize, directoryOffset)
     }
+
     /// The zip64 record, if a locator of 20 bytes before `end` leads to one: it has 56 bytes, and more that is not known.
     private static func zip64(
         before end: Int, in file: ReadableFile, _ damaged: FormatError

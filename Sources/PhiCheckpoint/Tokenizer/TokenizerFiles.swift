@@ -4,26 +4,26 @@ import PhiTokenizer
 
 /// The tokenizer of a checkpoint directory: `tokenizer.json`, or else `vocab.json` with `merges.txt` and, where there are
 /// added tokens, `added_tokens.json`.
-public struct TokenizerFiles: Sendable {
+package struct TokenizerFiles: Sendable {
     /// The tokens and merges, as bytes.
-    public let vocabulary: Vocabulary
+    package let vocabulary: Vocabulary
     /// The id of `<|endoftext|>`, if there is such a token.
-    public let endOfText: TokenID?
+    package let endOfText: TokenID?
     /// The files that were read.
-    public let files: [ReadableFile]
+    package let files: [ReadableFile]
 
-    /// Reads the tokenizer in `directory`, or throws ``FormatError`` when there is none, a file is damaged, ids have holes,
-    /// or an option would give texts other ids than GPT-2's byte-level BPE does.
-    public init(directory: String) throws(FormatError) {
+    /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
+    /// option would encode text differently from GPT-2's byte-level BPE.
+    package init(directory: String) throws(FormatError) {
         try requireDirectory(directory)
         let settings = try SpecialTokens(directory: directory)
         let list: TokenList
-        if let file = try openIfThere(directory, "tokenizer.json") {
+        if let file = try openIfPresent(directory, "tokenizer.json") {
             list = try JSONText.decode(TokenizerJSON.self, from: file).tokens(file.path)
             files = [file] + settings.files
-        } else if let vocab = try openIfThere(directory, "vocab.json") {
+        } else if let vocab = try openIfPresent(directory, "vocab.json") {
             let merges = try ReadableFile(path: join(directory, "merges.txt"))
-            let added = try openIfThere(directory, "added_tokens.json")
+            let added = try openIfPresent(directory, "added_tokens.json")
             let base = try JSONText.decode([String: Int].self, from: vocab)
             let more = try added.map { file throws(FormatError) in try JSONText.decode([String: Int].self, from: file) }
             list = TokenList(
@@ -52,8 +52,8 @@ public struct TokenizerFiles: Sendable {
     }
 }
 
-/// What `tokenizer_config.json` and `special_tokens_map.json` add to the files of a tokenizer without `tokenizer.json`: which
-/// of its tokens are special. `<|endoftext|>` is one in any case.
+/// The special tokens of a tokenizer without `tokenizer.json`, from `tokenizer_config.json` and `special_tokens_map.json`.
+/// `<|endoftext|>` is always one.
 private struct SpecialTokens {
     static let endOfText = "<|endoftext|>"
 
@@ -64,7 +64,7 @@ private struct SpecialTokens {
         var files: [ReadableFile] = []
         var names = [Self.endOfText]
         for name in ["tokenizer_config.json", "special_tokens_map.json"] {
-            guard let file = try openIfThere(directory, name) else { continue }
+            guard let file = try openIfPresent(directory, name) else { continue }
             let keys = try JSONText.decode(Keys.self, from: file)
             if keys.add_prefix_space == true {
                 throw FormatError(file.path, "add_prefix_space is set; phi's tokenizer does not know it")
@@ -117,11 +117,4 @@ private struct SpecialTokens {
             }
         }
     }
-}
-
-/// The file, or nil if there is nothing of that name.
-private func openIfThere(_ directory: String, _ name: String) throws(FormatError) -> ReadableFile? {
-    let path = join(directory, name)
-    if case .missing = PathKind(path) { return nil }
-    return try ReadableFile(path: path)
 }

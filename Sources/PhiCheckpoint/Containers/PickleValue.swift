@@ -1,5 +1,5 @@
-/// What the pickle of a state_dict is made of. Containers live in a ``PickleHeap`` and are named by their index, so that a
-/// pickle can neither build a cycle nor a nest whose release recurses.
+/// A value of a state_dict's pickle. Containers are indices into a ``PickleHeap``, so a pickle can neither build a cycle nor
+/// a nest whose release recurses.
 enum PickleValue {
     case none
     case boolean(Bool)
@@ -12,7 +12,7 @@ enum PickleValue {
     case tensor(Int)
 }
 
-/// The names that a state_dict's pickle may mention. They stay names: nothing is imported and nothing is called.
+/// A global that a state_dict's pickle may name. Nothing is imported and nothing is called.
 enum PickleGlobal: Equatable {
     case orderedDict
     case rebuildTensor

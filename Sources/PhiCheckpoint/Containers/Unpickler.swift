@@ -3,8 +3,8 @@ import PhiFormat
 /// An interpreter for the pickle that `torch.save` writes of a state_dict: protocol 2, or 4 when asked, of
 /// https://github.com/python/cpython/blob/main/Lib/pickletools.py.
 ///
-/// Python's own interpreter runs whatever a pickle names. This one has an explicit stack, knows the few opcodes and the
-/// few names that a state_dict needs, and refuses all others by name. What it holds is bounded by ``objectLimit``.
+/// Python's own interpreter runs any function that a pickle names. This one has an explicit stack, knows only the opcodes
+/// and globals that a state_dict needs, and refuses all others by name. Its memory is bounded by ``objectLimit``.
 struct Unpickler {
     /// The most values on the stack, in the memo, and in containers, each.
     static let objectLimit = 1 << 20
@@ -18,7 +18,7 @@ struct Unpickler {
     private var memo: [Int: PickleValue] = [:]
     private var heap = PickleHeap()
 
-    /// The tensors of the state_dict that `bytes` pickle, by name in its order, or throws ``FormatError`` about `file`.
+    /// The tensors of the state_dict that `bytes` pickle, in its order. Throws ``FormatError`` about `file`.
     static func tensors(
         from bytes: [UInt8], of file: String
     ) throws(FormatError) -> [(name: String, tensor: PickledTensor)] {
@@ -166,7 +166,7 @@ struct Unpickler {
         }
     }
 
-    // MARK: What torch's names stand for
+    // MARK: torch's globals
 
     /// `('storage', torch.FloatStorage, '0', 'cpu', 24)`
     private func storage(_ value: PickleValue) throws(FormatError) -> PickledStorage {

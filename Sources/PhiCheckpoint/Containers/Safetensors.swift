@@ -5,20 +5,21 @@ import PhiJSON
 ///
 ///     u64 length of the header | header: JSON, name -> {dtype, shape, data_offsets} | data
 ///
-/// Everything is checked before a tensor is handed out: each tensor is as long as its shape says, and together they
-/// cover the data without overlaps and without holes, so that nothing hides between them.
-public enum Safetensors {
+/// Everything is checked before a tensor is listed: each tensor is as long as its shape says, and together they cover the
+/// data without overlaps or holes.
+package enum Safetensors: TensorContainer {
+    static let fileName = "model.safetensors"
+
     /// The longest header that is read; safetensors' own limit.
     static let headerLimit = 100_000_000
 
-    /// The tensors of `file` in the order they lie in, or throws ``FormatError`` with the first rule that it breaks.
-    /// Tensors of other types than F32, F16 and BF16 are listed with a ``StoredTensor/refusal``.
-    public static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
+    /// The tensors of `file` in the order of their data. Tensors of other types than F32, F16 and BF16 are listed with a
+    /// ``StoredTensor/refusal``.
+    package static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
         guard file.size >= 8 else {
             throw FormatError(file.path, "is not a safetensors file: it has \(file.size) bytes")
         }
-        var length: UInt64 = 0
-        for byte in try file.readBytes(at: 0, count: 8).reversed() { length = length << 8 | UInt64(byte) }
+        let length = try file.readBytes(at: 0, count: 8).withUnsafeBytes { $0.littleEndian(at: 0, as: UInt64.self) }
         guard length <= headerLimit, length <= file.size - 8 else {
             throw FormatError(
                 file.path, "is not a safetensors file: a header of \(length) bytes in a file of \(file.size)")

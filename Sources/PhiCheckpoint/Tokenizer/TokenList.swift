@@ -1,9 +1,9 @@
 import PhiFormat
 import PhiTokenizer
 
-/// The contents of tokenizer files, whichever they were, on the way to a ``Vocabulary``.
+/// The contents of tokenizer files of any form, from which a ``Vocabulary`` is made.
 ///
-/// Text is compared by its bytes: to Swift, strings that are canonically equivalent are equal, to a tokenizer they are not.
+/// Text is compared by its bytes: canonically equivalent strings are equal in Swift, but are different tokens.
 struct TokenList {
     struct Added {
         let id: Int
@@ -13,14 +13,14 @@ struct TokenList {
 
     /// The file that faults are about.
     let file: String
-    /// Tokens of the BPE in GPT-2's disguise.
+    /// Tokens of the BPE, in the byte-level alphabet.
     let base: [String: Int]
-    /// Pairs in the disguise, first to be applied first.
+    /// Pairs in the byte-level alphabet, in order of application.
     let merges: [(left: String, right: String)]
-    /// Tokens that are plain text, some of which may be in `base` too.
+    /// Tokens that are plain text; some may be in `base` as well.
     let added: [Added]
 
-    /// The vocabulary, or ``FormatError`` when ids have holes or clash, a merge has no token, or a rule of
+    /// Makes the vocabulary. Throws ``FormatError`` when ids have holes or clash, a merge has no token, or a rule of
     /// `Formats/phi-file.md` 2.2 is broken.
     func vocabulary() throws(FormatError) -> Vocabulary {
         func refused(_ fault: String) -> FormatError { FormatError(file, fault) }
@@ -48,7 +48,7 @@ struct TokenList {
                 guard same == id else { throw refused("token \(text.shown) has the two ids \(id) and \(same)") }
                 continue
             }
-            guard let bytes = ByteLevelAlphabet.undo(text) else {
+            guard let bytes = ByteLevelAlphabet.bytes(of: text) else {
                 throw refused("token \(text.shown) has a character that stands for no byte")
             }
             try place(bytes, at: id, text)

@@ -1,4 +1,4 @@
-/// What a checkpoint calls the parts of a phi model. One row for each of the ways in which phi has been published.
+/// The names of a phi model's modules in one naming scheme. A new scheme is one row of ``all``.
 struct NameTable {
     /// How queries, keys and values are kept.
     enum Attention {
@@ -10,9 +10,9 @@ struct NameTable {
         case headsByThree(String)
     }
 
-    let naming: Naming
+    let scheme: NamingScheme
     let embedding: String
-    /// What the names of block i's modules begin with.
+    /// The prefix of the names of a block's modules.
     let block: @Sendable (_ block: Int) -> String
     let norm: String
     let attention: Attention
@@ -22,25 +22,25 @@ struct NameTable {
 
     static let all: [NameTable] = [
         NameTable(
-            naming: .current, embedding: "model.embed_tokens", block: { "model.layers.\($0)." },
+            scheme: .current, embedding: "model.embed_tokens", block: { "model.layers.\($0)." },
             norm: "input_layernorm",
             attention: .split(query: "self_attn.q_proj", key: "self_attn.k_proj", value: "self_attn.v_proj"),
             dense: "self_attn.dense", finalNorm: { _ in "model.final_layernorm" }, head: { _ in "lm_head" }),
         NameTable(
-            naming: .firstPort, embedding: "model.embed_tokens", block: { "model.layers.\($0)." },
+            scheme: .firstPort, embedding: "model.embed_tokens", block: { "model.layers.\($0)." },
             norm: "input_layernorm", attention: .headsByThree("self_attn.query_key_value"),
             dense: "self_attn.dense", finalNorm: { _ in "model.final_layernorm" }, head: { _ in "lm_head" }),
         NameTable(
-            naming: .transformer, embedding: "transformer.embd.wte", block: { "transformer.h.\($0)." }, norm: "ln",
+            scheme: .transformer, embedding: "transformer.embd.wte", block: { "transformer.h.\($0)." }, norm: "ln",
             attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
             finalNorm: { _ in "lm_head.ln" }, head: { _ in "lm_head.linear" }),
         NameTable(
-            naming: .mixformer, embedding: "layers.0.wte", block: { "layers.\($0 + 1)." }, norm: "ln",
+            scheme: .mixformer, embedding: "layers.0.wte", block: { "layers.\($0 + 1)." }, norm: "ln",
             attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
             finalNorm: { "layers.\($0 + 1).ln" }, head: { "layers.\($0 + 1).linear" }),
     ]
 
-    /// The row that most of `names` belong to, for a model of `layers` blocks; nil if it is none.
+    /// The table that most of `names` are in, for a model of `layers` blocks; nil if none is in any.
     static func detect(in names: some Sequence<String>, layers: Int) -> NameTable? {
         let names = Set(names)
         func hits(_ table: NameTable) -> Int { table.allNames(layers: layers).count(where: names.contains) }
@@ -53,11 +53,13 @@ struct NameTable {
     /// Buffers that old checkpoints carry and that follow from the config: the rotary embedding's frequencies.
     static func isSkipped(_ name: String) -> Bool { name.hasSuffix(".rotary_emb.inv_freq") }
 
-    /// The name of the tensor that holds a part.
-    func name(of part: Part, layers: Int) -> String { module(part.layer, layers) + part.suffix }
+    /// The name of the tensor that holds a parameter.
+    func name(of parameter: Parameter, layers: Int) -> String {
+        name(of: parameter.module, layers) + parameter.suffix
+    }
 
-    private func module(_ layer: Layer, _ layers: Int) -> String {
-        switch layer {
+    private func name(of module: Module, _ layers: Int) -> String {
+        switch module {
         case .embedding: embedding
         case .norm(let block): self.block(block) + norm
         case .query(let block): self.block(block) + attentionModule(0)
@@ -79,12 +81,12 @@ struct NameTable {
     }
 
     private func allNames(layers: Int) -> Set<String> {
-        Set(Part.all(layers: layers).map { name(of: $0, layers: layers) })
+        Set(Parameter.all(layers: layers).map { name(of: $0, layers: layers) })
     }
 }
 
-/// The ways in which phi checkpoints have named their tensors.
-public enum Naming: String, Sendable, CaseIterable {
+/// The naming schemes that phi checkpoints have been published with.
+package enum NamingScheme: String, Sendable, CaseIterable {
     /// `model.layers.0.self_attn.q_proj.weight`: transformers since 4.37.
     case current
     /// `model.layers.0.self_attn.query_key_value.weight`: transformers 4.36.
@@ -93,19 +95,4 @@ public enum Naming: String, Sendable, CaseIterable {
     case transformer
     /// `layers.1.mixer.Wqkv.weight`: the code published with phi-1 and phi-1.5, `mixformer-sequential`.
     case mixformer = "mixformer-sequential"
-}
-
-extension Part {
-    /// All parts of a model of `layers` blocks, in the order of the forward pass.
-    public static func all(layers: Int) -> [Part] {
-        var parts: [Part] = [.weight(.embedding)]
-        for block in 0..<layers {
-            for layer: Layer in [
-                .norm(block), .query(block), .key(block), .value(block), .dense(block), .fc1(block), .fc2(block),
-            ] {
-                parts += [.weight(layer), .bias(layer)]
-            }
-        }
-        return parts + [.weight(.finalNorm), .bias(.finalNorm), .weight(.head), .bias(.head)]
-    }
 }

@@ -1,18 +1,18 @@
 import PhiFormat
 
-/// How a tensor's elements are written in a checkpoint.
-public enum ElementType: Sendable, Equatable, CustomStringConvertible {
+/// The type of a stored tensor's elements.
+package enum ElementType: Sendable, Equatable, CustomStringConvertible {
     /// IEEE 754 binary32.
     case float32
     /// IEEE 754 binary16.
     case float16
     /// The upper half of a binary32.
     case bfloat16
-    /// Any other, by the name that the file gives it. Such tensors are listed and not read.
+    /// Any other, by the file's own name for it. Such tensors are listed but cannot be read.
     case other(String)
 
-    /// Bytes an element takes; nil where elements are not read.
-    public var size: Int? {
+    /// Bytes of an element; nil if elements cannot be read.
+    package var size: Int? {
         switch self {
         case .float32: 4
         case .float16, .bfloat16: 2
@@ -21,7 +21,7 @@ public enum ElementType: Sendable, Equatable, CustomStringConvertible {
     }
 
     /// The name that safetensors gives the type.
-    public var description: String {
+    package var description: String {
         switch self {
         case .float32: "F32"
         case .float16: "F16"
@@ -31,24 +31,24 @@ public enum ElementType: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A tensor that lies in a file, row-major and without gaps, and is read piece by piece.
-public struct StoredTensor: Sendable {
+/// A tensor in a file, row-major and without gaps, which is read in pieces.
+package struct StoredTensor: Sendable {
     /// Its name in the file.
-    public let name: String
-    /// How an element is written.
-    public let elementType: ElementType
+    package let name: String
+    /// The type of an element.
+    package let elementType: ElementType
     /// Its dimensions, outermost first; empty for a scalar.
-    public let shape: [Int]
+    package let shape: [Int]
     /// Number of elements.
-    public let count: Int
+    package let count: Int
     /// The file it lies in.
-    public let file: ReadableFile
-    /// Where its first byte is.
-    public let offset: Int
-    /// Why it cannot be read, in one line; nil if it can.
-    public let refusal: String?
+    package let file: ReadableFile
+    /// Offset of its first byte in the file.
+    package let offset: Int
+    /// Why it cannot be read, in one line; nil if it can be.
+    package let refusal: String?
 
-    /// Made by readers, who have checked that all elements lie in the file; `strided` is a layout that is not row-major.
+    /// For readers, which have checked that all elements lie in the file; `strided` marks a layout that is not row-major.
     package init(
         name: String, elementType: ElementType, shape: [Int], count: Int, file: ReadableFile, offset: Int,
         strided: Bool = false
@@ -68,10 +68,10 @@ public struct StoredTensor: Sendable {
         }
     }
 
-    /// Writes the given elements, counted row-major, to `floats`, exactly: subnormals, infinities and NaNs stay what they
-    /// are. Takes at most 256 KiB of memory. Throws ``FormatError`` for a tensor with a ``refusal`` and for a file that
+    /// Writes the given elements, counted row-major, to `floats`, exactly: subnormals, infinities and NaNs are kept. Uses at
+    /// most 256 KiB of memory. Throws ``FormatError`` for a tensor with a ``refusal`` and for a file that
     /// cannot be read.
-    public func readFloats(
+    package func readFloats(
         _ elements: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
         precondition(elements.lowerBound >= 0 && elements.upperBound <= count && floats.count == elements.count)

@@ -2,7 +2,7 @@
     #error("checkpoints and .phi files are little-endian and are read as they lie")
 #endif
 
-/// 16-bit floats to 32-bit ones, exactly, in loops without branches that the compiler turns into vectors.
+/// Exact conversions of 16-bit floats to 32-bit ones, in loops without branches that the compiler vectorises.
 enum HalfPrecision {
     /// IEEE 754 binary16. Shifting moves its 15 bits into place; multiplying by 2^112 corrects the exponent's bias and
     /// makes normal numbers of the subnormals; infinities and NaNs keep their payload and get the full exponent.

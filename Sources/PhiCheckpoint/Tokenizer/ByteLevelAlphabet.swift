@@ -1,9 +1,9 @@
-/// GPT-2's printable stand-ins for bytes: `bytes_to_unicode` in transformers' GPT-2 tokenizer and in
+/// GPT-2's printable characters for bytes: `bytes_to_unicode` in transformers' GPT-2 tokenizer and in
 /// https://github.com/openai/gpt-2/blob/master/src/encoder.py.
 ///
-/// The bytes of printable Latin-1 characters stand for themselves, the 68 others for U+0100 onwards in their order.
+/// Printable Latin-1 characters are their own bytes; the 68 other bytes are U+0100 onwards, in order.
 enum ByteLevelAlphabet {
-    private static let bytes: [UInt32: UInt8] = {
+    private static let byteOfScalar: [UInt32: UInt8] = {
         var bytes: [UInt32: UInt8] = [:]
         var next: UInt32 = 256
         for byte in UInt8.min...UInt8.max {
@@ -17,11 +17,11 @@ enum ByteLevelAlphabet {
         return bytes
     }()
 
-    /// The bytes that `text` stands for, or nil if it has a character that stands for none.
-    static func undo(_ text: String) -> [UInt8]? {
+    /// The bytes of `text`, or nil if it has a character outside the alphabet.
+    static func bytes(of text: String) -> [UInt8]? {
         var result: [UInt8] = []
         for scalar in text.unicodeScalars {
-            guard let byte = bytes[scalar.value] else { return nil }
+            guard let byte = byteOfScalar[scalar.value] else { return nil }
             result.append(byte)
         }
         return result

@@ -1,0 +1,75 @@
+import PhiFormat
+import PhiJSON
+
+/// The tensors of a checkpoint directory as `save_pretrained` writes it: one file, or several shards with an index.
+package struct CheckpointTensors: Sendable {
+    /// The index, if there is one, followed by the files that hold the tensors.
+    package let files: [ReadableFile]
+    /// All tensors by name.
+    package let tensors: [String: StoredTensor]
+
+    /// Opens the files of the checkpoint in `directory` and reads their headers: of the first format of
+    /// ``TensorContainers/all`` that is there, the whole file before the index. Throws ``FormatError`` when there is none, a
+    /// file is damaged, the index names a file that is missing or outside the directory or a tensor that is not where it
+    /// says, or two files hold tensors of one name.
+    package init(directory: String) throws(FormatError) {
+        try requireDirectory(directory)
+        for container in TensorContainers.all {
+            if let file = try openIfPresent(directory, container.fileName) {
+                files = [file]
+                tensors = try Self.merge(files, container)
+                return
+            }
+            if let index = try openIfPresent(directory, container.fileName + ".index.json") {
+                (files, tensors) = try Self.readShards(of: index, in: directory, container)
+                return
+            }
+        }
+        let names = TensorContainers.all.flatMap { [$0.fileName, $0.fileName + ".index.json"] }
+        throw FormatError(directory, "holds no checkpoint: no \(names.joined(separator: ", no "))")
+    }
+
+    private struct Index: Decodable {
+        let weight_map: [String: String]
+    }
+
+    private static func readShards(
+        of index: ReadableFile, in directory: String, _ container: any TensorContainer.Type
+    ) throws(FormatError) -> ([ReadableFile], [String: StoredTensor]) {
+        let map = try JSONText.decode(Index.self, from: index).weight_map
+        var shards: [ReadableFile] = []
+        for name in Set(map.values).sorted() {
+            // A shard lies beside its index: no folders, no way up, no absolute paths.
+            let leads = name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == 0 }
+            guard !name.isEmpty, name != ".", name != "..", !leads else {
+                throw FormatError(index.path, "names a file outside its directory: \(name.shown)")
+            }
+            let path = join(directory, name)
+            if case .missing(let fault) = PathKind(path) {
+                throw FormatError(path, "\(fault), but the index names it")
+            }
+            shards.append(try ReadableFile(path: path))
+        }
+        let tensors = try merge(shards, container)
+        for (tensor, name) in map.sorted(by: { $0.key < $1.key }) {
+            guard tensors[tensor]?.file.path == join(directory, name) else {
+                throw FormatError(join(directory, name), "has no tensor \(tensor.shown), but the index says so")
+            }
+        }
+        return ([index] + shards, tensors)
+    }
+
+    private static func merge(
+        _ files: [ReadableFile], _ container: any TensorContainer.Type
+    ) throws(FormatError) -> [String: StoredTensor] {
+        var tensors: [String: StoredTensor] = [:]
+        for file in files {
+            for tensor in try container.tensors(of: file) {
+                if let other = tensors.updateValue(tensor, forKey: tensor.name) {
+                    throw FormatError(file.path, "holds tensor \(tensor.name.shown), and so does \(other.file.path)")
+                }
+            }
+        }
+        return tensors
+    }
+}

@@ -83,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat",
+                "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat", "PhiJSON",
                 "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
@@ -91,7 +91,7 @@ let package = Package(
         .target(
             name: "PhiCommandSupport",
             dependencies: [
-                "CPhiModel", "Phi", "PhiFormat",
+                "CPhiModel", "Phi", "PhiFormat", "PhiJSON",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Tests mirror the sources.

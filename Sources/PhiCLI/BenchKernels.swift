@@ -7,21 +7,16 @@ import PhiCommandSupport
 struct BenchKernels: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kernels", abstract: "Time each kernel operation on phi-1's shapes.",
-        discussion: "The cases are those that the kernels' tests compare with plain C.")
+        discussion: "The cases are those of the kernels' tests, which compare them with plain C.")
 
-    @Option(
-        help:
-            "An instruction set; may be given several times. Without it, all that run here but plain C, called reference."
-    )
+    @Option(help: "An instruction set, repeatable. Without it, all of this machine except plain C, named reference.")
     var isa: [String] = []
 
     @Option(
-        help:
-            "An operation; may be given several times. Without it, all: \(KernelBenchmark.operations.joined(separator: ", "))."
-    )
+        help: "An operation, repeatable. Without it, all: \(KernelBenchmark.operations.joined(separator: ", ")).")
     var operation: [String] = []
 
-    @Option(name: [.customShort("p"), .customLong("n-prompt")], help: "Tokens together.")
+    @Option(name: [.customShort("p"), .customLong("n-prompt")], help: "Tokens computed together.")
     var tokens: NumberList = NumberList([1, 8, 96, 512])
 
     @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
@@ -43,7 +38,7 @@ struct BenchKernels: ParsableCommand {
         }
         for name in isa where !Kernels.available.contains(where: { $0.name == name }) {
             let names = Kernels.available.map(\.name).joined(separator: ", ")
-            throw ValidationError("--isa takes what runs here, \(names), not \(name).")
+            throw ValidationError("--isa takes \(names) on this machine, not \(name).")
         }
         for name in operation where !KernelBenchmark.operations.contains(name) {
             throw ValidationError(
@@ -66,10 +61,10 @@ struct BenchKernels: ParsableCommand {
                 }
             }
         }
-        if output == .json { try JSONOutput.print(records) }
+        if output == .json { try Console.writeJSON(records) }
     }
 
-    /// One line of the report.
+    /// A row of the report.
     private struct Record: Encodable {
         let operation: String
         let shape: String

@@ -3,43 +3,42 @@ import Phi
 import PhiBench
 import PhiCommandSupport
 
-/// `phi bench model`, which is what `phi bench` does when it is not told
+/// `phi bench model`, the default of `phi bench`
 struct BenchModel: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Time reading prompts and making tokens, with llama-bench's options and fields.",
+        abstract: "Time prefill and decode, with llama-bench's options and fields.",
         discussion: """
-            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. Beside tokens \
-            a second it measures, in the same run, how fast this machine can read and multiply, and prints the share \
-            reached.
+            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. The same run \
+            measures this machine's memory bandwidth and integer rate, and the report gives the share reached.
             """)
 
     @OptionGroup var model: ModelOptions
 
-    @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt, read together.")
+    @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt to prefill.")
     var nPrompt: NumberList = "512"
 
-    @Option(name: [.customShort("n"), .long], help: "Tokens made one by one.")
+    @Option(name: [.customShort("n"), .long], help: "Tokens to decode.")
     var nGen: NumberList = "128"
 
     @Option(
         name: .customLong("pg", withSingleDash: true),
-        help: "Prompt and generated tokens timed together, as in 512,128.")
+        help: "Tokens to prefill and to decode, timed together, as in 512,128.")
     var pairs: [NumberPair] = []
 
-    @Option(name: [.customShort("d"), .long], help: "Tokens in the context before.")
+    @Option(name: [.customShort("d"), .long], help: "Tokens in the KV cache beforehand.")
     var nDepth: NumberList = "0"
 
     @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
     var threads: NumberList?
 
-    @Option(name: [.customShort("r"), .long], help: "Timed runs of each case, after one that is not.")
+    @Option(name: [.customShort("r"), .long], help: "Timed runs of each case, after a warm-up.")
     var repetitions = 5
 
     @Option(name: [.short, .long], help: "md, csv, json or jsonl.")
     var output: BenchmarkFormat = .md
 
-    @Flag(help: "Leave out the run of each case that is not timed.")
+    @Flag(help: "Skip the warm-up of each case.")
     var noWarmup = false
 
     func validate() throws {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Phi
 import PhiBench
+import PhiCommandSupport
 import PhiFormat
 
 #if canImport(FoundationEssentials)
@@ -9,16 +10,16 @@ import PhiFormat
     import Foundation
 #endif
 
-/// How `phi bench` prints.
+/// The output format of `phi bench`.
 enum BenchmarkFormat: String, ExpressibleByArgument, CaseIterable {
     case md, csv, json, jsonl
 }
 
-/// What is measured once, before anything else, and within this process: neither its own start nor arguments are in it.
+/// Start-up times, measured once before anything else; the start of the process itself is not included.
 struct Startup {
-    /// From before opening the file until a session of the model's whole context could take tokens.
+    /// From before opening the file until a session with the model's full context is ready.
     let loadSeconds: Double
-    /// From before opening the file until a token was chosen after a prompt of five.
+    /// From before opening the file until the first token after a prompt of five.
     let firstTokenSeconds: Double
 
     init(_ model: LanguageModel, threads: Int, since start: ContinuousClock.Instant) throws {
@@ -29,9 +30,9 @@ struct Startup {
     }
 }
 
-/// One line of the report; the names are llama-bench's where it has them.
+/// A row of the report, with llama-bench's field names where it has them.
 struct BenchmarkRecord: Encodable {
-    /// The version: a build by SwiftPM knows no commit.
+    /// The version, as SwiftPM does not pass the commit to a build.
     let build_commit: String
     let cpu_info: String
     let test_time: String
@@ -56,7 +57,7 @@ struct BenchmarkRecord: Encodable {
     let read_share: Double?
     let int8_tops: Double
     let int8_share: Double?
-    /// Bytes that a generated token must read; nil with a prompt.
+    /// Bytes that decoding a token must read; nil with a prompt.
     let bytes_per_token: Double?
     let kv_cache_bytes: Int
     let load_s: Double
@@ -97,7 +98,7 @@ struct BenchmarkRecord: Encodable {
     }
 }
 
-/// Prints records in a format, each as soon as it is there.
+/// Prints records in a format, each as soon as it is measured.
 struct BenchmarkReport {
     private let format: BenchmarkFormat
     private var count = 0
@@ -117,9 +118,9 @@ struct BenchmarkReport {
             try Console.write(Self.fields.map { $0.value(record) }.joined(separator: ",") + "\n")
         case .json:
             try Console.write(count == 0 ? "[\n" : ",\n")
-            try JSONOutput.print(record)
+            try Console.writeJSON(record)
         case .jsonl:
-            try JSONOutput.print(record, pretty: false)
+            try Console.writeJSON(record, pretty: false)
         }
     }
 
@@ -149,7 +150,7 @@ struct BenchmarkReport {
 
     private typealias Column = (name: String, value: @Sendable (BenchmarkRecord) -> String)
 
-    /// Of the Markdown table.
+    /// The columns of the Markdown table.
     private static let columns: [Column] = [
         ("model", { $0.model_type }),
         ("size", { "\((Double($0.model_size) / 1_048_576).fixed(2)) MiB" }),
@@ -161,7 +162,7 @@ struct BenchmarkReport {
         ("int8 share", { row in row.int8_share.map { "\(percent($0)) of \(row.int8_tops.fixed(2)) TOPS" } ?? "" }),
     ]
 
-    /// Of the CSV, whose samples are left to JSON.
+    /// The columns of the CSV; samples are in the JSON only.
     private static let fields: [Column] = [
         ("build_commit", { quoted($0.build_commit) }), ("cpu_info", { quoted($0.cpu_info) }),
         ("test_time", { quoted($0.test_time) }),

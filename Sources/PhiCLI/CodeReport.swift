@@ -1,8 +1,9 @@
 import Phi
+import PhiCommandSupport
 import PhiEval
 import Synchronization
 
-/// How a problem's samples did.
+/// The verdicts of a problem's samples.
 struct CodeResult: Encodable {
     struct Sample: Encodable {
         let verdict: String
@@ -16,8 +17,8 @@ struct CodeResult: Encodable {
     var passes: [Bool] { samples.map { $0.verdict == "passed" } }
 }
 
-/// What `phi eval humaneval` and `mbpp` print.
-struct CodeReport: Encodable {
+/// The report of `phi eval` on a problem set.
+struct CodeReport: Report {
     let benchmark: String
     let model: String?
     let `protocol`: String
@@ -35,7 +36,7 @@ struct CodeReport: Encodable {
         init?(intValue: Int) { nil }
     }
 
-    /// Scores stand at top level: `pass@1` and the like.
+    /// Scores are keys of the top level: `pass@1`.
     func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(benchmark, forKey: Key("benchmark"))
@@ -60,7 +61,7 @@ struct CodeReport: Encodable {
 
     private func rate(_ k: Int) -> Double? { PassRate.mean(results.map(\.passes), k: k) }
 
-    /// A line for each problem, then the score.
+    /// A line for each problem, then the scores.
     var text: String {
         let width = results.map(\.task_id.description.count).max() ?? 0
         var lines = results.map { result in
@@ -79,7 +80,7 @@ struct CodeReport: Encodable {
         return lines.joined(separator: "\n") + "\n"
     }
 
-    /// The only sample's verdict, or how many passed and what was wrong with the first that did not.
+    /// The only sample's verdict, or the number that passed and the first verdict that is not `passed`.
     private static func shown(_ result: CodeResult) -> String {
         func shown(_ sample: CodeResult.Sample) -> String {
             sample.detail.isEmpty ? sample.verdict : "\(sample.verdict): \(sample.detail)"
@@ -90,26 +91,14 @@ struct CodeReport: Encodable {
     }
 }
 
-extension GenerationSettings {
-    /// The protocol in words.
-    func description(_ mode: CodeBenchmark.PromptMode, _ promptTests: Int?) -> String {
-        var parts = ["prompt \(mode.rawValue)" + (promptTests.map { " with \($0) checks" } ?? "")]
-        parts.append(sampling.description)
-        parts.append("\(samples) \(samples == 1 ? "sample" : "samples") of at most \(maximumTokens) tokens")
-        parts.append(
-            "stops " + stops.map { "'" + $0.replacing("\n", with: "\\n") + "'" }.joined(separator: " "))
-        return parts.joined(separator: ", ")
-    }
-}
-
-/// A progress bar that several threads move.
+/// A progress bar shared by several threads.
 final class JudgingProgress: Sendable {
     private let bar = Mutex(ProgressBar("checks"))
     private let total: Int
 
     init(total: Int) { self.total = total }
 
-    /// Shows that so many programs are judged; returns whether to go on.
+    /// Shows that `done` programs are judged; returns whether to continue.
     func update(_ done: Int) -> Bool {
         bar.withLock { $0.update(Double(done) / Double(max(1, total))) }
         return !Interrupt.isNoted

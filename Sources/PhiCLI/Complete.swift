@@ -7,31 +7,31 @@ import PhiTokenizer
 /// `phi complete`
 struct Complete: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Continue a text.",
+        abstract: "Complete a prompt.",
         discussion: """
-            Prints the prompt and what follows it as it is made, then timings on standard error. Ctrl-C ends the text.
+            Prints the prompt and streams the completion, then prints timings to standard error. Ctrl-C ends the completion.
             """)
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var session: SessionOptions
     @OptionGroup var sampling: SamplingArguments
 
-    @Argument(help: "The text to continue; - reads it from standard input.")
+    @Argument(help: "The prompt; - for standard input.")
     var prompt: String?
 
-    @Option(name: [.short, .long], help: "Read the prompt from a file instead.")
+    @Option(name: [.short, .long], help: "Read the prompt from a file.")
     var file: String?
 
-    @Option(name: [.customShort("n"), .long], help: "Tokens to make at most.")
+    @Option(name: [.customShort("n"), .long], help: "Largest number of tokens to generate.")
     var tokens = 256
 
-    @Option(help: "A text that ends the completion and is not printed; may be given several times.")
+    @Option(help: "A string that ends the completion and is not printed; repeatable.")
     var stop: [String] = []
 
     @Flag(help: "Print the completion without the prompt.")
     var noEcho = false
 
-    @Flag(help: "Print one JSON object when done: the completion's text and ids, why it stopped, timings.")
+    @Flag(help: "Print one JSON object at the end: text, ids, stop reason, timings.")
     var json = false
 
     func validate() throws {
@@ -52,7 +52,7 @@ struct Complete: ParsableCommand {
             throw FormatError(source, "\(SessionError.doesNotFit(ids.count, limit: session.context))")
         }
 
-        // Not before: whoever waits for standard input is ended by the signal itself.
+        // Only now: while standard input is read, the signal itself ends the process.
         Interrupt.catchSignals()
         var failure: (any Error)?
         func show(_ bytes: [UInt8]) -> Bool {
@@ -67,7 +67,7 @@ struct Complete: ParsableCommand {
         if let failure { throw failure }
         if json {
             let seed = options.sampling.temperature > 0 ? options.sampling.seed : nil
-            try JSONOutput.print(CompletionDescription(completion, prompt: text, ids, seed))
+            try Console.writeJSON(CompletionDescription(completion, prompt: text, ids, seed))
         } else {
             try Console.write("\n")
             Console.error(completion.summary)
@@ -92,7 +92,7 @@ struct Complete: ParsableCommand {
 }
 
 extension Completion {
-    /// Tokens a second after the first.
+    /// Tokens per second after the first.
     fileprivate var decodeRate: Double? {
         tokens.count > 1 && timings.decode > 0 ? Double(tokens.count - 1) / timings.decode : nil
     }
@@ -102,7 +102,7 @@ extension Completion {
         return count > 0 && timings.prefill > 0 ? Double(count) / timings.prefill : nil
     }
 
-    /// The line on standard error.
+    /// The line of timings on standard error.
     fileprivate var summary: String {
         var parts = ["prompt \(promptTokens) tokens" + (prefillRate.map { ", \($0.fixed(1)) tok/s" } ?? "")]
         parts.append("completion \(tokens.count) tokens" + (decodeRate.map { ", \($0.fixed(1)) tok/s" } ?? ""))
@@ -111,7 +111,7 @@ extension Completion {
     }
 }
 
-/// What `--json` prints.
+/// The output of `--json`.
 private struct CompletionDescription: Encodable {
     struct Timings: Encodable {
         let prefill_seconds: Double

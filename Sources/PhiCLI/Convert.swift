@@ -11,7 +11,7 @@ extension WeightType: ExpressibleByArgument {}
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Convert a Hugging Face phi checkpoint directory to a .phi file.",
-        discussion: "The output appears under its name only when it is complete.")
+        discussion: "The output file appears only when it is complete.")
 
     @Argument(help: "The checkpoint's directory: config.json, weights (safetensors or .bin), tokenizer files.")
     var directory: String
@@ -19,14 +19,14 @@ struct Convert: ParsableCommand {
     @Option(name: [.short, .long], help: "The .phi file to write.")
     var output: String
 
-    @Option(name: [.short, .long], help: "How to keep the weights: q4, q8, f16 or f32.")
+    @Option(name: [.short, .long], help: "The encoding of the weights: q4, q8, f16 or f32.")
     var type: WeightType = .q4
 
     @Option(
         help: ArgumentHelp(
             """
-            Round q4 or q8 by what the model makes of this text; 'builtin' is the one inside and the default, 'none' \
-            rounds by the weights alone, which takes seconds instead of minutes and loses three times as much in q4.
+            Calibrate q4 or q8 on this text; 'builtin', the default, on the built-in one; 'none' skips calibration, which \
+            is faster and less exact.
             """,
             valueName: "file"))
     var calibrate: String?
@@ -39,7 +39,7 @@ struct Convert: ParsableCommand {
 
     func validate() throws {
         if let threads { try ThreadCounts.validate([threads], of: "--threads") }
-        if calibrate != nil, !type.isRounded { throw ValidationError("--calibrate is for --type q4 and q8.") }
+        if calibrate != nil, !type.isRounded { throw ValidationError("--calibrate requires --type q4 or q8.") }
     }
 
     func run() throws {
@@ -66,7 +66,7 @@ struct Convert: ParsableCommand {
         try Console.write(
             """
             \(output): \((Double(size) / 1e6).fixed(1)) MB, \(parameters.fixed(1)) million parameters, \
-            \(report.bitsPerBlockWeight.fixed(2)) bits a weight in the blocks, \(elapsed.fixed(1)) s
+            \(report.bitsPerBlockWeight.fixed(2)) bits per weight in the blocks, \(elapsed.fixed(1)) s
 
             """)
         for kind in report.kinds {

@@ -1,8 +1,13 @@
 import ArgumentParser
+import PhiEval
 
 /// `phi eval`
 struct Eval: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Measure what a model is worth, and what a quantised file keeps.",
-        subcommands: [EvalHumanEval.self, EvalMBPP.self, EvalPerplexity.self, EvalKL.self])
+        abstract: "Evaluate a model on problems or text, or a quantised file against its base.",
+        subcommands: ProblemSets.all.map { command(of: $0) } + [EvalPerplexity.self, EvalKL.self])
+
+    private static func command<Problems: ProblemSet>(of problems: Problems.Type) -> any ParsableCommand.Type {
+        EvalCode<Problems>.self
+    }
 }

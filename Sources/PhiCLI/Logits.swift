@@ -9,7 +9,7 @@ import PhiTokenizer
 struct Logits: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write the logits after each of the given tokens to a NumPy file.",
-        discussion: "The array is float32 [tokens, vocabulary], real tokens only.")
+        discussion: "The array is float32 [tokens, vocabulary].")
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var session: SessionOptions
@@ -20,11 +20,8 @@ struct Logits: ParsableCommand {
     @Option(name: [.short, .long], help: "The .npy file to write.")
     var output: String
 
-    @Flag(help: "Decode one token at a time instead of all together. The result is the same, bit for bit.")
+    @Flag(help: "Decode one token at a time instead of in batches. The result is the same, bit for bit.")
     var oneByOne = false
-
-    /// Tokens between two looks at whether to go on.
-    private static let piece = 192
 
     func run() throws {
         let model = try model.open()
@@ -45,9 +42,9 @@ struct Logits: ParsableCommand {
             }
         } else {
             var outcome = Result<Void, any Error>.success(())
-            for first in stride(from: 0, to: tokens.count, by: Self.piece) {
+            for first in stride(from: 0, to: tokens.count, by: Engine.batchTokens) {
                 if Interrupt.isNoted { throw CancellationError() }
-                try session.append(tokens[first..<min(first + Self.piece, tokens.count)]) { _, logits in
+                try session.append(tokens[first..<min(first + Engine.batchTokens, tokens.count)]) { _, logits in
                     if case .success = outcome { outcome = Result { try writer.append(logits) } }
                 }
                 try outcome.get()

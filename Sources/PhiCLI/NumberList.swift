@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// Whole numbers as llama-bench takes them: `1,2,4`, `1-8`, `128-512+128`, `64-512*2`, and lists of these.
+/// Whole numbers in llama-bench's notation: `1,2,4`, `1-8`, `128-512+128`, `64-512*2`, and lists of these.
 struct NumberList: ExpressibleByArgument, ExpressibleByStringLiteral {
     let numbers: [Int]
     private static let limit = 10_000

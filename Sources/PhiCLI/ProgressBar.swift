@@ -1,6 +1,7 @@
 import Phi
+import PhiCommandSupport
 
-/// A line on standard error that fills up. On anything but a terminal it stays silent.
+/// A progress bar on standard error, shown only on a terminal.
 struct ProgressBar {
     private let label: String
     private let isShown = Console.errorIsTerminal
@@ -9,7 +10,7 @@ struct ProgressBar {
 
     init(_ label: String) { self.label = label }
 
-    /// Shows that `share` of the work is done, 0 to 1.
+    /// Shows that this fraction of the work is done.
     mutating func update(_ share: Double) {
         let percent = Int(share * 100)
         guard isShown, percent != shown else { return }
@@ -17,18 +18,18 @@ struct ProgressBar {
         let filled = percent * 30 / 100
         let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 30 - filled)
         let elapsed = start.duration(to: .now).seconds
-        let left = share > 0.02 ? ", \(Int(elapsed / share - elapsed)) s left" : ""
-        Console.error("\r\(label) [\(bar)] \(percent)%\(left)   ")
+        let remaining = share > 0.02 ? ", \(Int(elapsed / share - elapsed)) s left" : ""
+        Console.error("\r\(label) [\(bar)] \(percent)%\(remaining)   ")
     }
 
-    /// Takes the line away.
+    /// Clears the line.
     func finish() {
         if isShown { Console.error("\r\u{1B}[K") }
     }
 }
 
 extension Double {
-    /// With so many digits after the point, and no need for Foundation's formats.
+    /// The number with this many digits after the point, without Foundation.
     func fixed(_ digits: Int) -> String {
         guard isFinite, magnitude < 1e15 else { return "\(self)" }
         let unit = (0..<digits).reduce(1) { value, _ in value * 10 }

@@ -1,19 +1,13 @@
 import Phi
 import PhiFormat
+import PhiJSON
 import PhiTokenizer
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// Token ids as a JSON array of integers.
 enum TokenIDs {
-    /// Reads those of a vocabulary of so many tokens from `bytes`, which came from `source`. Throws ``FormatError`` for
-    /// anything else.
+    /// Decodes `bytes` from `source`. Throws ``FormatError`` for anything but ids below `vocabulary`.
     static func parse(_ bytes: [UInt8], from source: String, vocabulary: Int) throws -> [TokenID] {
-        guard let ids = try? JSONDecoder().decode([TokenID].self, from: Data(bytes)) else {
+        guard let ids = try? JSONText.decode([TokenID].self, from: bytes, of: source) else {
             throw FormatError(source, "is not a JSON array of token ids")
         }
         if let wrong = ids.first(where: { $0 < 0 || Int($0) >= vocabulary }) {

@@ -7,15 +7,15 @@ import PhiTokenizer
 /// `phi tokenize`
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Turn text on standard input into tokens, or tokens into text.",
-        discussion: "Prints a line for each token: its id, and its bytes as Python would write them.")
+        abstract: "Encode text on standard input as tokens, or decode tokens.",
+        discussion: "Prints a line for each token: its id, and its bytes as a Python literal.")
 
     @OptionGroup var model: ModelOptions
 
-    @Flag(help: "Print the ids alone, as a JSON array.")
+    @Flag(help: "Print only the ids, as a JSON array.")
     var ids = false
 
-    @Flag(help: "Read a JSON array of ids and print their text.")
+    @Flag(help: "Read a JSON array of ids and print its text.")
     var decode = false
 
     func validate() throws {

@@ -7,9 +7,9 @@ import PhiCommandSupport
 /// `phi verify`
 struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check a .phi file: every hash, every weight, and the tests that it carries.")
+        abstract: "Check a .phi file: hashes, weights and embedded tests.")
 
-    @Argument(help: "The .phi file. Without it, the model that is built in.")
+    @Argument(help: "The .phi file. Without it, the built-in model.")
     var model: String?
 
     func run() throws {

@@ -3,20 +3,20 @@ import CPhiModel
 import Phi
 import PhiFormat
 
-/// `-m` and what else decides about the model.
+/// The option `-m`.
 package struct ModelOptions: ParsableArguments {
-    @Option(name: [.short, .long], help: "A .phi file. Without it, the small model that is built in.")
+    @Option(name: [.short, .long], help: "A .phi file. Without it, the built-in small model.")
     package var model: String?
 
     package init() {}
 
-    /// Opens the file, or the model inside.
+    /// Opens the model.
     package func open() throws -> LanguageModel { try LanguageModel(openFile()) }
 
-    /// Opens the container only.
+    /// Opens the file only.
     package func openFile() throws -> PhiFile { try Self.open(model) }
 
-    /// Opens the file at `path`, or the model inside when there is none.
+    /// Opens the file at `path`; nil: the built-in model.
     package static func open(_ path: String?) throws -> PhiFile {
         if let path { return try PhiFile(MappedFile(path: path)) }
         let bytes = UnsafeRawBufferPointer(start: phi_small_model(), count: phi_small_model_size())
@@ -24,17 +24,17 @@ package struct ModelOptions: ParsableArguments {
     }
 }
 
-/// How much room and how many threads a session gets.
+/// The options of a session.
 package struct SessionOptions: ParsableArguments {
     @Option(help: "Threads to compute on. Without it, one for each core. Results do not depend on it.")
     package var threads: Int?
 
-    @Option(help: "Positions to make room for, at most the model's own number, which is the default.")
+    @Option(help: "Positions of the KV cache, at most the model's context, which is the default.")
     package var context: Int?
 
     @Option(
         help: ArgumentHelp(
-            "How keys and values are kept: f32, f16 or q8. Without it, f32 for f32 models, q8 for q4, else f16.",
+            "Encoding of the KV cache: f32, f16 or q8. Without it, f32 for f32 models, q8 for q4, else f16.",
             valueName: "type"))
     package var kvCache: CacheEncoding?
 
@@ -50,9 +50,9 @@ package struct SessionOptions: ParsableArguments {
     }
 }
 
-/// Numbers of threads that are asked for.
+/// Checks of requested numbers of threads.
 package enum ThreadCounts {
-    /// Throws a `ValidationError` that names `option` when an engine cannot have one of them.
+    /// Throws a `ValidationError` naming `option` when a number is out of range.
     package static func validate(_ counts: [Int], of option: String) throws {
         guard counts.allSatisfy(Engine.threadCounts.contains) else {
             throw ValidationError("\(option) takes 1 to \(Engine.threadCounts.upperBound).")

@@ -108,6 +108,9 @@ import Testing
         let outcome = try Command.run(making(output, "-n", "24", "--prompt", "raw") + options)
         #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.errorText)")
         #expect(outcome.outputText.contains("prompt raw, ") && outcome.outputText.contains("not sandboxed"))
+        let temperature = options.isEmpty ? "0.0" : "0.8"
+        let stated = ["temperature \(temperature)", "top-k 0", "top-p ", "min-p 0.0", "repeat-penalty 1.0"]
+        for parameter in stated { #expect(outcome.outputText.contains(parameter), "\(parameter)") }
         let samples = try samples(output)
         #expect(samples.count == (options.isEmpty ? 4 : 12))
         #expect(samples.map(\.sample) == (0..<4).flatMap { _ in 0..<samples.count / 4 })

@@ -132,19 +132,33 @@ import Testing
         #expect(own.max_kl == 0 && own.top1_agreement == 1 && own.perplexity_ratio == 1)
     }
 
-    @Test func printsAndDraws() throws {
+    @Test func printsTextAndWhatIsToBeDrawn() throws {
+        struct Curves: Decodable {
+            let windows: Int
+            let perplexity: Double
+            let perplexity_by_window: [Double]?
+            let perplexity_by_window_error: [Double]?
+            let max_kl: Double?
+            let kl_quantile_fractions: [Double]?
+            let kl_quantiles: [Double]?
+        }
         let folder = try Scratch()
         let file = try folder.write("text.py", Self.text)
-        let picture = folder.at("picture.svg")
+        let options = ["-m", try Models.path(), "-f", file, "-c", "128"]
         for command in [["perplexity"], ["kl", "--base", try Models.path("f16")]] {
-            let outcome = try Command.run(
-                ["eval"] + command + ["-m", Models.path(), "-f", file, "-c", "128", "--picture", picture])
+            let outcome = try Command.run(["eval"] + command + options)
             #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.errorText)")
             #expect(outcome.outputText.contains("windows of 128 tokens, the last 63 of each predicted"))
-            let text = String(decoding: try Scratch.read(picture), as: UTF8.self)
-            #expect(text.hasPrefix("<svg ") && text.hasSuffix("</svg>\n"))
         }
-        #expect(folder.names == ["picture.svg", "text.py"])
+        #expect(folder.names == ["text.py"])
+        let course = try Command.run(["eval", "perplexity", "--json"] + options).json(Curves.self)
+        #expect(course.perplexity_by_window?.count == course.windows && course.windows > 1)
+        #expect(course.perplexity_by_window_error?.count == course.windows)
+        #expect(course.perplexity_by_window?.last == course.perplexity)
+        let kl = try Command.run(["eval", "kl", "--json", "--base", Models.path("f16")] + options).json(Curves.self)
+        let quantiles = try #require(kl.kl_quantiles)
+        #expect(quantiles.count == 103 && quantiles == quantiles.sorted() && quantiles.last == kl.max_kl)
+        #expect(kl.kl_quantile_fractions?.count == 103 && kl.kl_quantile_fractions?.first == 0)
     }
 
     @Test func isTheSameByEveryWay() throws {

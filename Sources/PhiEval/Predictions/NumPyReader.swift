@@ -1,21 +1,18 @@
 import CPhiKernels
 import PhiFormat
 
-/// Reads a two-dimensional array of little-endian float32 or float16 from a `.npy` file (NumPy's `numpy/lib/format.py`), row
-/// by row in order, so that a file of any size takes the memory of a row.
+/// A reader of a two-dimensional little-endian float32 or float16 array from a `.npy` file (NumPy's `numpy/lib/format.py`), row
+/// by row, in the memory of one row.
 package struct NumPyReader {
-    /// The path as it was given.
-    package var path: String { file.path }
-    /// Rows of the array.
+    private var path: String { file.path }
     package let rows: Int
-    /// Elements of a row.
     package let columns: Int
     private let file: ReadableFile
     private let isHalf: Bool
     private let start: Int
     private var row = 0
 
-    /// Opens the file. Throws ``FormatError`` when it is not such an array, or does not end where its shape says.
+    /// Opens the file. Throws ``FormatError`` when it is not such an array or its size does not match its shape.
     package init(path: String) throws(FormatError) {
         file = try ReadableFile(path: path)
         let head = try file.readBytes(at: 0, count: min(12, file.size))
@@ -50,8 +47,8 @@ package struct NumPyReader {
         }
     }
 
-    /// Fills `out` with the first elements of the next row; it is at most as long as a row. Throws ``FormatError`` when there
-    /// is no further row.
+    /// Fills `out`, at most as long as a row, with the first elements of the next row. Throws ``FormatError`` when there is no
+    /// further row.
     package mutating func next(_ out: UnsafeMutableBufferPointer<Float>) throws(FormatError) {
         guard row < rows else { throw FormatError(path, "has only \(rows) rows") }
         guard out.count <= columns else { throw FormatError(path, "has only \(columns) columns, not \(out.count)") }
@@ -71,7 +68,7 @@ package struct NumPyReader {
         }
     }
 
-    /// What follows `'key':` in the header, without blanks before it.
+    /// The text after `'key':` in the header, without leading blanks.
     private static func value(of key: String, in text: String, until end: Character) -> Substring? {
         let mark = "'\(key)':"
         guard let place = text.firstRange(of: mark) else { return nil }

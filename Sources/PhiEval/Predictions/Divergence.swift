@@ -1,41 +1,40 @@
 import Phi
 import PhiTokenizer
 
-/// What a model's predictions lose against those of the model that it was made from, in the terms of
+/// The divergence of a quantised model's predictions from those of its base, with the statistics of
 /// `llama-perplexity --kl-divergence`.
 ///
-/// Unlike there, the base's logits are the exact floats: llama.cpp stores them in 16 bits and leaves out what is less likely
-/// than e^-16.
-public struct Divergence: Sendable {
+/// The base's logits are exact floats; llama.cpp stores them in 16 bits and drops probabilities below e^-16.
+package struct Divergence: Sendable {
     /// The mean Kullback-Leibler divergence of the model from the base, in nats.
-    public let mean: Estimate
-    /// How large the divergence is at most in this share of all predictions.
-    public func quantile(_ share: Double) -> Double { sorted.quantile(share) }
-    /// How often both find the same token the likeliest.
-    public let topAgreement: Estimate
-    /// Mean change of the probability of the token that really came.
-    public let probabilityChange: Estimate
-    /// Root of its mean square.
-    public let probabilityChangeRMS: Estimate
+    package let mean: Estimate
+    /// The divergence that this fraction of all predictions does not exceed.
+    package func quantile(_ share: Double) -> Double { sorted.quantile(share) }
+    /// The frequency of agreement on the most likely token.
+    package let topAgreement: Estimate
+    /// The mean change of the actual token's probability.
+    package let probabilityChange: Estimate
+    /// The root mean square of that change.
+    package let probabilityChangeRMS: Estimate
     /// The model's perplexity.
-    public let perplexity: Estimate
+    package let perplexity: Estimate
     /// The base's perplexity.
-    public let basePerplexity: Estimate
+    package let basePerplexity: Estimate
     /// The model's perplexity over the base's.
-    public let perplexityRatio: Estimate
-    /// Tokens that were predicted.
-    public let scored: Int
+    package let perplexityRatio: Estimate
+    /// The number of predicted tokens.
+    package let scored: Int
     private let sorted: SortedValues
 
-    /// Where the base's logits come from: fills the buffer, one logit a token of the model, with those of the next prediction.
-    public typealias NextLogits = (UnsafeMutableBufferPointer<Float>) throws -> Void
+    /// A source of the base's logits: fills the buffer, [vocabulary], with those of the next prediction.
+    package typealias NextLogits = (UnsafeMutableBufferPointer<Float>) throws -> Void
 
-    /// Compares `model`, whose keys and values are kept as `cache` says or as suits it, with stored logits, which `next` gives
-    /// in the order of the windows' predictions. `shouldContinue` is asked before each window, with the share that is done.
+    /// Compares `model`, with a KV cache in `cache` or by default its own encoding, with stored logits, which `next` returns in
+    /// the order of the windows' predictions. `shouldContinue` is called before each window with the fraction done.
     ///
-    /// Throws ``SessionError`` when the model has no room for a window, ``OptionError`` when logits are not finite, what
-    /// `next` throws, and `CancellationError` when `shouldContinue` says so.
-    public static func measure(
+    /// Throws ``SessionError`` when a window exceeds the model's context, ``OptionError`` when logits are not finite, what
+    /// `next` throws, and `CancellationError` when `shouldContinue` returns false.
+    package static func measure(
         _ model: LanguageModel, against next: NextLogits, on windows: TextWindows, threads: Int? = nil,
         cache: CacheEncoding? = nil,
         while shouldContinue: (Double) -> Bool = { _ in true }
@@ -53,10 +52,9 @@ public struct Divergence: Sendable {
         return Divergence(sums)
     }
 
-    /// Compares `model` with `base`, which has the same tokens; both read the same windows side by side, a part of a window
-    /// at a time. `onLogits` gets the base's logits of each prediction. Otherwise as with stored logits; throws
-    /// ``OptionError`` also when the vocabularies differ.
-    public static func measure(
+    /// Compares `model` with `base`, batch by batch of the same windows. `onLogits` receives the base's logits of each
+    /// prediction. Otherwise as with stored logits; throws ``OptionError`` also when the vocabularies differ in size.
+    package static func measure(
         _ model: LanguageModel, against base: LanguageModel, on windows: TextWindows, threads: Int? = nil,
         cache: CacheEncoding? = nil,
         onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in },
@@ -66,11 +64,11 @@ public struct Divergence: Sendable {
             throw OptionError(
                 fault: "has \(model.config.vocabulary) tokens, the base \(base.config.vocabulary)")
         }
-        let reader = try PairReader(model, base, context: windows.context, threads: threads, cache: cache)
+        let pair = try ModelPair(model, base, context: windows.context, threads: threads, cache: cache)
         var sums = DivergenceSums()
         for index in 0..<windows.count {
             guard shouldContinue(Double(index) / Double(windows.count)) else { throw CancellationError() }
-            try reader.read(windows.window(index), from: windows.firstScored) { logits, baseLogits, token in
+            try pair.evaluate(windows.window(index), from: windows.firstScored) { logits, baseLogits, token in
                 try sums.add(LogProbabilities(logits), against: LogProbabilities(baseLogits), token: token)
                 try onLogits(baseLogits)
             }
@@ -87,14 +85,14 @@ public struct Divergence: Sendable {
         probabilityChangeRMS = sums.changeSquared.estimate.squareRoot
         perplexity = loss.exponential
         basePerplexity = sums.baseLoss.estimate.exponential
-        // The differences token by token, whose error is what llama-perplexity gets by the covariance.
+        // From differences per token, whose error equals llama-perplexity's, which takes the covariance into account.
         perplexityRatio = sums.lossDifference.estimate.exponential
         scored = sums.divergences.count
         sorted = SortedValues(sums.divergences)
     }
 }
 
-/// The sums behind a ``Divergence``.
+/// The running sums of a ``Divergence``.
 private struct DivergenceSums {
     var loss = RunningMean()
     var baseLoss = RunningMean()
@@ -121,13 +119,11 @@ private struct DivergenceSums {
     }
 }
 
-/// Two models that read the same tokens, so that the logits of both are there together.
-private struct PairReader {
+/// Two models evaluated on the same tokens, so that the logits of both are available together.
+private struct ModelPair {
     private let session: Session
     private let base: Session
     private let vocabulary: Int
-    /// Tokens that both read in turn: as many as pass through a session together.
-    private static let part = 192
 
     init(_ model: LanguageModel, _ base: LanguageModel, context: Int, threads: Int?, cache: CacheEncoding?) throws {
         session = try Session(model, context: context, threads: threads, cache: cache)
@@ -135,9 +131,9 @@ private struct PairReader {
         vocabulary = model.config.vocabulary
     }
 
-    /// Reads a window; `body` gets the model's and the base's logits after each token from place `first` on but the last, and
-    /// the token that really came.
-    func read(
+    /// Evaluates a window; `body` receives the model's and the base's logits after each token from index `first` on except the
+    /// last, and the token that follows.
+    func evaluate(
         _ window: ArraySlice<TokenID>, from first: Int,
         _ body: (UnsafeBufferPointer<Float>, UnsafeBufferPointer<Float>, TokenID) throws -> Void
     ) throws {
@@ -146,14 +142,14 @@ private struct PairReader {
             session.truncate(to: 0)
             try session.append(window[..<start])
         }
-        var rows: [Float] = []  // [part][vocabulary]
-        for place in stride(from: start, to: window.endIndex - 1, by: Self.part) {
-            let part = window[place..<min(place + Self.part, window.endIndex - 1)]
+        var rows: [Float] = []  // [batch][vocabulary]
+        for place in stride(from: start, to: window.endIndex - 1, by: Engine.batchTokens) {
+            let batch = window[place..<min(place + Engine.batchTokens, window.endIndex - 1)]
             rows.removeAll(keepingCapacity: true)
-            try base.append(part) { _, logits in rows.append(contentsOf: logits) }
+            try base.append(batch) { _, logits in rows.append(contentsOf: logits) }
             var fault: (any Error)?
             try rows.withUnsafeBufferPointer { rows in
-                try session.append(part) { row, logits in
+                try session.append(batch) { row, logits in
                     guard fault == nil else { return }
                     let baseLogits = rows[row * vocabulary..<(row + 1) * vocabulary]
                     do {

@@ -6,7 +6,7 @@
     import Darwin
 #endif
 
-/// Small files that the system makes up, which have no length before they are read.
+/// Reader of small files of /proc, which have no size before they are read.
 enum SystemText {
     /// The first 4 KB of the file at `path`; nil when it cannot be read.
     static func read(_ path: String) -> String? {

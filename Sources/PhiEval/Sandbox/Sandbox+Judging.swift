@@ -2,11 +2,11 @@ import Dispatch
 import Synchronization
 
 extension Sandbox {
-    /// Runs programs, `workers` at a time, and judges each; verdicts are in the order of the programs. `shouldContinue` is told how many
-    /// are done and asked whether to go on.
+    /// Runs programs, `workers` at a time, and returns their verdicts in order. `shouldContinue` is called with the number
+    /// that are done.
     ///
-    /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `shouldContinue` says so.
-    public func judge(
+    /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `shouldContinue` returns false.
+    package func judge(
         _ programs: [String], workers: Int, while shouldContinue: @Sendable (Int) -> Bool = { _ in true }
     ) throws -> [Verdict] {
         let state = Mutex(JudgingState(verdicts: Array(repeating: nil, count: programs.count)))
@@ -23,7 +23,7 @@ extension Sandbox {
     }
 }
 
-/// What workers share.
+/// The state that workers share.
 private struct JudgingState: ~Copyable {
     var verdicts: [Verdict?]
     var fault: (any Error)?
@@ -32,7 +32,7 @@ private struct JudgingState: ~Copyable {
 
     init(verdicts: [Verdict?]) { self.verdicts = verdicts }
 
-    /// The place of a program that nobody has; none when there is nothing left to do.
+    /// The index of the next program; nil when there is none or a run has failed.
     mutating func take() -> Int? {
         guard fault == nil, next < verdicts.count else { return nil }
         defer { next += 1 }

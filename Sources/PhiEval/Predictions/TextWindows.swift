@@ -1,33 +1,33 @@
 import Phi
 import PhiTokenizer
 
-/// A text cut into windows that are read one by one, each from an empty context, as llama-perplexity cuts it.
+/// A text cut into windows as in llama-perplexity; each window is evaluated from an empty context.
 ///
-/// Without a stride, windows follow each other and the tokens of the second half of each are predicted, so that every
-/// prediction has at least half a window before it. With a stride, a window starts every so many tokens and its last tokens,
-/// as many as the stride, are predicted. What does not fill a window at the end of the text is left out.
-public struct TextWindows: Sendable {
-    /// The whole text.
-    public let tokens: [TokenID]
-    /// Tokens of a window.
-    public let context: Int
-    /// Tokens from the start of a window to that of the next, if it was given.
-    public let stride: Int?
-    /// Windows that are read.
-    public let count: Int
-    /// The place in a window of the first token that something is predicted from.
+/// Without a stride, windows are adjacent and the second half of each is predicted, so every prediction has at least half a
+/// window of context. With a stride of n, a window starts every n tokens and its last n tokens are predicted. An incomplete
+/// window at the end of the text is dropped.
+package struct TextWindows: Sendable {
+    /// The tokens of the text.
+    package let tokens: [TokenID]
+    /// The number of tokens of a window.
+    package let context: Int
+    /// The number of tokens between the starts of two windows; nil for adjacent windows.
+    package let stride: Int?
+    /// The number of windows.
+    package let count: Int
+    /// The index in a window of the first token whose successor is predicted.
     package let firstScored: Int
 
-    /// Cuts `tokens` into windows of `context`, at most `limit` of them. Throws ``OptionError`` when an option is out of
-    /// range or the text does not fill a window.
-    public init(
+    /// Cuts `tokens` into at most `limit` windows of `context` tokens. Throws ``OptionError`` when an argument is out of range
+    /// or the text does not fill a window.
+    package init(
         _ tokens: [TokenID], context: Int, stride: Int? = nil, limit: Int? = nil
     ) throws(OptionError) {
-        guard context >= 4 else { throw OptionError(fault: "a window of \(context) tokens is not 4 or more") }
+        guard context >= 4 else { throw OptionError(fault: "a window must be 4 tokens or more, got \(context)") }
         if let stride, !(1..<context).contains(stride) {
-            throw OptionError(fault: "a stride of \(stride) is not 1 to \(context - 1)")
+            throw OptionError(fault: "the stride must be 1 to \(context - 1), got \(stride)")
         }
-        if let limit, limit < 1 { throw OptionError(fault: "\(limit) windows are not 1 or more") }
+        if let limit, limit < 1 { throw OptionError(fault: "the number of windows must be 1 or more, got \(limit)") }
         let whole = stride.map { (tokens.count - context + $0 - 1) / $0 } ?? tokens.count / context
         guard tokens.count > context || stride == nil && tokens.count == context else {
             throw OptionError(fault: "has \(tokens.count) tokens; a window takes \(context + (stride == nil ? 0 : 1))")
@@ -39,14 +39,14 @@ public struct TextWindows: Sendable {
         firstScored = stride.map { context - $0 - 1 } ?? context / 2
     }
 
-    /// Tokens that are predicted in each window.
-    public var scoredPerWindow: Int { context - 1 - firstScored }
+    /// The number of predicted tokens of a window.
+    package var scoredPerWindow: Int { context - 1 - firstScored }
 
-    /// Tokens that are predicted in all.
-    public var scored: Int { count * scoredPerWindow }
+    /// The number of predicted tokens.
+    package var scored: Int { count * scoredPerWindow }
 
-    /// How the text is read, in words.
-    public var protocolName: String {
+    /// The protocol in words.
+    package var protocolName: String {
         stride.map { "windows of \(context) tokens, one every \($0), the last \($0) tokens of each predicted" }
             ?? "windows of \(context) tokens, the last \(scoredPerWindow) of each predicted"
     }
@@ -57,10 +57,10 @@ public struct TextWindows: Sendable {
         return tokens[start..<start + context]
     }
 
-    /// Reads all windows in `session`, which has room for them. `body` gets, for each prediction in order, the logits, valid
-    /// during the call, and the token that really came. `shouldContinue` is asked before each window, with the share that is done.
+    /// Evaluates all windows in `session`. `body` receives, for each prediction in order, the logits, valid during the call,
+    /// and the token that follows. `shouldContinue` is called before each window with the fraction done.
     ///
-    /// Throws ``SessionError``, what `body` throws, and `CancellationError` when `shouldContinue` says so.
+    /// Throws ``SessionError``, what `body` throws, and `CancellationError` when `shouldContinue` returns false.
     func forEachPrediction(
         in session: Session, while shouldContinue: (Double) -> Bool,
         _ body: (UnsafeBufferPointer<Float>, TokenID) throws -> Void

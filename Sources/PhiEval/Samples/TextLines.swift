@@ -1,12 +1,12 @@
 import CZlib
 import PhiFormat
 
-/// The lines of a text file, plain or compressed by gzip.
+/// Reader of the lines of a text file, plain or gzip.
 enum TextLines {
-    /// All lines that hold more than blanks, with their numbers from 1 on. Throws ``FormatError`` when the file cannot be read,
-    /// is damaged, or unpacks to more than `limit` bytes.
+    /// The lines that are not blank, numbered from 1. Throws ``FormatError`` when the file cannot be read, is damaged, or
+    /// unpacks to more than `limit` bytes.
     static func read(_ path: String, limit: Int = 1 << 30) throws(FormatError) -> [(number: Int, bytes: [UInt8])] {
-        // Says in our words when there is no such file.
+        // For the error message when there is no such file.
         _ = try ReadableFile(path: path)
         guard let file = gzopen(path, "rb") else { throw FormatError(path, "cannot be read") }
         defer { gzclose(file) }
@@ -19,14 +19,14 @@ enum TextLines {
             bytes += piece[..<Int(count)]
             guard bytes.count <= limit else { throw FormatError(path, "holds more than \(limit) bytes") }
         }
-        // A file that is cut short reads as one that ends; only the error tells.
+        // A truncated file reads like one that ends; only gzerror tells.
         var code: Int32 = 0
         gzerror(file, &code)
         guard code == Z_OK || code == Z_STREAM_END else { throw FormatError(path, "is a damaged gzip file") }
         return split(bytes)
     }
 
-    /// The lines of `bytes` that hold more than blanks.
+    /// The lines of `bytes` that are not blank, numbered from 1.
     static func split(_ bytes: [UInt8]) -> [(number: Int, bytes: [UInt8])] {
         bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
             .filter { !$1.allSatisfy { $0 <= 32 } }.map { ($0 + 1, Array($1)) }

@@ -9,25 +9,24 @@ import PhiJSON
     import Darwin
 #endif
 
-/// A file of samples that grows line by line, and goes on where it was when its writer was killed.
+/// A samples file that is appended to line by line and survives the death of its writer.
 ///
-/// A line that was torn is taken back, and what is there is not made again. When all samples are there, lines are put in the
-/// order of problems and samples, so that a resumed run leaves the bytes of one that was not stopped.
-public final class SampleFile {
-    /// Its path.
-    public let path: String
-    /// The samples that are there.
-    public private(set) var samples: [CodeSample] = []
+/// Opening it removes an incomplete last line; the other samples need not be generated again. A finished file is sorted by
+/// problem and sample, so a resumed run leaves the same bytes as an uninterrupted one.
+package final class SampleFile {
+    private let path: String
+    /// The samples in the file.
+    package private(set) var samples: [CodeSample] = []
     private let descriptor: Int32
 
-    /// Opens the file, or makes it, for samples of `run`. Throws ``FormatError`` when it cannot be written, or holds what is
-    /// none of the run's samples.
-    public init(path: String, run: String) throws(FormatError) {
+    /// Opens or creates the file for samples of `run`. Throws ``FormatError`` when it cannot be written, or holds anything but
+    /// samples of that run.
+    package init(path: String, run: String) throws(FormatError) {
         self.path = path
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw Self.fault(path) }
         do throws(FormatError) {
-            // Two writers would tear each other's lines.
+            // Two writers would interleave their lines.
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw FormatError(path, "is being written already") }
             let bytes = try ReadableFile(path: path).readAll(limit: 1 << 32)
             let whole = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
@@ -53,8 +52,8 @@ public final class SampleFile {
 
     deinit { close(descriptor) }
 
-    /// Adds a line at once.
-    public func append(_ sample: CodeSample) throws {
+    /// Appends a sample; it is written when this returns.
+    package func append(_ sample: CodeSample) throws {
         let line = try JSONText.encode(sample) + [UInt8(ascii: "\n")]
         var done = 0
         while done < line.count {
@@ -65,8 +64,8 @@ public final class SampleFile {
         samples.append(sample)
     }
 
-    /// Puts the lines in the order of `problems` and samples, if they are not; others come last.
-    public func finish(_ problems: [CodeProblem]) throws {
+    /// Sorts the file by problem, in the order of `problems`, and sample; samples of other problems come last.
+    package func finish(_ problems: [CodeProblem]) throws {
         let places = Dictionary(uniqueKeysWithValues: problems.enumerated().map { ($1.id, $0) })
         func place(_ sample: CodeSample) -> (Int, Int) {
             (places[sample.task_id] ?? .max, sample.sample ?? 0)
@@ -79,7 +78,7 @@ public final class SampleFile {
         samples = ordered
     }
 
-    /// Whether these bytes can be what is left of a torn line; anything else is somebody's file and must not be lost.
+    /// Whether these bytes can be an incomplete sample; any other file belongs to someone and must not be truncated.
     private func isBeginningOfLine(_ bytes: ArraySlice<UInt8>) -> Bool {
         let head = Array(#"{"completion":"#.utf8)
         return bytes.starts(with: head) || head.starts(with: bytes)

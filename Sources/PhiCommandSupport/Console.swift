@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiJSON
 
 #if canImport(Glibc)
     import Glibc
@@ -8,20 +9,27 @@ import PhiFormat
     import Darwin
 #endif
 
-/// The reader of standard output has gone away.
-struct BrokenPipe: Error {}
+/// The reader of standard output has closed it.
+package struct BrokenPipe: Error {
+    package init() {}
+}
+
+/// A result that is printed as text or as JSON.
+package protocol Report: Encodable {
+    var text: String { get }
+}
 
 /// Standard input, output and error as bytes.
-enum Console {
-    /// Writes to standard output at once. Throws ``BrokenPipe``, or ``FormatError`` when it cannot be written.
-    static func write(_ text: String) throws { try write(Array(text.utf8)) }
+package enum Console {
+    /// Writes to standard output, unbuffered. Throws ``BrokenPipe``, or ``FormatError`` when it cannot be written.
+    package static func write(_ text: String) throws { try write(Array(text.utf8)) }
 
-    static func write(_ bytes: [UInt8]) throws {
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { Self.write(STDOUT_FILENO, $0) }
+    package static func write(_ bytes: [UInt8]) throws {
+        var remaining = bytes[...]
+        while !remaining.isEmpty {
+            let count = remaining.withUnsafeBytes { Self.write(STDOUT_FILENO, $0) }
             if count > 0 {
-                rest = rest.dropFirst(count)
+                remaining = remaining.dropFirst(count)
             } else if errno == EPIPE {
                 throw BrokenPipe()
             } else if errno != EINTR {
@@ -30,16 +38,26 @@ enum Console {
         }
     }
 
-    /// Writes to standard error; what cannot be written there is lost.
-    static func error(_ text: String) {
+    /// Writes a report to standard output.
+    package static func write(_ report: some Report, json: Bool) throws {
+        try json ? writeJSON(report) : write(report.text)
+    }
+
+    /// Writes a value to standard output as JSON with sorted keys, and a line break.
+    package static func writeJSON(_ value: some Encodable, pretty: Bool = true) throws {
+        try write(JSONText.encode(value, pretty: pretty) + [UInt8(ascii: "\n")])
+    }
+
+    /// Writes to standard error and ignores failure.
+    package static func error(_ text: String) {
         _ = Array(text.utf8).withUnsafeBytes { Self.write(STDERR_FILENO, $0) }
     }
 
-    /// Whether somebody is looking at standard error.
-    static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+    /// Whether standard error is a terminal.
+    package static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
     /// All of standard input. Throws ``FormatError`` when it cannot be read or is longer than `limit`.
-    static func readInput(limit: Int = 1 << 30) throws -> [UInt8] {
+    package static func readInput(limit: Int = 1 << 30) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -55,15 +73,15 @@ enum Console {
     }
 
     /// The bytes of the file at `path`, or of standard input when it is `-`.
-    static func read(_ path: String, limit: Int = 1 << 30) throws -> [UInt8] {
+    package static func read(_ path: String, limit: Int = 1 << 30) throws -> [UInt8] {
         path == "-" ? try readInput(limit: limit) : try ReadableFile(path: path).readAll(limit: limit)
     }
 
-    /// What errors call what ``read(_:limit:)`` reads.
-    static func name(of path: String) -> String { path == "-" ? "standard input" : path }
+    /// The name of a source of ``read(_:limit:)`` in errors.
+    package static func name(of path: String) -> String { path == "-" ? "standard input" : path }
 
-    /// The bytes of an argument of the command. Swift's strings have U+FFFD where they are not UTF-8.
-    static func bytes(ofArgument text: String) -> [UInt8] {
+    /// The bytes of a command line argument, whose string has U+FFFD where they are not UTF-8.
+    package static func bytes(ofArgument text: String) -> [UInt8] {
         for argument in UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)) {
             guard let argument, String(cString: argument).utf8.elementsEqual(text.utf8) else { continue }
             return UnsafeBufferPointer(start: argument, count: strlen(argument)).map { UInt8(bitPattern: $0) }

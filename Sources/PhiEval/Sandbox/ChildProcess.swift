@@ -9,11 +9,11 @@ import Synchronization
     import Darwin
 #endif
 
-/// A process that this one started: its input from a file without a name, what it says through pipes.
+/// A child process with its input in an unnamed file and its output in pipes.
 ///
 /// The thread that starts one must live as long as it does: bubblewrap asks to be killed when its parent thread ends.
 final class ChildProcess {
-    /// What has come through a pipe so far.
+    /// The bytes received through a pipe so far.
     struct Stream {
         fileprivate(set) var bytes: [UInt8] = []
         fileprivate(set) var isOpen = true
@@ -24,13 +24,13 @@ final class ChildProcess {
     /// Descriptors 1, 2, 3 and 4 of the child, the first `pipes` of them.
     private(set) var streams: [Stream] = []
     private(set) var status: Int32?
-    /// Of each pipe so many bytes are kept; what comes beyond is read and dropped.
+    /// Bytes kept of each pipe; further ones are read and dropped.
     static let limit = 1 << 16
 
-    /// Pipes are made and handed on by one thread at a time, so that no other child inherits their ends.
+    /// Held while pipes are created and passed on, so that no other child inherits their ends.
     private static let spawning = Mutex(())
 
-    /// Starts `path` in a session of its own with `input` to read and pipes at descriptors 1 up to `pipes`. Throws
+    /// Starts `path` in a new session, with `input` as standard input and pipes at descriptors 1 to `pipes`. Throws
     /// ``FormatError`` when it cannot be started.
     init(
         _ path: String, _ arguments: [String], environment: [String] = [], input: [UInt8] = [], pipes: Int
@@ -54,7 +54,7 @@ final class ChildProcess {
         for stream in streams where stream.isOpen { close(stream.descriptor) }
     }
 
-    /// Reads what is there, waiting for at most so many milliseconds; also looks whether the process has ended.
+    /// Reads available output, waiting at most this long for some, and checks whether the process has ended.
     func poll(milliseconds: Int32) {
         var waiting = streams.filter(\.isOpen).map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
         if waiting.isEmpty {
@@ -70,7 +70,7 @@ final class ChildProcess {
         reap()
     }
 
-    /// Looks whether the process has ended; returns whether it has.
+    /// Checks whether the process has ended.
     @discardableResult
     func reap() -> Bool {
         guard status == nil else { return true }
@@ -90,8 +90,8 @@ final class ChildProcess {
         }
     }
 
-    /// Runs a program to its end; its output and exit status, 128 and more for a signal's. Throws ``FormatError`` when it
-    /// cannot be started.
+    /// Runs a program to its end and returns its output and exit status, 128 plus the number for a signal. Throws
+    /// ``FormatError`` when it cannot be started.
     static func output(of path: String, _ arguments: [String]) throws(FormatError) -> (status: Int32, bytes: [UInt8]) {
         let child = try ChildProcess(path, arguments, environment: inheritedEnvironment(), pipes: 1)
         while !child.reap() || child.streams[0].isOpen { child.poll(milliseconds: 10) }
@@ -99,7 +99,7 @@ final class ChildProcess {
         return (code & 0x7F == 0 ? code >> 8 & 0xFF : 128 + (code & 0x7F), child.streams[0].bytes)
     }
 
-    /// The path of a program: itself when it has a slash, otherwise the first on `PATH`.
+    /// The path of a program: `name` itself if it has a slash, otherwise the first match on `PATH`.
     static func find(_ name: String) -> String? {
         func isProgram(_ path: String) -> Bool {
             if case .file = PathKind(path) { return access(path, X_OK) == 0 }
@@ -121,7 +121,7 @@ final class ChildProcess {
     }
 }
 
-/// `poll`, whose name the class has taken.
+/// `poll`, whose name is taken by the class's method.
 private func systemPoll(_ descriptors: inout [pollfd], _ milliseconds: Int32) -> Int32 {
     poll(&descriptors, nfds_t(descriptors.count), milliseconds)
 }

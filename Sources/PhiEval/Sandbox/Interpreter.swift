@@ -1,15 +1,15 @@
 import PhiFormat
 import PhiJSON
 
-/// A Python interpreter, and the files outside the system's own folders that it needs.
+/// A Python interpreter, and the files that it needs outside the system's folders.
 struct Interpreter: Sendable {
     /// The path to run.
     let path: String
-    /// Files and folders to be seen in a sandbox.
+    /// Files and folders to make visible in a sandbox.
     let files: [String]
 
-    /// What the interpreter says about itself. In a virtual environment its own path matters, elsewhere the real one, from
-    /// which it finds its library.
+    /// The interpreter's description of itself. In a virtual environment it must be run by its own path, elsewhere by the real
+    /// one, from which it finds its library.
     private struct Answer: Decodable {
         let path: String
         let files: [String]
@@ -25,8 +25,8 @@ struct Interpreter: Sendable {
         print(json.dumps({"path": here, "files": sorted({f for f in files if f and os.path.exists(f)})}))
         """
 
-    /// Asks the interpreter of this name or path, which is the user's own and no program to be checked. Throws
-    /// ``FormatError`` when it cannot be run or is older than 3.8.
+    /// Queries the interpreter of this name or path, outside the sandbox: it is the user's own. Throws ``FormatError`` when it
+    /// cannot be run or is older than 3.8.
     init(_ name: String) throws {
         guard let program = ChildProcess.find(name) else { throw FormatError(name, "no such program") }
         let check = "import sys; sys.version_info >= (3, 8) or sys.exit(7)\n"

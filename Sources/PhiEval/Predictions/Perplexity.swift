@@ -1,7 +1,7 @@
 import Phi
 import PhiTokenizer
 
-/// How surprised a model is by a text: e to the mean of -log p of the tokens that really came.
+/// The perplexity of a model on a text: e to the mean of -log p of the actual tokens.
 ///
 /// ```swift
 /// let windows = try TextWindows(model.tokenizer.encode(text, specialTokens: false), context: 512)
@@ -9,24 +9,24 @@ import PhiTokenizer
 /// print(result.perplexity.value, result.perplexity.error)
 /// ```
 ///
-/// In the terms of llama-perplexity (`tools/perplexity/perplexity.cpp`): the same windows, the same tokens scored, the same
-/// error, so that figures can be compared where the tokens are the same.
-public struct Perplexity: Sendable {
+/// Windows, scored tokens and standard errors are those of llama-perplexity (`tools/perplexity/perplexity.cpp`), so figures are
+/// comparable where the tokenizers agree.
+package struct Perplexity: Sendable {
     /// The mean of -log p, in nats.
-    public let loss: Estimate
-    /// e to its power.
-    public var perplexity: Estimate { loss.exponential }
-    /// The perplexity after each window of all windows so far.
-    public let course: [Estimate]
-    /// Tokens that were predicted.
-    public let scored: Int
+    package let loss: Estimate
+    /// e to the power of the loss.
+    package var perplexity: Estimate { loss.exponential }
+    /// The perplexity over all windows up to each one.
+    package let course: [Estimate]
+    /// The number of predicted tokens.
+    package let scored: Int
 
-    /// Reads the windows, keeping keys and values as `cache` says or as suits the model. `onLogits` gets the logits of each prediction in order; `shouldContinue` is asked before each window, with
-    /// the share that is done.
+    /// Evaluates the windows with a KV cache in `cache`, by default the model's encoding. `onLogits` receives the logits of each
+    /// prediction in order; `shouldContinue` is called before each window with the fraction done.
     ///
-    /// Throws ``SessionError`` when the model has no room for a window, ``OptionError`` when its logits are not finite, what
-    /// `onLogits` throws, and `CancellationError` when `shouldContinue` says so.
-    public static func measure(
+    /// Throws ``SessionError`` when a window exceeds the model's context, ``OptionError`` when logits are not finite, what
+    /// `onLogits` throws, and `CancellationError` when `shouldContinue` returns false.
+    package static func measure(
         _ model: LanguageModel, on windows: TextWindows, threads: Int? = nil, cache: CacheEncoding? = nil,
         onLogits: (UnsafeBufferPointer<Float>) throws -> Void = { _ in },
         while shouldContinue: (Double) -> Bool = { _ in true }

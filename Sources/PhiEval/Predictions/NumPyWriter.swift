@@ -1,13 +1,11 @@
 import PhiFormat
 
-/// Writes a two-dimensional float32 array as a `.npy` file, version 1.0 (NumPy's `numpy/lib/format.py`), row by row.
+/// A writer of a two-dimensional float32 array as a `.npy` file, version 1.0 (NumPy's `numpy/lib/format.py`), row by row.
 package struct NumPyWriter {
     private let file: AtomicFile
-    private let rows: Int
 
-    /// Begins the file. Throws ``FormatError`` when `path` cannot be written. A file that is there already is replaced.
+    /// Begins the file, which replaces an existing one. Throws ``FormatError`` when `path` cannot be written.
     package init(path: String, rows: Int, columns: Int) throws(FormatError) {
-        self.rows = rows
         file = try AtomicFile(path: path, overwrite: true)
         var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
         // Magic, version and length take 10 bytes; the data starts at a multiple of 64.
@@ -17,11 +15,11 @@ package struct NumPyWriter {
         try file.append(Array(header.utf8))
     }
 
-    /// Adds a row.
+    /// Appends a row.
     package func append(_ row: UnsafeBufferPointer<Float>) throws(FormatError) {
         try file.append(UnsafeRawBufferPointer(row))
     }
 
-    /// Gives the finished file its name.
+    /// Completes the file; only then it appears at its path.
     package func commit() throws(FormatError) { try file.commit() }
 }

@@ -1,0 +1,109 @@
+import PhiFormat
+import PhiJSON
+
+/// A set of programming problems: how its file is read, how a problem is put to a model and how a completion is checked.
+///
+/// Each set is a file of its own. To add one, write a conforming type and name it in ``ProblemSets/all``; `phi eval` makes a
+/// subcommand of every set there.
+package protocol ProblemSet: Sendable {
+    /// The name in reports and errors; in lower case, the name of the subcommand.
+    static var name: String { get }
+    /// The one-line help of the subcommand.
+    static var abstract: String { get }
+    /// How prompts end by default.
+    static var promptMode: PromptMode { get }
+    /// The number of a problem's checks that a prompt can show; nil when the file holds whole prompts.
+    static var promptTests: PromptTests? { get }
+    /// Seconds a program may run by default.
+    static var seconds: Double { get }
+    /// Strings that end a completion.
+    static var stops: [String] { get }
+    /// The JSON object on a line of the problem file.
+    associatedtype Row: Decodable
+    /// The problem of a row, its prompt showing the first `promptTests` checks; nil for a row that is not part of the set.
+    static func problem(_ row: Row, promptTests: Int) -> CodeProblem?
+}
+
+/// The problem sets of `phi eval`.
+package enum ProblemSets {
+    package static let all: [any ProblemSet.Type] = [HumanEval.self, MBPP.self]
+}
+
+/// How a prompt ends.
+package enum PromptMode: String, Sendable, CaseIterable {
+    /// Without whitespace at both ends, the default of bigcode-evaluation-harness.
+    case stripped
+    /// As the problem set defines it.
+    case raw
+
+    func apply(to prompt: String) -> String {
+        guard self == .stripped else { return prompt }
+        return String(prompt.trimmingPrefix(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+    }
+}
+
+/// The choice of how many of a problem's checks its prompt shows.
+package struct PromptTests: Sendable {
+    package let range: ClosedRange<Int>
+    package let standard: Int
+    /// The help of the option `--prompt-tests`.
+    package let help: String
+}
+
+extension ProblemSet {
+    /// The problems in the file at `path`, `.jsonl` or `.jsonl.gz`. Throws ``FormatError`` naming the first line that is not
+    /// a problem.
+    package static func read(_ path: String, mode: PromptMode, promptTests: Int) throws(FormatError) -> [CodeProblem] {
+        var problems: [CodeProblem] = []
+        var seen: Set<TaskID> = []
+        for line in try TextLines.read(path) {
+            let place = "\(path): line \(line.number)"
+            let row = try JSONText.decode(Row.self, from: line.bytes, of: place)
+            guard var problem = problem(row, promptTests: promptTests) else { continue }
+            problem.prompt = mode.apply(to: problem.prompt)
+            guard seen.insert(problem.id).inserted else { throw FormatError(place, "has the task \(problem.id) again") }
+            problems.append(problem)
+        }
+        guard !problems.isEmpty else { throw FormatError(path, "holds no problem of \(name)") }
+        return problems
+    }
+}
+
+/// A programming problem with its checks.
+package struct CodeProblem: Sendable {
+    package let id: TaskID
+    /// The text that the model continues.
+    package fileprivate(set) var prompt: String
+    /// The program before the completion.
+    private let before: String
+    /// The program after the completion: the checks.
+    private let after: String
+    /// A correct completion.
+    package let reference: String
+
+    init(id: TaskID, prompt: String, before: String, after: String, reference: String) {
+        (self.id, self.prompt, self.before, self.after, self.reference) = (id, prompt, before, after, reference)
+    }
+
+    /// The program that checks `completion`.
+    package func program(_ completion: String) -> String { before + completion + "\n" + after }
+}
+
+/// The name of a problem: a string in HumanEval, a number in MBPP.
+package struct TaskID: Hashable, Sendable, Codable, CustomStringConvertible {
+    package let description: String
+    private let number: Int?
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        number = try? container.decode(Int.self)
+        description = try number.map(String.init) ?? container.decode(String.self)
+    }
+
+    init(_ number: Int) { (self.number, description) = (number, "\(number)") }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        if let number { try container.encode(number) } else { try container.encode(description) }
+    }
+}

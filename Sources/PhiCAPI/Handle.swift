@@ -1,4 +1,4 @@
-/// A Swift object behind a C caller's pointer, which owns it.
+/// A C caller's pointer that owns `object`.
 func handle(to object: some AnyObject) -> OpaquePointer {
     OpaquePointer(Unmanaged.passRetained(object).toOpaque())
 }
@@ -8,7 +8,7 @@ func object<Object: AnyObject>(_ handle: OpaquePointer?, _ name: String) throws 
     Unmanaged<Object>.fromOpaque(UnsafeRawPointer(try given(handle, name))).takeUnretainedValue()
 }
 
-/// Ends the caller's ownership.
+/// Releases the caller's ownership.
 func release<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type) {
     if let handle { Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).release() }
 }

@@ -10,7 +10,7 @@ public func phi_version_number() -> Int32 {
     1_000_000 * PHI_VERSION_MAJOR + 1000 * PHI_VERSION_MINOR + PHI_VERSION_PATCH
 }
 
-/// The version as a C string, which lives as long as the process.
+/// The version as a C string that is never freed.
 private nonisolated(unsafe) let version: UnsafePointer<CChar> = {
     let bytes = Array(swiftPhiVersion.utf8CString)
     let copy = UnsafeMutablePointer<CChar>.allocate(capacity: bytes.count)
@@ -84,6 +84,6 @@ public func phi_detokenize(
 }
 
 private func findsSpecialTokens(_ flags: UInt32) throws -> Bool {
-    guard flags <= 1 else { throw Failure.argument("flags are \(flags), not 0 or PHI_SPECIAL_TOKENS") }
+    guard flags <= 1 else { throw Failure.argument("flags must be 0 or PHI_SPECIAL_TOKENS, got \(flags)") }
     return flags == 1
 }

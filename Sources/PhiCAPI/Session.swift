@@ -22,14 +22,14 @@ public func phi_session_open(
 }
 
 extension CacheEncoding {
-    /// The encoding that the caller named; nil for the model's.
+    /// The caller's choice of encoding; nil for the model's.
     fileprivate init?(_ cache: phi_cache) throws {
         switch cache {
         case PHI_CACHE_BY_MODEL: return nil
         case PHI_CACHE_F32: self = .f32
         case PHI_CACHE_F16: self = .f16
         case PHI_CACHE_Q8: self = .q8
-        default: throw Failure.argument("the cache is \(cache.rawValue), not one of phi_cache")
+        default: throw Failure.argument("cache must be one of phi_cache, got \(cache.rawValue)")
         }
     }
 }
@@ -61,7 +61,7 @@ public func phi_session_score(
         let out = try given(logProbabilities, "log_probabilities")
         var first = Double.nan
         if let token = session.tokens.last, session.withLogits({ _ in }) == nil {
-            // What is there has lost its logits: its last token is read again.
+            // The logits are gone, as after a truncation: the last token is computed again.
             session.truncate(to: session.tokens.count - 1)
             try session.append(token)
         }
@@ -133,7 +133,7 @@ public func phi_session_save(
         let needed = session.snapshotSize(first: number(count))
         try given(size, "size").pointee = needed
         guard needed <= capacity else {
-            throw Failure(PHI_ERROR_ROOM, "there is room for \(capacity) of \(needed) bytes")
+            throw Failure(PHI_ERROR_ROOM, "the capacity is \(capacity), \(needed) bytes are needed")
         }
         session.save(
             first: number(count), into: UnsafeMutableRawBufferPointer(start: try given(bytes, "bytes"), count: needed))
@@ -151,5 +151,5 @@ public func phi_session_restore(_ session: OpaquePointer?, _ bytes: UnsafeRawPoi
     }
 }
 
-/// A caller's size_t; what is beyond Int is as good as all, PHI_ALL among it.
+/// A caller's size_t as Int; larger values, such as PHI_ALL, become Int.max.
 private func number(_ count: Int) -> Int { count < 0 ? .max : count }

@@ -1,16 +1,17 @@
 import CPhi
 
-/// A C structure that begins with its size in bytes, as the caller knows it.
+/// A C structure that begins with its size in the caller's version of phi.h.
 protocol Sized {
-    /// The size.
     var size: Int { get set }
-    /// What the structure's macro sets.
+    /// The size in version 0.1, the smallest that a caller may pass.
+    static var firstSize: Int { get }
+    /// The values of the structure's INIT macro.
     static var initial: Self { get }
 }
 
 extension Sized {
-    /// The caller's structure. Fields that the caller's version does not have are as in ``initial``; those that this version
-    /// does not have must be zero.
+    /// Copies the caller's structure. Fields missing in the caller's version are as in ``initial``; fields missing in
+    /// this version must be zero.
     init(_ pointer: UnsafePointer<Self>?, _ name: String) throws {
         self = .initial
         guard let pointer else { return }
@@ -24,7 +25,7 @@ extension Sized {
         self.size = MemoryLayout<Self>.size
     }
 
-    /// Writes as much as the caller's version has of it to `pointer`.
+    /// Writes the fields of the caller's version to `pointer`.
     func write(to pointer: UnsafeMutablePointer<Self>?, _ name: String) throws {
         let pointer = try given(pointer, name)
         let size = try Self.size(of: UnsafePointer(pointer), name)
@@ -36,10 +37,10 @@ extension Sized {
         }
     }
 
-    /// The size that the caller gave. No version is smaller than the first, and none a page larger.
+    /// The size in the caller's version.
     private static func size(of pointer: UnsafePointer<Self>, _ name: String) throws -> Int {
         let size = UnsafeRawPointer(pointer).load(as: Int.self)
-        guard (MemoryLayout<Self>.size...4096).contains(size) else {
+        guard (firstSize...4096).contains(size) else {
             throw Failure.argument("\(name) has a size of \(size); set it by its INIT macro")
         }
         return size
@@ -47,6 +48,7 @@ extension Sized {
 }
 
 extension phi_model_info: Sized {
+    static var firstSize: Int { 56 }
     static var initial: phi_model_info {
         var info = phi_model_info()
         info.size = MemoryLayout<phi_model_info>.size
@@ -55,6 +57,7 @@ extension phi_model_info: Sized {
 }
 
 extension phi_session_options: Sized {
+    static var firstSize: Int { 24 }
     static var initial: phi_session_options {
         phi_session_options(
             size: MemoryLayout<phi_session_options>.size, context: 0, threads: 0, cache: PHI_CACHE_BY_MODEL, reserved: 0
@@ -63,6 +66,7 @@ extension phi_session_options: Sized {
 }
 
 extension phi_generation_options: Sized {
+    static var firstSize: Int { 96 }
     static var initial: phi_generation_options {
         var options = phi_generation_options()
         options.size = MemoryLayout<phi_generation_options>.size
@@ -75,6 +79,7 @@ extension phi_generation_options: Sized {
 }
 
 extension phi_piece: Sized {
+    static var firstSize: Int { 56 }
     static var initial: phi_piece {
         var piece = phi_piece()
         piece.size = MemoryLayout<phi_piece>.size

@@ -2,7 +2,7 @@ import CPhi
 import Phi
 import PhiFormat
 
-/// An error on its way to a C caller.
+/// An error for a C caller.
 struct Failure: Error {
     let status: phi_status
     let message: String
@@ -12,7 +12,7 @@ struct Failure: Error {
         self.message = message
     }
 
-    /// An argument that cannot be.
+    /// An invalid argument.
     static func argument(_ message: String) -> Failure { Failure(PHI_ERROR_ARGUMENT, message) }
 
     init(_ error: any Error) {
@@ -41,7 +41,7 @@ extension SessionError {
     }
 }
 
-/// The status that `body` returns, or that of what it throws, whose message is then the thread's.
+/// Returns the status that `body` returns, or that of the error it throws, whose message becomes the thread's.
 func status(_ body: () throws -> phi_status) -> phi_status {
     do {
         return try body()
@@ -55,13 +55,13 @@ func status(_ body: () throws -> phi_status) -> phi_status {
     }
 }
 
-/// `pointer`, or an error that names it.
+/// Returns `pointer`, or throws an error naming it if it is nil.
 func given<Pointer>(_ pointer: Pointer?, _ name: String) throws -> Pointer {
     guard let pointer else { throw Failure.argument("\(name) is NULL") }
     return pointer
 }
 
-/// `count` elements from `start` on, which may be NULL if there are none.
+/// The `count` elements from `start`, which may be NULL if there are none.
 func elements<Element>(
     _ start: UnsafePointer<Element>?, _ count: Int, _ name: String
 ) throws -> UnsafeBufferPointer<Element> {
@@ -69,17 +69,17 @@ func elements<Element>(
     return UnsafeBufferPointer(start: count == 0 ? nil : try given(start, name), count: count)
 }
 
-/// Writes `list` into the caller's room for `capacity` elements, and says how many there are.
+/// Sets `count` to the length of `list` and writes it to `out` if `capacity` suffices.
 func write<Element: BitwiseCopyable>(
     _ list: some Collection<Element>, to out: UnsafeMutablePointer<Element>?, _ capacity: Int,
     _ count: UnsafeMutablePointer<Int>?
 ) throws -> phi_status {
     try given(count, "count").pointee = list.count
     guard list.count <= capacity else {
-        throw Failure(PHI_ERROR_ROOM, "there is room for \(capacity) of \(list.count) elements")
+        throw Failure(PHI_ERROR_ROOM, "the capacity is \(capacity), \(list.count) elements are needed")
     }
     if !list.isEmpty {
-        _ = UnsafeMutableBufferPointer(start: try given(out, "the room"), count: capacity).update(from: list)
+        _ = UnsafeMutableBufferPointer(start: try given(out, "the output"), count: capacity).update(from: list)
     }
     return PHI_OK
 }

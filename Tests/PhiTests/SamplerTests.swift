@@ -193,15 +193,6 @@ struct SamplerTests {
         #expect(try GenerationOptions() as GenerationOptions == .greedy)
     }
 
-    /// phi.h, its implementation and the Python module state each parameter once more.
-    @Test(arguments: ["Sources/CPhi/include/phi.h", "Sources/PhiCAPI/Generation.swift", "Tools/phi.py"])
-    func everyParameterIsIn(_ file: String) throws {
-        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        let text = try String(contentsOf: root.appendingPathComponent(file), encoding: .utf8)
-        for parameter in SamplingParameter.all { #expect(text.contains(parameter.fieldName), "\(parameter.name)") }
-    }
-
     @Test
     func theTableReadsAndSetsEveryParameter() throws {
         var options = SamplingOptions.greedy

@@ -1,4 +1,4 @@
-/* Between error.c and the Swift bodies; not installed, not exported. */
+/* Sets the message of phi_error_message. Not installed, not exported. */
 #ifndef PHI_ERROR_MESSAGE_H
 #define PHI_ERROR_MESSAGE_H
 

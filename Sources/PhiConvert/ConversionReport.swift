@@ -1,28 +1,28 @@
 import PhiFormat
 
-/// What a conversion did to the weights, by kind of matrix.
+/// The change of the weights by a conversion, by kind of matrix.
 package struct ConversionReport: Sendable {
-    /// One kind of matrix: all blocks' together, or the embedding's or the head's.
+    /// A kind of matrix: one of all blocks together, the embedding or the head.
     package struct Kind: Sendable {
-        /// What it is called.
+        /// Its name.
         package let label: String
-        /// How it was stored.
+        /// The encoding that it was written in.
         package let encoding: TensorEncoding
-        /// What rounding changed; with calibration, of the weights as it has corrected them.
+        /// The error of encoding; with calibration, of the corrected weights.
         package var error: EncodingError
     }
 
-    /// What rounding was calibrated on.
+    /// The text of a calibration.
     package struct Calibration: Sendable, Encodable {
-        /// The text's file name, or `builtin`.
+        /// Its file name, or `builtin`.
         package let text: String
-        /// SHA-256 of the text.
+        /// Its SHA-256.
         package let sha256: String
-        /// Tokens of it that were used.
+        /// The number of its tokens that were used.
         package let tokens: Int
     }
 
-    /// What was asked for.
+    /// The type that was asked for.
     package let type: WeightType
     /// In the file's order.
     package private(set) var kinds: [Kind] = []
@@ -30,7 +30,7 @@ package struct ConversionReport: Sendable {
     /// Nil without calibration.
     package internal(set) var calibration: Calibration?
 
-    /// Bits that a weight of the blocks' matrices takes, scales included.
+    /// Bits of a weight of the blocks' matrices, scales included.
     package var bitsPerBlockWeight: Double { type.blocks.bitsPerWeight }
 
     init(type: WeightType) { self.type = type }

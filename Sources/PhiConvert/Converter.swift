@@ -1,11 +1,11 @@
-import PhiCheckpoint
 import CPhiKernels
 import Phi
+import PhiCheckpoint
 import PhiFormat
 import PhiTokenizer
 
-/// Turns a checkpoint into a `.phi` file, a few rows at a time, so that memory stays small for any size; calibration holds what belongs
-/// to one block (of phi-1 0.6 GB in q4, 0.9 in q8).
+/// Converts a checkpoint to a `.phi` file: plan, calibrate, quantise, write. Weights are read a few rows at a time, so that
+/// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q4, 0.9 in q8).
 ///
 /// ```swift
 /// let checkpoint = try CheckpointModel(directory: "phi-1")
@@ -20,9 +20,9 @@ package struct Converter {
     private let kernels: Kernels
     private let threads: Int32
 
-    /// Prepares a conversion; `threads` defaults to the cores that this process may use. With a calibration text, q4 and
-    /// q8 round so that what the model makes of it changes least; other types do not look at it. Throws ``KernelsError``
-    /// when `PHI_ISA` asks for kernels that cannot be had.
+    /// A conversion to `type`; `threads` defaults to the cores that this process may use. `calibration`, which q4 and q8 use, is
+    /// the text on which rounding is to change the model's outputs least. Throws ``KernelsError`` when `PHI_ISA` names an
+    /// instruction set that is not available.
     package init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
     ) throws(KernelsError) {
@@ -35,21 +35,28 @@ package struct Converter {
 
     /// Writes the file. Throws ``FormatError`` when the checkpoint or the file is at fault; then `path` is as it was.
     ///
-    /// - Parameter progress: Told the share that is done, 0 to 1; returns false to stop, which throws
-    ///   `CancellationError`.
+    /// - Parameter progress: Gets the share that is done, 0 to 1; returns false to stop, which throws `CancellationError`.
     package func write(
         to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
-        let matrices = self.matrices
-        // config, tokenizer, four vectors a block, final norm, head bias, provenance, tests
-        let count = matrices.count + 4 * checkpoint.config.layers + 7
-        let writer = try PhiFileWriter(path: path, sectionCount: count, overwrite: overwrite)
+        let plan = ConversionPlan(checkpoint.config, type)
+        let writer = try PhiFileWriter(path: path, sectionCount: plan.sections.count, overwrite: overwrite)
         var report = ConversionReport(type: type)
-        let total = Double(matrices.reduce(0) { $0 + $1.rows * $1.columns })
+        let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })
         var done = 0.0
         func advance(_ elements: Int) throws {
             done += Double(elements)
             if !progress(done / total) { throw CancellationError() }
+        }
+        func shouldContinue() throws { try advance(0) }
+        func write(
+            _ rows: MatrixRows, _ feedback: ErrorFeedback?, _ take: (MatrixRows.Encoded) throws -> Void = { _ in }
+        ) throws {
+            try self.write(rows, feedback, to: writer) { encoded in
+                report.add(encoded.error, to: rows.matrix.kind, rows.matrix.encoding)
+                try take(encoded)
+                try advance(encoded.weights.count)
+            }
         }
 
         try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
@@ -57,18 +64,24 @@ package struct Converter {
         let embeddingFeedback =
             type.isRounded
             ? try ErrorFeedback.forEmbedding(
-                of: checkpoint, seenBy: matrices[1], kernels: kernels, threads: threads
-            ) { try advance(0) } : nil
-        let calibrator = try calibration.map { try Calibrator(checkpoint, $0, type, kernels, threads) }
-        for matrix in matrices {
-            try writeVectors(before: matrix, to: writer)
-            let feedback =
-                matrix.kind.isEmbedding
-                ? embeddingFeedback : try calibrator?.feedback(for: matrix) { try advance(0) }
-            try write(matrix, to: writer, &report, feedback, calibrator, advance)
-            try writeBias(of: matrix, to: writer, calibrator) { try advance(0) }
+                of: checkpoint, plan, kernels: kernels, threads: threads, shouldContinue: shouldContinue) : nil
+        let calibrator = try calibration.map {
+            try Calibrator(checkpoint, $0, exact: type.reference, kernels, threads)
         }
-        report.calibration = calibrator.map { $0.record }
+        try write(rows(of: plan.embedding), embeddingFeedback) { calibrator?.embed($0, of: plan.embedding) }
+        for block in plan.blocks {
+            if let calibrator {
+                try calibrator.convert(block, shouldContinue: shouldContinue) { rows, feedback, tiles in
+                    try write(rows, feedback) { tiles.append($0.tiles) }
+                }
+            } else {
+                try write(rows(of: block.inputProjection), nil)
+                try write(rows(of: block.outputProjection), nil)
+            }
+        }
+        try write(
+            rows(of: plan.head), try calibrator?.feedback(forHead: plan.head, shouldContinue: shouldContinue))
+        report.calibration = calibrator?.record
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
         try writer.write(SectionName.provenance, required: false, bytes: provenance.section())
         try writeTests(to: writer)
@@ -76,61 +89,36 @@ package struct Converter {
         return report
     }
 
-    private func encoding(of matrix: MatrixSource) -> TensorEncoding {
-        switch matrix.kind {
-        case .embedding: type.embedding
-        case .inputProjection, .outputProjection: type.blocks
-        case .head: type.head
-        }
-    }
+    private func rows(of matrix: PlannedMatrix) throws -> MatrixRows { try MatrixRows(matrix, of: checkpoint) }
 
-    /// All matrices in the file's order.
-    private var matrices: [MatrixSource] {
-        func source(
-            _ name: String, _ kind: MatrixSource.Kind, _ arrangement: MatrixSource.Arrangement, _ layers: Module...
-        ) -> MatrixSource {
-            MatrixSource(name, kind, layers, arrangement, of: checkpoint)
-        }
-        let blocks = (0..<checkpoint.config.layers).flatMap { n in
-            [
-                source(
-                    SectionName.inputProjectionWeight(n), .inputProjection(n), .stacked, .query(n), .key(n), .value(n),
-                    .fc1(n)),
-                source(SectionName.outputProjectionWeight(n), .outputProjection(n), .sideBySide, .dense(n), .fc2(n)),
-            ]
-        }
-        return [source(SectionName.embedding, .embedding, .stacked, .embedding)] + blocks
-            + [source(SectionName.headWeight, .head, .stacked, .head)]
-    }
-
-    private func writeVectors(before matrix: MatrixSource, to writer: PhiFileWriter) throws(FormatError) {
-        switch matrix.kind {
-        case .inputProjection(let n):
-            try writer.write(SectionName.blockNormWeight(n), vector: checkpoint.readVector(.weight(.norm(n))))
-            try writer.write(SectionName.blockNormBias(n), vector: checkpoint.readVector(.bias(.norm(n))))
-        case .head:
-            try writer.write(SectionName.normWeight, vector: checkpoint.readVector(.weight(.finalNorm)))
-            try writer.write(SectionName.normBias, vector: checkpoint.readVector(.bias(.finalNorm)))
-        case .embedding, .outputProjection: break
-        }
-    }
-
-    private func writeBias(
-        of matrix: MatrixSource, to writer: PhiFileWriter, _ calibrator: Calibrator?, shouldContinue: () throws -> Void
+    /// Writes a matrix's sections: the layer norm of its inputs, its weights and its bias.
+    private func write(
+        _ rows: MatrixRows, _ feedback: ErrorFeedback?, to writer: PhiFileWriter,
+        _ take: (MatrixRows.Encoded) throws -> Void
     ) throws {
-        let name: String
-        switch matrix.kind {
-        case .embedding: return
-        case .inputProjection(let n): name = SectionName.inputProjectionBias(n)
-        case .outputProjection(let n): name = SectionName.outputProjectionBias(n)
-        case .head: name = SectionName.headBias
+        let matrix = rows.matrix, encoding = matrix.encoding
+        if let norm = matrix.norm {
+            try writer.write(norm.weightSection, vector: checkpoint.readVector(.weight(norm.module)))
+            try writer.write(norm.biasSection, vector: checkpoint.readVector(.bias(norm.module)))
         }
-        let bias = try matrix.bias(of: checkpoint)
-        try writer.write(name, vector: bias)
-        try calibrator?.take(bias, of: matrix, shouldContinue: shouldContinue)
+        try writer.begin(matrix.section, encoding: encoding, rows: matrix.rows, columns: matrix.columns)
+        try rows.encode(as: encoding, feedback: feedback, kernels: kernels, threads: threads) { encoded in
+            guard encoded.error.squaredError.isFinite,
+                // Of nearly all checkpoints the sum of squares shows already that no weight is too large.
+                encoded.error.squaredWeights.squareRoot() <= Double(encoding.largestWeight)
+                    || encoded.weights.allSatisfy({ $0.magnitude <= encoding.largestWeight })
+            else {
+                throw FormatError(
+                    writer.path, "\(matrix.section) has weights that are too large for \(encoding.name)")
+            }
+            try writer.append(encoded.tiles)
+            try take(encoded)
+        }
+        try writer.end()
+        if let bias = matrix.biasSection { try writer.write(bias, vector: checkpoint.bias(of: matrix)) }
     }
 
-    /// Writes what `phi verify` replays: the finished file is run for it, so a conversion that made nonsense fails here.
+    /// Writes the tests that `phi verify` runs. The finished file is run to make them, so a conversion to nonsense fails here.
     private func writeTests(to writer: PhiFileWriter) throws {
         let tokenizer = Tokenizer(checkpoint.vocabulary)
         let prompt = Array(tokenizer.encode(Self.testPrompt).prefix(checkpoint.config.context))
@@ -146,44 +134,15 @@ package struct Converter {
         testPrompt, "x  =  1\n\n\tif x:\n\t\tpass\n", "it's 3.14 don't", "na\u{EF}ve \u{4F60}\u{597D} \u{1F600}!",
         "<|endoftext|>",
     ]
-
-    private func write(
-        _ matrix: MatrixSource, to writer: PhiFileWriter, _ report: inout ConversionReport,
-        _ feedback: ErrorFeedback?, _ calibrator: Calibrator?, _ advance: (Int) throws -> Void
-    ) throws {
-        let encoding = encoding(of: matrix)
-        try writer.begin(matrix.name, encoding: encoding, rows: matrix.rows, columns: matrix.columns)
-        try matrix.encode(encoding, of: checkpoint, feedback: feedback, kernels, threads) { bytes, error, weights in
-            guard error.squaredError.isFinite,
-                // The sum of squares says of nearly all checkpoints that no weight is too large.
-                error.squaredWeights.squareRoot() <= Double(encoding.largestWeight)
-                    || weights.allSatisfy({ $0.magnitude <= encoding.largestWeight })
-            else {
-                throw FormatError(
-                    writer.path, "\(matrix.name) has weights that are too large for \(encoding.name)")
-            }
-            report.add(error, to: matrix.kind.label, encoding)
-            try writer.append(bytes)
-            calibrator?.take(bytes, of: matrix)
-            try advance(weights.count)
-        }
-        try writer.end()
-    }
 }
 
 extension TensorEncoding {
-    /// What the largest scale, a 16-bit float, and the largest integer carry.
+    /// The product of the largest scale, a 16-bit float, and the largest integer.
     fileprivate var largestWeight: Float {
         switch self {
         case .q4: 64 * 65_504
         case .q8: 127 * 65_504
         case .f16, .f32, .vector: .greatestFiniteMagnitude
         }
-    }
-}
-
-extension MatrixSource.Kind {
-    fileprivate var isEmbedding: Bool {
-        if case .embedding = self { true } else { false }
     }
 }

@@ -58,7 +58,7 @@ import Testing
                     }
                 }
             }
-            moments.flush()
+            moments.finish()
             return moments
         }
     }
@@ -202,7 +202,7 @@ import Testing
     @Test func refusesMomentsThatAreNotFinite() throws {
         let moments = InputMoments(width: 70, kernels: try kernels(), threads: 1)
         moments.add([Float](repeating: .infinity, count: 70), 70, rows: 1)
-        moments.flush()
+        moments.finish()
         #expect(ErrorFeedback(moments, kernels: try kernels(), threads: 1) == nil)
     }
 
@@ -286,7 +286,7 @@ import Testing
         for (x, e) in zip(inputs.rows[..<700], inputs.exact[..<700]) {
             first.add(Array(x[columns]), 256, rows: 1, exact: Array(e[columns]))
         }
-        first.flush()
+        first.finish()
         let own = try #require(ErrorFeedback(first, kernels: try kernels(), threads: 1))
         let alone = try corrected((0..<3).flatMap { weights[$0 * 300..<$0 * 300 + 256] }, own)
         for row in 0..<3 {

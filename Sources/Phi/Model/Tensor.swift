@@ -7,7 +7,14 @@ package struct Matrix: @unchecked Sendable, BitwiseCopyable {
     let rows: Int
     let columns: Int
     /// Tiles in file order.
-    let tiles: UnsafeRawPointer
+    package let tiles: UnsafeRawPointer
+
+    package init(encoding: TensorEncoding, rows: Int, columns: Int, tiles: UnsafeRawPointer) {
+        self.encoding = encoding
+        self.rows = rows
+        self.columns = columns
+        self.tiles = tiles
+    }
 
     /// Columns with those that fill the last strip.
     var width: Int { roundUp(columns, to: TensorEncoding.stripColumns) }
@@ -27,6 +34,11 @@ package struct Matrix: @unchecked Sendable, BitwiseCopyable {
 package struct Vector: @unchecked Sendable, BitwiseCopyable {
     let count: Int
     let elements: UnsafePointer<Float>
+
+    package init(count: Int, elements: UnsafePointer<Float>) {
+        self.count = count
+        self.elements = elements
+    }
 }
 
 /// `n` rounded up to a multiple of `unit`.

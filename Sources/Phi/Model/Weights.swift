@@ -6,6 +6,11 @@ package struct Weights: Sendable {
     package struct Norm: Sendable {
         let weight: Vector  // [hidden]
         let bias: Vector  // [hidden]
+
+        package init(weight: Vector, bias: Vector) {
+            self.weight = weight
+            self.bias = bias
+        }
     }
 
     /// One block: attention and MLP, which read the same normalised input.
@@ -15,6 +20,14 @@ package struct Weights: Sendable {
         let inputProjectionBias: Vector
         let outputProjection: Matrix  // [hidden, query + intermediate]
         let outputProjectionBias: Vector
+
+        package init(
+            norm: Norm, inputProjection: (Matrix, bias: Vector), outputProjection: (Matrix, bias: Vector)
+        ) {
+            self.norm = norm
+            (self.inputProjection, inputProjectionBias) = inputProjection
+            (self.outputProjection, outputProjectionBias) = outputProjection
+        }
     }
 
     let embedding: Matrix  // [vocabulary, hidden]
@@ -38,13 +51,15 @@ package struct Weights: Sendable {
                     norm: Norm(
                         weight: try reader.vector(SectionName.blockNormWeight(n), hidden),
                         bias: try reader.vector(SectionName.blockNormBias(n), hidden)),
-                    inputProjection: try reader.matrix(
-                        SectionName.inputProjectionWeight(n), config.inputProjectionRows, hidden),
-                    inputProjectionBias: try reader.vector(
-                        SectionName.inputProjectionBias(n), config.inputProjectionRows),
-                    outputProjection: try reader.matrix(
-                        SectionName.outputProjectionWeight(n), hidden, config.outputProjectionColumns),
-                    outputProjectionBias: try reader.vector(SectionName.outputProjectionBias(n), hidden)))
+                    inputProjection: (
+                        try reader.matrix(SectionName.inputProjectionWeight(n), config.inputProjectionRows, hidden),
+                        try reader.vector(SectionName.inputProjectionBias(n), config.inputProjectionRows)
+                    ),
+                    outputProjection: (
+                        try reader.matrix(
+                            SectionName.outputProjectionWeight(n), hidden, config.outputProjectionColumns),
+                        try reader.vector(SectionName.outputProjectionBias(n), hidden)
+                    )))
         }
         self.blocks = blocks
         norm = Norm(

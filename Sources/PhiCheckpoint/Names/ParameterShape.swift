@@ -2,7 +2,7 @@ import Phi
 
 extension ModelConfig {
     /// Rows and columns of a parameter: a vector has one column, the embedding and the head have one row per real token.
-    func shape(of parameter: Parameter) -> (rows: Int, columns: Int) {
+    package func shape(of parameter: Parameter) -> (rows: Int, columns: Int) {
         let rows =
             switch parameter.module {
             case .embedding, .head: vocabulary

@@ -21,18 +21,28 @@ extension ForwardPass {
     func normalise(
         _ norm: Weights.Norm, rows: Int, selected: Bool = false, withResiduals: Bool = false, for matrix: Matrix
     ) {
-        let (x, y) = (activations.residual, activations.normed)
-        var quantisation = quantisation(of: y, for: matrix, rows: rows)
+        var quantisation = quantisation(of: activations.normed, for: matrix, rows: rows)
         let tiles = (rows + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE)
         let command = NormAndQuantise(
-            norm: LayerNorm(
-                x: UnsafePointer(x.start), rows: selected ? UnsafePointer(activations.logitsRowNumbers.start) : nil,
-                y: y.start, stride: x.stride, count: config.hiddenSize, weight: norm.weight.elements,
-                bias: norm.bias.elements, epsilon: config.layerNormEpsilon),
+            norm: layerNorm(norm, of: selected ? UnsafePointer(activations.logitsRowNumbers.start) : nil),
             withResiduals: withResiduals, rows: rows,
             quantise: matrix.encoding.isQuantised ? kernels.table.quantise : nil, quantisation: quantisation,
             itemsPerTile: phi_quantise_items(&quantisation) / tiles)
         commands.record(NormAndQuantise.operation, items: tiles, command)
+    }
+
+    /// Computes the layer norms of the residual stream's first `rows` rows at once, without recording: for a conversion, which
+    /// looks at a matrix's inputs before there is the matrix.
+    package func normaliseNow(_ norm: Weights.Norm, rows: Int) {
+        let norm = layerNorm(norm)
+        for row in 0..<rows { norm.normalise(row) }
+    }
+
+    private func layerNorm(_ norm: Weights.Norm, of rows: UnsafePointer<Int32>? = nil) -> LayerNorm {
+        let (x, y) = (activations.residual, activations.normed)
+        return LayerNorm(
+            x: UnsafePointer(x.start), rows: rows, y: y.start, stride: x.stride, count: config.hiddenSize,
+            weight: norm.weight.elements, bias: norm.bias.elements, epsilon: config.layerNormEpsilon)
     }
 
     /// out = x matrix^T + bias, or out += that. `x` has been quantised if `matrix` is.

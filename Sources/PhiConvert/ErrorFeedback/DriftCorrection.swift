@@ -1,57 +1,58 @@
 import Phi
 import PhiFormat
 
-/// What a matrix makes good of rounding before it (GPTAQ, arXiv 2504.02692).
+/// The correction of a matrix for the rounding of matrices before it (GPTAQ, arXiv 2504.02692).
 ///
 /// Its inputs x are not the e that they would be if nothing had been rounded. The W' that gives W e from x with the least squared
 /// error, over all inputs, is W + W C H⁻¹ with C the sum of (e - x) xᵀ and H that of x xᵀ; error feedback then rounds W' instead
 /// of W. C and H, damped, are known as far as they are in blocks on the diagonal.
 package final class DriftCorrection {
     private let blocks: [Range<Int>]
-    private let gains: [TileEncoder]  // the transpose of each block's share * C H⁻¹, as tiles
+    /// The transpose of each block's share * C H⁻¹, as tiles, where the block's rows of C were.
+    private let gains: FloatBuffer
     private let product: FloatProduct
     private let width, blockWidth: Int
 
     /// The share of the correction that is made: on a trained model all of it is no better, and worse where inputs are few.
     private static let share: Float = 0.75
 
-    /// Works in the memory of `drift`, C; nil when what comes out is not finite.
+    /// Takes over the memory of `drift`, C: a block's tiles fill at most its rows and 16 more. Nil if a gain is not finite.
     init?(_ drift: FloatBuffer, _ blocks: [Range<Int>], _ feedback: ErrorFeedback, _ product: FloatProduct) {
         self.blocks = blocks
         self.product = product
         width = feedback.importance.count
         blockWidth = feedback.blockWidth
-        var gains: [TileEncoder] = []
+        gains = drift
         for block in blocks {
             let rows = drift.elements(block.lowerBound * blockWidth, block.count * blockWidth)
             BlockSolver(feedback, block, product).solve(rows)
-            let turned = FloatBuffer(block.count * block.count)
-            let to = turned.elements(0, turned.count)
+            let transpose = FloatBuffer(block.count * block.count)
+            let to = transpose.elements(0, transpose.count)
             for i in 0..<block.count {
                 for j in 0..<block.count { to[j * block.count + i] = Self.share * rows[i * blockWidth + j] }
             }
             guard to.allSatisfy(\.isFinite) else { return nil }
             let encoder = TileEncoder(
                 .f32, product.kernels, product.threads, rows: block.count, columns: block.count)
-            _ = encoder.encode(turned, rows: block.count)
-            gains.append(encoder)
+            _ = encoder.encode(transpose, rows: block.count)
+            encoder.withTiles { tiles in
+                let room = drift.elements(block.lowerBound * blockWidth, drift.count - block.lowerBound * blockWidth)
+                UnsafeMutableRawBufferPointer(room).copyMemory(from: tiles)
+            }
         }
-        self.gains = gains
     }
 
-    /// Turns the first `count` rows of `weights`, [count][width], into what is to be rounded.
+    /// Corrects the first `count` rows of `weights`, [count][width].
     package func apply(to weights: FloatBuffer, rows count: Int) {
         // A row is read up to a multiple of 64.
         let before = FloatBuffer(count * width + 64), change = FloatBuffer(count * blockWidth)
         before.copy(weights, 0, to: 0, count: count * width)
         let weights = weights.elements(0, count * width), changes = change.elements(0, change.count)
-        for (block, gains) in zip(blocks, gains) {
-            gains.withTiles {
-                product.run(
-                    FloatProduct.Rows(start: before.base + block.lowerBound, stride: width, count: count),
-                    by: $0.baseAddress, rows: block.count, columns: block.count,
-                    into: FloatProduct.Output(start: change.base, stride: blockWidth))
-            }
+        for block in blocks {
+            product.run(
+                FloatProduct.Rows(start: before.base + block.lowerBound, stride: width, count: count),
+                by: gains.base + block.lowerBound * blockWidth, rows: block.count, columns: block.count,
+                into: FloatProduct.Output(start: change.base, stride: blockWidth))
             for row in 0..<count {
                 let from = row * blockWidth, to = row * width + block.lowerBound
                 for k in 0..<block.count { weights[to + k] += changes[from + k] }

@@ -29,6 +29,7 @@ package final class ErrorFeedback {
     /// Factors `moments`, whose memory it takes over; nil when they are not finite. `damping` is what is added to the diagonal, as
     /// a share of its mean: for sums over few inputs more than a little, as they say less about other inputs.
     package init?(_ moments: InputMoments, damping: Float = 0.01, kernels: Kernels, threads: Int32) {
+        moments.finish()
         product = FloatProduct(kernels: kernels, threads: threads)
         blockWidth = moments.blockWidth
         factor = moments.sums

@@ -1,0 +1,131 @@
+import CPhiKernels
+import Phi
+import PhiCheckpoint
+import PhiFormat
+import PhiTokenizer
+
+/// Calibrates a conversion: runs a text through the model twice, through the blocks as the file has them and through the
+/// blocks as the checkpoint has them, and from the inputs of each matrix in both runs gives the error feedback with which it
+/// is encoded.
+final class Calibrator {
+    /// Writes a matrix of a block to the file, and its tiles to the collector.
+    typealias Write = (MatrixRows, ErrorFeedback, TileCollector) throws -> Void
+
+    private let checkpoint: CheckpointModel
+    private let text: CalibrationText
+    /// The run through the encoded blocks, and that through the checkpoint's own in `exactEncoding`.
+    private let encoded, exact: BlockRunner
+    private let exactEncoding: TensorEncoding
+    private let kernels: Kernels
+    private let threads: Int32
+
+    /// The calibration, for the file's provenance.
+    var record: ConversionReport.Calibration {
+        ConversionReport.Calibration(text: text.name, sha256: text.hash.description, tokens: encoded.tokenCount)
+    }
+
+    /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
+    init(
+        _ checkpoint: CheckpointModel, _ text: CalibrationText, exact exactEncoding: TensorEncoding, _ kernels: Kernels,
+        _ threads: Int32
+    ) throws {
+        self.checkpoint = checkpoint
+        self.text = text
+        self.exactEncoding = exactEncoding
+        self.kernels = kernels
+        self.threads = threads
+        let sequences = try text.texts(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
+        func runner() throws -> BlockRunner {
+            try BlockRunner(checkpoint.config, sequences, kernels: kernels, threads: Int(threads))
+        }
+        (encoded, exact) = (try runner(), try runner())
+        try exact.embed(0..<TokenID(checkpoint.config.vocabulary)) { token, out throws(FormatError) in
+            try checkpoint.readFinite(.weight(.embedding), Int(token)..<Int(token) + 1, into: out)
+        }
+    }
+
+    /// Starts the run through the encoded blocks where the text has one of some rows of the embedding.
+    func embed(_ rows: MatrixRows.Encoded, of embedding: PlannedMatrix) {
+        let tokens = TokenID(rows.rows.lowerBound)..<TokenID(rows.rows.upperBound)
+        encoded.embed(tokens) { token, out in
+            phi_row(
+                rows.tiles.baseAddress, embedding.encoding.stripBytes, Int(token) - rows.rows.lowerBound,
+                embedding.columns, out.baseAddress)
+        }
+    }
+
+    /// Calibrates and writes a block, and takes both runs through it. `shouldContinue` throws to stop.
+    func convert(_ block: ConversionPlan.Block, shouldContinue: () throws -> Void, write: Write) throws {
+        let norm = try norm(of: block.inputProjection)
+        let input = try convert(block.inputProjection, shouldContinue, write) { batch, moments, _ in
+            moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
+        }
+        let output = try convert(block.outputProjection, shouldContinue, write) { batch, moments, exactOutput in
+            let inputs = encoded.mixedInputs(of: batch, norm, input.encoded)
+            let exactBlock = EncodedBlock(
+                norm: norm, inputProjection: input.exact, outputProjection: exactOutput)
+            exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
+        }
+        let encodedBlock = EncodedBlock(
+            norm: norm, inputProjection: input.encoded, outputProjection: output.encoded)
+        for batch in encoded.batches {
+            try shouldContinue()
+            encoded.advance(batch, through: encodedBlock)
+        }
+    }
+
+    /// The error feedback of the head, when both runs have passed all blocks.
+    func feedback(forHead head: PlannedMatrix, shouldContinue: () throws -> Void) throws -> ErrorFeedback {
+        let norm = try norm(of: head)
+        return try feedback(for: head, shouldContinue) { batch, moments in
+            moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
+        }
+    }
+
+    /// Reads a matrix, encodes it exactly, and writes it with the feedback from its `inputs`, which are summed batch by batch.
+    private func convert(
+        _ matrix: PlannedMatrix, _ shouldContinue: () throws -> Void, _ write: Write,
+        inputs: (BlockRunner.Batch, InputMoments, _ exactMatrix: EncodedMatrix) -> Void
+    ) throws -> (encoded: EncodedMatrix, exact: EncodedMatrix) {
+        let rows = try MatrixRows(matrix, of: checkpoint, kept: true)
+        let bias = try checkpoint.bias(of: matrix)
+        let exactTiles = try TileCollector(matrix, in: exactEncoding)
+        try rows.encode(as: exactEncoding, kernels: kernels, threads: threads) {
+            try shouldContinue()
+            exactTiles.append($0.tiles)
+        }
+        let exactMatrix = try exactTiles.finished(bias: bias)
+        let feedback = try feedback(for: matrix, shouldContinue) { inputs($0, $1, exactMatrix) }
+        let tiles = try TileCollector(matrix, in: matrix.encoding)
+        try write(rows, feedback, tiles)
+        return (try tiles.finished(bias: bias), exactMatrix)
+    }
+
+    private func feedback(
+        for matrix: PlannedMatrix, _ shouldContinue: () throws -> Void,
+        inputs: (BlockRunner.Batch, InputMoments) -> Void
+    ) throws -> ErrorFeedback {
+        let moments = InputMoments(width: matrix.columns, withDrift: true, kernels: kernels, threads: threads)
+        for batch in encoded.batches {
+            try shouldContinue()
+            inputs(batch, moments)
+        }
+        let damping = max(0.01, Float(min(moments.blockWidth, matrix.columns)) / Float(encoded.tokenCount))
+        guard let feedback = ErrorFeedback(moments, damping: damping, kernels: kernels, threads: threads) else {
+            throw FormatError(text.path, "leads to numbers in \(matrix.section) that are not finite")
+        }
+        return feedback
+    }
+
+    private func norm(of matrix: PlannedMatrix) throws -> EncodedNorm {
+        guard let norm = matrix.norm else { preconditionFailure("\(matrix.section) has no layer norm") }
+        return try EncodedNorm(
+            weight: checkpoint.readVector(.weight(norm.module)), bias: checkpoint.readVector(.bias(norm.module)))
+    }
+}
+
+extension InputMoments {
+    fileprivate func add(_ inputs: BlockRunner.Inputs, exact: BlockRunner.Inputs) {
+        add(inputs.rows.start, inputs.rows.stride, rows: inputs.count, exact: exact.rows.start)
+    }
+}

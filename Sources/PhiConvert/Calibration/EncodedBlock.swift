@@ -1,0 +1,74 @@
+import Phi
+import PhiFormat
+
+/// A block's weights in memory, encoded as in a file.
+struct EncodedBlock {
+    let norm: EncodedNorm
+    let inputProjection, outputProjection: EncodedMatrix
+
+    /// The block as a forward pass takes it; valid while this value lives.
+    var weights: Weights.Block {
+        Weights.Block(
+            norm: norm.weights, inputProjection: (inputProjection.matrix, bias: inputProjection.bias.vector),
+            outputProjection: (outputProjection.matrix, bias: outputProjection.bias.vector))
+    }
+}
+
+/// A matrix's tiles and its bias in memory.
+struct EncodedMatrix {
+    let matrix: Matrix
+    let bias: Buffer<Float>  // [rows]
+    fileprivate let tiles: Buffer<UInt8>
+}
+
+/// Collects the tiles of a matrix as they are encoded.
+final class TileCollector {
+    private let rows, columns: Int
+    private let encoding: TensorEncoding
+    private let tiles: Buffer<UInt8>
+    private var count = 0
+
+    /// Throws ``SessionError`` when there is not enough memory.
+    init(_ matrix: PlannedMatrix, in encoding: TensorEncoding) throws(SessionError) {
+        (rows, columns) = (matrix.rows, matrix.columns)
+        self.encoding = encoding
+        tiles = try Buffer(encoding.byteCount(rows: rows, columns: columns) ?? 0)
+    }
+
+    /// Appends the next tiles.
+    func append(_ bytes: UnsafeRawBufferPointer) {
+        precondition(count + bytes.count <= tiles.count)
+        UnsafeMutableRawBufferPointer(start: tiles.start + count, count: bytes.count).copyMemory(from: bytes)
+        count += bytes.count
+    }
+
+    /// The matrix, when all tiles have been appended. Throws ``SessionError`` when there is not enough memory.
+    func finished(bias: [Float]) throws(SessionError) -> EncodedMatrix {
+        precondition(count == tiles.count, "all tiles are there before the matrix is")
+        let matrix = Matrix(encoding: encoding, rows: rows, columns: columns, tiles: tiles.start)
+        return EncodedMatrix(matrix: matrix, bias: try Buffer(bias), tiles: tiles)
+    }
+}
+
+/// A layer norm's weight and bias in memory.
+struct EncodedNorm {
+    private let weight, bias: Buffer<Float>  // [hidden]
+
+    /// Throws ``SessionError`` when there is not enough memory.
+    init(weight: [Float], bias: [Float]) throws(SessionError) {
+        self.weight = try Buffer(weight)
+        self.bias = try Buffer(bias)
+    }
+
+    /// The norm as a forward pass takes it; valid while this value lives.
+    var weights: Weights.Norm { Weights.Norm(weight: weight.vector, bias: bias.vector) }
+}
+
+extension Buffer<Float> {
+    fileprivate convenience init(_ elements: [Float]) throws(SessionError) {
+        try self.init(elements.count)
+        start.update(from: elements, count: elements.count)
+    }
+
+    var vector: Vector { Vector(count: count, elements: start) }
+}

@@ -1,0 +1,141 @@
+import Phi
+import PhiCheckpoint
+import PhiFormat
+
+/// The rows of a planned matrix, put together from the checkpoint's parameters: read a chunk at a time when they are encoded,
+/// or read once and kept in memory for several encodings.
+final class MatrixRows {
+    /// Some rows of a matrix, encoded.
+    struct Encoded {
+        let rows: Range<Int>
+        /// The tiles, valid until the next rows are encoded.
+        let tiles: UnsafeRawBufferPointer
+        /// The change by encoding.
+        let error: EncodingError
+        /// The rows that were encoded, [rows][columns].
+        let weights: UnsafeMutableBufferPointer<Float>
+    }
+
+    let matrix: PlannedMatrix
+    private let checkpoint: CheckpointModel
+    private let rowsAtOnce: Int
+    private let buffer: FloatBuffer  // [rows at once][columns], or [rows][columns] if they are kept
+    private let isKept: Bool
+
+    /// Floats that are read and encoded at a time.
+    private static let chunk = 4 << 20
+
+    /// Rows of `matrix`. If they are `kept`, all are read now; throws ``FormatError`` as ``encode(as:feedback:kernels:threads:_:)``.
+    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel, kept: Bool = false) throws(FormatError) {
+        self.matrix = matrix
+        self.checkpoint = checkpoint
+        let tileRows = TensorEncoding.tileRows
+        rowsAtOnce = min(matrix.rows, max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows))
+        isKept = kept
+        buffer = FloatBuffer((kept ? matrix.rows : rowsAtOnce) * matrix.columns)
+        if kept { for range in chunks { try checkpoint.read(range, of: matrix, into: view(range)) } }
+    }
+
+    /// Encodes all rows, a chunk at a time, each after ``ErrorFeedback/correction`` was applied to it: rows that are kept can be
+    /// encoded without feedback any number of times, and with feedback last. Throws what `body` throws, and ``FormatError`` when
+    /// the checkpoint cannot be read or a weight is not finite.
+    func encode(
+        as encoding: TensorEncoding, feedback: ErrorFeedback? = nil, kernels: Kernels, threads: Int32,
+        _ body: (Encoded) throws -> Void
+    ) throws {
+        let columns = matrix.columns
+        let encoder = TileEncoder(encoding, kernels, threads, rows: rowsAtOnce, columns: columns, feedback: feedback)
+        for range in chunks {
+            if !isKept { try checkpoint.read(range, of: matrix, into: buffer) }
+            let source = isKept ? view(range) : buffer
+            feedback?.correction?.apply(to: source, rows: range.count)
+            let error = encoder.encode(source, rows: range.count)
+            try encoder.withTiles {
+                let weights = source.elements(0, range.count * columns)
+                try body(Encoded(rows: range, tiles: $0, error: error, weights: weights))
+            }
+        }
+    }
+
+    private var chunks: [Range<Int>] {
+        stride(from: 0, to: matrix.rows, by: rowsAtOnce).map { $0..<min($0 + rowsAtOnce, matrix.rows) }
+    }
+
+    private func view(_ rows: Range<Int>) -> FloatBuffer {
+        FloatBuffer(buffer, rows.lowerBound * matrix.columns, rows.count * matrix.columns)
+    }
+}
+
+extension CheckpointModel {
+    /// Reads `range` of a planned matrix's rows into `out`, [range.count][columns]. Throws ``FormatError`` when the checkpoint
+    /// cannot be read or a weight is not finite.
+    func read(_ range: Range<Int>, of matrix: PlannedMatrix, into out: FloatBuffer) throws(FormatError) {
+        switch matrix.joint {
+        case .byRows:
+            var first = 0
+            for module in matrix.modules {
+                let own = first..<first + shape(of: .weight(module)).rows
+                let wanted = range.clamped(to: own)
+                if !wanted.isEmpty {
+                    let start = (wanted.lowerBound - range.lowerBound) * matrix.columns
+                    let rows = wanted.lowerBound - first..<wanted.upperBound - first
+                    try readFinite(.weight(module), rows, into: out.elements(start, wanted.count * matrix.columns))
+                }
+                first = own.upperBound
+            }
+        case .byColumns:
+            let scratch = FloatBuffer(range.count * matrix.columns)
+            var column = 0
+            for module in matrix.modules {
+                let width = shape(of: .weight(module)).columns
+                try readFinite(.weight(module), range, into: scratch.elements(0, range.count * width))
+                for row in 0..<range.count {
+                    out.copy(scratch, row * width, to: row * matrix.columns + column, count: width)
+                }
+                column += width
+            }
+        }
+    }
+
+    /// The bias of a planned matrix that has one.
+    func bias(of matrix: PlannedMatrix) throws(FormatError) -> [Float] {
+        var bias: [Float] = []
+        for module in matrix.modules {
+            let own = try readVector(.bias(module))
+            switch matrix.joint {
+            case .byRows: bias += own
+            case .byColumns:
+                if bias.isEmpty { bias = [Float](repeating: 0, count: own.count) }
+                for row in own.indices { bias[row] += own[row] }
+            }
+        }
+        return bias
+    }
+
+    /// The elements of a vector. Throws ``FormatError`` as ``read(_:of:into:)``.
+    func readVector(_ parameter: Parameter) throws(FormatError) -> [Float] {
+        let count = shape(of: parameter).rows
+        let buffer = FloatBuffer(count)
+        try readFinite(parameter, 0..<count, into: buffer.elements(0, count))
+        return Array(buffer.elements(0, count))
+    }
+
+    /// Reads as ``readRows(_:_:into:)``, and refuses NaN and infinity by the tensor's name.
+    func readFinite(
+        _ parameter: Parameter, _ rows: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
+    ) throws(FormatError) {
+        try readRows(parameter, rows, into: floats)
+        // A sum of zero times each is zero unless one of them is NaN or infinite; this form vectorises.
+        var sum = SIMD16<Float>.zero
+        var i = 0
+        while i + 16 <= floats.count {
+            sum += UnsafeRawBufferPointer(floats).loadUnaligned(fromByteOffset: 4 * i, as: SIMD16<Float>.self) * 0
+            i += 16
+        }
+        let isFinite = sum == .zero && floats[i...].allSatisfy(\.isFinite)
+        guard isFinite else {
+            guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
+            throw FormatError(tensor.file.path, "tensor \(tensor.name.shown) holds NaN or infinity")
+        }
+    }
+}

@@ -4,40 +4,37 @@ import Logging
 import Phi
 import ServiceLifecycle
 
-/// An HTTP server for a model, with the interface of OpenAI's completions.
+/// An HTTP server for a model, with OpenAI's interface for completions.
 ///
-/// It keeps nothing that outlives it, and one that is started with the same file gives the same answers, so any number of
-/// them may stand behind one address.
-public struct PhiServer: Sendable {
+/// It has no persistent state, and servers of the same model file give the same results, so any number of them may stand behind
+/// one address.
+package struct PhiServer: Sendable {
+    /// The thread that computes completions.
+    package let engine: EngineThread
     private let settings: ServerSettings
-    private let scheduler: Scheduler
-    private let responder: Responder
+    private let endpoints: Endpoints
+    private let metrics: ServerMetrics
     private let logger: Logger
 
-    /// Prepares a server of `model` under `name`. Throws ``SessionError`` when a setting is out of range or the memory is not
-    /// there.
-    public init(
-        _ model: LanguageModel, name: String, _ settings: ServerSettings, logger: Logger,
-        metrics registry: PrometheusRegistry
+    /// Makes a server of `model` under `name` and starts its engine. Throws ``SessionError`` when a setting is out of range or
+    /// memory is short.
+    package init(
+        _ model: LanguageModel, name: String, _ settings: ServerSettings, logger: Logger, metrics registry: PrometheusRegistry
     ) throws {
-        let metrics = ServerMetrics(factory: registry)
         self.settings = settings
         self.logger = logger
-        scheduler = try Scheduler(model, settings.scheduler, metrics)
-        responder = Responder(
-            completions: CompletionsRoute(
-                model: ServedModel(model, name: name, context: scheduler.context), scheduler: scheduler,
-                limits: settings.limits, parser: BodyParser(), logsPrompts: settings.logsPrompts),
-            keys: APIKeys(settings.apiKeys), metrics: metrics, metricsText: { registry.text }, logger: logger)
+        metrics = ServerMetrics(factory: registry)
+        engine = try EngineThread(model, settings.batching, metrics)
+        endpoints = Endpoints(
+            model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
+            limits: settings.limits, parser: BodyParser(limit: settings.limits.bodyBytes),
+            logsPrompts: settings.logsPrompts, registry: registry)
     }
 
-    /// Serves until SIGTERM or SIGINT comes, then takes no more requests, finishes those that it has and returns. `onRunning`
-    /// gets the port.
-    public func run(onRunning: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
-        var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
-        let application = Application(
-            responder: responder,
+    /// The HTTP application. `onRunning` is called with the port when it listens.
+    package func application(onRunning: @escaping @Sendable (Int) -> Void = { _ in }) -> some ApplicationProtocol & Service {
+        Application(
+            router: endpoints.router(keys: APIKeys(settings.apiKeys), metrics: metrics, logger: logger),
             server: .http1(
                 configuration: .init(
                     additionalChannelHandlers: [ConnectionWatch()],
@@ -46,54 +43,66 @@ public struct PhiServer: Sendable {
                         maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))),
             configuration: ApplicationConfiguration(
                 address: .hostname(settings.host, port: settings.port), serverName: "phi-server",
-                availableConnectionsDelegate: .maximum(settings.connections, logger: quiet)),
-            onServerRunning: { channel in onRunning(channel.localAddress?.port ?? settings.port) }, logger: quiet)
+                availableConnectionsDelegate: .maximum(settings.connections, logger: frameworkLogger)),
+            onServerRunning: { channel in onRunning(channel.localAddress?.port ?? settings.port) },
+            logger: frameworkLogger)
+    }
+
+    /// Serves until SIGTERM or SIGINT, then refuses new requests, finishes the others and returns.
+    package func run(onRunning: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
         var group = ServiceGroupConfiguration(
-            // Ended one after the other, the last first.
-            services: [application, Drain(scheduler: scheduler, duration: settings.drain, logger: logger)],
-            gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet)
-        // Whatever does not let go after that is let go of.
+            // Shut down one after the other, the last first.
+            services: [
+                application(onRunning: onRunning), Drain(queue: engine.queue, duration: settings.drain, logger: logger),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: frameworkLogger)
+        // After that, connections that are still open are closed.
         group.maximumGracefulShutdownDuration = settings.drain + .seconds(10)
         try await ServiceGroup(configuration: group).run()
-        scheduler.drain(for: .zero)
-        scheduler.waitUntilDone()
+        engine.queue.close(by: .now)
+        engine.join()
+    }
+
+    /// The logger of Hummingbird and the service group, for warnings and errors only.
+    private var frameworkLogger: Logger {
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        return quiet
     }
 }
 
-/// Begins to end the scheduler when the server begins to end.
+/// A service that closes the queue when the server begins to shut down.
 private struct Drain: Service {
-    let scheduler: Scheduler
+    let queue: RequestQueue
     let duration: Duration
     let logger: Logger
 
     func run() async throws {
         try await gracefulShutdown()
         logger.notice("shutting down", metadata: ["seconds": .stringConvertible(Int(duration.components.seconds))])
-        scheduler.drain(for: duration)
+        queue.close(by: .now + duration)
     }
 }
 
-/// How a server is set up.
-public struct ServerSettings: Sendable {
-    /// Where it listens.
-    public var host = "127.0.0.1"
-    /// Where it listens; 0 for a port that is free.
-    public var port = 8080
-    /// Connections that are open at once; more wait.
-    public var connections = 1024
-    /// A connection without a request is closed after that.
-    public var idle = Duration.seconds(60)
-    /// Time that requests have to end when the server does.
-    public var drain = Duration.seconds(30)
-    /// Keys of which requests must bring one, if there are any.
-    public var apiKeys: [String] = []
+/// Settings of a server.
+package struct ServerSettings: Sendable {
+    /// The address to listen on.
+    package var host = "127.0.0.1"
+    /// The port to listen on; 0 for a free one.
+    package var port = 8080
+    /// Connections that are open at once; further ones wait.
+    package var connections = 1024
+    /// How long a connection may be open without a request.
+    package var idle = Duration.seconds(60)
+    /// How long requests may continue after shutdown has begun.
+    package var drain = Duration.seconds(30)
+    /// The valid API keys; without any, requests need none.
+    package var apiKeys: [String] = []
     /// Whether prompts are logged.
-    public var logsPrompts = false
-    /// What a request may ask for.
-    public var limits = RequestLimits()
-    /// How texts are made.
-    public var scheduler = SchedulerSettings()
+    package var logsPrompts = false
+    package var limits = RequestLimits()
+    package var batching = BatchingSettings()
 
     /// The defaults.
-    public init() {}
+    package init() {}
 }

@@ -13,58 +13,58 @@ import PhiServer
 struct PhiServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phi-server",
-        abstract: "Serves a phi model over HTTP, with the interface of OpenAI's completions.",
+        abstract: "Serves a phi model over HTTP, with OpenAI's interface for completions.",
         discussion: """
-            Without -m, the small model that is built in is served. Where it listens is printed when it does. SIGTERM and \
-            Ctrl-C let requests end first. Keys that requests must bring are read from --api-key-file, one a line, or from \
-            the environment variable PHI_SERVER_API_KEY.
+            Requests are batched; each result equals `phi complete` with the same seed. Without -m, the built-in small \
+            model is served. The address is printed once the server listens. SIGTERM and Ctrl-C let running requests \
+            finish. API keys are read from --api-key-file and from the environment variable PHI_SERVER_API_KEY.
             """,
         version: swiftPhiVersion)
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var session: SessionOptions
 
-    @Option(help: "The address to listen at. Others than this machine reach 0.0.0.0.")
+    @Option(help: "The address to listen on; 0.0.0.0 accepts connections from other machines.")
     var host = "127.0.0.1"
 
-    @Option(help: "The port to listen at; 0 takes one that is free.")
+    @Option(help: "The port to listen on; 0 for a free one.")
     var port = 8080
 
-    @Option(help: "Texts that are made at once.")
+    @Option(help: "Sequences that are computed at once.")
     var parallel = 8
 
-    @Option(help: "Texts that wait before further requests are answered with 429.")
+    @Option(help: "Sequences that may wait for a slot before requests are refused with status 429.")
     var queue = 64
 
     @Option(
-        help: ArgumentHelp("Memory that finished texts may keep for prompts that begin like them.", valueName: "MiB"))
+        help: ArgumentHelp("Memory of the prefix cache.", valueName: "MiB"))
     var prefixCache = 512
 
-    @Option(help: ArgumentHelp("The longest that a request may take.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Time limit of a request, its time in the queue included.", valueName: "seconds"))
     var timeout = 600
 
-    @Option(help: ArgumentHelp("Time that requests have to end when the server ends.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("How long running requests may continue when the server shuts down.", valueName: "seconds"))
     var drain = 30
 
-    @Option(help: ArgumentHelp("The longest body that a request may have.", valueName: "bytes"))
+    @Option(help: ArgumentHelp("Size limit of a request's body.", valueName: "bytes"))
     var maxBody = 1 << 20
 
-    @Option(help: "Texts that one request may make.")
+    @Option(help: "Sequences that one request may generate: prompts times n.")
     var maxTexts = 128
 
-    @Option(help: "Connections that are open at once.")
+    @Option(help: "Limit of open connections.")
     var maxConnections = 1024
 
-    @Option(help: "The name of the model for clients. Without it, the file's.")
+    @Option(help: "The model's name in requests and responses. Without it, the file's.")
     var modelName: String?
 
-    @Option(help: "A file of keys, one a line, of which requests must bring one.")
+    @Option(help: "A file of API keys, one a line. Requests then need one of them.")
     var apiKeyFile: String?
 
-    @Option(help: "Log lines for people (text) or for machines (json).")
+    @Option(help: "The format of log lines: text or json.")
     var logFormat = LogFormat.text
 
-    @Option(help: "What is logged: trace, debug, info, notice, warning, error or critical, and all worse.")
+    @Option(help: "The lowest level that is logged: trace, debug, info, notice, warning, error or critical.")
     var logLevel = Logger.Level.info
 
     @Flag(help: "Log prompts too.")
@@ -100,7 +100,7 @@ struct PhiServerCommand: AsyncParsableCommand {
                 logger.notice(
                     "serving",
                     metadata: ["model": .string(name), "host": .string(host), "port": .stringConvertible(port)])
-                // Where it listens is its result; nobody may be waiting for it.
+                // The address is the command's output; if nobody reads it, the server runs all the same.
                 let shown = host.contains(":") ? "[\(host)]" : host
                 try? FileHandle.standardOutput.write(contentsOf: Data("http://\(shown):\(port)\n".utf8))
             }
@@ -109,7 +109,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         }
     }
 
-    /// The file's name without its ending.
+    /// The file's name without its extension.
     private static func name(of path: String?) -> String {
         path.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent } ?? "phi-small"
     }
@@ -123,14 +123,14 @@ struct PhiServerCommand: AsyncParsableCommand {
         settings.apiKeys = try apiKeys()
         settings.logsPrompts = logPrompts
         settings.limits.bodyBytes = maxBody
-        settings.limits.texts = maxTexts
+        settings.limits.sequences = maxTexts
         settings.limits.time = .seconds(timeout)
-        settings.scheduler.slots = parallel
-        settings.scheduler.context = session.context
-        settings.scheduler.threads = session.threads
-        settings.scheduler.cacheEncoding = session.kvCache
-        settings.scheduler.queue = queue
-        settings.scheduler.prefixCacheBytes = prefixCache << 20
+        settings.batching.slots = parallel
+        settings.batching.context = session.context
+        settings.batching.threads = session.threads
+        settings.batching.cacheEncoding = session.kvCache
+        settings.batching.queue = queue
+        settings.batching.prefixCacheBytes = prefixCache << 20
         return settings
     }
 
@@ -141,13 +141,13 @@ struct PhiServerCommand: AsyncParsableCommand {
         let text = String(decoding: try ReadableFile(path: apiKeyFile).readAll(limit: 1 << 20), as: UTF8.self)
         let found = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
             .filter { !$0.isEmpty }
-        // A server that was meant to be closed must not be open because a file is empty.
+        // An empty file must not make a server public that was meant to require keys.
         guard !found.isEmpty else { throw FormatError(apiKeyFile, "has no key") }
         return keys + found
     }
 
     static func main() async {
-        // A reader that went away is found by the write that fails.
+        // A closed pipe is reported by the write that fails.
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()

@@ -2,20 +2,21 @@ import Foundation
 import Phi
 import PhiTokenizer
 
-/// The model that requests are about.
+/// The properties of the served model that requests are checked against and responses report.
 struct ServedModel: Sendable {
-    /// What the interface calls it.
+    /// The name in requests and responses.
     let name: String
-    /// Positions that a text can have.
+    /// Length of the context in tokens.
     let context: Int
     let vocabulary: Int
     let endOfText: TokenID
     let tokenizer: Tokenizer
-    /// Names the file and the version: the same request with the same seed has the same answer from all servers that have the
-    /// same, whatever machine they run on.
+    /// Identifies the model file and the version: servers with equal fingerprints answer the same request and seed alike, on
+    /// any machine.
     let fingerprint: String
     /// When the server started, in seconds since 1970.
     let created = Int(Date().timeIntervalSince1970)
+    /// Bytes of the vocabulary's longest token.
     private let longestToken: Int
 
     init(_ model: LanguageModel, name: String, context: Int) {
@@ -37,21 +38,26 @@ struct ServedModel: Sendable {
             param: "model", code: "model_not_found")
     }
 
-    /// The tokens of prompts. Throws ``APIError`` when one does not fit or has an id that is no token.
+    /// Throws ``APIError`` about `field` when one of `tokens` is not in the vocabulary.
+    func check(tokens: some Sequence<TokenID>, of field: String) throws(APIError) {
+        for token in tokens where token < 0 || Int(token) >= vocabulary {
+            throw .invalid(field, "\(token) is not a token; ids are 0 to \(vocabulary - 1)")
+        }
+    }
+
+    /// The tokens of prompts. Throws ``APIError`` when one does not fit the context or has an id that is not in the vocabulary.
     func tokens(of prompts: PromptField) throws(APIError) -> [[TokenID]] {
         var all: [[TokenID]] = []
         switch prompts {
         case .texts(let texts):
             for text in texts {
-                // Looked at first, so that nobody makes the server read megabytes that cannot fit.
+                // Refused before tokenization, which would take long for megabytes that cannot fit.
                 let least = text.utf8.count / longestToken
                 guard least <= context else { throw tooLong("at least \(least)") }
                 all.append(tokenizer.encode(text))
             }
         case .tokens(let lists):
-            for token in lists.joined() where token < 0 || Int(token) >= vocabulary {
-                throw .invalid("prompt", "\(token) is not a token; ids are 0 to \(vocabulary - 1)")
-            }
+            try check(tokens: lists.joined(), of: "prompt")
             all = lists
         }
         if let long = all.first(where: { $0.count > context }) { throw tooLong("\(long.count)") }
@@ -64,7 +70,7 @@ struct ServedModel: Sendable {
             code: "context_length_exceeded")
     }
 
-    /// A token by itself: its text, or `bytes:\xE2\x82` where it is only part of a character.
+    /// The text of one token, or `bytes:\xE2\x82` when its bytes are not valid UTF-8.
     func text(of token: TokenID) -> String {
         let bytes = tokenizer.vocabulary.bytes(of: token)
         if let text = String(validating: bytes, as: UTF8.self) { return text }

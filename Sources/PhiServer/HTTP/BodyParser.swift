@@ -2,29 +2,28 @@ import Foundation
 import Hummingbird
 import NIOCore
 
-/// A thread on which bodies are read and tokenised one after the other: a large one must not hold up the few threads that
-/// answer everything else.
+/// A serial queue that parses and tokenizes bodies, so that large ones do not occupy the threads that serve all requests.
 struct BodyParser: Sendable {
+    /// Bytes that a body may have.
+    let limit: Int
     private let queue = DispatchQueue(label: "parser")
 
-    func run<Value: Sendable>(_ body: @escaping @Sendable () throws(APIError) -> Value) async throws -> Value {
-        try await withCheckedThrowingContinuation { continuation in
-            queue.async {
-                do throws(APIError) {
-                    continuation.resume(returning: try body())
-                } catch {
-                    continuation.resume(throwing: error)
-                }
-            }
+    init(limit: Int) { self.limit = limit }
+
+    /// Collects the body of a JSON request and parses it by `parse` on the queue.
+    func parse<Value: Sendable>(
+        _ request: Request, by parse: @escaping @Sendable (Data) throws(APIError) -> Value
+    ) async throws -> Value {
+        let body = try await collect(request)
+        return try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Result { () throws(APIError) in try parse(body) }) }
         }
     }
-}
 
-extension Request {
-    /// The body of a JSON request. Throws ``APIError`` when it is longer than `limit` or not said to be JSON: a page from
-    /// elsewhere cannot send JSON from somebody's browser without being asked for permission first.
-    func jsonBody(upTo limit: Int) async throws -> Data {
-        let type = headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
+    /// The body of a JSON request. Throws ``APIError`` when it is longer than the limit or not declared as JSON: without a CORS
+    /// preflight, a page from elsewhere cannot make a browser send JSON.
+    private func collect(_ request: Request) async throws -> Data {
+        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
         guard type?.lowercased() == "application/json" else {
             throw APIError(
                 status: .unsupportedMediaType, type: "invalid_request_error",
@@ -33,9 +32,9 @@ extension Request {
         let tooLong = APIError(
             status: .contentTooLarge, type: "invalid_request_error", message: "the body is longer than \(limit) bytes",
             code: "body_too_large")
-        if let length = headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLong }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLong }
         do {
-            let buffer = try await body.collect(upTo: limit)
+            let buffer = try await request.body.collect(upTo: limit)
             return Data(buffer.readableBytesView)
         } catch is NIOTooManyBytesError {
             throw tooLong

@@ -1,40 +1,42 @@
 import NIOCore
 import Synchronization
 
-/// Whether a connection's client is still there, and who wants to know when it goes.
+/// The state of a client's connection, with handlers that run when it closes.
 ///
-/// A client that closes only its own side counts as gone too: whether it still reads cannot be told.
+/// A client that closes only its sending side counts as gone: whether it still reads cannot be known. Hummingbird's own
+/// `consumeWithInboundCloseHandler` is not used because it closes the connection after the response.
 final class Connection: Sendable {
     private struct State {
         var isOpen = true
-        var next = 0
-        var waiting: [Int: @Sendable () -> Void] = [:]
+        var lastHandler = 0
+        var handlers: [Int: @Sendable () -> Void] = [:]
     }
     private let state = Mutex(State())
 
-    /// Runs `body` when the client goes, at once if it has gone, unless it is called off with ``callOff(_:)`` before.
+    /// Runs `body` when the connection closes, at once if it has closed already; returns the number for
+    /// ``removeHandler(_:)``.
     func whenClosed(_ body: @escaping @Sendable () -> Void) -> Int {
         let (number, isOpen) = state.withLock { state in
-            state.next += 1
-            if state.isOpen { state.waiting[state.next] = body }
-            return (state.next, state.isOpen)
+            state.lastHandler += 1
+            if state.isOpen { state.handlers[state.lastHandler] = body }
+            return (state.lastHandler, state.isOpen)
         }
         if !isOpen { body() }
         return number
     }
 
-    func callOff(_ number: Int) { state.withLock { $0.waiting[number] = nil } }
+    func removeHandler(_ number: Int) { state.withLock { $0.handlers[number] = nil } }
 
     fileprivate func close() {
-        let bodies = state.withLock { state in
-            defer { state = State(isOpen: false, next: state.next) }
-            return state.waiting.values.map { $0 }
+        let handlers = state.withLock { state in
+            defer { state = State(isOpen: false, lastHandler: state.lastHandler) }
+            return state.handlers.values.map { $0 }
         }
-        for body in bodies { body() }
+        for handler in handlers { handler() }
     }
 }
 
-/// Watches a connection from inside its channel's pipeline, where its end is known as soon as the system knows it.
+/// A channel handler that learns of the end of a connection as soon as the system does.
 final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, Sendable {
     typealias InboundIn = NIOAny
     typealias InboundOut = NIOAny

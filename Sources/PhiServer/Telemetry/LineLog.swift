@@ -2,29 +2,28 @@ import Foundation
 import Logging
 import Synchronization
 
-/// Log lines for people or machines.
-public enum LogFormat: String, Sendable, CaseIterable {
+/// The format of log lines.
+package enum LogFormat: String, Sendable, CaseIterable {
     /// `2026-11-24T12:00:00.123Z info request [request_id=... status=200]`
     case text
     /// One JSON object a line: `time`, `level`, `message`, and all metadata.
     case json
 }
 
-/// Writes one line for each entry. A line break that comes in from outside becomes part of a quoted text, so that an entry
-/// cannot be forged.
-public struct LineLog: LogHandler {
-    /// Entries below are dropped.
-    public var logLevel: Logger.Level
-    /// What every entry says.
-    public var metadata: Logger.Metadata = [:]
-    /// Taken up by loggers that are made with it.
-    public var metadataProvider: Logger.MetadataProvider?
+/// A log handler that writes one line for each entry. Line breaks in values are quoted, so that a client cannot forge an entry.
+package struct LineLog: LogHandler {
+    /// The lowest level that is logged.
+    package var logLevel: Logger.Level
+    /// Values added to every entry.
+    package var metadata: Logger.Metadata = [:]
+    /// The source of further values, set by loggers that have one.
+    package var metadataProvider: Logger.MetadataProvider?
     private let format: LogFormat
     private let write: @Sendable (String) -> Void
     private let now: @Sendable () -> Date
 
-    /// A log that gives finished lines, with their line break, to `write`.
-    public init(
+    /// A log that passes lines, including their line breaks, to `write`.
+    package init(
         _ format: LogFormat, level: Logger.Level = .info, now: @escaping @Sendable () -> Date = { Date() },
         write: @escaping @Sendable (String) -> Void = LineLog.toStandardError
     ) {
@@ -34,20 +33,20 @@ public struct LineLog: LogHandler {
         self.write = write
     }
 
-    /// Writes whole lines to standard error, one at a time.
-    public static let toStandardError: @Sendable (String) -> Void = { line in
+    /// Writes whole lines to standard error.
+    package static let toStandardError: @Sendable (String) -> Void = { line in
         lock.withLock { _ in try? FileHandle.standardError.write(contentsOf: Data(line.utf8)) }
     }
     private static let lock = Mutex(())
 
-    /// A value that every entry says.
-    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    /// A value added to every entry.
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
     /// Writes an entry.
-    public func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         let all = metadata.merging(metadataProvider?.get() ?? [:]) { own, _ in own }
             .merging(event.metadata ?? [:]) { _, new in new }
         let time = now().formatted(.iso8601.year().month().day().time(includingFractionalSeconds: true))
@@ -63,7 +62,7 @@ public struct LineLog: LogHandler {
         return "\(time) \(event.level) \(message)" + (pairs.isEmpty ? "" : " [\(pairs.joined(separator: " "))]") + "\n"
     }
 
-    /// As it is if it is one word, else quoted as in JSON.
+    /// The value itself if it is one word, else quoted as in JSON.
     private static func plain(_ value: String) -> String {
         let isWord =
             !value.isEmpty && value.unicodeScalars.allSatisfy { (0x21...0x7E).contains($0.value) && $0 != "\"" }
@@ -78,7 +77,7 @@ public struct LineLog: LogHandler {
         return "{\(fields.joined(separator: ","))}\n"
     }
 
-    /// Numbers stay numbers, so that log searches can compare them.
+    /// Encodes numbers as numbers, so that log searches can compare them.
     private static func json(_ value: Logger.MetadataValue) -> String {
         switch value {
         case .string(let text): quoted(text)

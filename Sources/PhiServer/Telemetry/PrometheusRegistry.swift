@@ -1,24 +1,23 @@
 import CoreMetrics
 import Synchronization
 
-/// Keeps what swift-metrics records and writes it in Prometheus' text format (version 0.0.4).
+/// A metrics backend that writes Prometheus' text format (version 0.0.4).
 ///
 ///     let registry = PrometheusRegistry()
 ///     MetricsSystem.bootstrap(registry)
 ///     Counter(label: "phi_prompt_tokens_total").increment(by: 12)
 ///     print(registry.text)
 ///
-/// Labels are taken as metric names as they are, a timer's in seconds with `_seconds` behind it. Timers and recorders become
-/// histograms with the buckets of their kind. Recording takes an atomic operation or a short lock, and never waits for a
-/// reader that is being served.
-public final class PrometheusRegistry: MetricsFactory {
+/// Labels are the names of metrics; a timer's gets the suffix `_seconds`. Timers and aggregating recorders are histograms, with
+/// buckets for seconds or counts. Recording takes an atomic operation or a short lock and never waits for a reader.
+package final class PrometheusRegistry: MetricsFactory {
     private let families = Mutex<[String: Family]>([:])
 
-    /// What a metric is about, by its name.
+    /// Help texts by metric.
     private let help: [String: String]
 
-    /// An empty registry. `help` has the text for `# HELP` of metrics that have one.
-    public init(help: [String: String] = [:]) { self.help = help }
+    /// An empty registry. `help` has the texts of `# HELP` lines by metric.
+    package init(help: [String: String] = [:]) { self.help = help }
 
     /// All series of one name.
     private struct Family {
@@ -27,7 +26,7 @@ public final class PrometheusRegistry: MetricsFactory {
     }
 
     /// All metrics, sorted by name.
-    public var text: String {
+    package var text: String {
         let families = families.withLock { $0 }
         var lines = ""
         for (name, family) in families.sorted(by: { $0.key < $1.key }) {
@@ -66,34 +65,34 @@ public final class PrometheusRegistry: MetricsFactory {
     // MARK: MetricsFactory
 
     /// A counter.
-    public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
+    package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         series(label, dimensions, "counter") { CounterSeries() }
     }
 
     /// A gauge.
-    public func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
+    package func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
         series(label, dimensions, "gauge") { GaugeSeries() }
     }
 
     /// A histogram of counts, or a gauge when it does not aggregate.
-    public func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
+    package func makeRecorder(label: String, dimensions: [(String, String)], aggregate: Bool) -> any RecorderHandler {
         if aggregate { return series(label, dimensions, "histogram") { HistogramSeries(HistogramSeries.counts) } }
         return series(label, dimensions, "gauge") { GaugeSeries() }
     }
 
     /// A histogram of seconds.
-    public func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
+    package func makeTimer(label: String, dimensions: [(String, String)]) -> any TimerHandler {
         series(label + "_seconds", dimensions, "histogram") { HistogramSeries(HistogramSeries.seconds) }
     }
 
-    /// Series stay: one that comes back goes on counting.
-    public func destroyCounter(_ handler: any CounterHandler) {}
+    /// Does nothing: a series that is made again continues its count.
+    package func destroyCounter(_ handler: any CounterHandler) {}
     /// See ``destroyCounter(_:)``.
-    public func destroyMeter(_ handler: any MeterHandler) {}
+    package func destroyMeter(_ handler: any MeterHandler) {}
     /// See ``destroyCounter(_:)``.
-    public func destroyRecorder(_ handler: any RecorderHandler) {}
+    package func destroyRecorder(_ handler: any RecorderHandler) {}
     /// See ``destroyCounter(_:)``.
-    public func destroyTimer(_ handler: any TimerHandler) {}
+    package func destroyTimer(_ handler: any TimerHandler) {}
 }
 
 /// The values of one metric with one set of labels.
@@ -105,7 +104,7 @@ private func sample(_ name: String, _ labels: String, _ value: String) -> String
     labels.isEmpty ? "\(name) \(value)\n" : "\(name){\(labels)} \(value)\n"
 }
 
-/// As Prometheus reads numbers: whole ones without a fraction.
+/// A number in Prometheus' format; integers have no fraction.
 private func number(_ value: Double) -> String {
     guard value.isFinite else { return value.isNaN ? "NaN" : value > 0 ? "+Inf" : "-Inf" }
     return value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
@@ -138,7 +137,7 @@ private final class GaugeSeries: MeterHandler, RecorderHandler, Series {
 }
 
 private final class HistogramSeries: TimerHandler, RecorderHandler, Series {
-    /// From a step of a tiny model to a long completion.
+    /// Buckets from a step of a tiny model to a long completion.
     static let seconds = [
         0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600,
     ]

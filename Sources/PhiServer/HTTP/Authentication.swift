@@ -1,18 +1,28 @@
+import Hummingbird
 import PhiFormat
 
-/// The keys that requests must bring one of, if there are any.
+/// Middleware that refuses requests without a valid API key.
+struct Authentication: RouterMiddleware {
+    let keys: APIKeys
+
+    func handle(
+        _ request: Request, context: PhiRequestContext, next: (Request, PhiRequestContext) async throws -> Response
+    ) async throws -> Response {
+        guard keys.accept(request.headers[.authorization]) else { throw APIError.wrongKey }
+        return try await next(request, context)
+    }
+}
+
+/// The valid API keys; without any, requests need none.
 package struct APIKeys: Sendable {
     private let digests: [[UInt8]]
 
     package init(_ keys: [String]) { digests = keys.map(Self.digest) }
 
-    /// Whether nobody needs a key.
-    var isOpen: Bool { digests.isEmpty }
-
-    /// Whether a request with this `Authorization` header may pass. Takes the same time whatever the header holds: all keys'
-    /// hashes are compared to their last byte.
+    /// Whether a request with this `Authorization` header is allowed. The time does not depend on the header: all keys' digests
+    /// are compared to their last byte.
     package func accept(_ header: String?) -> Bool {
-        if isOpen { return true }
+        if digests.isEmpty { return true }
         let given = Self.digest(Self.key(in: header ?? ""))
         var isKnown: UInt8 = 0
         for digest in digests {

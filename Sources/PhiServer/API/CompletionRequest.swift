@@ -2,58 +2,74 @@ import Foundation
 import Phi
 import PhiTokenizer
 
-/// A request for `/v1/completions`, checked and ready to run.
-struct CompletionCall: Sendable {
-    /// The prompts' tokens, none of them empty.
+/// A checked request for completions: each prompt is continued by `choices` sequences.
+package struct CompletionRequest: Sendable {
+    /// The token ids of the prompts, none of them empty and all in the vocabulary.
     let prompts: [[TokenID]]
     /// Whether each prompt was empty, so that `<|endoftext|>` stands for it.
     let isEmpty: [Bool]
+    /// Sequences that continue each prompt; the seed of the first is that of `options`, each further one's is greater by 1.
     let choices: Int
     let options: GenerationOptions
     let bias: LogitBias?
-    let logProbabilities: Int?
+    /// Whether choices begin with their prompts.
     let echoes: Bool
     let streams: Bool
     let includesUsage: Bool
 
+    /// The number of all sequences: prompt after prompt, choice after choice.
+    var sequenceCount: Int { prompts.count * choices }
+
+    /// Whether log-probabilities are wanted of the prompts' tokens too.
+    var scoresPrompts: Bool { echoes && options.logProbabilities != nil }
+
     private static let fields: Set<String> = [
         "model", "prompt", "max_tokens", "temperature", "top_p", "n", "stream", "stream_options", "logprobs", "echo",
-        "stop",
-        "seed", "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty", "top_k", "min_p",
-        "repeat_penalty",
+        "stop", "seed", "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty", "top_k",
+        "min_p", "repeat_penalty",
     ]
 
-    /// Reads and checks a body. Throws ``APIError`` that names the first field that cannot be taken.
+    /// Makes a request of prompts that are not empty.
+    package init(
+        prompts: [[TokenID]], choices: Int = 1, _ options: GenerationOptions = .greedy, echoes: Bool = false
+    ) {
+        self.prompts = prompts
+        self.choices = choices
+        self.options = options
+        self.echoes = echoes
+        isEmpty = prompts.map { _ in false }
+        bias = nil
+        streams = false
+        includesUsage = false
+    }
+
+    /// Parses and checks a body. Throws ``APIError`` that names the first field at fault.
     init(_ body: Data, _ model: ServedModel, _ limits: RequestLimits) throws(APIError) {
-        let fields = try RequestFields.read(body, known: Self.fields)
+        let fields = try JSONFields(body, known: Self.fields)
         try model.check(name: fields.value("model", "a string"))
         streams = try fields.flag("stream")
         includesUsage = try Self.includesUsage(fields, streams: streams)
         echoes = try fields.flag("echo")
-        choices = try fields.number("n", in: 1...limits.texts, standard: 1)
+        choices = try fields.number("n", in: 1...limits.sequences) ?? 1
         try Self.refuseUnsupported(fields, choices: choices)
         _ = try fields.value("user", "a string", as: String.self)
-        logProbabilities = try fields.value("logprobs", "a number from 0 to \(limits.logProbabilities)", as: Int.self)
-        if let logProbabilities, !(0...limits.logProbabilities).contains(logProbabilities) {
-            throw .invalid("logprobs", "logprobs is \(logProbabilities), not 0 to \(limits.logProbabilities)")
-        }
         options = try Self.options(fields, model, limits)
         bias = try Self.bias(fields, vocabulary: model.vocabulary)
         guard let field = try fields.value("prompt", PromptField.description, as: PromptField.self) else {
             throw .invalid("prompt", "the request has no prompt")
         }
-        let texts = field.count
-        guard texts > 0 else { throw .invalid("prompt", "prompt is an empty list") }
-        guard texts <= limits.texts / choices else {
+        guard field.count > 0 else { throw .invalid("prompt", "prompt is an empty list") }
+        guard field.count <= limits.sequences / choices else {
             throw .invalid(
-                "prompt", "\(texts) prompts times n = \(choices) are more than the \(limits.texts) texts allowed")
+                "prompt",
+                "\(field.count) prompts times n = \(choices) are more than the \(limits.sequences) sequences allowed")
         }
         let prompts = try model.tokens(of: field)
         isEmpty = prompts.map(\.isEmpty)
         self.prompts = prompts.map { $0.isEmpty ? [model.endOfText] : $0 }
     }
 
-    private static func includesUsage(_ fields: RequestFields, streams: Bool) throws(APIError) -> Bool {
+    private static func includesUsage(_ fields: JSONFields, streams: Bool) throws(APIError) -> Bool {
         struct Options: Decodable {
             let include_usage: Bool?
             let include_obfuscation: Bool?
@@ -65,13 +81,13 @@ struct CompletionCall: Sendable {
         return options.include_usage ?? false
     }
 
-    /// What OpenAI's interface has and this server has not, unless it asks for nothing.
-    private static func refuseUnsupported(_ fields: RequestFields, choices: Int) throws(APIError) {
+    /// Refuses the fields of OpenAI's interface that are not supported, unless they have no effect.
+    private static func refuseUnsupported(_ fields: JSONFields, choices: Int) throws(APIError) {
         if let bestOf = try fields.value("best_of", "a number", as: Int.self), bestOf != choices {
             throw .invalid("best_of", "best_of other than n is not supported")
         }
         if let suffix = try fields.value("suffix", "a string", as: String.self), !suffix.isEmpty {
-            throw .invalid("suffix", "suffix is not supported: the model has not learnt to fill in")
+            throw .invalid("suffix", "suffix is not supported: the model is not trained to fill in")
         }
         for name in ["presence_penalty", "frequency_penalty"] {
             if let penalty = try fields.value(name, "a number", as: Double.self), penalty != 0 {
@@ -81,14 +97,15 @@ struct CompletionCall: Sendable {
     }
 
     private static func options(
-        _ fields: RequestFields, _ model: ServedModel, _ limits: RequestLimits
+        _ fields: JSONFields, _ model: ServedModel, _ limits: RequestLimits
     ) throws(APIError) -> GenerationOptions {
-        let maximumTokens = try fields.number("max_tokens", in: 0...model.context, standard: min(16, model.context))
-        let temperature = try fields.number("temperature", in: 0...2, standard: 1.0)
-        let topP = try fields.number("top_p", in: 0...1, standard: 1.0)
-        let topK = try fields.number("top_k", in: 0...Int(Int32.max), standard: 0)
-        let minP = try fields.number("min_p", in: 0...1, standard: 0.0)
-        let repeatPenalty = try fields.number("repeat_penalty", in: 0.01...100, standard: 1.0)
+        let logProbabilities = try fields.number("logprobs", in: 0...limits.logProbabilities)
+        let maximumTokens = try fields.number("max_tokens", in: 0...model.context) ?? min(16, model.context)
+        let temperature = try fields.number("temperature", in: 0...2) ?? 1.0
+        let topP = try fields.number("top_p", in: 0...1) ?? 1.0
+        let topK = try fields.number("top_k", in: 0...Int(Int32.max)) ?? 0
+        let minP = try fields.number("min_p", in: 0...1) ?? 0.0
+        let repeatPenalty = try fields.number("repeat_penalty", in: 0.01...100) ?? 1.0
         let seed = try fields.value("seed", "a whole number of 64 bits", as: Seed.self)
         let stop = try fields.value("stop", "a string or a list of strings", as: StringsField.self)?.strings ?? []
         guard stop.count <= limits.stops else {
@@ -101,23 +118,23 @@ struct CompletionCall: Sendable {
             let sampling = try SamplingOptions(
                 temperature: temperature, topK: topK, topP: topP, minP: minP, repeatPenalty: repeatPenalty,
                 seed: seed?.value ?? .random(in: 0...UInt64(UInt32.max)))
-            return try GenerationOptions(maximumTokens: maximumTokens, sampling: sampling, stop: stop)
+            return try GenerationOptions(
+                maximumTokens: maximumTokens, sampling: sampling, stop: stop, logProbabilities: logProbabilities)
         } catch {
             throw .invalid(nil, error.description)
         }
     }
 
-    private static func bias(_ fields: RequestFields, vocabulary: Int) throws(APIError) -> LogitBias? {
-        let what = "an object of token ids and numbers from -100 to 100"
-        guard let entries = try fields.value("logit_bias", what, as: [String: Double].self), !entries.isEmpty else {
-            return nil
-        }
+    private static func bias(_ fields: JSONFields, vocabulary: Int) throws(APIError) -> LogitBias? {
+        let description = "an object of token ids and numbers from -100 to 100"
+        let entries = try fields.value("logit_bias", description, as: [String: Double].self) ?? [:]
+        if entries.isEmpty { return nil }
         var biases: [TokenID: Float] = [:]
         for (name, bias) in entries {
             guard let token = TokenID(name), token >= 0, Int(token) < vocabulary else {
                 throw .invalid("logit_bias", "logit_bias has a key that is not a token id from 0 to \(vocabulary - 1)")
             }
-            guard (-100...100).contains(bias) else { throw .invalid("logit_bias", "logit_bias is not \(what)") }
+            guard (-100...100).contains(bias) else { throw .invalid("logit_bias", "logit_bias is not \(description)") }
             biases[token] = Float(bias)
         }
         do throws(OptionError) {
@@ -128,7 +145,7 @@ struct CompletionCall: Sendable {
     }
 }
 
-/// A seed as JSON has it, with sign or without.
+/// A seed in JSON, signed or unsigned.
 private struct Seed: Decodable {
     let value: UInt64
 
@@ -152,7 +169,7 @@ private struct StringsField: Decodable {
     }
 }
 
-/// A prompt as OpenAI's interface takes it.
+/// Prompts in the forms of OpenAI's interface.
 enum PromptField: Decodable {
     case texts([String])
     case tokens([[TokenID]])
@@ -172,7 +189,7 @@ enum PromptField: Decodable {
         }
     }
 
-    /// How many prompts it is.
+    /// The number of prompts.
     var count: Int {
         switch self {
         case .texts(let texts): texts.count
@@ -181,21 +198,21 @@ enum PromptField: Decodable {
     }
 }
 
-/// What a request may ask for.
-public struct RequestLimits: Sendable {
+/// Limits of a request.
+package struct RequestLimits: Sendable {
     /// Bytes of a body.
-    public var bodyBytes = 1 << 20
-    /// Texts that one request may make, prompts times choices.
-    public var texts = 128
-    /// The likeliest tokens that may be asked for at each place.
-    public var logProbabilities = 20
-    /// Stop strings, and bytes of each.
-    public var stops = 16
+    package var bodyBytes = 1 << 20
+    /// Sequences that one request may generate, prompts times choices.
+    package var sequences = 128
+    /// Most likely tokens that may be asked for at each place.
+    package var logProbabilities = 20
+    /// Stop strings.
+    package var stops = 16
     /// Bytes of a stop string.
-    public var stopBytes = 1024
-    /// How long a request may take, waiting included.
-    public var time = Duration.seconds(600)
+    package var stopBytes = 1024
+    /// Duration of a request, its time in the queue included.
+    package var time = Duration.seconds(600)
 
     /// The defaults.
-    public init() {}
+    package init() {}
 }

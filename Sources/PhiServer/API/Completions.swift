@@ -1,0 +1,72 @@
+import HTTPTypes
+import Hummingbird
+
+extension Endpoints {
+    /// `POST /v1/completions`: continues prompts; the response comes whole or as a stream of events.
+    func completions(_ httpRequest: Request, _ context: PhiRequestContext) async throws -> Response {
+        let request = try await parser.parse(httpRequest) { [model, limits] body throws(APIError) in
+            try CompletionRequest(body, model, limits)
+        }
+        if logsPrompts {
+            context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
+        }
+        let (submitted, events) = SubmittedRequest.make(request, timeLimit: limits.time)
+        try queue.submit(submitted)
+        let connection = await context.channel.connection()
+        let watch = connection?.whenClosed { submitted.cancel() }
+        @Sendable func finish() {
+            submitted.cancel()
+            if let watch { connection?.removeHandler(watch) }
+        }
+        let response = CompletionAssembler(request, model, id: "cmpl-" + context.requestID)
+        if request.streams { return stream(response, events, context.notes, finally: finish) }
+        defer { finish() }
+        return try await whole(response, events, context.notes)
+    }
+
+    /// Waits for the end of all sequences.
+    private func whole(
+        _ response: CompletionAssembler, _ events: CompletionEvents, _ notes: RequestNotes
+    ) async throws -> Response {
+        var response = response
+        for try await event in events { _ = response.add(event) }
+        let usage = try response.usage(notes)
+        return .json(response.whole(usage))
+    }
+
+    /// Sends an event for each piece of text.
+    private func stream(
+        _ response: CompletionAssembler, _ events: CompletionEvents, _ notes: RequestNotes,
+        finally finish: @escaping @Sendable () -> Void
+    ) -> Response {
+        let body = ResponseBody { writer in
+            defer { finish() }
+            var response = response
+            do {
+                for try await event in events {
+                    let index = response.add(event)
+                    try await writer.write(.event(response.take(index)))
+                }
+            } catch let error as APIError {
+                // The status is already sent. OpenAI's clients recognise an error among the events.
+                try await writer.write(.event(error))
+                try await writer.finish(nil)
+                return
+            }
+            let usage = try response.usage(notes)
+            if response.request.includesUsage { try await writer.write(.event(response.body([], usage: usage))) }
+            try await writer.write(.lastEvent)
+            try await writer.finish(nil)
+        }
+        return Response(
+            status: .ok,
+            // The last header tells nginx not to buffer the stream.
+            headers: [
+                .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-store", .accelBuffering: "no",
+            ], body: body)
+    }
+}
+
+extension HTTPField.Name {
+    fileprivate static var accelBuffering: Self { Self("X-Accel-Buffering") ?? .cacheControl }
+}

@@ -1,0 +1,202 @@
+import Phi
+import PhiTokenizer
+
+/// Continuous batching: each step of the engine advances all running sequences by a token or a prefill chunk, and sequences
+/// start and end between steps.
+///
+/// Used by the engine's thread only.
+final class ContinuousBatcher {
+    private let engine: Engine
+    private let slots: Int
+    private let cacheEncoding: CacheEncoding?
+    private let queue: RequestQueue
+    private let metrics: ServerMetrics
+    private var waiting: [WaitingSequence] = []
+    private var running: [RunningSequence] = []
+    private var cache: PrefixCache
+    private var budget = PrefillBudget()
+
+    init(_ engine: Engine, _ settings: BatchingSettings, _ queue: RequestQueue, _ metrics: ServerMetrics) {
+        self.engine = engine
+        slots = settings.slots
+        cacheEncoding = settings.cacheEncoding
+        cache = PrefixCache(limit: settings.prefixCacheBytes)
+        self.queue = queue
+        self.metrics = metrics
+    }
+
+    /// Runs until the queue is closed and all its requests have ended.
+    func run() {
+        while true {
+            let (new, closing) = queue.next(isIdle: waiting.isEmpty && running.isEmpty)
+            for owner in new {
+                waiting += (0..<owner.request.sequenceCount).map { WaitingSequence(owner: owner, number: $0) }
+            }
+            dropEnded(closing: closing)
+            if closing != nil, waiting.isEmpty, running.isEmpty { return }
+            fillSlots()
+            queue.stepBegins(waiting: waiting.count)
+            step()
+            removeFinished()
+            metrics.waiting.set(waiting.count)
+            metrics.running.set(running.count)
+            metrics.cacheBytes.set(cache.bytes)
+            metrics.cachedSequences.set(cache.count)
+        }
+    }
+
+    /// Drops the requests that are cancelled or out of time.
+    private func dropEnded(closing: ContinuousClock.Instant?) {
+        let now = ContinuousClock.now
+        func isOver(_ owner: SubmittedRequest) -> Bool {
+            owner.isCancelled || now >= owner.deadline || closing.map { now >= $0 } ?? false
+        }
+        while let owner = waiting.first(where: { isOver($0.owner) })?.owner
+            ?? running.first(where: { isOver($0.owner) })?.owner
+        {
+            if owner.isCancelled {
+                metrics.cancelled.increment()
+                owner.finish()
+            } else if now >= owner.deadline {
+                metrics.timedOut.increment()
+                owner.fail(.timedOut)
+            } else {
+                owner.fail(.shuttingDown)
+            }
+            drop(owner)
+        }
+    }
+
+    /// Removes a request's sequences. Their tokens may serve as prefixes of others.
+    private func drop(_ owner: SubmittedRequest) {
+        waiting.removeAll { $0.owner === owner }
+        for sequence in running where sequence.owner === owner { cache.insert(sequence.session) }
+        running.removeAll { $0.owner === owner }
+    }
+
+    // MARK: Start of sequences
+
+    /// Gives free slots to waiting sequences: to the request with the fewest running sequences first, among equals to the oldest.
+    private func fillSlots() {
+        while running.count < slots, let index = nextToStart() {
+            let sequence = waiting.remove(at: index)
+            do throws(SessionError) {
+                running.append(try start(sequence))
+                metrics.inQueue.record(duration: .now - sequence.owner.arrival)
+            } catch {
+                sequence.owner.fail(.cannotCompute("\(error)"))
+                drop(sequence.owner)
+            }
+        }
+    }
+
+    private func nextToStart() -> Int? {
+        var counts: [ObjectIdentifier: Int] = [:]
+        for sequence in running { counts[ObjectIdentifier(sequence.owner), default: 0] += 1 }
+        var best: (index: Int, count: Int)?
+        for (index, sequence) in waiting.enumerated() where !waitsForItsPrompt(sequence) {
+            let count = counts[ObjectIdentifier(sequence.owner)] ?? 0
+            if count < best?.count ?? .max { best = (index, count) }
+            if count == 0 { break }
+        }
+        return best?.index
+    }
+
+    /// Whether another sequence of the request is prefilling the same prompt, which is computed once and then copied.
+    private func waitsForItsPrompt(_ sequence: WaitingSequence) -> Bool {
+        running.contains { Self.sharePrompt($0, sequence) && $0.remainingPrefill > 0 }
+    }
+
+    private static func sharePrompt(_ running: RunningSequence, _ waiting: WaitingSequence) -> Bool {
+        running.owner === waiting.owner && running.promptNumber == waiting.promptNumber
+    }
+
+    private func start(_ sequence: WaitingSequence) throws(SessionError) -> RunningSequence {
+        // Scores need the logits of all the prompt's tokens, so no prefix is reused for them.
+        let isScored = sequence.owner.request.scoresPrompts && sequence.promptScores == nil
+        if !isScored, let known = try cache.session(for: sequence.prompt, running: running.map(\.session)) {
+            return RunningSequence(sequence, known)
+        }
+        return RunningSequence(sequence, try Session(engine, cache: cacheEncoding))
+    }
+
+    // MARK: A step
+
+    /// Appends the next tokens of all running sequences in one pass of the engine, then chooses a token for each that decodes.
+    /// Sequences that score their prompts run by themselves.
+    private func step() {
+        guard !running.isEmpty else { return }
+        let start = ContinuousClock.now
+        let decoding = running.count { $0.remainingPrefill == 0 }
+        let chunks = PrefillPlan.chunks(
+            running.map(\.remainingPrefill),
+            budget: budget.tokens(prefilling: running.count - decoding, decoding: decoding))
+        let before = running.map(\.lastTokenTime)
+        var tokens = 0
+        var batch: [RunningSequence] = []
+        var work: [(session: Session, tokens: [TokenID])] = []
+        for (sequence, chunk) in zip(running, chunks) {
+            if sequence.isScoring {
+                if chunk > 0 { score(sequence, chunk) }
+                tokens += chunk
+                continue
+            }
+            let next = sequence.nextTokens(chunk: chunk)
+            if next.isEmpty { continue }
+            batch.append(sequence)
+            work.append((sequence.session, Array(next)))
+            tokens += next.count
+        }
+        do throws(SessionError) {
+            if !work.isEmpty { try engine.append(work) }
+            for sequence in batch { sequence.chooseToken() }
+        } catch {
+            // Unreachable, as tokens that do not fit are not appended; but if it happened, clients must not wait for ever.
+            for sequence in batch { fail(sequence, error) }
+        }
+        let duration = ContinuousClock.now - start
+        budget.learn(tokens: tokens, seconds: duration.seconds)
+        metrics.steps.increment()
+        metrics.step.record(duration: duration)
+        metrics.stepTokens.record(tokens)
+        for (sequence, before) in zip(running, before) {
+            guard let time = sequence.lastTokenTime, time != before else { continue }
+            (before == nil ? metrics.firstToken : metrics.betweenTokens)
+                .record(duration: time - (before ?? sequence.owner.arrival))
+            metrics.completionTokens.increment()
+        }
+    }
+
+    private func score(_ sequence: RunningSequence, _ chunk: Int) {
+        do throws(SessionError) {
+            try sequence.scorePrompt(chunk: chunk)
+        } catch {
+            return fail(sequence, error)
+        }
+        guard let scores = sequence.promptScores else { return }
+        for index in waiting.indices where Self.sharePrompt(sequence, waiting[index]) {
+            waiting[index].promptScores = scores
+        }
+    }
+
+    private func fail(_ sequence: RunningSequence, _ error: SessionError) {
+        sequence.owner.fail(.cannotCompute("\(error)"))
+        sequence.owner.cancel()
+    }
+
+    // MARK: End of sequences
+
+    private func removeFinished() {
+        let finished = running.filter { $0.stopReason != nil }
+        running.removeAll { $0.stopReason != nil }
+        for sequence in finished {
+            cache.insert(sequence.session)
+            queue.slotIsFree(after: (ContinuousClock.now - sequence.start).seconds)
+            metrics.promptTokens.increment(by: sequence.prompt.count)
+            metrics.reusedTokens.increment(by: sequence.reusedTokens)
+            let owner = sequence.owner
+            let isLast = !running.contains { $0.owner === owner } && !waiting.contains { $0.owner === owner }
+            if isLast { owner.finish() }
+        }
+    }
+}

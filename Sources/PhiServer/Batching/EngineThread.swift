@@ -1,0 +1,53 @@
+import Foundation
+import Phi
+
+/// The thread that owns the engine: it runs a ``ContinuousBatcher`` on the requests of ``queue`` until that is closed.
+package final class EngineThread: Sendable {
+    package let queue: RequestQueue
+    /// Positions of a session.
+    let context: Int
+    private let isDone = DispatchSemaphore(value: 0)
+
+    /// Makes the engine and starts the thread. Throws ``SessionError`` when a setting is out of range or memory is short.
+    package init(_ model: LanguageModel, _ settings: BatchingSettings, _ metrics: ServerMetrics) throws {
+        let engine = try Engine(model, context: settings.context, threads: settings.threads)
+        // Reports now, not at the first request, that memory for a session is short.
+        _ = try Session(engine, cache: settings.cacheEncoding)
+        context = engine.context
+        queue = RequestQueue(limit: settings.queue, slots: settings.slots, metrics)
+        // Handed over: from here on, the new thread alone uses the batcher and its engine.
+        nonisolated(unsafe) let batcher = ContinuousBatcher(engine, settings, queue, metrics)
+        let thread = Thread { [isDone] in
+            batcher.run()
+            isDone.signal()
+        }
+        thread.name = "engine"
+        thread.stackSize = 8 << 20
+        thread.start()
+    }
+
+    /// Waits until the queue is closed and all its requests have ended.
+    package func join() {
+        isDone.wait()
+        isDone.signal()
+    }
+}
+
+/// Settings of continuous batching.
+package struct BatchingSettings: Sendable {
+    /// Sequences that are computed at once, at most ``Phi/Engine/sessionsAtOnce``.
+    package var slots = 8
+    /// Positions of a sequence; nil for the model's maximum.
+    package var context: Int?
+    /// Threads of the engine; nil for one for each core.
+    package var threads: Int?
+    /// Encoding of the KV cache; nil for the model's default.
+    package var cacheEncoding: CacheEncoding?
+    /// Sequences that may wait for a slot before requests are refused.
+    package var queue = 64
+    /// Bytes of KV cache that finished sequences may keep for prefix reuse.
+    package var prefixCacheBytes = 512 << 20
+
+    /// The defaults.
+    package init() {}
+}

@@ -1,0 +1,86 @@
+import Foundation
+import Synchronization
+
+/// The queue from the threads that serve requests to the engine's thread. Any thread may use it.
+package final class RequestQueue: Sendable {
+    private struct State {
+        var new: [SubmittedRequest] = []
+        /// Sequences that have no slot yet, including those of `new`.
+        var waiting = 0
+        var stepStart: ContinuousClock.Instant?
+        var closing: ContinuousClock.Instant?
+        /// Running mean of the seconds that a sequence keeps its slot.
+        var secondsInSlot = 1.0
+    }
+    private let state = Mutex(State())
+    private let wake = DispatchSemaphore(value: 0)
+    private let limit: Int
+    private let slots: Int
+    private let metrics: ServerMetrics
+
+    /// A queue that refuses requests while `limit` or more sequences wait for one of `slots` slots.
+    init(limit: Int, slots: Int, _ metrics: ServerMetrics) {
+        self.limit = limit
+        self.slots = slots
+        self.metrics = metrics
+    }
+
+    // MARK: For the threads that serve requests
+
+    /// Adds a request. Throws ``APIError`` when the queue is full or closed.
+    package func submit(_ request: SubmittedRequest) throws(APIError) {
+        let refusal: APIError? = state.withLock { state in
+            if state.closing != nil { return .shuttingDown }
+            if state.waiting >= limit {
+                metrics.rejected.increment()
+                let seconds = state.secondsInSlot * Double(state.waiting) / Double(slots)
+                return .queueIsFull(retryAfter: min(max(1, Int(seconds.rounded(.up))), 60))
+            }
+            state.new.append(request)
+            state.waiting += request.request.sequenceCount
+            return nil
+        }
+        if let refusal { throw refusal }
+        wake.signal()
+    }
+
+    /// Closes the queue; requests that are not finished by `deadline` fail then.
+    package func close(by deadline: ContinuousClock.Instant) {
+        state.withLock { $0.closing = min(deadline, $0.closing ?? deadline) }
+        wake.signal()
+    }
+
+    /// Whether requests are refused because the server is shutting down.
+    package var isClosed: Bool { state.withLock { $0.closing != nil } }
+
+    /// Whether the engine's current step takes so long that it must be faulty.
+    var isStuck: Bool { state.withLock { $0.stepStart.map { .now - $0 > .seconds(60) } ?? false } }
+
+    // MARK: For the engine's thread
+
+    /// Takes the new requests and the deadline of shutdown, if it has begun. Waits for either when the engine is idle.
+    func next(isIdle: Bool) -> (new: [SubmittedRequest], closing: ContinuousClock.Instant?) {
+        while true {
+            let (new, closing) = state.withLock { state in
+                state.stepStart = nil
+                defer { state.new = [] }
+                return (state.new, state.closing)
+            }
+            if !isIdle || !new.isEmpty || closing != nil { return (new, closing) }
+            wake.wait()
+        }
+    }
+
+    /// Notes that a step begins while `waiting` sequences have no slot.
+    func stepBegins(waiting: Int) {
+        state.withLock { state in
+            state.waiting = waiting + state.new.reduce(0) { $0 + $1.request.sequenceCount }
+            state.stepStart = .now
+        }
+    }
+
+    /// Notes how long a finished sequence had its slot.
+    func slotIsFree(after seconds: Double) {
+        state.withLock { $0.secondsInSlot = 0.9 * $0.secondsInSlot + 0.1 * seconds }
+    }
+}

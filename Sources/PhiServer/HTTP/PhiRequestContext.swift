@@ -1,0 +1,30 @@
+import Hummingbird
+import Logging
+import NIOCore
+import Synchronization
+
+/// The state of one request that middleware and endpoints share.
+package struct PhiRequestContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+    /// The id in the header `X-Request-Id`, in the log and in the ids of completions; set by ``RequestRecorder``.
+    var requestID = ""
+    /// Further values for the request's log line.
+    let notes = RequestNotes()
+
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        channel = source.channel
+    }
+}
+
+/// A thread-safe collection of values for a request's log line.
+final class RequestNotes: Sendable {
+    private let all = Mutex<Logger.Metadata>([:])
+
+    func add(_ key: String, _ value: Logger.MetadataValue) { all.withLock { $0[key] = value } }
+
+    func add(_ key: String, _ value: Int) { add(key, .stringConvertible(value)) }
+
+    var metadata: Logger.Metadata { all.withLock { $0 } }
+}

@@ -1,0 +1,37 @@
+import PhiServer
+import Testing
+
+struct PrefillPlanTests {
+    @Test func theShortestComesFirstAndTheOldestIsNotForgotten() {
+        #expect(PrefillPlan.chunks([], budget: 64) == [])
+        #expect(PrefillPlan.chunks([0, 0], budget: 64) == [0, 0])
+        #expect(PrefillPlan.chunks([10, 0, 20], budget: 64) == [10, 0, 20])
+        let slices = PrefillPlan.chunks([1000, 10, 900, 20], budget: 64)
+        #expect(slices.reduce(0, +) == 64 && slices[0] >= 16 && slices[1] == 10 && slices[3] == 20)
+        #expect(PrefillPlan.chunks([1000, 100], budget: 64) == [16, 48])
+        #expect(PrefillPlan.chunks([5], budget: 1) == [1])
+        #expect(PrefillPlan.chunks([5, 1], budget: 1) == [1, 0])
+    }
+
+    @Test func aBudgetIsLearnt() {
+        var budget = PrefillBudget()
+        #expect(budget.tokens(prefilling: 1, decoding: 1) == PrefillBudget.range.lowerBound)
+        for _ in 0..<50 { budget.learn(tokens: 100, seconds: 0.1) }
+        #expect((110...121).contains(budget.tokens(prefilling: 1, decoding: 1)))
+        #expect(budget.tokens(prefilling: 1, decoding: 0) == PrefillBudget.range.upperBound)
+        for _ in 0..<50 { budget.learn(tokens: 100, seconds: 100) }
+        #expect(budget.tokens(prefilling: 1, decoding: 0) == PrefillBudget.range.lowerBound)
+        let before = budget.tokens(prefilling: 1, decoding: 1)
+        budget.learn(tokens: 1, seconds: 0.0001)
+        #expect(budget.tokens(prefilling: 1, decoding: 1) == before, "a step of few tokens teaches nothing")
+    }
+
+    @Test func aStepIsLongerTheMoreTextsWaitForTheirFirstToken() {
+        var budget = PrefillBudget()
+        for _ in 0..<50 { budget.learn(tokens: 50, seconds: 0.1) }
+        #expect((55...60).contains(budget.tokens(prefilling: 1, decoding: 7)))
+        #expect((55...60).contains(budget.tokens(prefilling: 4, decoding: 4)))
+        #expect((110...120).contains(budget.tokens(prefilling: 4, decoding: 2)))
+        #expect(budget.tokens(prefilling: 7, decoding: 1) == PrefillBudget.range.upperBound)
+    }
+}

@@ -19,7 +19,8 @@ package struct PhiServer: Sendable {
     /// Makes a server of `model` under `name` and starts its engine. Throws ``SessionError`` when a setting is out of range or
     /// memory is short.
     package init(
-        _ model: LanguageModel, name: String, _ settings: ServerSettings, logger: Logger, metrics registry: PrometheusRegistry
+        _ model: LanguageModel, name: String, _ settings: ServerSettings, logger: Logger,
+        metrics registry: PrometheusRegistry
     ) throws {
         self.settings = settings
         self.logger = logger
@@ -32,7 +33,9 @@ package struct PhiServer: Sendable {
     }
 
     /// The HTTP application. `onRunning` is called with the port when it listens.
-    package func application(onRunning: @escaping @Sendable (Int) -> Void = { _ in }) -> some ApplicationProtocol & Service {
+    package func application(
+        onRunning: @escaping @Sendable (Int) -> Void = { _ in }
+    ) -> some ApplicationProtocol & Service {
         Application(
             router: endpoints.router(keys: APIKeys(settings.apiKeys), metrics: metrics, logger: logger),
             server: .http1(

@@ -43,7 +43,7 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Time limit of a request, its time in the queue included.", valueName: "seconds"))
     var timeout = 600
 
-    @Option(help: ArgumentHelp("How long running requests may continue when the server shuts down.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("How long requests may continue when the server shuts down.", valueName: "seconds"))
     var drain = 30
 
     @Option(help: ArgumentHelp("Size limit of a request's body.", valueName: "bytes"))
@@ -147,17 +147,12 @@ struct PhiServerCommand: AsyncParsableCommand {
     }
 
     static func main() async {
-        // A closed pipe is reported by the write that fails.
-        signal(SIGPIPE, SIG_IGN)
+        CommandProcess.prepare()
         do {
             var command = try parseAsRoot()
             if let server = command as? PhiServerCommand { try await server.run() } else { try command.run() }
         } catch {
-            guard exitCode(for: error) == .failure, !(error is ExitCode) else { Self.exit(withError: error) }
-            // One line, whatever the names of files hold.
-            let fault = String("\(error)".map { $0.isNewline ? "\u{FFFD}" : $0 })
-            try? FileHandle.standardError.write(contentsOf: Data("phi-server: \(fault)\n".utf8))
-            Self.exit(withError: ExitCode.failure)
+            exit(reporting: error)
         }
     }
 }

@@ -23,11 +23,10 @@ package struct CompletionRequest: Sendable {
     /// Whether log-probabilities are wanted of the prompts' tokens too.
     var scoresPrompts: Bool { echoes && options.logProbabilities != nil }
 
-    private static let fields: Set<String> = [
-        "model", "prompt", "max_tokens", "temperature", "top_p", "n", "stream", "stream_options", "logprobs", "echo",
-        "stop", "seed", "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty", "top_k",
-        "min_p", "repeat_penalty",
-    ]
+    private static let fields: Set<String> = Set(SamplingParameter.all.map(\.fieldName)).union([
+        "model", "prompt", "max_tokens", "n", "stream", "stream_options", "logprobs", "echo", "stop", "seed",
+        "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty",
+    ])
 
     /// Makes a request of prompts that are not empty.
     package init(
@@ -101,12 +100,7 @@ package struct CompletionRequest: Sendable {
     ) throws(APIError) -> GenerationOptions {
         let logProbabilities = try fields.number("logprobs", in: 0...limits.logProbabilities)
         let maximumTokens = try fields.number("max_tokens", in: 0...model.context) ?? min(16, model.context)
-        let temperature = try fields.number("temperature", in: 0...2) ?? 1.0
-        let topP = try fields.number("top_p", in: 0...1) ?? 1.0
-        let topK = try fields.number("top_k", in: 0...Int(Int32.max)) ?? 0
-        let minP = try fields.number("min_p", in: 0...1) ?? 0.0
-        let repeatPenalty = try fields.number("repeat_penalty", in: 0.01...100) ?? 1.0
-        let seed = try fields.value("seed", "a whole number of 64 bits", as: Seed.self)
+        let sampling = try sampling(fields)
         let stop = try fields.value("stop", "a string or a list of strings", as: StringsField.self)?.strings ?? []
         guard stop.count <= limits.stops else {
             throw .invalid("stop", "stop has \(stop.count) strings, more than \(limits.stops)")
@@ -115,14 +109,29 @@ package struct CompletionRequest: Sendable {
             throw .invalid("stop", "a stop string is empty or longer than \(limits.stopBytes) bytes")
         }
         do throws(OptionError) {
-            let sampling = try SamplingOptions(
-                temperature: temperature, topK: topK, topP: topP, minP: minP, repeatPenalty: repeatPenalty,
-                seed: seed?.value ?? .random(in: 0...UInt64(UInt32.max)))
             return try GenerationOptions(
                 maximumTokens: maximumTokens, sampling: sampling, stop: stop, logProbabilities: logProbabilities)
         } catch {
             throw .invalid(nil, error.description)
         }
+    }
+
+    private static func sampling(_ fields: JSONFields) throws(APIError) -> SamplingOptions {
+        var sampling = SamplingOptions.greedy
+        for parameter in SamplingParameter.all {
+            let name = parameter.fieldName
+            let description = (parameter.isWhole ? "a whole number" : "a number") + " (\(parameter.range))"
+            // The default temperature is OpenAI's.
+            let standard = name == "temperature" ? 1 : parameter.standard
+            let value = try fields.value(name, description, as: Double.self) ?? standard
+            do throws(OptionError) {
+                try parameter.set(value, in: &sampling)
+            } catch {
+                throw .invalid(name, "\(name) is \(value), not \(description)")
+            }
+        }
+        let seed = try fields.value("seed", "a whole number of 64 bits", as: Seed.self)
+        return sampling.seeded(seed?.value ?? .random(in: 0...UInt64(UInt32.max)))
     }
 
     private static func bias(_ fields: JSONFields, vocabulary: Int) throws(APIError) -> LogitBias? {

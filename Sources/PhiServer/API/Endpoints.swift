@@ -41,7 +41,9 @@ extension Router<PhiRequestContext> {
             // The router itself adds HEAD to GET.
             let allowed = routes.flatMap { $0.method == .get ? [.get, .head] : [$0.method] }
             for method in all where !allowed.contains(method) {
-                on(RouterPath(path), method: method) { _, _ -> Response in throw APIError.wrongMethod(allowed: allowed) }
+                on(RouterPath(path), method: method) { _, _ -> Response in
+                    throw APIError.wrongMethod(allowed: allowed)
+                }
             }
         }
     }

@@ -149,7 +149,7 @@ final class ContinuousBatcher {
         }
         do throws(SessionError) {
             if !work.isEmpty { try engine.append(work) }
-            for sequence in batch { sequence.chooseToken() }
+            for sequence in batch { try sequence.chooseToken() }
         } catch {
             // Unreachable, as tokens that do not fit are not appended; but if it happened, clients must not wait for ever.
             for sequence in batch { fail(sequence, error) }

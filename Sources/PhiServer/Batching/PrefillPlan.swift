@@ -26,9 +26,9 @@ package enum PrefillPlan {
 package struct PrefillBudget {
     /// Acceptable seconds of a step when as many sequences prefill as decode, and the most in any case.
     static let (balanced, most) = (0.12, 0.4)
-    /// Fewer tokens would waste the weights that a step reads. More would not fit the engine's batch of 256 beside a token of
+    /// Fewer tokens would waste the weights that a step reads. More would not fit one batch of the engine beside a token of
     /// each decoding sequence, and the step would read the weights twice.
-    package static let range = 16...256 - Engine.sessionsAtOnce
+    package static let range = 16...Engine.batchTokens - Engine.sessionsAtOnce
     private var secondsPerToken: Double?
 
     package init() {}

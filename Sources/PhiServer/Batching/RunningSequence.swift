@@ -24,14 +24,9 @@ final class RunningSequence {
     let session: Session
     /// Tokens of the prompt that the session held at the start.
     let reusedTokens: Int
-    /// The reason of its end, once it has ended.
-    private(set) var stopReason: StopReason?
     /// The log-probabilities of the prompt's tokens but the first, once they are complete.
     private(set) var promptScores: [TokenChoice]?
-    /// The token that was chosen last, which the session has not appended yet.
-    private var lastToken: TokenID?
-    private var sampler: Sampler
-    private var output: GeneratedText
+    private var decoder: SequenceDecoder
     private var completionTokens = 0
     private var partialScores: [TokenChoice] = []
     private var unsentChoices: [TokenChoice] = []
@@ -48,27 +43,30 @@ final class RunningSequence {
         prompt = waiting.prompt
         self.session = session
         reusedTokens = session.tokens.count
-        let options = owner.request.options
-        sampler = Sampler(
-            options.sampling.seeded(options.sampling.seed &+ UInt64(waiting.choice)),
-            vocabulary: session.model.config.vocabulary, processors: owner.request.bias.map { [$0] } ?? [])
-        output = GeneratedText(session.model.tokenizer.vocabulary, stop: options.stop)
+        let request = waiting.owner.request
+        let sampling = request.options.sampling
+        decoder = SequenceDecoder(
+            session, request.options,
+            sampler: Sampler(
+                sampling.seeded(sampling.seed &+ UInt64(waiting.choice)), vocabulary: session.model.config.vocabulary,
+                processors: request.bias.map { [$0] } ?? []))
         if let scores = waiting.promptScores { promptIsScored(scores) }
-        if generatesNothing, !isScoring { end(.maximumTokens) }
+        sendEnd()
     }
 
-    /// Tokens of the prompt that remain to be prefilled.
-    var remainingPrefill: Int { generatesNothing && !isScoring ? 0 : max(0, prompt.count - session.tokens.count) }
+    /// The reason of its end; nil while it has not ended.
+    var stopReason: StopReason? { isScoring ? nil : decoder.stopReason }
 
     /// Whether the prefill also computes the prompt's log-probabilities, which takes the logits of each token.
     var isScoring: Bool { owner.request.scoresPrompts && promptScores == nil }
 
-    private var generatesNothing: Bool { owner.request.options.maximumTokens == 0 }
+    /// Tokens of the prompt that remain to be prefilled.
+    var remainingPrefill: Int { stopReason != nil ? 0 : max(0, prompt.count - session.tokens.count) }
 
     /// The tokens to append in the next step: a prefill chunk of `chunk` tokens, or the token that was chosen last.
     func nextTokens(chunk: Int) -> ArraySlice<TokenID> {
         if remainingPrefill > 0 { return prompt[session.tokens.count...].prefix(chunk) }
-        return lastToken.map { [$0] } ?? []
+        return decoder.next.map { [$0] } ?? []
     }
 
     /// Prefills a chunk by itself and scores the tokens that follow; chooses a token after the last chunk.
@@ -85,7 +83,7 @@ final class RunningSequence {
         partialScores += scores
         if remainingPrefill == 0 {
             promptIsScored(partialScores)
-            chooseToken()
+            try chooseToken()
         }
     }
 
@@ -95,32 +93,25 @@ final class RunningSequence {
     }
 
     /// Chooses the next token, if the whole prompt is prefilled, and sends the text that it completes.
-    func chooseToken() {
-        guard remainingPrefill == 0, stopReason == nil else { return }
-        if generatesNothing { return end(.maximumTokens) }
-        let options = owner.request.options
-        let history = session.tokens
-        let chosen = session.withLogits { logits in
-            let token = sampler.sample(logits, history: history)
-            return (token, options.logProbabilities.map { TokenChoice(token, of: logits, alternatives: $0) })
+    func chooseToken() throws(SessionError) {
+        guard remainingPrefill == 0 else { return }
+        if let token = try decoder.decode() {
+            lastTokenTime = .now
+            completionTokens += 1
+            if let choice = token.choice { unsentChoices.append(choice) }
+            if !token.text.isEmpty || (stopReason != nil && !unsentChoices.isEmpty) {
+                owner.send(.text(sequence: number, token.text, tokens: unsentChoices))
+                unsentChoices = []
+            }
         }
-        guard let (token, choice) = chosen else { return }
-        lastTokenTime = .now
-        completionTokens += 1
-        if let choice { unsentChoices.append(choice) }
-        lastToken = token
-        let (text, reason) = output.take(token, of: session, maximumTokens: options.maximumTokens)
-        if !text.isEmpty || (reason != nil && !unsentChoices.isEmpty) {
-            owner.send(.text(sequence: number, text, tokens: unsentChoices))
-            unsentChoices = []
-        }
-        if let reason { end(reason) }
+        sendEnd()
     }
 
-    private func end(_ reason: StopReason) {
-        stopReason = reason
+    /// Sends the end of the sequence, if it has ended.
+    private func sendEnd() {
+        guard let stopReason else { return }
         let usage = SequenceUsage(
             promptTokens: prompt.count, reusedTokens: reusedTokens, completionTokens: completionTokens)
-        owner.send(.end(sequence: number, reason, usage))
+        owner.send(.end(sequence: number, stopReason, usage))
     }
 }

@@ -23,12 +23,12 @@ extension ServerTests {
                 (#"{"prompt":"x","max_tokens":"5"}"#, "max_tokens", "number"),
                 (#"{"prompt":"x","max_tokens":true}"#, "max_tokens", "number"),
                 (#"{"prompt":"x","max_tokens":99999999999999999999}"#, "max_tokens", "number"),
-                (#"{"prompt":"x","temperature":-0.1}"#, "temperature", "0.0 to 2.0"),
+                (#"{"prompt":"x","temperature":-0.1}"#, "temperature", "0 or more"),
                 (#"{"prompt":"x","temperature":1e999}"#, "temperature", "number"),
-                (#"{"prompt":"x","top_p":1.1}"#, "top_p", "0.0 to 1.0"),
-                (#"{"prompt":"x","top_k":-1}"#, "top_k", "0 to"),
-                (#"{"prompt":"x","min_p":2}"#, "min_p", "0.0 to 1.0"),
-                (#"{"prompt":"x","repeat_penalty":0}"#, "repeat_penalty", "0.01"),
+                (#"{"prompt":"x","top_p":1.1}"#, "top_p", "0 to 1"),
+                (#"{"prompt":"x","top_k":-1}"#, "top_k", "0 or more"),
+                (#"{"prompt":"x","min_p":2}"#, "min_p", "0 to 1"),
+                (#"{"prompt":"x","repeat_penalty":0}"#, "repeat_penalty", "above 0"),
                 (#"{"prompt":"x","logprobs":21}"#, "logprobs", "0 to 20"),
                 (#"{"prompt":"x","logprobs":true}"#, "logprobs", "0"),
                 (#"{"prompt":"x","echo":1}"#, "echo", "true or false"),
@@ -49,7 +49,7 @@ extension ServerTests {
                 (#"{"prompt":"x","suffix":"}"}"#, "suffix", "not supported"),
                 (#"{"prompt":"x","presence_penalty":0.5}"#, "presence_penalty", "repeat_penalty"),
                 (#"{"prompt":"x","frequency_penalty":0.5}"#, "frequency_penalty", "repeat_penalty"),
-                (#"{"prompt":"x","tools":[]}"#, "tools", "does not know"),
+                (#"{"prompt":"x","tools":[]}"#, "tools", "unknown field"),
             ]
             for (body, param, word) in cases {
                 let (status, error) = try server.refusal(body)

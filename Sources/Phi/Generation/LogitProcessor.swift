@@ -72,3 +72,10 @@ public struct RepetitionPenalty: LogitProcessor {
         }
     }
 }
+
+extension SamplingOptions {
+    /// The processors of the parameters that edit logits before the temperature, without those that have no effect.
+    func processors(vocabulary: Int) -> [any LogitProcessor] {
+        repeatPenalty == 1 ? [] : [RepetitionPenalty(checked: repeatPenalty, vocabulary: vocabulary)]
+    }
+}

@@ -28,8 +28,7 @@ public struct Sampler: Sendable {
         self.options = options
         self.vocabulary = vocabulary
         generator = SplitMix64(seed: options.seed)
-        let penalty = RepetitionPenalty(checked: options.repeatPenalty, vocabulary: vocabulary)
-        self.processors = options.repeatPenalty == 1 ? processors : [penalty] + processors
+        self.processors = options.processors(vocabulary: vocabulary) + processors
         edited = [Float](repeating: 0, count: self.processors.isEmpty ? 0 : vocabulary)
         weights = [Double](repeating: 0, count: options.temperature == 0 ? 0 : vocabulary)
         let prunes = options.temperature != 0 && (options.topK > 0 || options.topP < 1 || options.minP > 0)

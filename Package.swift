@@ -96,7 +96,8 @@ let package = Package(
             ]),
         // Tests mirror the sources.
         .target(
-            name: "PhiTestSupport", dependencies: ["PhiCheckpoint", "PhiFormat"], path: "Tests/Support"),
+            name: "PhiTestSupport", dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiFormat", "PhiTokenizer"],
+            path: "Tests/Support"),
         .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels", "CPhiKernelsCheck", "PhiKernelCases"]),
         .target(
             name: "CPhiKernelsCheck", dependencies: ["CPhiKernels", "CPhiSupport"], path: "Tests/CPhiKernelsCheck",
@@ -113,15 +114,19 @@ let package = Package(
         .testTarget(
             name: "PhiTests",
             dependencies: [
-                "CAllocationCounter", "CPhiKernels", "CPhiSupport", "Phi", "PhiConvert", "PhiFormat", "PhiTokenizer",
+                "CAllocationCounter", "CPhiKernels", "Phi", "PhiCheckpoint", "PhiConvert", "PhiFormat",
+                "PhiTestSupport",
+                "PhiTokenizer",
             ],
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "PhiConvertTests",
             dependencies: ["CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
-        .testTarget(name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTokenizer"]),
-        .testTarget(name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat", "PhiTestSupport"], exclude: ["Goldens"]),
+        .testTarget(
+            name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTestSupport", "PhiTokenizer"]),
+        .testTarget(
+            name: "PhiCLITests", dependencies: ["CPhiKernels", "PhiFormat", "PhiTestSupport"], exclude: ["Goldens"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

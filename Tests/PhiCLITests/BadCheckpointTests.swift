@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi convert` with checkpoints that nobody should trust.
@@ -30,11 +31,12 @@ import Testing
             checkpoint.tensors.removeAll { $0.name == "model.layers.1.mlp.fc1.bias" }
         },
         Fault("extra tensor", in: "model.safetensors", "'model.layers.2.mlp.fc1.bias'") { _, checkpoint in
-            checkpoint.tensors.append(.init(name: "model.layers.2.mlp.fc1.bias", shape: [2], floats: [1, 2]))
+            checkpoint.tensors.append(
+                ("model.layers.2.mlp.fc1.bias", TestTensor(shape: [2], floats: [1, 2])))
         },
         Fault("no tensors", in: "checkpoint", "there are none") { _, checkpoint in checkpoint.tensors = [] },
         Fault("wrong shape", in: "model.safetensors", "'lm_head.bias'") { _, checkpoint in
-            checkpoint.tensors[checkpoint.tensors.count - 1].shape = [1, 320]
+            checkpoint.tensors[checkpoint.tensors.count - 1].tensor.shape = [1, 320]
         },
         Fault("NaN in a matrix", in: "model.safetensors", "'model.layers.0.mlp.fc2.weight'") { _, checkpoint in
             checkpoint.edit("model.layers.0.mlp.fc2.weight") { $0[4321] = .nan }
@@ -96,10 +98,10 @@ import Testing
             let first = try Self.place(of: "model.layers.0.self_attn.q_proj.bias", in: header)
             let second = try Self.place(of: "model.layers.0.self_attn.k_proj.bias", in: header)
             header = header.replacingOccurrences(of: second, with: first)
-            let data = checkpoint.tensors.reduce(0) { $0 + 4 * $1.floats.count }
+            let data = checkpoint.tensors.reduce(0) { $0 + 4 * $1.tensor.floats.count }
             try shop.folder.write(
                 "checkpoint/model.safetensors",
-                TinyCheckpoint.safetensors(header: header, data: [UInt8](repeating: 0, count: data)))
+                safetensors(header, data: [UInt8](repeating: 0, count: data)))
         },
         Fault("a file instead of a directory", in: "checkpoint", "is not a directory") { shop, _ in
             try FileManager.default.removeItem(atPath: shop.checkpoint)
@@ -132,18 +134,18 @@ import Testing
         Fault("header length near 2^64", in: "model.safetensors", "18446744073709551615") { shop, _ in
             try shop.folder.write(
                 "checkpoint/model.safetensors",
-                TinyCheckpoint.safetensors(header: "{}", data: [], length: .max))
+                safetensors("{}", data: [], length: .max))
         },
         Fault("offsets near 2^64", in: "model.safetensors", "number") { shop, _ in
             let header =
                 #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[18446744073709551612,18446744073709551615]}}"#
             try shop.folder.write(
-                "checkpoint/model.safetensors", TinyCheckpoint.safetensors(header: header, data: [1, 2, 3, 4]))
+                "checkpoint/model.safetensors", safetensors(header, data: [1, 2, 3, 4]))
         },
         Fault("shape near 2^64", in: "model.safetensors", "'a'") { shop, _ in
             let header = #"{"a":{"dtype":"F32","shape":[4294967296,4294967297],"data_offsets":[0,4]}}"#
             try shop.folder.write(
-                "checkpoint/model.safetensors", TinyCheckpoint.safetensors(header: header, data: [1, 2, 3, 4]))
+                "checkpoint/model.safetensors", safetensors(header, data: [1, 2, 3, 4]))
         },
         Fault("not JSON", in: "config.json", "is not JSON") { shop, _ in
             try shop.folder.write("checkpoint/config.json", "{\"model_type\": \"phi\",")
@@ -157,7 +159,7 @@ import Testing
             let pickle = [0x80, 2] + Array("cposix\nsystem\nX".utf8) + [UInt8(call.utf8.count), 0, 0, 0]
             try shop.folder.write(
                 "checkpoint/pytorch_model.bin",
-                StoredZip.archive([("m/data.pkl", pickle + Array(call.utf8) + Array("\u{85}R.".utf8.dropFirst()))]))
+                ZipWriter.archive([("m/data.pkl", pickle + Array(call.utf8) + Array("\u{85}R.".utf8.dropFirst()))]))
         },
         Fault("a bare pickle", in: "pytorch_model.bin", "is not a torch archive") { shop, _ in
             try FileManager.default.removeItem(atPath: shop.checkpoint + "/model.safetensors")
@@ -207,7 +209,7 @@ import Testing
         let shop = try Workshop()
         for header in ["{\"a\":" + Self.deep + "}", String(repeating: "{\"a\":", count: 10_000)] {
             try shop.folder.write(
-                "checkpoint/model.safetensors", TinyCheckpoint.safetensors(header: header, data: []))
+                "checkpoint/model.safetensors", safetensors(header, data: []))
             try expectRefusal(shop, Fault("deep header", in: "model.safetensors", "is not JSON") { _, _ in })
         }
     }

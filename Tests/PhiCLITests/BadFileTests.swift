@@ -1,5 +1,6 @@
 import Foundation
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 /// `.phi` files that nobody should trust, given to every command that opens one.
@@ -39,8 +40,8 @@ import Testing
     }
 
     @Test(arguments: commands) func refusesTruncatedFiles(_ command: [String]) throws {
-        let folder = try Scratch()
-        let whole = try Scratch.read(Models.path())
+        let folder = try TemporaryFolder()
+        let whole = try readFile(Models.path())
         let lengths = Array(stride(from: 0, to: 300, by: 23)) + [127, 128, 255, 256, 1024, 4096, whole.count / 2]
         for length in lengths + [whole.count - 64, whole.count - 1] {
             try folder.write("cut.phi", Array(whole[..<length]))
@@ -51,8 +52,8 @@ import Testing
     }
 
     @Test func refusesAnyChangedByteOfTheHeader() throws {
-        let folder = try Scratch()
-        let whole = try Scratch.read(Models.path())
+        let folder = try TemporaryFolder()
+        let whole = try readFile(Models.path())
         // The preamble and two records; the commands take turns.
         for place in 0..<384 {
             var bytes = whole
@@ -64,8 +65,8 @@ import Testing
 
     /// Fields set to numbers that are hard on arithmetic, under a hash that is right.
     @Test func survivesAnyNumberInAnyField() throws {
-        let folder = try Scratch()
-        let whole = try Scratch.read(Models.path())
+        let folder = try TemporaryFolder()
+        let whole = try readFile(Models.path())
         let preamble = [(8, 2), (10, 2), (12, 4), (16, 8), (24, 8), (32, 4), (36, 4)]
         let record = [(0, 8), (48, 4), (52, 4), (56, 8), (64, 8), (72, 4), (76, 4), (80, 4), (84, 4)]
         // The config, the embedding and the last section.
@@ -89,7 +90,7 @@ import Testing
     }
 
     @Test func refusesWhatIsNoFile() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         try folder.write(
             "text.phi",
             "This is a text, and longer than the preamble of a file that holds a model. "
@@ -109,15 +110,15 @@ import Testing
     }
 
     @Test func namesAFileOfTwoLinesInOne() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let path = try folder.write("two\nlines.phi", "x")
         PhiCLITests.expectRefusal(try Command.run("info", "-m", path), "lines.phi: ")
     }
 
     @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesWhatItMayNotRead() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         chmod(folder.path, 0o755)
-        let path = try folder.write("closed.phi", Scratch.read(Models.path()))
+        let path = try folder.write("closed.phi", readFile(Models.path()))
         chmod(path, 0)
         let outcome = try Nobody.run(#"exec "$PHI" info -m "$1""#, path)
         PhiCLITests.expectRefusal(outcome, "closed.phi: permission denied")

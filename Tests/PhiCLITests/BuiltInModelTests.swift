@@ -1,10 +1,10 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// Whether the built-in model is in this checkout, which can be built and tested without it.
 private let hasBuiltInModel: Bool = {
-    let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("Sources/CPhiModel/small.phi").path
+    let path = repositoryFile("Sources/CPhiModel/small.phi")
     return ((try? FileManager.default.attributesOfItem(atPath: path)[.size] as? Int) ?? 0) > 0
 }()
 

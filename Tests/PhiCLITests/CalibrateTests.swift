@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi convert --calibrate`.
@@ -35,16 +36,16 @@ import Testing
         let shop = try Workshop()
         let text = try shop.folder.write("text.py", Self.text)
         #expect(try convert(shop, text, "--threads", "1").status == 0)
-        let expected = try Scratch.read(shop.output)
+        let expected = try readFile(shop.output)
         #expect(try convert(shop, text, "--threads", "3").status == 0)
-        #expect(try Scratch.read(shop.output) == expected)
+        #expect(try readFile(shop.output) == expected)
         for name in try Command.instructionSets() {
             #expect(try convert(shop, text, environment: ["PHI_ISA": name]).status == 0)
-            #expect(try Scratch.read(shop.output) == expected, "\(name)")
+            #expect(try readFile(shop.output) == expected, "\(name)")
         }
         #expect(try Command.run("verify", shop.output).status == 0)
         #expect(try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force").status == 0)
-        #expect(try Scratch.read(shop.output) != expected)
+        #expect(try readFile(shop.output) != expected)
     }
 
     @Test func recordsWhatItDid() throws {
@@ -83,22 +84,22 @@ import Testing
         for type in ["f16", "f32"] { #expect(try convert(shop, "builtin", "--type", type).status == 64) }
         #expect(shop.folder.names == ["checkpoint"])
         #expect(try convert(shop, "builtin", "--type", "q8").status == 0)
-        let careful = try Scratch.read(shop.output)
+        let careful = try readFile(shop.output)
         #expect(try provenance(shop.output).calibration?.text == "builtin")
         #expect(try Command.run("verify", shop.output).status == 0)
         #expect(try convert(shop, "none", "--type", "q8").status == 0)
         #expect(try provenance(shop.output).calibration == nil)
-        #expect(try Scratch.read(shop.output) != careful)
+        #expect(try readFile(shop.output) != careful)
     }
 
     @Test(arguments: ["q4", "q8"]) func isDoneByDefault(_ type: String) throws {
         let shop = try Workshop()
         #expect(try convert(shop, "builtin", "--type", type).status == 0)
-        let expected = try Scratch.read(shop.output)
+        let expected = try readFile(shop.output)
         #expect(
             try Command.run("convert", shop.checkpoint, "-o", shop.output, "--force", "--type", type).status == 0)
-        #expect(try Scratch.read(shop.output) == expected)
+        #expect(try readFile(shop.output) == expected)
         #expect(try convert(shop, "none", "--type", type).status == 0)
-        #expect(try Scratch.read(shop.output) != expected)
+        #expect(try readFile(shop.output) != expected)
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// Where `phi complete` takes its prompt from, and what it refuses.
@@ -10,7 +11,7 @@ import Testing
     }
 
     @Test func isTheSameFromEverywhere() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let file = try folder.write("prompt.txt", Self.prompt)
         let expected = try complete(Self.prompt)
         #expect(expected.status == 0 && expected.outputText.hasPrefix(Self.prompt))
@@ -29,7 +30,7 @@ import Testing
 
     @Test func bytesThatAreNotUTF8PassThrough() throws {
         let bytes: [UInt8] = [0xFF, 0xC3, 0x28, 0, 0x0D, 0x0A, 0xE2, 0x82, 0xF0, 0x9F, 0x98, 0x80, 0xED, 0xA0, 0x80]
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         for outcome in [
             try complete("-", input: bytes), try complete("-f", folder.write("bytes", bytes)),
         ] {
@@ -52,7 +53,7 @@ import Testing
         #expect(expected.count > 1)
         #expect(try complete("").output == expected)
         #expect(try complete("-").output == expected)
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         #expect(try complete("-f", folder.write("empty", "")).output == expected)
     }
 
@@ -62,7 +63,7 @@ import Testing
         #expect(outcome.prompt_ids.count == 256 && outcome.ids.count == 1 && outcome.stop_reason == "context_full")
         expectRefusal(try complete(full + "#"), "prompt: 257 tokens do not fit the context of 256")
         expectRefusal(try complete("-", input: Array((full + "#").utf8)), "standard input: 257 tokens")
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let path = try folder.write("long.txt", String(repeating: "#", count: 1 << 20))
         expectRefusal(try complete("-f", path), path + ": 1048576 tokens")
         expectRefusal(try complete("-f", path, "--json"), path + ": 1048576 tokens")
@@ -71,7 +72,7 @@ import Testing
     }
 
     @Test func refusesFilesThatItCannotRead() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         expectRefusal(try complete("-f", folder.at("missing.txt")), folder.at("missing.txt") + ": no such file")
         expectRefusal(try complete("-f", folder.path), folder.path + ": is a directory")
     }

@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi convert` to places that cannot be written.
@@ -44,7 +45,7 @@ import Testing
     }
 
     private static let canMount: Bool = {
-        guard let folder = try? Scratch() else { return false }
+        guard let folder = try? TemporaryFolder() else { return false }
         return (try? Command.shell(onSmallDisk("true"), folder.path).status) == 0
     }()
 

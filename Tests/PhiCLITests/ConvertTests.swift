@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi convert` with good input.
@@ -41,13 +42,13 @@ import Testing
 
     @Test(arguments: Models.types) func givesTheSameBytesAlways(_ type: String) throws {
         let shop = try Workshop(TinyCheckpoint().speakingASCII())
-        let expected = try Scratch.read(Models.path(type))
+        let expected = try readFile(Models.path(type))
         func expectSame(_ comment: Comment, _ options: [String], _ environment: [String: String] = [:]) throws {
             let outcome = try Command.run(
                 ["convert", shop.checkpoint, "-o", shop.output, "--type", type, "--force"] + options,
                 environment: environment)
             #expect(outcome.status == 0, comment)
-            #expect(try Scratch.read(shop.output) == expected, comment)
+            #expect(try readFile(shop.output) == expected, comment)
         }
         for threads in 1...3 { try expectSame("\(threads) threads", ["--threads", "\(threads)"]) }
         for name in try Command.instructionSets() { try expectSame("\(name)", [], ["PHI_ISA": name]) }
@@ -59,7 +60,7 @@ import Testing
         let outcome = try shop.convert()
         expectRefusal(outcome, shop.output)
         #expect(outcome.errorText.contains("--force"))
-        #expect(try Scratch.read(shop.output) == Array("precious".utf8))
+        #expect(try readFile(shop.output) == Array("precious".utf8))
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
         #expect(try shop.convert("--force").status == 0)
         #expect(try Command.run("verify", shop.output).status == 0)
@@ -71,7 +72,7 @@ import Testing
         let shop = try Workshop(checkpoint)
         try shop.folder.write("model.phi", "precious")
         expectRefusal(try shop.convert("--force"), "model.safetensors")
-        #expect(try Scratch.read(shop.output) == Array("precious".utf8))
+        #expect(try readFile(shop.output) == Array("precious".utf8))
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
     }
 

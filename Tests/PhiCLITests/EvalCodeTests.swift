@@ -41,7 +41,7 @@ import Testing
     private static let needsSandbox: Comment = "bubblewrap does not work here, so no program is judged"
 
     private func samples(_ path: String) throws -> [Sample] {
-        try String(decoding: Scratch.read(path), as: UTF8.self).split(separator: "\n").map {
+        try String(decoding: readFile(path), as: UTF8.self).split(separator: "\n").map {
             try JSONDecoder().decode(Sample.self, from: Data($0.utf8))
         }
     }
@@ -57,7 +57,7 @@ import Testing
 
     @Test(.enabled(if: hasSandbox, needsSandbox)) func scoresAsHumanEvalDoes() throws {
         let golden = try #require(
-            JSONSerialization.jsonObject(with: Data(Scratch.read(Self.goldens + "/scores.json"))) as? [String: Any])
+            JSONSerialization.jsonObject(with: Data(readFile(Self.goldens + "/scores.json"))) as? [String: Any])
         let outcome = try Command.run(
             "eval", "humaneval", "--problems", Self.problems, "--samples", Self.goldens + "/samples.jsonl", "-k",
             "1,2,5,8",
@@ -91,9 +91,8 @@ import Testing
 
     /// Exercises whose compositions and families the built-in model's training never saw.
     @Test(.enabled(if: hasSandbox, needsSandbox)) func theBuiltInModelSolvesMostExercisesOfItsKind() throws {
-        let folder = try Scratch()
-        let exercises = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("Tools/exercises/heldout.jsonl.gz").path
+        let folder = try TemporaryFolder()
+        let exercises = repositoryFile("Tools/exercises/heldout.jsonl.gz")
         let outcome = try Command.run(
             "eval", "humaneval", "--problems", exercises, "--limit", "100", "-n", "200", "-o",
             folder.at("samples.jsonl"), "--json")
@@ -103,7 +102,7 @@ import Testing
 
     @Test(arguments: [[], ["--temperature", "0.8", "--seed", "7", "-N", "3", "--top-p", "0.95"]])
     func makesWhatCompleteMakes(_ options: [String]) throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let output = folder.at("samples.jsonl")
         let outcome = try Command.run(making(output, "-n", "24", "--prompt", "raw") + options)
         #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.errorText)")
@@ -134,16 +133,16 @@ import Testing
         // Stripped prompts are others.
         let stripped = folder.at("stripped.jsonl")
         #expect(try Command.run(making(stripped, "-n", "24") + options).outputText.contains("prompt stripped, "))
-        #expect(try Scratch.read(stripped) != Scratch.read(output))
+        #expect(try readFile(stripped) != readFile(output))
     }
 
     @Test func batchesChangeNothing() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         func bytes(_ options: String...) throws -> [UInt8] {
             let output = folder.at("\(options.joined()).jsonl")
             let arguments = try making(output, "-n", "40", "-N", "5", "--temperature", "1") + options
             #expect(try Command.run(arguments).status == 0)
-            return try Scratch.read(output)
+            return try readFile(output)
         }
         let expected = try bytes("--batch", "1", "--threads", "1")
         #expect(expected.count > 20 * 40)
@@ -151,7 +150,7 @@ import Testing
     }
 
     @Test func goesOnAfterAKill() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let whole = folder.at("whole.jsonl")
         let torn = folder.at("torn.jsonl")
         let options = ["-n", "150", "-N", "40", "--temperature", "0.9", "--batch", "4", "--json"]
@@ -162,14 +161,14 @@ import Testing
         while kills < 3 {
             let program = try Command.start(making(torn) + options)
             // As soon as there is more than last time.
-            while program.isRunning, ((try? Scratch.read(torn)) ?? []).filter({ $0 == 10 }).count < lines + 3 {
+            while program.isRunning, ((try? readFile(torn)) ?? []).filter({ $0 == 10 }).count < lines + 3 {
                 usleep(1000)
             }
             guard program.isRunning else { break }
             program.signal(SIGKILL)
             _ = try program.wait()
             kills += 1
-            var bytes = try Scratch.read(torn)
+            var bytes = try readFile(torn)
             lines = bytes.filter { $0 == 10 }.count
             // What a kill in the middle of a write leaves.
             if bytes.last == 10 { bytes += Array(#"{"completion":"\n    ret"#.utf8) }
@@ -178,7 +177,7 @@ import Testing
         #expect(kills == 3 && lines < 160, "the run was over before it could be killed")
         let resumed = try Command.run(making(torn) + options)
         #expect(resumed.status == 0, "\(resumed.errorText)")
-        #expect(try Scratch.read(torn) == Scratch.read(whole))
+        #expect(try readFile(torn) == readFile(whole))
         #expect(resumed.output == first.output)
         // A finished run makes nothing and is only scored; a larger one goes on.
         #expect(try Command.run(making(torn) + options).output == first.output)
@@ -190,25 +189,25 @@ import Testing
     }
 
     @Test func keepsRunsApart() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let output = folder.at("samples.jsonl")
         #expect(try Command.run(making(output, "-n", "5")).status == 0)
-        let bytes = try Scratch.read(output)
+        let bytes = try readFile(output)
         for options in [["-n", "6"], ["-n", "5", "--prompt", "raw"], ["-n", "5", "--temperature", "1"]] {
             expectRefusal(try Command.run(making(output) + options), "samples.jsonl: line 1: is of another run")
         }
-        #expect(try Scratch.read(output) == bytes)
+        #expect(try readFile(output) == bytes)
         for foreign in ["precious text without an end", "precious\n", "[1]\n"] {
             try folder.write("samples.jsonl", foreign)
             expectRefusal(try Command.run(making(output, "-n", "5")), "samples.jsonl: ")
-            #expect(try Scratch.read(output) == Array(foreign.utf8))
+            #expect(try readFile(output) == Array(foreign.utf8))
         }
         expectRefusal(try Command.run(making(folder.at("none/samples.jsonl"))), "none/samples.jsonl: cannot be written")
         expectRefusal(try Command.run(making(folder.path)), "cannot be written")
     }
 
     @Test func aPromptThatIsTooLongIsAFailure() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let output = folder.at("samples.jsonl")
         let report = try Command.run(making(output, "-n", "5", "--context", "25", "--json")).json(Report.self)
         #expect(report.samples == 4)
@@ -217,7 +216,7 @@ import Testing
     }
 
     @Test func refusesBadFiles() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         func run(_ problems: String, _ samples: String?) throws -> Outcome {
             let path = try folder.write("problems.jsonl", problems)
             let options = try samples.map { ["--samples", try folder.write("samples.jsonl", $0)] } ?? ["--references"]
@@ -251,7 +250,7 @@ import Testing
     }
 
     @Test func readsCompressedProblems() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let row =
             #"{"task_id":%,"text":"Say it.","code":"def f():\r\n  return 1","test_setup_code":"import math","test_list":["assert f() == 1","assert math.pi > 3"],"challenge_test_list":[]}"#
         let rows = [10, 11, 510, 511].map { row.replacing("%", with: "\($0)") }.joined(separator: "\n")
@@ -264,13 +263,13 @@ import Testing
             // Only the test split counts.
             #expect(report.problems == 2 && report.passed == 2)
         }
-        let bytes = try Scratch.read(path + ".gz")
+        let bytes = try readFile(path + ".gz")
         let cut = try folder.write("cut.jsonl.gz", Array(bytes.dropLast(12)))
         expectRefusal(try Command.run("eval", "mbpp", "--problems", cut, "--references"), "cut.jsonl.gz: is a damaged")
     }
 
     @Test func runsNothingWithoutASandbox() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let marker = folder.at("marker")
         let sample = #"{"task_id":"a","completion":"open('\#(marker)', 'w')\n"}"#
         let problem = #"{"task_id":"a","prompt":"","entry_point":"print","canonical_solution":"","test":""}"#
@@ -296,7 +295,7 @@ import Testing
     }
 
     @Test func showsProgressOnATerminal() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let program = try Command.start(
             making(folder.at("samples.jsonl"), "-n", "30", "-N", "12", "--temperature", "1"), terminal: true)
         let outcome = try program.wait()
@@ -305,10 +304,10 @@ import Testing
     }
 
     @Test func anInterruptKeepsWhatIsThere() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let output = folder.at("samples.jsonl")
         let program = try Command.start(making(output, "-n", "150", "-N", "200", "--temperature", "1"))
-        while program.isRunning, ((try? Scratch.read(output)) ?? []).isEmpty { usleep(1000) }
+        while program.isRunning, ((try? readFile(output)) ?? []).isEmpty { usleep(1000) }
         #expect(program.isRunning)
         program.signal(SIGINT)
         let outcome = try program.wait()
@@ -320,7 +319,7 @@ import Testing
         .enabled(if: hasSandbox, needsSandbox), .enabled(if: Nobody.canRun, Nobody.needed),
         .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/python3"), "needs /usr/bin/python3"))
     func holdsForOrdinaryUsersToo() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let rows = [
             "pass", "assert False",
             "import posix\\nwhile True:\\n    try:\\n        posix.fork()\\n    except OSError: pass",

@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi eval perplexity` and `phi eval kl`, against sums made here from the logits that `phi logits` writes.
@@ -27,11 +28,11 @@ import Testing
     private static let text = (0..<120).map { "for i in range(\($0)):\n    total += i * \($0 % 7)\n" }.joined()
 
     /// The log-probabilities after every token of a window and the tokens, by the command.
-    private func window(_ folder: Scratch, _ type: String, _ ids: [Int]) throws -> [[Double]] {
+    private func window(_ folder: TemporaryFolder, _ type: String, _ ids: [Int]) throws -> [[Double]] {
         let path = try folder.write("ids.json", "\(ids)")
         let output = folder.at("logits.npy")
         #expect(try Command.run("logits", "-m", Models.path(type), "--ids", path, "-o", output).status == 0)
-        let bytes = try Scratch.read(output)
+        let bytes = try readFile(output)
         let start = 10 + Int(bytes[8]) + Int(bytes[9]) << 8
         return (0..<ids.count).map { row in
             let values = (0..<300).map { column in
@@ -45,14 +46,14 @@ import Testing
         }
     }
 
-    private func ids(_ folder: Scratch, _ text: String) throws -> [Int] {
+    private func ids(_ folder: TemporaryFolder, _ text: String) throws -> [Int] {
         let outcome = try Command.run("tokenize", "-m", Models.path(), "--ids", input: Array(text.utf8))
         return try JSONDecoder().decode([Int].self, from: Data(outcome.output))
     }
 
     /// For each prediction of the first windows: what the two models say, and the token that came.
     private func predictions(
-        _ folder: Scratch, _ ids: [Int], context: Int, stride: Int?, windows: Int
+        _ folder: TemporaryFolder, _ ids: [Int], context: Int, stride: Int?, windows: Int
     ) throws -> [(model: [Double], base: [Double], token: Int)] {
         try (0..<windows).flatMap { index in
             let start = index * (stride ?? context)
@@ -70,7 +71,7 @@ import Testing
 
     @Test(arguments: [(64, nil, 3), (32, 8, 4), (5, nil, 7)])
     func measuresWhatItSays(_ context: Int, _ stride: Int?, _ windows: Int) throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let file = try folder.write("text.py", Self.text + "\n")
         // The file's last newline does not count.
         let rows = try predictions(folder, ids(folder, Self.text), context: context, stride: stride, windows: windows)
@@ -110,7 +111,7 @@ import Testing
     }
 
     @Test func storedLogitsAreAsGood() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let file = try folder.write("text.py", Self.text)
         let options = ["-f", file, "-c", "100", "--chunks", "3"]
         func run(_ arguments: String...) throws -> Outcome {
@@ -121,7 +122,7 @@ import Testing
         let (model, base) = (try Models.path("q4"), try Models.path("f32"))
         _ = try run("perplexity", "-m", base, "--save-logits", folder.at("a.npy"))
         let pair = try run("kl", "-m", model, "--base", base, "--save-logits", folder.at("b.npy"), "--json")
-        #expect(try Scratch.read(folder.at("a.npy")) == Scratch.read(folder.at("b.npy")))
+        #expect(try readFile(folder.at("a.npy")) == readFile(folder.at("b.npy")))
         let stored = try run("kl", "-m", model, "--base-logits", folder.at("a.npy"), "--json")
         let lines = { (outcome: Outcome) in
             outcome.outputText.split(separator: "\n").filter { !$0.contains("\"base\"") }
@@ -142,7 +143,7 @@ import Testing
             let kl_quantile_fractions: [Double]?
             let kl_quantiles: [Double]?
         }
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let file = try folder.write("text.py", Self.text)
         let options = ["-m", try Models.path(), "-f", file, "-c", "128"]
         for command in [["perplexity"], ["kl", "--base", try Models.path("f16")]] {
@@ -162,7 +163,7 @@ import Testing
     }
 
     @Test func isTheSameByEveryWay() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let file = try folder.write("text.py", Self.text)
         let base = try Models.path("f16")
         func output(_ options: String..., environment: [String: String] = [:]) throws -> String {
@@ -178,7 +179,7 @@ import Testing
     }
 
     @Test func refusesWhatDoesNotFit() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let short = try folder.write("short.py", "x = 1\n")
         let file = try folder.write("text.py", Self.text)
         let model = try Models.path()
@@ -197,7 +198,7 @@ import Testing
         let kl = ["eval", "kl", "-m", model, "-f", file, "-c", "64", "--base-logits"]
         expectRefusal(try Command.run(kl + [base]), "base.npy: holds 62 x 300 logits")
         expectRefusal(try Command.run(kl + [file]), "text.py: is not a .npy file")
-        let bytes = try Scratch.read(base)
+        let bytes = try readFile(base)
         for (name, damaged) in [
             ("cut", Array(bytes.dropLast())), ("long", bytes + [0]), ("head", Array(bytes[..<40])),
             ("type", bytes.map { $0 == UInt8(ascii: "4") ? UInt8(ascii: "8") : $0 }),

@@ -1,3 +1,4 @@
+import PhiTestSupport
 import Testing
 
 /// The program must have failed as a shell script can rely on: status 1, one line on standard error that begins with `phi: `

@@ -1,5 +1,6 @@
 import Foundation
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 /// `phi info` and `phi verify` with good files, and with one flipped bit among the weights.
@@ -12,7 +13,7 @@ import Testing
         let numbers = [
             "hidden_size": 64, "intermediate_size": 128, "layers": 2, "heads": 4, "kv_heads": 4, "head_size": 16,
             "rotary_dimensions": 8, "context": 256, "vocabulary": 300, "end_of_text": 256,
-            "bytes": try Scratch.read(path).count,
+            "bytes": try readFile(path).count,
         ]
         for (key, value) in numbers { #expect(info[key] as? Int == value, "\(key)") }
         // The padding of the vocabulary is not counted.
@@ -30,7 +31,7 @@ import Testing
             Set(sources.compactMap { $0["name"] as? String }) == ["config.json", "tokenizer.json", "model.safetensors"])
         for source in sources {
             let name = try #require(source["name"] as? String)
-            let bytes = try Scratch.read(Models.checkpoint() + "/" + name)
+            let bytes = try readFile(Models.checkpoint() + "/" + name)
             #expect(source["sha256"] as? String == bytes.withUnsafeBytes { SHA256Digest($0).description }, "\(name)")
         }
     }
@@ -65,9 +66,9 @@ import Testing
     }
 
     @Test func verifyNamesTheDamagedSection() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let path = folder.at("damaged.phi")
-        let whole = try Scratch.read(Models.path())
+        let whole = try readFile(Models.path())
         for section in try PhiFile(MappedFile(path: Models.path())).sections {
             for offset in [section.offset, section.offset + section.length / 2, section.offset + section.length - 1] {
                 var bytes = whole

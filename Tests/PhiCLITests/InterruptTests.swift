@@ -1,16 +1,11 @@
 import Foundation
+import PhiTestSupport
 import Testing
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Ctrl-C and other signals, and readers that go away.
 @Suite struct InterruptTests {
     /// A checkpoint of 400 million zeros, which take no room on the disk and seconds to convert.
-    private func makeLargeCheckpoint(in folder: Scratch) throws -> String {
+    private func makeLargeCheckpoint(in folder: TemporaryFolder) throws -> String {
         let hidden = 2048
         let layers = 8
         let tiny = TinyCheckpoint(hidden: 8, intermediate: 8, layers: layers, heads: 1, rows: 320)
@@ -22,28 +17,28 @@ import Testing
         try folder.write("checkpoint/config.json", config.configText)
         var entries: [String] = []
         var end = 0
-        for tensor in tiny.tensors {
-            let isWide = tensor.name.contains("fc2")
-            let isTall = tensor.name.contains("fc1")
-            let isVocabulary = tensor.name.contains("embed") || tensor.name.contains("lm_head")
+        for (name, tensor) in tiny.tensors {
+            let isWide = name.contains("fc2")
+            let isTall = name.contains("fc1")
+            let isVocabulary = name.contains("embed") || name.contains("lm_head")
             let rows = isVocabulary ? 320 : isTall ? 4 * hidden : hidden
             let shape = tensor.shape.count == 1 ? [rows] : [rows, isWide ? 4 * hidden : hidden]
             let begin = end
             end += 2 * shape.reduce(1, *)
             entries.append(
-                "\"\(tensor.name)\":{\"dtype\":\"F16\",\"shape\":\(shape),\"data_offsets\":[\(begin),\(end)]}")
+                "\"\(name)\":{\"dtype\":\"F16\",\"shape\":\(shape),\"data_offsets\":[\(begin),\(end)]}")
         }
-        let head = TinyCheckpoint.safetensors(header: "{" + entries.joined(separator: ",") + "}", data: [])
+        let head = safetensors("{" + entries.joined(separator: ",") + "}", data: [])
         let file = try folder.write("checkpoint/model.safetensors", head)
         try #require(truncate(file, off_t(head.count + end)) == 0)
         return path
     }
 
     /// A tiny checkpoint whose file takes seconds to hash: phi has no use for the tensor of 4 GB of nothing.
-    private func makeLongCheckpoint(in folder: Scratch) throws -> String {
+    private func makeLongCheckpoint(in folder: TemporaryFolder) throws -> String {
         let tiny = TinyCheckpoint()
         let path = try tiny.write(to: folder)
-        let end = tiny.tensors.reduce(0) { $0 + 4 * $1.floats.count }
+        let end = tiny.tensors.reduce(0) { $0 + 4 * $1.tensor.floats.count }
         let places = "[\(end),\(end + (4 << 30))]"
         let entry = #","a.rotary_emb.inv_freq":{"dtype":"F32","shape":[1073741824],"data_offsets":\#(places)}}"#
         let bytes = tiny.safetensors { $0.dropLast() + entry }
@@ -53,17 +48,17 @@ import Testing
     }
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func conversionLeavesNothing(_ number: Int32) throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         try expectCleanEnd(of: makeLargeCheckpoint(in: folder), after: number, in: folder)
     }
 
     @Test func conversionLeavesNothingWhileItHashes() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         try expectCleanEnd(of: makeLongCheckpoint(in: folder), after: SIGINT, in: folder)
     }
 
     /// Converts over an old file, and interrupts that as soon as the new one has been begun.
-    private func expectCleanEnd(of checkpoint: String, after number: Int32, in folder: Scratch) throws {
+    private func expectCleanEnd(of checkpoint: String, after number: Int32, in folder: TemporaryFolder) throws {
         let output = try folder.write("model.phi", "precious")
         let program = try Command.start(["convert", checkpoint, "-o", output, "--force"])
         while !folder.names.contains(where: { $0.hasSuffix(".part") }), program.isRunning { usleep(1000) }
@@ -76,7 +71,7 @@ import Testing
         #expect(outcome.status == 130)
         #expect(outcome.error.isEmpty && outcome.output.isEmpty)
         #expect(folder.names == ["checkpoint", "model.phi"])
-        #expect(try Scratch.read(output) == Array("precious".utf8))
+        #expect(try readFile(output) == Array("precious".utf8))
     }
 
     @Test func completionEndsWithWhatItHas() throws {
@@ -112,7 +107,7 @@ import Testing
 
     @Test func waitingForInputEndsAtOnce() throws {
         // Somebody holds the pipe open and says nothing.
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let line = #"mkfifo "$2"; sleep 20 > "$2" 2> /dev/null & exec "$PHI" complete -m "$1" -n 1 - < "$2""#
         let program = try Command.startShell(line, [Models.path(), folder.at("pipe")])
         usleep(500_000)
@@ -124,7 +119,7 @@ import Testing
     }
 
     @Test func logitsLeaveNothing() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let ids = try folder.write("ids.json", "\(Array(repeating: 70, count: 40_000))")
         let output = folder.at("logits.npy")
         let program = try Command.start(["logits", "-m", Models.long(), "--ids", ids, "-o", output])

@@ -1,21 +1,22 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// `phi logits`
 @Suite struct LogitsTests {
     private static let ids = "[70, 71, 256, 299, 0, 5, 5, 5]"
 
-    private func logits(_ folder: Scratch, _ ids: String, _ options: String...) throws -> Outcome {
+    private func logits(_ folder: TemporaryFolder, _ ids: String, _ options: String...) throws -> Outcome {
         let path = try folder.write("ids.json", ids)
         return try Command.run(
             ["logits", "-m", Models.path(), "--ids", path, "-o", folder.at("logits.npy")] + options)
     }
 
     @Test func writesANumPyFile() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let outcome = try logits(folder, Self.ids)
         #expect(outcome.status == 0 && outcome.output.isEmpty, "\(outcome.errorText)")
-        let file = try Scratch.read(folder.at("logits.npy"))
+        let file = try readFile(folder.at("logits.npy"))
         #expect(file.starts(with: [0x93] + Array("NUMPY".utf8) + [1, 0]))
         let size = Int(file[8]) | Int(file[9]) << 8
         #expect((10 + size) % 64 == 0)
@@ -39,7 +40,7 @@ import Testing
     }
 
     @Test(arguments: Models.types) func isTheSameByEveryWay(_ type: String) throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         // More than a batch of the forward pass takes.
         let ids = (0..<250).map { $0 * 7 % 300 }
         let path = try folder.write("ids.json", "\(ids)")
@@ -48,7 +49,7 @@ import Testing
             let outcome = try Command.run(
                 ["logits", "-m", Models.path(type), "--ids", path, "-o", output] + options, environment: environment)
             #expect(outcome.status == 0, "\(outcome.errorText)")
-            return try Scratch.read(output)
+            return try readFile(output)
         }
         let expected = try bytes([])
         #expect(expected.count > 250 * 300 * 4)
@@ -59,13 +60,13 @@ import Testing
 
     @Test(arguments: ["", "[", "{}", "[1.5]", "[\"a\"]", "[99999999999]", String(repeating: "[", count: 10_000)])
     func refusesWhatIsNoArrayOfIDs(_ text: String) throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         expectRefusal(try logits(folder, text), "ids.json: is not a JSON array of token ids")
         #expect(folder.names == ["ids.json"])
     }
 
     @Test func refusesIDsThatDoNotFit() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         for options in [[], ["--one-by-one"]] {
             for ids in ["[300]", "[-1]", "[1, 2, 319]"] {
                 let path = try folder.write("ids.json", ids)
@@ -81,13 +82,13 @@ import Testing
     }
 
     @Test func takesNoTokensAtAll() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         #expect(try logits(folder, "[]").status == 0)
-        #expect(String(decoding: try Scratch.read(folder.at("logits.npy")), as: UTF8.self).contains("(0, 300)"))
+        #expect(String(decoding: try readFile(folder.at("logits.npy")), as: UTF8.self).contains("(0, 300)"))
     }
 
     @Test func refusesPlacesThatCannotBeWritten() throws {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let ids = try folder.write("ids.json", Self.ids)
         for output in [folder.path, folder.at("missing/logits.npy"), "/dev/null"] {
             let outcome = try Command.run("logits", "-m", Models.path(), "--ids", ids, "-o", output)

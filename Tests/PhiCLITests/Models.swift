@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// Models that several tests read, converted once by the command under test.
@@ -20,15 +21,15 @@ enum Models {
     static let types = ["q4", "q8", "f16", "f32"]
 
     private static let made = Result {
-        let folder = try Scratch()
+        let folder = try TemporaryFolder()
         let speaker = TinyCheckpoint().speakingASCII()
         let checkpoint = try speaker.write(to: folder, "speaker")
         for type in types { try convert(checkpoint, folder.at("speaker.\(type).phi"), type) }
         var long = TinyCheckpoint(layers: 8, context: 65_536)
-        long.edit("lm_head.bias") { $0[TinyCheckpoint.endOfText] = -1000 }
+        long.edit("lm_head.bias") { $0[TinyTokenizer.endOfText] = -1000 }
         try convert(long.write(to: folder, "long"), folder.at("long.phi"))
         var silent = TinyCheckpoint(layers: 1)
-        silent.edit("lm_head.bias") { $0[TinyCheckpoint.endOfText] = 1000 }
+        silent.edit("lm_head.bias") { $0[TinyTokenizer.endOfText] = 1000 }
         try convert(silent.write(to: folder, "silent"), folder.at("silent.phi"))
         leftover.set(folder.path)
         atexit { Models.leftover.remove() }
@@ -54,12 +55,12 @@ private final class Leftover: @unchecked Sendable {
 
 /// A fresh folder with a fresh checkpoint and no model yet.
 struct Workshop {
-    let folder: Scratch
+    let folder: TemporaryFolder
     let checkpoint: String
     let output: String
 
     init(_ checkpoint: TinyCheckpoint = TinyCheckpoint()) throws {
-        folder = try Scratch()
+        folder = try TemporaryFolder()
         self.checkpoint = try checkpoint.write(to: folder)
         output = folder.at("model.phi")
     }

@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// A user without permissions: the current one, or `nobody` where the tests run as root, who may read and write everything.
@@ -8,7 +9,7 @@ enum Nobody {
     /// Whether ``run(_:_:)`` works.
     static let canRun: Bool = {
         guard geteuid() == 0 else { return true }
-        guard let folder = try? Scratch() else { return false }
+        guard let folder = try? TemporaryFolder() else { return false }
         chmod(folder.path, 0o755)
         let probe = #"\#(drop) sh -c 'test -x "$PHI" && test -x "$1"' sh "$1""#
         return (try? Command.shell(probe, folder.path).status) == 0

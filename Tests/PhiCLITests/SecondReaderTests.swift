@@ -1,6 +1,7 @@
 import CPhiKernels
 import Foundation
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 /// Files of `phi convert`, read by a program that was written from the specification alone: Tools/phitools/phi_file.py.
@@ -15,8 +16,7 @@ import Testing
         return nil
     }()
 
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().path
+    private static let root = repositoryFile("")
 
     private static func shell(_ line: String, _ arguments: String...) throws -> Outcome {
         try RunningProgram(

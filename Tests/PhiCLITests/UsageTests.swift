@@ -1,3 +1,4 @@
+import PhiTestSupport
 import Testing
 
 /// `phi` itself: help, version, wrong usage.

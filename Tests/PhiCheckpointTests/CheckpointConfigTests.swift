@@ -7,11 +7,9 @@ import Testing
 
 @Suite struct CheckpointConfigTests {
     private func read(_ config: String, vocabulary: Int = 50_295, endOfText: Int? = 50_256) throws -> CheckpointConfig {
-        let folder = NSTemporaryDirectory() + "/phi-config-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try config.write(toFile: folder + "/config.json", atomically: false, encoding: .utf8)
-        return try CheckpointConfig(directory: folder, vocabulary: vocabulary, endOfText: endOfText)
+        let folder = try TemporaryFolder()
+        try folder.write("config.json", config)
+        return try CheckpointConfig(directory: folder.path, vocabulary: vocabulary, endOfText: endOfText)
     }
 
     /// phi-1's config.json as published, in both vocabularies; a test adds keys, which stand before these.

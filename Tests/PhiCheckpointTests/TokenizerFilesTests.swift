@@ -33,13 +33,11 @@ import Testing
         #expect(files.vocabulary.bytes(of: 50_294).elementsEqual([9, 9]))
         #expect(files.vocabulary.bytes(of: 262).elementsEqual(" the".utf8))
 
-        let slow = NSTemporaryDirectory() + "/phi-slow-" + UUID().uuidString
-        try FileManager.default.createDirectory(atPath: slow, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(atPath: slow) }
+        let slow = try TemporaryFolder()
         for name in ["vocab.json", "merges.txt", "added_tokens.json", "tokenizer_config.json"] {
-            try FileManager.default.copyItem(atPath: "\(data)/codegen-tokenizer/\(name)", toPath: "\(slow)/\(name)")
+            try FileManager.default.copyItem(atPath: "\(data)/codegen-tokenizer/\(name)", toPath: slow.at(name))
         }
-        #expect(try TokenizerFiles(directory: slow).vocabulary == files.vocabulary)
+        #expect(try TokenizerFiles(directory: slow.path).vocabulary == files.vocabulary)
     }
 
     static let added = #"{"id":3,"content":"<|endoftext|>","special":true}"#

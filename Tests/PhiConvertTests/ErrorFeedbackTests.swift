@@ -13,7 +13,7 @@ import Testing
         let rows: [[Float]]
 
         init(width: Int, count: Int, causes: Int = 24, seed: UInt64 = 5) {
-            var random = Numbers(seed: seed)
+            var random = SeededRandom(seed: seed)
             let mixing = (0..<causes).map { _ in (0..<width).map { _ in random.normal() } }
             self.width = width
             rows = (0..<count).map { _ in
@@ -60,22 +60,6 @@ import Testing
             }
             moments.finish()
             return moments
-        }
-    }
-
-    private struct Numbers {
-        var generator: SystemlessGenerator
-        init(seed: UInt64) { generator = SystemlessGenerator(state: seed) }
-        mutating func normal() -> Float {
-            (0..<12).reduce(-6) { sum, _ in sum + Float.random(in: 0..<1, using: &generator) }
-        }
-    }
-
-    private struct SystemlessGenerator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return (state ^ state >> 29) &* 0xBF58_476D_1CE4_E5B9
         }
     }
 
@@ -163,7 +147,7 @@ import Testing
 
     @Test func outputsLoseLessThanHalfOfWhatPlainRoundingLoses() throws {
         let inputs = Inputs(width: 200, count: 1000)
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let rows = 37
         let weights = (0..<rows * 200).map { _ in 0.02 * random.normal() }
         let moments = inputs.moments(threads: 2, try kernels())
@@ -180,7 +164,7 @@ import Testing
 
     @Test func threadsDoNotMatter() throws {
         let inputs = Inputs(width: 130, count: 700)
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<130 * 130).map { _ in random.normal() }
         let results = try [1, 2, 5].map { (threads: Int32) in
             let moments = inputs.moments(threads: threads, try kernels())
@@ -193,7 +177,7 @@ import Testing
     @Test func inputsThatAreAlwaysZeroDoNoHarm() throws {
         let moments = InputMoments(width: 70, kernels: try kernels(), threads: 1)
         let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 1))
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<16 * 70).map { _ in random.normal() }
         let plain = try encode(weights, rows: 16, width: 70, nil, threads: 1)
         #expect(try encode(weights, rows: 16, width: 70, feedback, threads: 1) == plain)
@@ -238,7 +222,7 @@ import Testing
         let drift = Array(try #require(moments.drift).elements(0, width * stride))
         let h = Array(moments.sums.elements(0, width * stride))
         let feedback = try #require(ErrorFeedback(moments, damping: 0.1, kernels: try kernels(), threads: 2))
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<rows * width).map { _ in random.normal() }
         let corrected = try corrected(weights, feedback)
         let mean = (0..<width).reduce(0.0) { $0 + Double(h[$1 * stride + $1]) } / Double(width)
@@ -264,7 +248,7 @@ import Testing
         let inputs = Inputs(width: 200, count: 1000)
         let moments = inputs.moments(threads: 2, exact: inputs.exact, try kernels())
         let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<16 * 200).map { _ in 0.02 * random.normal() }
         let corrected = try corrected(weights, feedback)
         // Those that it has seen and those that it has not; three quarters of an error leave a sixteenth of its square.
@@ -278,7 +262,7 @@ import Testing
         let inputs = Inputs(width: 300, count: 700)
         let moments = inputs.moments(threads: 2, widestBlock: 256, exact: inputs.exact, try kernels())
         let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 2))
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<3 * 300).map { _ in random.normal() }
         let all = try corrected(weights, feedback)
         let columns = 0..<256
@@ -296,7 +280,7 @@ import Testing
 
     @Test func threadsDoNotMatterToTheCorrection() throws {
         let inputs = Inputs(width: 130, count: 700)
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<20 * 130).map { _ in random.normal() }
         let results = try [1, 2, 5].map { (threads: Int32) in
             let moments = inputs.moments(threads: threads, exact: inputs.exact, try kernels())
@@ -310,7 +294,7 @@ import Testing
         let inputs = Inputs(width: 70, count: 700)
         let moments = inputs.moments(threads: 1, exact: inputs.rows, try kernels())
         let feedback = try #require(ErrorFeedback(moments, kernels: try kernels(), threads: 1))
-        var random = Numbers(seed: 9)
+        var random = SeededRandom(seed: 9)
         let weights = (0..<16 * 70).map { _ in random.normal() }
         #expect(try corrected(weights, feedback) == weights)
     }

@@ -1,13 +1,8 @@
 import Foundation
 import PhiEval
 import PhiFormat
+import PhiTestSupport
 import Testing
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
 
 /// Programs that do what they should not, in the sandbox: each is a failure in its time, the run goes on, and nothing is left.
 @Suite(.serialized) struct SandboxTests {
@@ -209,20 +204,18 @@ import Testing
 
     @Test(needsSandbox, arguments: hostile) func holds(_ hostile: Case) throws {
         let sandbox = try Self.sandbox.get(), patient = try Self.patient.get()
-        let folder = FileManager.default.temporaryDirectory.appending(path: "phi-sandbox-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
-        defer { try? FileManager.default.removeItem(atPath: folder) }
-        try Data("secret".utf8).write(to: URL(filePath: folder + "/secret"))
+        let folder = try TemporaryFolder()
+        try folder.write("secret", "secret")
         let server = try Server()
         let start = ContinuousClock.now
-        let program = hostile.program.replacing("FOLDER", with: folder).replacing("PORT", with: "\(server.port)")
+        let program = hostile.program.replacing("FOLDER", with: folder.path).replacing("PORT", with: "\(server.port)")
         let verdict = try sandbox.run(program + "\n")
         // The limit, and patience with a busy machine where sandboxes start and end.
         #expect(start.duration(to: .now) < .seconds(30))
         #expect(hostile.verdicts.contains(verdict.name), "\(verdict)")
         #expect(verdict.detail.utf8.count < 2000 && !verdict.detail.unicodeScalars.contains { $0.value < 32 })
         expectNothingLeft()
-        #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["secret"])
+        #expect(folder.names == ["secret"])
         // Right after it, an honest program still passes.
         #expect(try patient.run("assert 1 + 1 == 2\n") == .passed)
     }
@@ -321,11 +314,7 @@ private final class Server {
     private let descriptor: Int32
 
     init() throws {
-        #if canImport(Glibc)
-            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        #else
-            let descriptor = socket(AF_INET, SOCK_STREAM, 0)
-        #endif
+        let descriptor = streamSocket()
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian

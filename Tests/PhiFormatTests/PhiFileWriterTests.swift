@@ -3,23 +3,16 @@ import PhiFormat
 import PhiTestSupport
 import Testing
 
+extension TemporaryFolder {
+    fileprivate var file: String { at("a.phi") }
+    fileprivate func bytes() throws -> [UInt8] { try readFile(file) }
+}
+
 struct PhiFileWriterTests {
-    /// A folder of this test's own, removed with it.
-    private final class Folder {
-        let path = NSTemporaryDirectory() + "phi-\(UUID().uuidString)"
-
-        init() throws { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
-        deinit { try? FileManager.default.removeItem(atPath: path) }
-
-        var names: [String] { (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] }
-        var file: String { path + "/a.phi" }
-        func bytes() throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(filePath: file))) }
-    }
-
     private let tiles = [UInt8](repeating: 7, count: (32 + 544) * 2)
     private let large = (0..<(1 << 20) + 5).map { UInt8(truncatingIfNeeded: $0 &* 31) }
 
-    private func filled(_ folder: Folder, overwrite: Bool = false) throws -> PhiFileWriter {
+    private func filled(_ folder: TemporaryFolder, overwrite: Bool = false) throws -> PhiFileWriter {
         let writer = try PhiFileWriter(path: folder.file, sectionCount: 4, overwrite: overwrite)
         try writer.write("config", required: true, bytes: [1, 2, 3])
         try writer.write("large", required: false, bytes: large)
@@ -35,7 +28,7 @@ struct PhiFileWriterTests {
 
     @Test
     func whatIsWrittenIsRead() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         try filled(folder).commit()
         #expect(folder.names == ["a.phi"])
         let file = try PhiFile(MappedFile(path: folder.file))
@@ -58,7 +51,7 @@ struct PhiFileWriterTests {
 
     @Test
     func theSameInputGivesTheSameBytes() throws {
-        let (first, second) = (try Folder(), try Folder())
+        let (first, second) = (try TemporaryFolder(), try TemporaryFolder())
         try filled(first).commit()
         try filled(second).commit()
         #expect(try first.bytes() == second.bytes())
@@ -66,7 +59,7 @@ struct PhiFileWriterTests {
 
     @Test
     func anAbandonedFileIsGone() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         do {
             let writer = try filled(folder)
             let temporary = folder.path + "/" + (try #require(folder.names.first))
@@ -78,7 +71,7 @@ struct PhiFileWriterTests {
 
     @Test
     func nothingIsReplacedWithoutPermission() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         try "mine".write(toFile: folder.file, atomically: true, encoding: .utf8)
         #expect(throws: FormatError.self) { try filled(folder) }
         #expect(try folder.bytes() == Array("mine".utf8))
@@ -97,7 +90,7 @@ struct PhiFileWriterTests {
 
     @Test
     func sectionsCanBeTriedAndReplaced() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let writer = try filled(folder)
         let before = try writer.preview()
         try before.verify()
@@ -112,7 +105,7 @@ struct PhiFileWriterTests {
 
     @Test
     func sectionsOfAnotherLengthOrNumberAreRefused() throws {
-        let folder = try Folder()
+        let folder = try TemporaryFolder()
         let writer = try PhiFileWriter(path: folder.file, sectionCount: 2, overwrite: false)
         for name in ["", "Upper", "a/b", "é", String(repeating: "a", count: 48)] {
             #expect(throws: FormatError.self) { try writer.write(name, required: true, bytes: [1]) }

@@ -2,6 +2,7 @@ import CAllocationCounter
 import Phi
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// After a session and a sampler are made, a token costs no allocation.

@@ -1,6 +1,7 @@
 import Phi
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// Sessions that take their steps together compute what they would alone, bit for bit.

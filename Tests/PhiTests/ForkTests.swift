@@ -1,6 +1,7 @@
 import Phi
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// Prefixes that are copied, saved and restored are those that would have been computed, bit for bit.

@@ -1,6 +1,7 @@
 import Phi
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// Completions by a tiny model, whose text makes no sense and is always the same.

@@ -1,5 +1,7 @@
 import Phi
+import PhiCheckpoint
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 /// The forward pass against Hugging Face's float32 logits.
@@ -20,8 +22,16 @@ struct GoldenTests {
     @Test(arguments: Goldens.names)
     func weightsAreThoseOfTheGolden(_ name: String) throws {
         let golden = try Goldens.load(name)
-        #expect(golden.phi.weightsDigest() == golden.weightsDigest)
+        let weights = golden.phi.tensors.flatMap(\.tensor.floats)
+        #expect(weights.withUnsafeBytes { SHA256Digest($0) }.description == golden.weightsDigest)
         #expect(golden.logits.count == golden.ids.count * golden.vocabulary)
+    }
+
+    @Test func vocabularyIsThatOfTheGoldens() throws {
+        let folder = try TemporaryFolder()
+        let file = Goldens.folder.appending(path: "generated-tokenizer-290.json")
+        try folder.write("tokenizer.json", readFile(file.path))
+        #expect(try TokenizerFiles(directory: folder.path).vocabulary == TinyTokenizer.vocabulary(tokens: 290))
     }
 
     /// Both float32 errors are about 2e-6; the goldens' least wrong thing, a wrong epsilon, moves the logits by 7e-5.

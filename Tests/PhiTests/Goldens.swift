@@ -1,6 +1,7 @@
 import Foundation
+import PhiTestSupport
 import PhiTokenizer
-import Testing
+import PhiTestSupport
 
 /// What Hugging Face's phi gives for a seeded checkpoint (`Tools/golden/tiny_phis.py`).
 struct Golden: Sendable, CustomStringConvertible {
@@ -47,7 +48,7 @@ enum Goldens {
         let phi = TinyPhi(
             name: name, hidden: config.hidden_size, intermediate: config.intermediate_size,
             layers: config.num_hidden_layers, heads: config.num_attention_heads, kvHeads: config.num_key_value_heads,
-            rotaryFactor: config.partial_rotary_factor, rows: config.vocab_size,
+            rotaryFactor: config.partial_rotary_factor, rows: config.vocab_size, tokens: meta.tokens,
             context: config.max_position_embeddings, exponents: meta.exponents)
         return Golden(
             phi: phi, ids: try decode([TokenID].self, "\(name)/ids.json"), logits: try npy("\(name)/logits.npy"),
@@ -63,47 +64,4 @@ enum Goldens {
             return Float(bitPattern: word)
         }
     }
-
-    private struct TokenizerFile: Decodable {
-        struct Model: Decodable {
-            var vocab: [String: TokenID]
-            var merges: [[String]]
-        }
-        struct Added: Decodable {
-            var id: TokenID
-            var special: Bool
-        }
-        var model: Model
-        var added_tokens: [Added]
-    }
-
-    /// The vocabulary of all tiny phis: 256 bytes, `<|endoftext|>`, 33 merges of two bytes.
-    static func vocabulary() throws -> Vocabulary {
-        let file = try decode(TokenizerFile.self, "generated-tokenizer-290.json")
-        let added = file.added_tokens.map { Vocabulary.AddedToken(id: $0.id, isSpecial: $0.special) }
-        var tokens = [[UInt8]](repeating: [], count: file.model.vocab.count)
-        for (text, id) in file.model.vocab {
-            let isAdded = added.contains { $0.id == id }
-            tokens[Int(id)] = isAdded ? Array(text.utf8) : text.unicodeScalars.compactMap { bytes[$0] }
-        }
-        let merges = try file.model.merges.map { pair in
-            Vocabulary.Merge(
-                left: try #require(file.model.vocab[pair[0]]), right: try #require(file.model.vocab[pair[1]]),
-                result: try #require(file.model.vocab[pair[0] + pair[1]]))
-        }
-        return try Vocabulary(tokens: tokens, merges: merges, addedTokens: added)
-    }
-
-    /// GPT-2's disguise of bytes as printable characters (`encoder.py`), undone.
-    private static let bytes: [Unicode.Scalar: UInt8] = {
-        var bytes: [Unicode.Scalar: UInt8] = [:]
-        var next: UInt32 = 256
-        for byte in UInt8.min...UInt8.max {
-            let isPlain = (33...126).contains(byte) || (161...172).contains(byte) || byte >= 174
-            let scalar = isPlain ? UInt32(byte) : next
-            if !isPlain { next += 1 }
-            if let scalar = Unicode.Scalar(scalar) { bytes[scalar] = byte }
-        }
-        return bytes
-    }()
 }

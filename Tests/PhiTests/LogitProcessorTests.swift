@@ -1,5 +1,6 @@
 import Phi
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 struct LogitProcessorTests {

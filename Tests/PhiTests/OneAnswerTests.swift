@@ -1,6 +1,7 @@
 import Phi
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// A token's logits have the same bits whatever the threads, the batches and the instruction set.
@@ -51,7 +52,7 @@ struct OneAnswerTests {
         let model = try phi.model(encoding)
         let ids = Seeded.ids(Self.count, vocabulary: model.config.vocabulary)
         let truth = try oneByOne(model, ids)
-        var generator = SeededGenerator(7)
+        var generator = SeededRandom(seed: 7)
         let random = (0..<40).map { _ in Int.random(in: 1...30, using: &generator) }
         for pieces in [[Self.count], [1], [2], [7], [16], [255], [256], [257], random] {
             #expect(try logits(model, ids, threads: 1, pieces: pieces) == truth, "pieces of \(pieces)")
@@ -74,20 +75,5 @@ struct OneAnswerTests {
             #expect(bits == truth ?? bits, "\(kernels.name)")
             truth = bits
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-        return z ^ (z >> 31)
     }
 }

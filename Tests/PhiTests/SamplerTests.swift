@@ -1,6 +1,7 @@
 import Foundation
 import Phi
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// Sampling against a plain computation on whole sorted arrays.
@@ -67,7 +68,7 @@ struct SamplerTests {
 
     @Test(arguments: cases)
     func drawsAreDistributedAsTheyShould(_ options: SamplingOptions) throws {
-        var generator = SeededGenerator(3)
+        var generator = SeededRandom(seed: 3)
         for count in [1, 2, 7, 16, 37, 150] {
             let logits = (0..<count).map { _ in Float.random(in: -4...4, using: &generator) }
             let history: [TokenID] = [0, TokenID(count - 1), 0]
@@ -158,7 +159,7 @@ struct SamplerTests {
 
     @Test
     func extremesStayInRange() throws {
-        var generator = SeededGenerator(9)
+        var generator = SeededRandom(seed: 9)
         for temperature in [1e-300, 1e-6, 1e6, 1e300] {
             for (topK, topP, minP) in [(0, 1.0, 0.0), (7, 1, 0), (0, 0.5, 0), (0, 1, 0.2), (9, 0.999999, 0.001)] {
                 let options = try SamplingOptions(temperature: temperature, topK: topK, topP: topP, minP: minP, seed: 5)

@@ -1,6 +1,7 @@
 import Phi
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 struct SnapshotTests {

@@ -1,5 +1,6 @@
 import Foundation
 import Phi
+import PhiTestSupport
 import Testing
 
 /// The code of the documentation. Each block of Swift in the articles, the README and the library's comments stands below

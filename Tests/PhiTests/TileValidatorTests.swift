@@ -1,5 +1,6 @@
 import Phi
 import PhiFormat
+import PhiTestSupport
 import Testing
 
 /// Every bit of a matrix's tiles set that must be zero, and every other thing that tiles must not hold.

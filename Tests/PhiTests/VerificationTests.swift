@@ -2,6 +2,7 @@ import Phi
 import PhiConvert
 import PhiFormat
 import PhiTokenizer
+import PhiTestSupport
 import Testing
 
 /// The section `tests` written, replayed and wrong in every part.

@@ -1,3 +1,4 @@
+import PhiTestSupport
 import PhiTokenizer
 import Testing
 
@@ -19,7 +20,7 @@ struct EncodingTests {
     }
 
     @Test func mergesByRankThenPlace() throws {
-        var random = SplitMix64(seed: 11)
+        var random = SeededRandom(seed: 11)
         for _ in 0..<200 {
             var sample = Sample()
             var known: [TokenID] = [0x61, 0x62]
@@ -81,7 +82,7 @@ struct EncodingTests {
 
     @Test func anyBytesComeBack() throws {
         let tokenizer = Tokenizer(try Sample.small().vocabulary())
-        var random = SplitMix64(seed: 3)
+        var random = SeededRandom(seed: 3)
         for _ in 0..<2000 {
             let bytes = (0..<random.below(80)).map { _ in
                 random.below(2) == 0 ? UInt8(random.below(256)) : [0x20, 0xC3, 0xA9, 0x74, 0xE2, 0x80][random.below(6)]
@@ -113,7 +114,7 @@ struct EncodingTests {
         }
         sample.merges.removeAll { $0.left == 0x74 && $0.right == 0x68 && $0.result != 256 }
         let tokenizer = Tokenizer(try sample.vocabulary())
-        var random = SplitMix64(seed: 5)
+        var random = SeededRandom(seed: 5)
         let count = 1_000_000
         let texts: [[UInt8]] = [
             [UInt8](repeating: 0x61, count: count), [UInt8](repeating: 0x20, count: count),

@@ -1,3 +1,5 @@
+import PhiTestSupport
+
 /// The documents of Tools/golden/documents.py, from the same seed, number for number: see there.
 struct RandomDocuments {
     private static let words = [
@@ -21,10 +23,10 @@ struct RandomDocuments {
         0x1F600, 0x1F468, 0x200D, 0x1F469, 0xFE0F, 0x2764, 0x1F1E6, 0x1F3FB, 0x1FAE0,
     ]
 
-    private var random: SplitMix64
+    private var random: SeededRandom
 
     init(seed: UInt64) {
-        random = SplitMix64(seed: seed)
+        random = SeededRandom(seed: seed)
     }
 
     mutating func next() -> String {
@@ -80,26 +82,9 @@ struct RandomDocuments {
         }
     }
 
-    private mutating func scalars(_ count: Int, _ code: (inout SplitMix64) -> UInt32) -> String {
+    private mutating func scalars(_ count: Int, _ code: (inout SeededRandom) -> UInt32) -> String {
         var text = ""
         for _ in 0..<count { text.unicodeScalars.append(Unicode.Scalar(code(&random)) ?? "\u{FFFD}") }
         return text
-    }
-}
-
-/// Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014.
-struct SplitMix64 {
-    private var state: UInt64
-
-    init(seed: UInt64) {
-        state = seed
-    }
-
-    mutating func below(_ limit: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return Int((z ^ z >> 31) % UInt64(limit))
     }
 }

@@ -1,3 +1,4 @@
+import PhiTestSupport
 import PhiTokenizer
 import Testing
 
@@ -59,7 +60,7 @@ struct StreamDecoderTests {
     }
 
     @Test func anyBytes() {
-        var random = SplitMix64(seed: 13)
+        var random = SeededRandom(seed: 13)
         let common: [UInt8] = [
             0x61, 0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x98, 0x80, 0xED, 0xA0, 0xF4, 0x8F, 0xBF, 0xE0,
         ]

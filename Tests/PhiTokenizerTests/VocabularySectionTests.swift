@@ -1,3 +1,4 @@
+import PhiTestSupport
 import PhiTokenizer
 import Testing
 
@@ -94,7 +95,7 @@ struct VocabularySectionTests {
 
     /// Whatever the bytes are, they are refused or make a vocabulary that works.
     @Test func alteredBytes() throws {
-        var random = SplitMix64(seed: 7)
+        var random = SeededRandom(seed: 7)
         var accepted = 0
         for round in 0..<20_000 {
             var bytes = section

@@ -5,20 +5,19 @@ import Testing
 
 /// The checkpoints that Tools/golden/checkpoints.py wrote.
 package func fixture(_ name: String) -> String {
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appendingPathComponent("PhiCheckpointTests/Fixtures/" + name).path
+    repositoryFile("Tests/PhiCheckpointTests/Fixtures/" + name)
 }
 
 /// A copy of one of the fixtures that a test may spoil.
 package final class CheckpointCopy {
     package let path: String
+    private let folder: TemporaryFolder
 
     package init(of name: String = "current-safetensors-f32") throws {
-        path = NSTemporaryDirectory() + "/phi-convert-" + UUID().uuidString
+        folder = try TemporaryFolder()
+        path = folder.at("checkpoint")
         try FileManager.default.copyItem(atPath: fixture(name), toPath: path)
     }
-
-    deinit { try? FileManager.default.removeItem(atPath: path) }
 
     package func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: path + "/" + name) }
 

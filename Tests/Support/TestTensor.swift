@@ -12,25 +12,34 @@ package struct TestTensor {
     }
 }
 
-package func safetensors(_ tensors: [String: TestTensor]) -> [UInt8] {
+/// A safetensors file of these tensors; `edit` may damage its header.
+package func safetensors(
+    _ tensors: [(name: String, tensor: TestTensor)], _ edit: (String) -> String = { $0 }
+) -> [UInt8] {
     var entries: [String] = []
     var data: [UInt8] = []
-    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+    for (name, tensor) in tensors {
         let begin = data.count
-        for float in tensor.floats { withUnsafeBytes(of: float.bitPattern.littleEndian) { data += $0 } }
+        tensor.floats.withUnsafeBytes { data += $0 }
         entries.append(
             #""\#(name)":{"dtype":"\#(tensor.type)","shape":\#(tensor.shape),"data_offsets":[\#(begin),\#(data.count)]}"#
         )
     }
-    let header = Array("{\(entries.joined(separator: ","))}".utf8)
-    let length = withUnsafeBytes(of: UInt64(header.count).littleEndian) { Array($0) }
-    return length + header + data
+    return safetensors(edit("{\(entries.joined(separator: ","))}"), data: data)
+}
+
+package func safetensors(_ tensors: [String: TestTensor]) -> [UInt8] {
+    safetensors(tensors.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) })
 }
 
 /// A safetensors file of this header and `data` bytes of data, 0, 1, 2...
 package func safetensors(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
-    littleEndian(length ?? UInt64(header.utf8.count)) + Array(header.utf8)
-        + (0..<data).map { UInt8(truncatingIfNeeded: $0) }
+    safetensors(header, data: (0..<data).map { UInt8(truncatingIfNeeded: $0) }, length: length)
+}
+
+/// A safetensors file of this header and data; `length` may be a false length of the header.
+package func safetensors(_ header: String, data: [UInt8], length: UInt64? = nil) -> [UInt8] {
+    littleEndian(length ?? UInt64(header.utf8.count)) + Array(header.utf8) + data
 }
 
 /// All elements of a tensor.

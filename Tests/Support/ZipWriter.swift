@@ -37,6 +37,13 @@ package struct ZipWriter {
         return bytes + end + [0x50, 0x4B, 5, 6, 0, 0, 0, 0] + last + [0, 0]
     }
 
+    /// An archive of these entries.
+    package static func archive(_ entries: [(name: String, bytes: [UInt8])]) -> [UInt8] {
+        var zip = ZipWriter()
+        for entry in entries { zip.add(entry.name, entry.bytes) }
+        return zip.finished()
+    }
+
     /// A torch archive with this pickle and the storage "0".
     package static func torch(
         pickle: [UInt8], storage: [UInt8] = [], order: String = "little", _ change: (inout ZipWriter) -> Void = { _ in }

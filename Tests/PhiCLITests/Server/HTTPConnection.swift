@@ -1,10 +1,5 @@
 import Foundation
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
+import PhiTestSupport
 
 /// A connection to a server on this machine, byte by byte: tests send what no well-behaved client would.
 final class HTTPConnection {
@@ -33,11 +28,7 @@ final class HTTPConnection {
     }
 
     init(port: Int, seconds: Int = 60) throws {
-        #if canImport(Darwin)
-            descriptor = socket(AF_INET, SOCK_STREAM, 0)
-        #else
-            descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        #endif
+        descriptor = streamSocket()
         guard descriptor >= 0 else { throw SystemFault("socket") }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
         var limit = timeval(tv_sec: seconds, tv_usec: 0)

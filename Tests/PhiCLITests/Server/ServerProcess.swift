@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 /// The built `phi-server` on a free port, ended with its test.
@@ -7,9 +8,18 @@ final class ServerProcess {
     let port: Int
     private var isOver = false
 
-    /// Starts it with the model at `path`, by default one of a few thousand random weights; nil for the one inside.
-    init(
+    /// Starts it with the model at `path`; nil for the built-in one.
+    convenience init(
         _ options: String..., path: String?, environment: [String: String] = [:], longest: Double = 600
+    ) throws {
+        try self.init(options: options, path: path, environment: environment, longest: longest)
+    }
+
+    /// Starts it with a model of a few thousand random weights.
+    convenience init(_ options: String...) throws { try self.init(options: options, path: Models.path()) }
+
+    private init(
+        options: [String], path: String?, environment: [String: String] = [:], longest: Double = 300
     ) throws {
         let model = path.map { ["-m", $0] } ?? []
         program = try RunningProgram(
@@ -21,16 +31,6 @@ final class ServerProcess {
             throw HTTPConnection.Failure(description: "the server did not start: \(line) \(outcome.errorText)")
         }
         self.port = port
-    }
-
-    convenience init(_ options: String...) throws {
-        try self.init(options: options, path: Models.path())
-    }
-
-    private init(options: [String], path: String) throws {
-        program = try RunningProgram(
-            Command.program("phi-server"), ["-m", path, "--port", "0"] + options, input: [], environment: [:])
-        port = try #require(Int(program.readLine().split(separator: ":").last ?? ""))
     }
 
     deinit {

@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 extension ServerTests {
@@ -105,7 +106,7 @@ extension ServerTests {
         }
 
         @Test func keysAreWanted() throws {
-            let folder = try Scratch()
+            let folder = try TemporaryFolder()
             let keys = try folder.write("keys", "first-key\n\n  second-key  \n")
             let server = try ServerProcess(
                 "--api-key-file", keys, path: Models.path(), environment: ["PHI_SERVER_API_KEY": "third-key"])
@@ -138,7 +139,7 @@ extension ServerTests {
                 ).wait()
                 expectWrongUsage(outcome, arguments[0])
             }
-            let folder = try Scratch()
+            let folder = try TemporaryFolder()
             let empty = try folder.write("keys", "\n")
             let notAModel = try folder.write("model.phi", "no")
             let taken = try ServerProcess()

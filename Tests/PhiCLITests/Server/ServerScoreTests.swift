@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 extension ServerTests {
@@ -8,11 +9,11 @@ extension ServerTests {
 
         /// What `phi logits` says of a text: row by row, one logit a token.
         private func logits(_ ids: [Int], _ path: String) throws -> [[Float]] {
-            let folder = try Scratch()
+            let folder = try TemporaryFolder()
             let input = try folder.write("ids.json", "\(ids)")
             let outcome = try Command.run("logits", "-m", path, "--ids", input, "-o", folder.at("out.npy"))
             try #require(outcome.status == 0, "\(outcome.errorText)")
-            let file = try Scratch.read(folder.at("out.npy"))
+            let file = try readFile(folder.at("out.npy"))
             let start = 10 + (Int(file[8]) | Int(file[9]) << 8)
             let floats = stride(from: start, to: file.count, by: 4).map { place in
                 Float(bitPattern: (0..<4).reduce(0) { $0 | UInt32(file[place + $1]) << (8 * UInt32($1)) })

@@ -1,11 +1,5 @@
 import Foundation
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 extension RunningProgram {
     #if canImport(Darwin)
         typealias FileActions = posix_spawn_file_actions_t?
@@ -61,7 +55,7 @@ extension RunningProgram {
 }
 
 /// The most memory that this process has had, which Linux hands down to the programs that it starts.
-func ownPeakMemory() -> Int {
+package func ownPeakMemory() -> Int {
     var usage = rusage()
     getrusage(0, &usage)  // RUSAGE_SELF, which Glibc and Darwin import as different types
     return Int(usage.ru_maxrss) * maxrssUnit

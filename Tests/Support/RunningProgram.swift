@@ -2,16 +2,10 @@ import Foundation
 import Synchronization
 import Testing
 
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#endif
-
 /// A program in a process of its own: input from a file, output to pipes or a terminal, signals as by default.
-final class RunningProgram {
-    let pid: pid_t
-    private let folder: Scratch
+package final class RunningProgram {
+    package let pid: pid_t
+    private let folder: TemporaryFolder
     private let started = ContinuousClock.now
     private let output: Int32
     private var outputBytes: [UInt8] = []
@@ -23,13 +17,13 @@ final class RunningProgram {
     /// Pipes are made and handed on by one thread at a time, so that no other program inherits their ends.
     private static let spawning = Mutex(())
 
-    init(
+    package init(
         _ path: String, _ arguments: [String], input: [UInt8], environment: [String: String],
         errorIsTerminal: Bool = false, longest: Double = 300
     ) throws {
-        folder = try Scratch()
+        folder = try TemporaryFolder()
         let inputPath = try folder.write("in", input)
-        let errorPath = folder.path + "/err"
+        let errorPath = folder.at("err")
         let terminal = errorIsTerminal ? try openTerminal() : nil
         var variables = ProcessInfo.processInfo.environment.merging(environment) { _, new in new }
         if environment["PHI_ISA"] == nil { variables["PHI_ISA"] = nil }
@@ -58,7 +52,7 @@ final class RunningProgram {
     }
 
     /// Waits until at least `count` bytes of output are there, or the output ends; returns all so far.
-    func read(_ count: Int) -> [UInt8] {
+    package func read(_ count: Int) -> [UInt8] {
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while outputBytes.count < count {
             let moved = Foundation.read(output, &piece, piece.count)
@@ -69,24 +63,24 @@ final class RunningProgram {
     }
 
     /// Waits for the next line of output, or the output's end; gives it without its line break.
-    func readLine() -> String {
+    package func readLine() -> String {
         var piece: UInt8 = 0
         var line: [UInt8] = []
         while Foundation.read(output, &piece, 1) == 1, piece != UInt8(ascii: "\n") { line.append(piece) }
         return String(decoding: line, as: UTF8.self)
     }
 
-    func signal(_ number: Int32) { kill(pid, number) }
+    package func signal(_ number: Int32) { kill(pid, number) }
 
     /// Whether it has not ended yet.
-    var isRunning: Bool {
+    package var isRunning: Bool {
         var information = siginfo_t()
         // Leaves the process to be waited for; the signal number stays 0 while there is nothing to tell.
         return waitid(P_PID, id_t(pid), &information, WEXITED | WNOHANG | WNOWAIT) == 0 && information.si_signo == 0
     }
 
     /// Reads all output and waits for the end.
-    func wait() throws -> Outcome {
+    package func wait() throws -> Outcome {
         _ = read(.max)
         var status: Int32 = 0
         var usage = rusage()
@@ -102,10 +96,10 @@ final class RunningProgram {
     }
 
     /// What is on standard error so far.
-    var errorSoFar: String { get throws { String(decoding: try Scratch.read(folder.path + "/err"), as: UTF8.self) } }
+    package var errorSoFar: String { get throws { String(decoding: try readFile(folder.at("err")), as: UTF8.self) } }
 
     private func errorBytes() throws -> [UInt8] {
-        guard terminal >= 0 else { return try Scratch.read(folder.path + "/err") }
+        guard terminal >= 0 else { return try readFile(folder.at("err")) }
         _ = fcntl(terminal, F_SETFL, O_NONBLOCK)
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 12)
@@ -114,30 +108,30 @@ final class RunningProgram {
     }
 }
 
-/// What a finished program left behind.
-struct Outcome {
+/// The results of a program that has ended.
+package struct Outcome {
     /// Exit status; nil when a signal ended it.
-    let status: Int32?
-    let signal: Int32
-    let output: [UInt8]
-    let error: [UInt8]
+    package let status: Int32?
+    package let signal: Int32
+    package let output: [UInt8]
+    package let error: [UInt8]
     /// Bytes in memory at most. Linux counts what the test process had when it started the program.
-    let peakMemory: Int
-    let seconds: Double
+    package let peakMemory: Int
+    package let seconds: Double
 
-    var outputText: String { String(decoding: output, as: UTF8.self) }
-    var errorText: String { String(decoding: error, as: UTF8.self) }
+    package var outputText: String { String(decoding: output, as: UTF8.self) }
+    package var errorText: String { String(decoding: error, as: UTF8.self) }
 
     /// The output as JSON.
-    func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
+    package func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
         try #require(status == 0, "\(errorText)")
         return try JSONDecoder().decode(type, from: Data(output))
     }
 }
 
 /// A system call that failed.
-struct SystemFault: Error, CustomStringConvertible {
-    let description: String
+package struct SystemFault: Error, CustomStringConvertible {
+    package let description: String
 
-    init(_ call: String) { description = "\(call): \(String(cString: strerror(errno)))" }
+    package init(_ call: String) { description = "\(call): \(String(cString: strerror(errno)))" }
 }

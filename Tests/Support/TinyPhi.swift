@@ -1,43 +1,57 @@
 import CPhiKernels
-import CPhiSupport
-import Foundation
 import Phi
 import PhiFormat
 import PhiTokenizer
 
-/// A small phi of any shape whose weights follow from a rule, made into a `.phi` file of any encoding.
-struct TinyPhi: Sendable, CustomStringConvertible {
+/// A small phi of any shape whose weights follow from their names by the rule of ``Seeded``, as a `.phi` file of any encoding;
+/// ``TinyCheckpoint`` makes it a checkpoint directory.
+package struct TinyPhi: Sendable, CustomStringConvertible {
     /// Powers of two that scale weights by their kind.
-    struct Exponents: Decodable, Sendable {
+    package struct Exponents: Decodable, Sendable {
         var linear = -3
         var head = -2
         var embedding = 0
         var bias = -3
         var norm = -2
+
+        package init(linear: Int = -3, head: Int = -2, embedding: Int = 0, bias: Int = -3, norm: Int = -2) {
+            (self.linear, self.head, self.embedding, self.bias, self.norm) = (linear, head, embedding, bias, norm)
+        }
     }
 
-    var name = "tiny"
-    var hidden = 64
-    var intermediate = 96
-    var layers = 2
-    var heads = 2
-    var kvHeads: Int?
-    var rotaryFactor = 0.5
-    /// Rows of the checkpoint's embedding; more than there are tokens.
-    var rows = 300
-    var context = 128
-    var exponents = Exponents()
+    package let name: String
+    let hidden, intermediate, layers, heads: Int
+    let kvHeads: Int?
+    let rotaryFactor: Double
+    /// Rows of the checkpoint's embedding and head; more than there are tokens.
+    let rows: Int
+    let tokens: Int
+    let context: Int
+    let exponents: Exponents
+    let seed: UInt64
 
-    var description: String { name }
+    package init(
+        name: String = "tiny", hidden: Int = 64, intermediate: Int = 96, layers: Int = 2, heads: Int = 2,
+        kvHeads: Int? = nil, rotaryFactor: Double = 0.5, rows: Int = 300, tokens: Int = 290, context: Int = 128,
+        exponents: Exponents = Exponents(), seed: UInt64 = 1
+    ) {
+        self.name = name
+        (self.hidden, self.intermediate, self.layers, self.heads) = (hidden, intermediate, layers, heads)
+        (self.kvHeads, self.rotaryFactor) = (kvHeads, rotaryFactor)
+        (self.rows, self.tokens, self.context) = (rows, tokens, context)
+        (self.exponents, self.seed) = (exponents, seed)
+    }
+
+    package var description: String { name }
 
     private var headSize: Int { hidden / heads }
     private var keySize: Int { (kvHeads ?? heads) * headSize }
 
-    func config(vocabulary: Int) throws -> ModelConfig {
+    private func config() throws -> ModelConfig {
         try ModelConfig(
             hiddenSize: hidden, intermediateSize: intermediate, layers: layers, heads: heads, kvHeads: kvHeads ?? heads,
             headSize: headSize, rotaryDimensions: Int(Double(headSize) * rotaryFactor), context: context,
-            vocabulary: vocabulary, endOfText: 256, rotaryBase: 10_000, layerNormEpsilon: 1e-5)
+            vocabulary: tokens, endOfText: TinyTokenizer.endOfText, rotaryBase: 10_000, layerNormEpsilon: 1e-5)
     }
 
     private func weight(_ name: String, _ count: Int) -> [Float] {
@@ -47,61 +61,61 @@ struct TinyPhi: Sendable, CustomStringConvertible {
         if name.hasPrefix("lm_head") { exponent = exponents.head }
         if name.hasPrefix("model.embed") { exponent = exponents.embedding }
         if name.hasSuffix(".bias") { exponent = exponents.bias }
-        return Seeded.tensor(name, count, exponent: exponent, isNormWeight: isNormWeight)
+        return Seeded.tensor(name, count, exponent: exponent, isNormWeight: isNormWeight, seed: seed)
     }
 
     private func linear(_ block: Int, _ name: String) -> String { "model.layers.\(block).\(name)" }
 
-    /// SHA-256 of all the checkpoint's tensors in its file's order.
-    func weightsDigest() -> String {
-        var hash = phi_sha256()
-        phi_sha256_begin(&hash)
-        func add(_ name: String, _ count: Int) {
-            weight(name, count).withUnsafeBytes { phi_sha256_add(&hash, $0.baseAddress, $0.count) }
+    /// The checkpoint's tensors in the order of its file.
+    package var tensors: [(name: String, tensor: TestTensor)] {
+        var tensors: [(name: String, tensor: TestTensor)] = []
+        func add(_ name: String, _ shape: Int...) {
+            tensors.append((name, TestTensor(shape: shape, floats: weight(name, shape.reduce(1, *)))))
         }
-        add("model.embed_tokens.weight", rows * hidden)
+        add("model.embed_tokens.weight", rows, hidden)
         for block in 0..<layers {
             for (name, rows, columns) in [
                 ("self_attn.q_proj", hidden, hidden), ("self_attn.k_proj", keySize, hidden),
                 ("self_attn.v_proj", keySize, hidden), ("self_attn.dense", hidden, hidden),
-                ("mlp.fc1", intermediate, hidden), ("mlp.fc2", hidden, intermediate), ("input_layernorm", hidden, 1),
+                ("mlp.fc1", intermediate, hidden), ("mlp.fc2", hidden, intermediate),
             ] {
-                add(linear(block, name) + ".weight", rows * columns)
+                add(linear(block, name) + ".weight", rows, columns)
                 add(linear(block, name) + ".bias", rows)
             }
+            add(linear(block, "input_layernorm.weight"), hidden)
+            add(linear(block, "input_layernorm.bias"), hidden)
         }
         add("model.final_layernorm.weight", hidden)
         add("model.final_layernorm.bias", hidden)
-        add("lm_head.weight", rows * hidden)
+        add("lm_head.weight", rows, hidden)
         add("lm_head.bias", rows)
-        return SHA256Digest(finishing: &hash).description
+        return tensors
     }
 
     /// The model in `encoding`, on `kernels`. Its file is gone by then: a mapping needs no name.
-    func model(
+    package func model(
         _ encoding: TensorEncoding, head: Head = .same, kernels: Kernels? = nil,
         tests: ((LanguageModel) throws -> ModelTests)? = nil
     ) throws -> LanguageModel {
-        let path = NSTemporaryDirectory() + "tiny-\(UUID().uuidString).phi"
-        try write(encoding, head: head, to: path, tests: tests)
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        return try LanguageModel(contentsOf: path, kernels: kernels)
+        let folder = try TemporaryFolder()
+        try write(encoding, head: head, to: folder.at("tiny.phi"), tests: tests)
+        return try LanguageModel(contentsOf: folder.at("tiny.phi"), kernels: kernels)
     }
 
-    /// How the head is kept: as the rest, in another encoding, or what becomes of it there kept as the rest.
-    enum Head {
+    /// Encoding of the head: that of the model, another one, or that of the model after a round trip through another one.
+    package enum Head {
         case same
         case encoded(TensorEncoding)
         case rounded(TensorEncoding)
     }
 
     /// Writes the model to `path`, with the section that `tests` gives if there is one.
-    func write(
+    package func write(
         _ encoding: TensorEncoding, head: Head = .same, to path: String,
         tests: ((LanguageModel) throws -> ModelTests)? = nil
     ) throws {
-        let vocabulary = try Goldens.vocabulary()
-        let config = try config(vocabulary: vocabulary.count)
+        let vocabulary = try TinyTokenizer.vocabulary(tokens: tokens)
+        let config = try config()
         let writer = try PhiFileWriter(
             path: path, sectionCount: 2 + 1 + 6 * layers + 4 + (tests == nil ? 0 : 1), overwrite: false)
         try writer.write(SectionName.config, required: true, bytes: config.section())
@@ -114,7 +128,6 @@ struct TinyPhi: Sendable, CustomStringConvertible {
             try Self.encode(values, rows, columns, encoding).withUnsafeBytes { try writer.append($0) }
             try writer.end()
         }
-        let tokens = vocabulary.count
         let embedding = weight("model.embed_tokens.weight", rows * hidden)
         try matrix(SectionName.embedding, Array(embedding[..<(tokens * hidden)]), tokens, hidden)
         for n in 0..<layers {
@@ -168,12 +181,12 @@ struct TinyPhi: Sendable, CustomStringConvertible {
     }
 
     /// A model like `model`, with sections of plain bytes added and the bytes of each section changed.
-    static func copy(
+    package static func copy(
         of model: LanguageModel, adding added: [(name: String, bytes: [UInt8])] = [],
         _ change: (String, inout [UInt8]) -> Void = { _, _ in }
     ) throws -> LanguageModel {
-        let path = NSTemporaryDirectory() + "copy-\(UUID().uuidString).phi"
-        defer { try? FileManager.default.removeItem(atPath: path) }
+        let folder = try TemporaryFolder()
+        let path = folder.at("copy.phi")
         let sections = model.file.sections
         let writer = try PhiFileWriter(path: path, sectionCount: sections.count + added.count, overwrite: false)
         for section in sections {

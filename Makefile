@@ -13,14 +13,14 @@
 # make check-clients   phi-server with OpenAI's client, lm-eval and a headless Chromium, in an environment of its own
 # make check-server-fuzz    10,000 bodies, sound and spoilt; check-server-load: ten minutes of everything at once; check-nginx: Tools/deploy/nginx.conf
 # make recipe-deps     an environment in .build/recipe with what the phi-1 recipe wants; without it its tests skip, and say so
-# make lint        formatting and style
+# make lint        formatting and style of Swift, C and Python
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
 PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -142,8 +142,15 @@ check-aarch64 check-avxvnni check-avx512: check-%:
 check-old-x86: build
 	$(CHECK)/old-x86.sh $(PHI)
 
-lint:
+# Swift, C and Python. The linters' versions are pinned because each version formats a little differently.
+LINT = .build/lint
+LINTERS = clang-format==23.1.5 ruff==0.17.6
+lint: venv-deps
+	@test -x $(LINT)/bin/python || $(PYTHON) -m venv $(LINT)
+	@$(LINT)/bin/pip install --quiet --disable-pip-version-check $(LINTERS)
 	swift format lint --strict --recursive Package.swift Sources Tests
+	git ls-files 'Sources/*.[ch]' 'Sources/*.inc' 'Tests/*.[ch]' | xargs $(LINT)/bin/clang-format --dry-run -Werror
+	$(LINT)/bin/ruff check --quiet
 
 # ---- What a fresh machine lacks ----
 
@@ -170,10 +177,16 @@ sandbox-deps:
 	  echo "bubblewrap is missing; installing it: $(ADMIN) apt-get install -y bubblewrap"; \
 	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q bubblewrap; }
 
+# Debian has Python's virtual environments as a package of their own.
+venv-deps:
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "Python's venv is missing; installing it: $(ADMIN) apt-get install -y python3-venv"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv; }
+
 # The second reader of .phi files needs NumPy: the system's, or one of our own in .venv.
 PYTHON_WITH_NUMPY = $$($(PYTHON) -c 'import numpy' 2>/dev/null && echo $(PYTHON) || echo .venv/bin/python)
 
-python-deps:
+python-deps: venv-deps
 	@$(PYTHON) -c 'import numpy' 2>/dev/null || .venv/bin/python -c 'import numpy' 2>/dev/null || { \
 	  echo "NumPy is missing; installing it into .venv"; \
 	  $(PYTHON) -m venv .venv && .venv/bin/pip install --quiet numpy; }
@@ -183,7 +196,7 @@ RECIPE = .build/recipe
 PYTHON_WITH_RECIPE = $$([ -x $(RECIPE)/bin/python ] && echo $(RECIPE)/bin/python || echo $(PYTHON_WITH_NUMPY))
 TORCH ?= torch==2.13.0+cpu
 
-recipe-deps:
+recipe-deps: venv-deps
 	test -x $(RECIPE)/bin/python || $(PYTHON) -m venv $(RECIPE)
 	$(RECIPE)/bin/pip install --quiet '$(TORCH)' || $(RECIPE)/bin/pip install --quiet torch
 	$(RECIPE)/bin/python -c 'import tomllib; d = tomllib.load(open("Tools/pyproject.toml", "rb"))["project"]; \

@@ -260,6 +260,22 @@ struct SnippetTests {
     }
 
     @Test
+    func threads() throws {
+        let engine = try Engine(model, context: 256, threads: 2)
+        let session = try Session(engine)
+        print(session.threads, "of", Engine.defaultThreads)
+        #expect(session.threads == 2)
+    }
+
+    /// Compiled and not run: there is no such file.
+    private func verification() throws {
+        let model = try LanguageModel(contentsOf: "phi-1.phi")
+        try model.file.verify()
+        try model.verifyWeights()
+        try model.verifyTests()
+    }
+
+    @Test
     func stepsTogether() throws {
         let engine = try Engine(model, context: 256)
         let sessions = try prompts.map { _ in try Session(engine) }

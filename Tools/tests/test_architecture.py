@@ -1,0 +1,87 @@
+"""Rules of ARCHITECTURE.md and of the documents that a script can check."""
+from __future__ import annotations
+
+import re
+import subprocess
+import unittest
+from collections import Counter
+from pathlib import Path
+
+import architecture
+from architecture import LAYERS, REPOSITORY, SOURCES
+
+LONGEST = 350
+REASON = re.compile(r"Longer than 350 lines because \w+")
+PUBLIC_TYPE = re.compile(r"^public (?:final |indirect )*(?:struct|class|enum|protocol|actor|typealias) (\w+)", re.M)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the repository that match, without those that git does not know."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", *patterns], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
+    return [path for name in listed.split("\0") if name and (path := REPOSITORY / name).exists()]
+
+
+class ModuleTests(unittest.TestCase):
+    def test_the_diagram_shows_the_imports(self) -> None:
+        page = architecture.PAGE.read_text(encoding="utf-8")
+        self.assertEqual(page, architecture.put_in(page), "run: python Tools/architecture.py")
+
+    def test_every_module_has_one_layer(self) -> None:
+        self.assertEqual(Counter(name for _, names in LAYERS for name in names), Counter(architecture.modules()))
+
+    def test_imports_point_to_lower_layers(self) -> None:
+        layer = {name: number for number, (_, names) in enumerate(LAYERS) for name in names}
+        upwards = [
+            f"{module} imports {name}" for module, names in architecture.imports().items() for name in names
+            if layer[name] >= layer[module]]
+        self.assertEqual(upwards, [])
+
+    def test_no_name_is_a_permutation_of_another(self) -> None:
+        letters = Counter("".join(sorted(name.lower())) for name in architecture.modules())
+        self.assertEqual([name for name in architecture.modules() if letters["".join(sorted(name.lower()))] > 1], [])
+
+    def test_foundation_stays_out_of_the_library(self) -> None:
+        libraries = ("Phi", "PhiFormat", "PhiTokenizer", "PhiCAPI")
+        files = [path for name in libraries for path in (SOURCES / name).rglob("*.swift")]
+        self.assertEqual([path.name for path in files if "Foundation" in architecture.IMPORT.findall(path.read_text())], [])
+
+    def test_long_files_give_a_reason(self) -> None:
+        files = tracked("Sources/*.swift", "Sources/*.[ch]", "Sources/*.inc", "Tests/*.swift", "Tests/*.[ch]")
+        texts = {str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8") for path in files}
+        long = [name for name, text in texts.items() if text.count("\n") > LONGEST and not REASON.search(text)]
+        self.assertEqual(long, [], 'a file needs "Longer than 350 lines because ..."')
+
+
+class DocumentTests(unittest.TestCase):
+    def test_the_documentation_lists_every_public_type(self) -> None:
+        page = (SOURCES / "Phi/Phi.docc/Phi.md").read_text(encoding="utf-8")
+        listed = set(re.findall(r"^- ``(\w+)``", page, re.M))
+        for path in (SOURCES / "Phi").rglob("*.swift"):
+            missing = set(PUBLIC_TYPE.findall(path.read_text(encoding="utf-8"))) - listed
+            self.assertEqual(missing, set(), f"{path.name}: not under Topics in Phi.md")
+
+    def test_the_documentation_names_what_import_phi_brings(self) -> None:
+        pages = "".join(page.read_text(encoding="utf-8") for page in (SOURCES / "Phi/Phi.docc").glob("*.md"))
+        for module in ("PhiFormat", "PhiTokenizer"):
+            for path in (SOURCES / module).rglob("*.swift"):
+                for name in PUBLIC_TYPE.findall(path.read_text(encoding="utf-8")):
+                    self.assertTrue(f"`{name}`" in pages, f"{module}/{path.name}: no page names {name}")
+
+    def test_links_between_documents_lead_somewhere(self) -> None:
+        for page in tracked("*.md"):
+            for target in LINK.findall(page.read_text(encoding="utf-8")):
+                if "://" not in target and not target.startswith("#"):
+                    found = page.parent / target.partition("#")[0]
+                    self.assertTrue(found.exists(), f"{page.relative_to(REPOSITORY)} links {target}")
+
+    def test_lines_of_documents_are_short(self) -> None:
+        long = [
+            f"{page.relative_to(REPOSITORY)}:{number}" for page in tracked("*.md")
+            for number, line in enumerate(page.read_text(encoding="utf-8").split("\n"), 1) if len(line) > 160]
+        self.assertEqual(long, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

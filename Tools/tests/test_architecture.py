@@ -14,6 +14,7 @@ LONGEST = 350
 REASON = re.compile(r"Longer than 350 lines because \w+")
 PUBLIC_TYPE = re.compile(r"^public (?:final |indirect )*(?:struct|class|enum|protocol|actor|typealias) (\w+)", re.M)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+FILE = re.compile(r"`([\w.+-]+(?:/[\w.+-]+)+\.(?:swift|c|h|inc|py|md|map))`")
 
 
 def tracked(*patterns: str) -> list[Path]:
@@ -45,7 +46,8 @@ class ModuleTests(unittest.TestCase):
     def test_foundation_stays_out_of_the_library(self) -> None:
         libraries = ("Phi", "PhiFormat", "PhiTokenizer", "PhiCAPI")
         files = [path for name in libraries for path in (SOURCES / name).rglob("*.swift")]
-        self.assertEqual([path.name for path in files if "Foundation" in architecture.IMPORT.findall(path.read_text())], [])
+        using = [path.name for path in files if "Foundation" in architecture.IMPORT.findall(path.read_text())]
+        self.assertEqual(using, [])
 
     def test_long_files_give_a_reason(self) -> None:
         files = tracked("Sources/*.swift", "Sources/*.[ch]", "Sources/*.inc", "Tests/*.swift", "Tests/*.[ch]")
@@ -75,6 +77,35 @@ class DocumentTests(unittest.TestCase):
                 if "://" not in target and not target.startswith("#"):
                     found = page.parent / target.partition("#")[0]
                     self.assertTrue(found.exists(), f"{page.relative_to(REPOSITORY)} links {target}")
+
+    def test_files_that_documents_name_exist(self) -> None:
+        missing = [
+            f"{page.relative_to(REPOSITORY)} names {name}" for page in tracked("*.md")
+            for name in FILE.findall(page.read_text(encoding="utf-8"))
+            if "NAME" not in name and not any((base / name).exists() for base in (REPOSITORY, SOURCES, page.parent))]
+        self.assertEqual(missing, [])
+
+    def test_make_targets_that_documents_name_exist(self) -> None:
+        makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+        targets = {name for line in re.findall(r"^([\w-]+(?: [\w-]+)*):", makefile, re.M) for name in line.split()}
+        for page in tracked("*.md"):
+            named = set(re.findall(r"(?:`|^    )make ([\w-]+)", page.read_text(encoding="utf-8"), re.M))
+            self.assertEqual(named - targets, set(), page.relative_to(REPOSITORY))
+
+    def test_options_that_the_readme_shows_exist(self) -> None:
+        modules = ("PhiCLI", "PhiCommandSupport", "PhiServerCommand")
+        files = [path for name in modules for path in (SOURCES / name).rglob("*.swift")]
+        files.append(SOURCES / "Phi/Generation/SamplingOptions.swift")
+        code = "".join(path.read_text(encoding="utf-8") for path in files)
+        for line in re.findall(r"^phi.*$", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M):
+            for name in re.findall(r" --([a-z][a-z-]*)", line):
+                variable = re.sub(r"-(\w)", lambda match: match[1].upper(), name)
+                self.assertTrue(f'"{name}"' in code or f"var {variable}" in code, f"--{name}")
+
+    def test_the_changelog_has_the_version(self) -> None:
+        version = re.search(r'"([\d.]+)"', (SOURCES / "Phi/Version.swift").read_text(encoding="utf-8"))
+        assert version
+        self.assertIn(f"\n## [{version[1]}]", (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8"))
 
     def test_lines_of_documents_are_short(self) -> None:
         long = [

@@ -55,19 +55,31 @@ final class Calibrator {
     }
 
     /// Calibrates and writes a block, and takes both runs through it. `shouldContinue` throws to stop.
+    ///
+    /// Each matrix is read once and kept while it is converted; a kept matrix, its feedback and the exact block, the largest
+    /// buffers, are consumed as soon as they have served.
     func convert(_ block: ConversionPlan.Block, shouldContinue: () throws -> Void, write: Write) throws {
         let norm = try norm(of: block.inputProjection)
-        let input = try convert(block.inputProjection, shouldContinue, write) { batch, moments, _ in
+
+        let inputRows = try MatrixRows(block.inputProjection, of: checkpoint, kept: true)
+        let exactInput = try encodeExactly(inputRows, shouldContinue)
+        let inputFeedback = try feedback(for: block.inputProjection, shouldContinue) { batch, moments in
             moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
         }
-        let output = try convert(block.outputProjection, shouldContinue, write) { batch, moments, exactOutput in
-            let inputs = encoded.mixedInputs(of: batch, norm, input.encoded)
-            let exactBlock = EncodedBlock(
-                norm: norm, inputProjection: input.exact, outputProjection: exactOutput)
+        let input = try self.write(consume inputRows, consume inputFeedback, write)
+
+        let outputRows = try MatrixRows(block.outputProjection, of: checkpoint, kept: true)
+        let exactBlock = EncodedBlock(
+            norm: norm, inputProjection: consume exactInput,
+            outputProjection: try encodeExactly(outputRows, shouldContinue))
+        let outputFeedback = try feedback(for: block.outputProjection, shouldContinue) { batch, moments in
+            let inputs = encoded.mixedInputs(of: batch, norm, input)
             exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
         }
-        let encodedBlock = EncodedBlock(
-            norm: norm, inputProjection: input.encoded, outputProjection: output.encoded)
+        _ = consume exactBlock
+        let output = try self.write(consume outputRows, consume outputFeedback, write)
+
+        let encodedBlock = EncodedBlock(norm: norm, inputProjection: input, outputProjection: output)
         for batch in encoded.batches {
             try shouldContinue()
             encoded.advance(batch, through: encodedBlock)
@@ -82,25 +94,25 @@ final class Calibrator {
         }
     }
 
-    /// Reads a matrix, encodes it exactly, and writes it with the feedback from its `inputs`, which are summed batch by batch.
-    private func convert(
-        _ matrix: PlannedMatrix, _ shouldContinue: () throws -> Void, _ write: Write,
-        inputs: (BlockRunner.Batch, InputMoments, _ exactMatrix: EncodedMatrix) -> Void
-    ) throws -> (encoded: EncodedMatrix, exact: EncodedMatrix) {
-        let rows = try MatrixRows(matrix, of: checkpoint, kept: true)
-        let bias = try checkpoint.bias(of: matrix)
-        let exactTiles = try TileCollector(matrix, in: exactEncoding)
+    private func encodeExactly(_ rows: MatrixRows, _ shouldContinue: () throws -> Void) throws -> EncodedMatrix {
+        let tiles = try TileCollector(rows.matrix, in: exactEncoding)
         try rows.encode(as: exactEncoding, kernels: kernels, threads: threads) {
             try shouldContinue()
-            exactTiles.append($0.tiles)
+            tiles.append($0.tiles)
         }
-        let exactMatrix = try exactTiles.finished(bias: bias)
-        let feedback = try feedback(for: matrix, shouldContinue) { inputs($0, $1, exactMatrix) }
-        let tiles = try TileCollector(matrix, in: matrix.encoding)
-        try write(rows, feedback, tiles)
-        return (try tiles.finished(bias: bias), exactMatrix)
+        return try tiles.finished(bias: checkpoint.bias(of: rows.matrix))
     }
 
+    private func write(
+        _ rows: consuming MatrixRows, _ feedback: consuming ErrorFeedback, _ write: Write
+    ) throws -> EncodedMatrix {
+        let matrix = rows.matrix
+        let tiles = try TileCollector(matrix, in: matrix.encoding)
+        try write(rows, feedback, tiles)
+        return try tiles.finished(bias: checkpoint.bias(of: matrix))
+    }
+
+    /// The error feedback of a matrix from its inputs, which `inputs` adds batch by batch.
     private func feedback(
         for matrix: PlannedMatrix, _ shouldContinue: () throws -> Void,
         inputs: (BlockRunner.Batch, InputMoments) -> Void

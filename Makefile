@@ -9,10 +9,10 @@
 # make test-tsan   the library's tests under the thread sanitizer, likewise
 # make docs        the library's documentation, .build/docs/Phi.doccarchive
 # make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
-# make check-emulated  the same on CPUs that it is not (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
+# make check-emulated  the same on emulated CPUs (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
 # make check-clients   phi-server with OpenAI's client, lm-eval and a headless Chromium, in an environment of its own
-# make check-server-fuzz    10,000 bodies, sound and spoilt; check-server-load: ten minutes of everything at once; check-nginx: Tools/deploy/nginx.conf
-# make recipe-deps     an environment in .build/recipe with what the phi-1 recipe wants; without it its tests skip, and say so
+# make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
+# make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
@@ -28,19 +28,19 @@ demo: build
 build: deps
 	$(SWIFT_BUILD) --product phi
 
-# What builds or tries phi-server asks the manifest for it; see Package.swift.
+# Targets that build or test phi-server need SWIFT_PHI_SERVER; see Package.swift.
 server install-server test test-swift test-server check-clients check-server-fuzz check-server-load check-nginx: export SWIFT_PHI_SERVER = 1
 server: deps
 	$(SWIFT_BUILD) --product phi-server
 
-# The C library is made for Linux only.
+# The C library is for Linux only.
 VERSION = $(shell sed -n 's/.*swiftPhiVersion = "\(.*\)"/\1/p' Sources/Phi/Version.swift)
 LIBPHI = libphi.so.$(VERSION)
 TO = $(DESTDIR)$(PREFIX)
 install: build
 	install -d $(TO)/bin
 	install -m 755 $(PHI) $(TO)/bin/phi
-	@[ "$$(uname)" = Linux ] || echo "The C library is left out: so far it is made for Linux only."
+	@[ "$$(uname)" = Linux ] || echo "The C library is left out: it is for Linux only."
 	[ "$$(uname)" != Linux ] || $(MAKE) install-c
 
 install-c: deps
@@ -67,11 +67,11 @@ test-python: python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_RECIPE) -m unittest discover -s Tools/tests
 	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
 
-# The C library and its Python module, from where they are installed.
-C_DOOR = $(CURDIR)/.build/c-door
+# The C library and its Python module, as installed.
+C_PREFIX = $(CURDIR)/.build/c-api
 test-c:
-	$(MAKE) install PREFIX=$(C_DOOR) DESTDIR=
-	PHI_PREFIX=$(C_DOOR) $(PYTHON) -m unittest discover -s Tests/CPhiTests
+	$(MAKE) install PREFIX=$(C_PREFIX) DESTDIR=
+	PHI_PREFIX=$(C_PREFIX) $(PYTHON) -m unittest discover -s Tests/CPhiTests
 
 # A package of its own that depends on this one by address and version.
 test-embedding: build
@@ -112,8 +112,8 @@ test-asan: deps sandbox-deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
 
-# libomp is not built for the sanitizer. Its archer tells it which work comes after which; what else it does is left out. phi-1's
-# shapes in plain C would take it long, and are no matter of threads. About 5 minutes after its build.
+# libomp is not instrumented: its library archer reports the order of work to the sanitizer, and other accesses in it are ignored. The
+# tests of phi-1's shapes in plain C are slow and use one thread, so they are left out. About 5 minutes after the build.
 TSAN = -c release --sanitize=thread --scratch-path .build/tsan
 test-tsan: deps
 	swift build $(TSAN) --build-tests
@@ -152,7 +152,7 @@ lint: venv-deps
 	git ls-files 'Sources/*.[ch]' 'Sources/*.inc' 'Tests/*.[ch]' | xargs $(LINT)/bin/clang-format --dry-run -Werror
 	$(LINT)/bin/ruff check --quiet
 
-# ---- What a fresh machine lacks ----
+# ---- Dependencies, installed if they are missing ----
 
 ADMIN = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 HAVE_OPENMP = ls /usr/lib/llvm-*/lib/libomp.so /opt/homebrew/opt/libomp/lib/libomp.dylib \
@@ -166,12 +166,12 @@ deps:
 	    echo "The OpenMP library is missing; installing it: $(ADMIN) apt-get install -y libomp-dev"; \
 	    $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libomp-dev; \
 	  fi; }
-# phi eval reads gzip with zlib, whose headers Swift's own packages for Debian ask for too.
+# phi eval reads gzip with zlib; Swift's packages for Debian need its headers too.
 	@[ "$$(uname)" = Darwin ] || [ -e /usr/include/zlib.h ] || { \
 	  echo "zlib's headers are missing; installing them: $(ADMIN) apt-get install -y zlib1g-dev"; \
 	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q zlib1g-dev; }
 
-# The sandbox in which phi eval runs generated code: the tests try it.
+# The sandbox in which phi eval runs generated code; the tests use it.
 sandbox-deps:
 	@[ "$$(uname)" = Darwin ] || command -v bwrap >/dev/null || { \
 	  echo "bubblewrap is missing; installing it: $(ADMIN) apt-get install -y bubblewrap"; \
@@ -191,7 +191,7 @@ python-deps: venv-deps
 	  echo "NumPy is missing; installing it into .venv"; \
 	  $(PYTHON) -m venv .venv && .venv/bin/pip install --quiet numpy; }
 
-# PyTorch, datatrove and the like are wanted by the recipe's own tests only: they run in this environment where it is.
+# Only the recipe's tests need PyTorch, datatrove and others: they run in this environment if it exists.
 RECIPE = .build/recipe
 PYTHON_WITH_RECIPE = $$([ -x $(RECIPE)/bin/python ] && echo $(RECIPE)/bin/python || echo $(PYTHON_WITH_NUMPY))
 TORCH ?= torch==2.13.0+cpu

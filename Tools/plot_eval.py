@@ -1,5 +1,5 @@
-"""Draws what `phi eval perplexity --json` or `phi eval kl --json` printed: the perplexity up to each window, or the quantiles of
-the divergence.
+"""Draws what `phi eval perplexity --json` or `phi eval kl --json` printed: the perplexity up to each window, or the
+quantiles of the divergence.
 
     phi eval kl -m q4.phi --base f16.phi -f text.txt --json > q4.json
     python plot_eval.py q4.json q8.json -o kl.svg

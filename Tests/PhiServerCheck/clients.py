@@ -1,11 +1,11 @@
-"""Talks to phi-server with the clients that people have: OpenAI's, EleutherAI's lm-eval, and a browser.
+"""Tests phi-server with common clients: OpenAI's, EleutherAI's lm-eval, and a browser.
 
-    make check-clients                               makes the environment and runs this
+    make check-clients                               creates the environment and runs this
     python Tests/PhiServerCheck/clients.py openai lm-eval browser
 
-`openai`: completions, streams, log-probabilities and errors by the official client, against what `phi complete` makes.
-`lm-eval`: a multiple-choice task on a data set made here, by local-completions; every log-likelihood must be the one that the
-logits of `phi logits` give. `browser`: the page at / in a headless Chromium.
+`openai`: completions, streams, log-probabilities and errors by the official client, compared with `phi complete`.
+`lm-eval`: a multiple-choice task on a generated data set, by local-completions; every log-likelihood must be that
+of the logits of `phi logits`. `browser`: the page at / in a headless Chromium.
 """
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ def check_openai() -> None:
         expected = completed(PROMPT, 100)
         whole = make(model="phi-small", prompt=PROMPT, max_tokens=100, temperature=0)
         assert whole.choices[0].text == expected and whole.choices[0].finish_reason == "stop"
-        drawn = make(model="phi-small", prompt=[PROMPT, "class A"], max_tokens=20, temperature=0.8, seed=5, n=2, stop=["\n\n\n"])
+        drawn = make(
+            model="phi-small", prompt=[PROMPT, "class A"], max_tokens=20, temperature=0.8, seed=5, n=2, stop=["\n\n\n"])
         assert [choice.index for choice in drawn.choices] == [0, 1, 2, 3]
         for choice, (prompt, seed) in zip(drawn.choices, [(PROMPT, 5), (PROMPT, 6), ("class A", 5), ("class A", 6)]):
             assert completed(prompt, 20, 0.8, seed).startswith(choice.text)
         stream = make(
-            model="phi-small", prompt=PROMPT, max_tokens=100, temperature=0, stream=True, stream_options={"include_usage": True})
+            model="phi-small", prompt=PROMPT, max_tokens=100, temperature=0, stream=True,
+            stream_options={"include_usage": True})
         pieces = list(stream)
         assert "".join(piece.choices[0].text for piece in pieces if piece.choices) == expected and len(pieces) > 5
         assert pieces[-1].usage.completion_tokens == whole.usage.completion_tokens
@@ -69,7 +71,9 @@ def check_openai() -> None:
         except openai.NotFoundError as refusal:
             assert refusal.code == "not_a_chat_model"
         # A stream that is left is ended.
-        left = make(model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True, logit_bias={END_OF_TEXT: -100})
+        left = make(
+            model="phi-small", prompt=PROMPT, max_tokens=900, temperature=1, stream=True,
+            logit_bias={END_OF_TEXT: -100})
         next(iter(left))
         left.close()
         for _ in range(100):
@@ -109,17 +113,21 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps({
         "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
         "added_tokens": [{
-            "id": number, "content": tokenizer.tokens[number].decode(), "single_word": False, "lstrip": False, "rstrip": False,
+            "id": number, "content": tokenizer.tokens[number].decode(), "single_word": False, "lstrip": False,
+            "rstrip": False,
             "normalized": False, "special": bool(special)} for number, special in tokenizer.added.items()],
         "pre_tokenizer": byte_level, "post_processor": None, "decoder": byte_level,
-        "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+        "model": {
+            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "",
                   "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary, "merges": pairs}}))
     (folder / "tokenizer_config.json").write_text(json.dumps({
         "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>",
         "unk_token": "<|endoftext|>", "model_max_length": 1024}))
 
 
-OPERATIONS = [("add", "+", "sum"), ("subtract", "-", "difference"), ("multiply", "*", "product"), ("divide", "/", "quotient")]
+OPERATIONS = [
+    ("add", "+", "sum"), ("subtract", "-", "difference"), ("multiply", "*", "product"), ("divide", "/", "quotient")]
 
 
 def documents() -> list[dict]:
@@ -128,7 +136,9 @@ def documents() -> list[dict]:
     for a, b in [("a", "b"), ("x", "y"), ("first", "second"), ("left", "right")]:
         for style in range(3):
             for gold, (name, _, noun) in enumerate(OPERATIONS):
-                text = [f'"""Return the {noun} of {a} and {b}."""', f'"""{name.capitalize()} {a} and {b}."""', f"# the {noun}"][style]
+                text = [
+                    f'"""Return the {noun} of {a} and {b}."""', f'"""{name.capitalize()} {a} and {b}."""',
+                    f"# the {noun}"][style]
                 found.append({
                     "context": f"def {name}({a}, {b}):\n    {text}\n    return {a}", "gold": gold,
                     "choices": [f" {operator} {b}" for _, operator, _ in OPERATIONS]})
@@ -145,12 +155,14 @@ def truth(tokenizer, document: dict, folder: Path) -> list[tuple[float, bool]]:
         whole = tokenizer.encode(document["context"] + choice)
         start = len(tokenizer.encode(document["context"]))
         (folder / "ids.json").write_text(json.dumps(whole))
-        subprocess.run([phi, "logits", "--ids", folder / "ids.json", "-o", folder / "logits.npy"], check=True, capture_output=True)
+        subprocess.run(
+            [phi, "logits", "--ids", folder / "ids.json", "-o", folder / "logits.npy"], check=True, capture_output=True)
         logits = np.load(folder / "logits.npy").astype(np.float64)
         shifted = logits - logits.max(-1, keepdims=True)
         logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
         places = range(start, len(whole))
-        scores.append((sum(logs[at - 1, whole[at]] for at in places), all(logits[at - 1].argmax() == whole[at] for at in places)))
+        scores.append(
+            (sum(logs[at - 1, whole[at]] for at in places), all(logits[at - 1].argmax() == whole[at] for at in places)))
     return scores
 
 
@@ -159,7 +171,8 @@ def check_lm_eval() -> None:
     from lm_eval.tasks import TaskManager
     from transformers import AutoTokenizer
 
-    os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OPENAI_API_KEY="none")
+    os.environ.update(
+        HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OPENAI_API_KEY="none")
     with tempfile.TemporaryDirectory() as name, Served("--parallel", "8") as server:
         folder = Path(name)
         write_tokenizer(folder)
@@ -169,14 +182,18 @@ def check_lm_eval() -> None:
         all_documents = documents()
         (folder / "operations.jsonl").write_text("".join(json.dumps(document) + "\n" for document in all_documents))
         (folder / "operations.yaml").write_text(json.dumps({
-            "task": "operations", "dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(folder / "operations.jsonl")}},
-            "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{context}}", "doc_to_choice": "{{choices}}",
+            "task": "operations", "dataset_path": "json",
+            "dataset_kwargs": {"data_files": {"test": str(folder / "operations.jsonl")}},
+            "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{context}}",
+            "doc_to_choice": "{{choices}}",
             "doc_to_target": "{{gold}}", "target_delimiter": "",
             "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]}))
         found = lm_eval.simple_evaluate(
-            model="local-completions", tasks=["operations"], task_manager=TaskManager(include_path=str(folder)), log_samples=True,
+            model="local-completions", tasks=["operations"], task_manager=TaskManager(include_path=str(folder)),
+            log_samples=True,
             model_args={
-                "model": "phi-small", "base_url": server.url + "/v1/completions", "tokenizer": str(folder), "tokenized_requests": True,
+                "model": "phi-small", "base_url": server.url + "/v1/completions", "tokenizer": str(folder),
+                "tokenized_requests": True,
                 "tokenizer_backend": "huggingface", "num_concurrent": 4, "max_length": 1024})
         samples = sorted(found["samples"]["operations"], key=lambda sample: sample["doc_id"])
         assert len(samples) == len(all_documents)
@@ -186,7 +203,8 @@ def check_lm_eval() -> None:
             answers = [(float(answer[0]), answer[1] in (True, "True")) for answer in sample["filtered_resps"]]
             for (score, greedy), (their_score, their_greedy) in zip(expected, answers):
                 worst = max(worst, abs(score - their_score))
-                assert math.isclose(score, their_score, abs_tol=1e-6) and greedy == their_greedy, (document, expected, answers)
+                assert math.isclose(score, their_score, abs_tol=1e-6) and greedy == their_greedy, (
+                    document, expected, answers)
             scores = [score for score, _ in expected]
             right += scores.index(max(scores)) == document["gold"]
         accuracy = found["results"]["operations"]["acc,none"]
@@ -252,7 +270,9 @@ def check_browser() -> None:
         fill("max_tokens", "99999")
         browser.find_element(By.ID, "go").click()
         assert "max_tokens" in status("max_tokens")
-        faults = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE" and "400" not in entry["message"]]
+        faults = [
+            entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"
+            and "400" not in entry["message"]]
         assert not [fault for fault in faults if "favicon" not in fault["message"]], faults
         if "SCREENSHOT" in os.environ:
             browser.save_screenshot(os.environ["SCREENSHOT"])

@@ -1,9 +1,9 @@
-"""Sends phi-server bodies that are nearly right, and bodies that are nothing of the kind.
+"""Sends phi-server bodies that are nearly valid, and bodies that are not valid at all.
 
     python Tests/PhiServerCheck/fuzz.py --count 10000 --seed 1
 
-Every body must be answered, in JSON, by 200, 400, 404, 413, 429 or 503; afterwards the server must still run, have no text in
-the making, and answer a good request as it did before. Prints how many answers there were of each kind.
+Every body must be answered, in JSON, by 200, 400, 404, 413, 429 or 503; afterwards the server must still run, have no
+running sequence, and answer a valid request as before. Prints the number of answers of each kind.
 """
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ from served import Served
 PATHS = ["/v1/completions"] * 8 + ["/tokenize", "/detokenize"]
 ALLOWED = {200, 400, 404, 413, 429, 503}
 NUMBERS = [0, 1, -1, 2, 20, 1e308, -1e308, 1e-320, 2**31, 2**63, 2**64, -2**63, 0.5, 50256, 1.5, 10**30]
-STRINGS = ["", "x", "def f(x):\n", "\0", "\ud7ff", "é" * 50, "<|endoftext|>", "a" * 5000, "\u202e", "💥", "\\", "null", "NaN"]
+STRINGS = [
+    "", "x", "def f(x):\n", "\0", "\ud7ff", "é" * 50, "<|endoftext|>", "a" * 5000, "\u202e", "💥", "\\", "null", "NaN"]
 FIELDS = {
     "model": ["phi-small", "gpt-4", "", None], "prompt": ["x", ["x", "y"], [1, 2, 3], [[1], [2, 3]], "", [""], [[]]],
-    "max_tokens": [0, 1, 2, 5, None], "temperature": [0, 0.5, 1, 2], "top_p": [0, 0.5, 1], "top_k": [0, 1, 40], "min_p": [0, 0.1],
-    "n": [1, 2, 3], "stream": [True, False], "stream_options": [{"include_usage": True}, {}], "logprobs": [0, 1, 5, None],
-    "echo": [True, False], "stop": ["x", ["a", "b"], [], None], "seed": [0, 1, -1, 2**62], "logit_bias": [{"5": 1}, {}, {"50256": -100}],
-    "user": ["me"], "best_of": [1, 2], "suffix": ["", "y"], "presence_penalty": [0, 1], "frequency_penalty": [0], "repeat_penalty": [1, 1.2],
+    "max_tokens": [0, 1, 2, 5, None], "temperature": [0, 0.5, 1, 2], "top_p": [0, 0.5, 1], "top_k": [0, 1, 40],
+    "min_p": [0, 0.1],
+    "n": [1, 2, 3], "stream": [True, False], "stream_options": [{"include_usage": True}, {}],
+    "logprobs": [0, 1, 5, None],
+    "echo": [True, False], "stop": ["x", ["a", "b"], [], None], "seed": [0, 1, -1, 2**62],
+    "logit_bias": [{"5": 1}, {}, {"50256": -100}],
+    "user": ["me"], "best_of": [1, 2], "suffix": ["", "y"], "presence_penalty": [0, 1], "frequency_penalty": [0],
+    "repeat_penalty": [1, 1.2],
     "content": ["text"], "tokens": [[1, 2], []],
 }
 
@@ -43,7 +48,9 @@ def value(chance: random.Random, depth: int = 0) -> object:
     if kind == 3:
         return chance.randrange(-10, 60000)
     if kind == 4:
-        return "".join(chr(chance.choice([chance.randrange(32, 127), chance.randrange(160, 0xD7FF)])) for _ in range(chance.randrange(30)))
+        return "".join(
+            chr(chance.choice([chance.randrange(32, 127), chance.randrange(160, 0xD7FF)]))
+            for _ in range(chance.randrange(30)))
     if kind == 5:
         return {chance.choice([*FIELDS, "x", "5", ""]): value(chance, depth + 1) for _ in range(chance.randrange(5))}
     return [value(chance, depth + 1) for _ in range(chance.randrange(6))]
@@ -59,7 +66,8 @@ def body(chance: random.Random) -> bytes:
             fields[chance.choice(list(FIELDS))] = value(chance)
     if chance.random() < 0.1:
         fields = {"tokens": value(chance)} if chance.random() < 0.5 else {"content": value(chance)}
-    data = json.dumps(fields if chance.random() < 0.95 else value(chance), ensure_ascii=chance.random() < 0.5).encode("utf-8", "replace")
+    data = json.dumps(fields if chance.random() < 0.95 else value(chance), ensure_ascii=chance.random() < 0.5).encode(
+        "utf-8", "replace")
     kind = chance.randrange(20)
     if kind == 0:
         data = data[: chance.randrange(len(data) + 1)]
@@ -76,7 +84,8 @@ def body(chance: random.Random) -> bytes:
         deep = chance.choice([10, 600, 20000])
         data = chance.choice([b"[", b'{"prompt":', b'{"logit_bias":{"1":']) * deep
     elif kind == 4:
-        data = b'{"prompt":"' + b"x" * chance.choice([10**5, 10**6, 3 * 10**6]) + b'"}' if chance.random() < 0.1 else b""
+        data = b'{"prompt":"' + b"x" * chance.choice(
+            [10**5, 10**6, 3 * 10**6]) + b'"}' if chance.random() < 0.1 else b""
     return data
 
 
@@ -98,7 +107,9 @@ def main() -> None:
                 answer = connection.getresponse()
                 text = answer.read()
             except (http.client.HTTPException, OSError) as error:
-                sys.exit(f"fuzz: seed {options.seed}, body {number}: {error!r}; the server {'runs' if server.is_running else 'has ended'}: {data[:300]!r}")
+                sys.exit(
+                    f"fuzz: seed {options.seed}, body {number}: {error!r}; "
+                    f"the server {'runs' if server.is_running else 'has ended'}: {data[:300]!r}")
             counts[answer.status] += 1
             if answer.status not in ALLOWED:
                 sys.exit(f"fuzz: seed {options.seed}, body {number}: {answer.status} {text[:300]!r} for {data[:300]!r}")
@@ -113,7 +124,9 @@ def main() -> None:
         assert server.is_running and server.metric("phi_texts_running") == 0 and server.metric("phi_texts_waiting") == 0
         after = server.post("/v1/completions", good)["choices"]
         assert after == before, (before, after)
-    print(f"fuzz: {options.count} bodies, seed {options.seed}: " + ", ".join(f"{n} x {status}" for status, n in sorted(counts.items())))
+    print(
+        f"fuzz: {options.count} bodies, seed {options.seed}: "
+        + ", ".join(f"{n} x {status}" for status, n in sorted(counts.items())))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Tries Tools/deploy/nginx.conf: two phi-servers behind nginx, one of them killed under load.
+"""Tests Tools/deploy/nginx.conf: two phi-servers behind nginx, one of them killed under load.
 
     python Tests/PhiServerCheck/nginx.py
 
-Streams must come through piece by piece and both servers must get work. When one is killed, its streams break off and nothing
-else: every request that had no answer yet is answered by the other server, with the text that `phi complete` makes. Needs nginx.
+Streams must arrive piece by piece and both servers must get requests. When one is killed, only its streams break off:
+the other server answers every request that had no answer yet, with the text of `phi complete`. Needs nginx.
 """
 from __future__ import annotations
 
@@ -46,12 +46,15 @@ def main() -> None:
     with Served("--parallel", "2") as one, Served("--parallel", "2") as two, tempfile.TemporaryDirectory() as folder:
         port = free_port()
         text = (REPOSITORY / "Tools/deploy/nginx.conf").read_text()
-        for old, new in (("8081", one.port), ("8082", two.port), ("127.0.0.1:8080", f"127.0.0.1:{port}"), ("/dev/stdout", "access.log")):
+        for old, new in (
+                ("8081", one.port), ("8082", two.port), ("127.0.0.1:8080", f"127.0.0.1:{port}"),
+                ("/dev/stdout", "access.log")):
             assert old in text, old
             text = text.replace(str(old), str(new))
         (Path(folder) / "nginx.conf").write_text(text)
         # Started by root, nginx would serve as nobody, who may not write here.
-        command = [nginx, "-p", folder, "-c", f"{folder}/nginx.conf"] + (["-g", "user root;"] if os.getuid() == 0 else [])
+        command = [nginx, "-p", folder, "-c", f"{folder}/nginx.conf"] + (
+            ["-g", "user root;"] if os.getuid() == 0 else [])
         balancer = subprocess.Popen(command, stderr=subprocess.PIPE)
         try:
             wait_for(port, balancer)
@@ -78,7 +81,9 @@ def wait_for(port: int, balancer: subprocess.Popen) -> None:
 def unbuffered(port: int) -> None:
     """A stream's first event is there long before its last."""
     start = time.monotonic()
-    connection, answer = post(port, {"prompt": PROMPT, "max_tokens": 900, "temperature": 1, "stream": True, "logit_bias": {END_OF_TEXT: -100}})
+    connection, answer = post(
+        port,
+        {"prompt": PROMPT, "max_tokens": 900, "temperature": 1, "stream": True, "logit_bias": {END_OF_TEXT: -100}})
     assert answer.status == 200 and answer.getheader("X-Request-Id"), answer.status
     first = last = None
     while line := answer.readline():

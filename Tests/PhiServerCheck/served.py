@@ -19,14 +19,15 @@ class Served:
         program = program or os.environ.get("PHI_SERVER") or str(REPOSITORY / ".build/release/phi-server")
         self.log = open(log, "wb") if log else subprocess.DEVNULL
         self.process = subprocess.Popen(
-            [program, "--port", "0", *options], stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL, text=True)
+            [program, "--port", "0", *options], stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL,
+            text=True)
         line = self.process.stdout.readline().strip()
         if not line:
             raise RuntimeError(f"phi-server did not start: status {self.process.wait()}")
         self.url = line
         self.port = int(line.rsplit(":", 1)[1])
 
-    def __enter__(self) -> "Served":
+    def __enter__(self) -> Served:
         return self
 
     def __exit__(self, *_: object) -> None:

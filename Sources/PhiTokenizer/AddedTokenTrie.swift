@@ -1,31 +1,31 @@
-/// The added tokens as a trie over their bytes. Finds the longest that begins at a place in the text.
+/// A trie over the bytes of the added tokens, for leftmost-longest matching.
 struct AddedTokenTrie: Sendable {
     private struct Node {
-        /// The token whose bytes end here; -1 if none does.
+        /// The token whose bytes end at this node, or -1.
         var id: TokenID = -1
         var isSpecial = false
     }
 
     /// Node 0 is the root.
     private var nodes = [Node()]
-    /// From a node and a byte to the number of the edge that leads down; edge i leads to node i + 1.
+    /// The number of the edge from a node along a byte; edge i leads to node i + 1.
     private var edges: PairTable
-    /// The node below the root of each byte, 0 for none: nearly every byte of a text is done with here.
-    private var first = [UInt32](repeating: 0, count: 256)
+    /// [256] The root's child for each byte, or 0; most bytes of a text need no other lookup.
+    private var rootChildren = [UInt32](repeating: 0, count: 256)
 
-    /// An empty trie with room for tokens of `edges` bytes altogether.
+    /// Creates an empty trie for tokens with `edges` bytes in total.
     init(edges: Int) {
         self.edges = PairTable(capacity: edges)
     }
 
-    /// Adds a token and says whether it was new. Linear in its bytes, of which there is at least one.
+    /// Adds a token of at least one byte; returns whether it was new. Linear in the number of bytes.
     mutating func insert(_ bytes: ArraySlice<UInt8>, _ token: Vocabulary.AddedToken) -> Bool {
         var node: UInt32 = 0
         for byte in bytes {
             let isNew = edges.insert(node, UInt32(byte))
             let next = edges[node, UInt32(byte)] + 1
             if isNew { nodes.append(Node()) }
-            if node == 0 { first[Int(byte)] = next }
+            if node == 0 { rootChildren[Int(byte)] = next }
             node = next
         }
         guard nodes[Int(node)].id < 0 else { return false }
@@ -33,15 +33,15 @@ struct AddedTokenTrie: Sendable {
         return true
     }
 
-    /// The first place from `start` on where an added token begins, and the longest of those that begin there.
+    /// Returns the leftmost, and there the longest, match of an added token at or after `start`.
     ///
-    /// As Hugging Face's tokenizers finds them: leftmost, then longest.
-    /// - Complexity: Linear in the text passed over times, at worst, the length of the longest added token.
-    func next(in text: ByteView, from start: Int, special: Bool) -> (range: Range<Int>, id: TokenID)? {
+    /// Hugging Face's `tokenizers` matches added tokens by the same rule.
+    /// - Complexity: O(n m) for n bytes scanned and a longest added token of m bytes.
+    func firstMatch(in text: ByteView, from start: Int, special: Bool) -> (range: Range<Int>, id: TokenID)? {
         var position = start
         while position < text.count {
-            let below = first[Int(text[position])]
-            if below != 0, let (end, id) = longest(in: text, from: position + 1, below: below, special: special) {
+            let child = rootChildren[Int(text[position])]
+            if child != 0, let (end, id) = longestMatch(in: text, from: position + 1, child: child, special: special) {
                 return (position..<end, id)
             }
             position += 1
@@ -49,11 +49,11 @@ struct AddedTokenTrie: Sendable {
         return nil
     }
 
-    private func longest(
-        in text: ByteView, from start: Int, below: UInt32, special: Bool
+    private func longestMatch(
+        in text: ByteView, from start: Int, child: UInt32, special: Bool
     ) -> (end: Int, id: TokenID)? {
         var found: (end: Int, id: TokenID)?
-        var node = below
+        var node = child
         var position = start
         while true {
             let here = nodes[Int(node)]

@@ -1,6 +1,6 @@
-/// Bytes that somebody else keeps alive: read-only, and checked at each access.
+/// A read-only, bounds-checked view of memory that it does not own.
 ///
-/// It lives no longer than the closure that lent the memory.
+/// It is valid only inside the closure that provided the memory.
 struct ByteView {
     private let bytes: UnsafeBufferPointer<UInt8>
 
@@ -17,12 +17,12 @@ struct ByteView {
         }
     }
 
-    /// Whether `count` bytes from `first` are those from `second`. Linear in `count`.
+    /// Returns whether the `count` bytes at `first` equal those at `second`. Linear in `count`.
     @inline(__always)
-    func agree(_ count: Int, from first: Int, and second: Int) -> Bool {
+    func bytesMatch(_ count: Int, from first: Int, and second: Int) -> Bool {
         precondition(count >= 0 && first >= 0 && second >= 0)
         if count <= 8, max(first, second) + 8 <= bytes.count, let base = bytes.baseAddress {
-            // Most tokens are short: one comparison, of words from which the bytes that follow are shifted out.
+            // Most tokens are short: compare two words, with the bytes beyond `count` shifted out.
             let first = UInt64(littleEndian: UnsafeRawPointer(base + first).loadUnaligned(as: UInt64.self))
             let second = UInt64(littleEndian: UnsafeRawPointer(base + second).loadUnaligned(as: UInt64.self))
             return (first ^ second) << UInt64(8 * (8 - count)) == 0
@@ -31,7 +31,7 @@ struct ByteView {
         return true
     }
 
-    /// The bytes of `range`, up to 15, and their number as two words; different ranges of bytes have different words.
+    /// Returns up to 15 bytes and their count packed into two words; equal words mean equal bytes.
     @inline(__always)
     func words(_ range: Range<Int>) -> (low: UInt64, high: UInt64) {
         let count = range.count
@@ -39,14 +39,14 @@ struct ByteView {
         var low: UInt64 = 0
         var high = UInt64(truncatingIfNeeded: count) << 56
         if range.lowerBound + 16 <= bytes.count, let base = bytes.baseAddress {
-            // Reads past the range, never past the view, and shifts away what was too much.
+            // Reads past the range but within the view, and masks off the excess.
             let words = UnsafeRawPointer(base + range.lowerBound)
             low = UInt64(littleEndian: words.loadUnaligned(as: UInt64.self))
             if count < 8 {
                 low &= (1 << (UInt64(truncatingIfNeeded: count) &* 8)) &- 1
             } else {
-                let rest = UInt64(littleEndian: words.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-                high |= rest & ((1 << (UInt64(truncatingIfNeeded: count &- 8) &* 8)) &- 1)
+                let upper = UInt64(littleEndian: words.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+                high |= upper & ((1 << (UInt64(truncatingIfNeeded: count &- 8) &* 8)) &- 1)
             }
         } else {
             for index in 0..<count {

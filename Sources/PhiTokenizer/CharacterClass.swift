@@ -1,6 +1,6 @@
-/// The four kinds of characters that GPT-2's split pattern tells apart. Every character is of exactly one.
+/// The four disjoint character classes of GPT-2's pre-tokenisation pattern.
 enum CharacterClass: UInt8 {
-    /// None of the others.
+    /// Any other character.
     case other
     /// `\p{L}`.
     case letter
@@ -9,7 +9,7 @@ enum CharacterClass: UInt8 {
     /// `\s`.
     case space
 
-    /// The class of an ASCII character, by comparisons: they are faster than any table.
+    /// Classifies an ASCII character by comparisons, which are faster than a table.
     @inline(__always)
     init(ascii byte: UInt8) {
         if (byte | 0x20) &- 0x61 < 26 {
@@ -23,7 +23,7 @@ enum CharacterClass: UInt8 {
         }
     }
 
-    /// The class of any code point, by binary search in `unicodeClassChanges`: 11 steps.
+    /// Classifies any code point by binary search in `unicodeClassChanges`: 11 steps.
     init(scalar: UInt32) {
         var low = 0
         var high = unicodeClassChanges.count

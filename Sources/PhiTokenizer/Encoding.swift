@@ -1,15 +1,15 @@
-/// One call of `Tokenizer.encode`: the output so far and the memory for making it.
+/// The state of one call of `Tokenizer.encode`: its output and working memory.
 struct Encoding: ~Copyable {
     private let text: ByteView
     private let vocabulary: Vocabulary
-    private let merger = ShortPieceMerger()
-    private var cache: PieceCache
+    private let merger = ShortPreTokenMerger()
+    private var cache: PreTokenCache
     private(set) var tokens: [TokenID] = []
 
     init(_ text: ByteView, _ vocabulary: Vocabulary) {
         self.text = text
         self.vocabulary = vocabulary
-        cache = PieceCache(bytes: text.count)
+        cache = PreTokenCache(bytes: text.count)
         tokens.reserveCapacity(text.count / 3 + 4)
     }
 
@@ -18,31 +18,31 @@ struct Encoding: ~Copyable {
         tokens.append(id)
     }
 
-    /// Appends the tokens of text that holds no added token.
+    /// Appends the tokens of a range of the text that contains no added token.
     mutating func append(_ range: Range<Int>) {
-        var splitter = PieceSplitter(text, range)
-        while let piece = splitter.next() {
-            if piece.count == 1 {
-                tokens.append(vocabulary.index.byteTokens[Int(text[piece.lowerBound])])
-            } else if piece.count <= PieceCache.limit {
-                appendShort(piece)
-            } else if piece.count <= ShortPieceMerger.limit {
-                merger.merge(text, piece, vocabulary, into: &tokens)
+        var preTokenizer = PreTokenizer(text, range)
+        while let preToken = preTokenizer.next() {
+            if preToken.count == 1 {
+                tokens.append(vocabulary.index.byteTokens[Int(text[preToken.lowerBound])])
+            } else if preToken.count <= PreTokenCache.limit {
+                appendShort(preToken)
+            } else if preToken.count <= ShortPreTokenMerger.limit {
+                merger.merge(text, preToken, vocabulary, into: &tokens)
             } else {
-                LongPieceMerger(count: piece.count).merge(text, piece, vocabulary, into: &tokens)
+                LongPreTokenMerger(count: preToken.count).merge(text, preToken, vocabulary, into: &tokens)
             }
         }
     }
 
     @inline(__always)
-    private mutating func appendShort(_ piece: Range<Int>) {
-        let (low, high) = text.words(piece)
-        if let known = cache.find(low, high) {
-            for place in known { tokens.append(tokens[place]) }
+    private mutating func appendShort(_ preToken: Range<Int>) {
+        let (low, high) = text.words(preToken)
+        if let cached = cache.lookUp(low, high) {
+            for position in cached { tokens.append(tokens[position]) }
             return
         }
         let first = tokens.count
-        merger.merge(text, piece, vocabulary, into: &tokens)
-        cache.remember(low, high, first..<tokens.count)
+        merger.merge(text, preToken, vocabulary, into: &tokens)
+        cache.insert(low, high, first..<tokens.count)
     }
 }

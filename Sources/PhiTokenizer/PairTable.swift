@@ -1,20 +1,20 @@
-/// Numbers pairs of numbers in the order they are added in, and finds a pair's number: open addressing, linear probing.
+/// A hash table from pairs of integers to their insertion order, with open addressing and linear probing.
 ///
-/// The hash is multiplied by an odd number drawn at random, so that no file can be made whose pairs all collide. What
-/// is found does not depend on it. A lookup or an insertion takes constant time on average.
+/// The hash has a random odd multiplier, so that no file can be crafted whose pairs all collide. Results do not depend
+/// on it. Lookup and insertion take constant time on average.
 struct PairTable: Sendable {
-    /// What `self[left, right]` is for a pair that is not in the table.
+    /// The value of `self[left, right]` for a pair that is not in the table.
     static let absent = UInt32.max
 
-    /// The pairs, left above right, in their order.
+    /// The pairs in insertion order, each with its left integer in the upper half.
     private var pairs: [UInt64] = []
-    /// Numbers of pairs. At most half of the slots are taken, and slots are small, so that filling them is quick: this
-    /// is most of what opening a vocabulary takes.
+    /// Indices into `pairs`, or `absent`. At most half of the slots are taken; they are small because filling them
+    /// dominates the time to open a vocabulary.
     private var slots: [UInt32]
     private let multiplier: UInt64
     private let shift: UInt64
 
-    /// An empty table with room for `capacity` pairs, which must be below `absent`.
+    /// Creates an empty table for `capacity` pairs, fewer than `absent`.
     init(capacity: Int) {
         precondition(capacity < Int(Self.absent))
         var bits: UInt64 = 4
@@ -25,21 +25,21 @@ struct PairTable: Sendable {
         shift = 64 - bits
     }
 
-    /// The number of a pair, or `absent`.
+    /// The insertion index of a pair, or `absent`.
     @inline(__always)
     subscript(left: UInt32, right: UInt32) -> UInt32 {
-        slots[place(Self.pair(left, right))]
+        slots[slot(Self.pair(left, right))]
     }
 
-    /// Adds a pair and says whether it was new; one that was there keeps its number.
+    /// Adds a pair and returns whether it was new; an existing pair keeps its index.
     ///
-    /// The caller adds no more pairs than the capacity.
+    /// - Precondition: The table holds fewer pairs than its capacity.
     @inline(__always)
     mutating func insert(_ left: UInt32, _ right: UInt32) -> Bool {
         let pair = Self.pair(left, right)
-        let place = place(pair)
-        guard slots[place] == Self.absent else { return false }
-        slots[place] = UInt32(pairs.count)
+        let slot = slot(pair)
+        guard slots[slot] == Self.absent else { return false }
+        slots[slot] = UInt32(pairs.count)
         pairs.append(pair)
         return true
     }
@@ -47,16 +47,16 @@ struct PairTable: Sendable {
     @inline(__always)
     private static func pair(_ left: UInt32, _ right: UInt32) -> UInt64 { UInt64(left) << 32 | UInt64(right) }
 
-    /// The slot that holds the pair, or the empty one that would.
+    /// Returns the slot that holds the pair, or the empty slot for it.
     @inline(__always)
-    private func place(_ pair: UInt64) -> Int {
+    private func slot(_ pair: UInt64) -> Int {
         var hash = pair &* multiplier
         hash = (hash ^ hash >> 32) &* 0x9E37_79B9_7F4A_7C15
-        var place = Int(truncatingIfNeeded: hash >> shift)
+        var slot = Int(truncatingIfNeeded: hash >> shift)
         while true {
-            let number = slots[place]
-            if number == Self.absent || pairs[Int(number)] == pair { return place }
-            place = (place &+ 1) & (slots.count &- 1)
+            let index = slots[slot]
+            if index == Self.absent || pairs[Int(index)] == pair { return slot }
+            slot = (slot &+ 1) & (slots.count &- 1)
         }
     }
 }

@@ -1,6 +1,6 @@
-/// Uninitialised memory for numbers, checked at each access and freed with its owner.
+/// A bounds-checked buffer of integers, initially zero and freed with its owner.
 ///
-/// An array would pay at each write for the question whether it is shared.
+/// Unlike an array, it needs no uniqueness check at each write.
 struct ScratchMemory<Element: FixedWidthInteger>: ~Copyable {
     private let memory: UnsafeMutableBufferPointer<Element>
 

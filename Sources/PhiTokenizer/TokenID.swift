@@ -1,2 +1,2 @@
-/// The number of a token: its row in the model's embedding and head, counted from 0.
+/// A token id: the token's row in the model's embedding and head, from 0.
 public typealias TokenID = Int32

@@ -1,40 +1,39 @@
-/// Turns text into tokens and back: the byte-level BPE of GPT-2 and CodeGen.
+/// The byte-level BPE tokenizer of GPT-2 and CodeGen.
 ///
 ///     let tokenizer = Tokenizer(vocabulary)
 ///     let ids = tokenizer.encode("def print_prime(n):")
 ///     let text = tokenizer.decode(ids)
 ///
-/// The ids are those of Hugging Face's `tokenizers`, for any text. Immutable: many threads may use one.
+/// It returns the same ids as Hugging Face's `tokenizers` for any text. It is immutable and may be shared by threads.
 public struct Tokenizer: Sendable {
-    /// The tokens and merges.
+    /// The tokens, merges and added tokens.
     public let vocabulary: Vocabulary
 
-    /// Makes a tokenizer. Constant time: the tables were built when the vocabulary was checked.
+    /// Creates a tokenizer. Constant time: the vocabulary already contains the lookup tables.
     public init(_ vocabulary: Vocabulary) {
         self.vocabulary = vocabulary
     }
 
-    /// The tokens of a text.
+    /// Encodes a text as token ids.
     ///
-    /// Added tokens are found first, the text between them is split by GPT-2's pattern, and in each piece the tokens of
-    /// its bytes are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). Nothing is put before or
-    /// after.
+    /// Added tokens are matched first. The text between them is pre-tokenised by GPT-2's pattern, and the byte tokens
+    /// of each pre-token are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). No token is
+    /// added at the beginning or the end.
     ///
     /// - Parameters:
     ///   - text: Any text.
-    ///   - specialTokens: Whether special tokens, like `<|endoftext|>`, are found in the text. Pass false for a
-    ///     text that somebody else wrote: its characters are then only characters. Added tokens that are not special are
-    ///     always found.
-    /// - Complexity: Linear, except in pieces above 32 bytes, where it is n log n in their length.
+    ///   - specialTokens: Whether to recognise special tokens, like `<|endoftext|>`, in the text. Pass false for
+    ///     untrusted text, which is then encoded as plain characters. Other added tokens are always recognised.
+    /// - Complexity: Linear, except for pre-tokens above 32 bytes: O(n log n) in their length.
     public func encode(_ text: String, specialTokens: Bool = true) -> [TokenID] {
         var text = text
         return text.withUTF8 { encode(ByteView($0), specialTokens: specialTokens) }
     }
 
-    /// The tokens of bytes that should be UTF-8.
+    /// Encodes bytes that may not be well-formed UTF-8.
     ///
-    /// As `encode` of a text; a byte that is not part of well-formed UTF-8 counts as a character that is neither
-    /// letter, number nor white space. `decodeBytes` gives the same bytes back, whatever they are.
+    /// A byte outside well-formed UTF-8 counts as a character that is neither letter, number nor white space.
+    /// `decodeBytes` restores any input exactly.
     public func encode(bytes: [UInt8], specialTokens: Bool = true) -> [TokenID] {
         bytes.withUnsafeBufferPointer { encode(ByteView($0), specialTokens: specialTokens) }
     }
@@ -42,7 +41,7 @@ public struct Tokenizer: Sendable {
     private func encode(_ text: ByteView, specialTokens: Bool) -> [TokenID] {
         var encoding = Encoding(text, vocabulary)
         var position = 0
-        while let (range, id) = vocabulary.index.added.next(in: text, from: position, special: specialTokens) {
+        while let (range, id) = vocabulary.index.added.firstMatch(in: text, from: position, special: specialTokens) {
             encoding.append(position..<range.lowerBound)
             encoding.append(id)
             position = range.upperBound
@@ -51,18 +50,17 @@ public struct Tokenizer: Sendable {
         return encoding.tokens
     }
 
-    /// The text of tokens. Bytes that are not well-formed UTF-8 are replaced by U+FFFD, as `String(decoding:as:)` does
-    /// it.
+    /// Decodes tokens as text. Ill-formed UTF-8 becomes U+FFFD, as in `String(decoding:as:)`.
     ///
     /// - Parameters:
-    ///   - ids: Any ids, tokens or not.
-    ///   - skipSpecial: Whether special tokens, like `<|endoftext|>`, are left out.
-    /// - Complexity: Linear in the bytes. An id that no token has stands for no bytes.
+    ///   - ids: Token ids; ids outside the vocabulary are ignored.
+    ///   - skipSpecial: Whether to omit special tokens, like `<|endoftext|>`.
+    /// - Complexity: Linear in the number of bytes.
     public func decode(_ ids: [TokenID], skipSpecial: Bool = false) -> String {
         String(decoding: decodeBytes(ids, skipSpecial: skipSpecial), as: UTF8.self)
     }
 
-    /// The bytes of tokens, as they are. Otherwise as `decode`.
+    /// Decodes tokens as bytes, without replacing ill-formed UTF-8; otherwise like `decode`.
     public func decodeBytes(_ ids: [TokenID], skipSpecial: Bool = false) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(4 * ids.count)
@@ -70,7 +68,7 @@ public struct Tokenizer: Sendable {
         return bytes
     }
 
-    /// The token that has just these bytes: see `Vocabulary.id(of:)`.
+    /// Returns the token with exactly these bytes; see `Vocabulary.id(of:)`.
     public func id(of bytes: [UInt8]) -> TokenID? {
         vocabulary.id(of: bytes)
     }

@@ -1,13 +1,13 @@
-/// Why a vocabulary was refused.
+/// The reason why a vocabulary is invalid.
 public struct TokenizerError: Error, Equatable, CustomStringConvertible {
-    /// What is wrong and where, in one line, without the file's name.
+    /// A one-line description of the fault and its location, without the file name.
     public let fault: String
 
-    /// Makes the error that says `fault`.
+    /// Creates an error from its description.
     public init(fault: String) {
         self.fault = fault
     }
 
-    /// The fault.
+    /// The same as `fault`.
     public var description: String { fault }
 }

@@ -1,14 +1,14 @@
-/// One step through bytes that should be UTF-8: a well-formed sequence, or a single byte that begins none.
+/// A well-formed UTF-8 sequence, or a single byte that begins none.
 ///
-/// Well-formed is what table 3-7 of the Unicode Standard lists: no overlong forms, no surrogates, nothing above
-/// U+10FFFF.
+/// Well-formed sequences are those of table 3-7 of the Unicode Standard: no overlong forms, no surrogates, nothing
+/// above U+10FFFF.
 struct UTF8Sequence {
     /// The code point; U+FFFD for a byte that begins no well-formed sequence.
     let scalar: UInt32
     /// The number of bytes, 1 to 4.
     let length: Int
 
-    /// What begins at `position` and ends at `end` or before. Constant time.
+    /// Decodes the sequence at `position`, which must not extend past `end`. Constant time.
     @inline(__always)
     init(_ text: ByteView, at position: Int, end: Int) {
         let lead = text[position]
@@ -38,7 +38,7 @@ struct UTF8Sequence {
         self.length = length
     }
 
-    /// How many bytes a sequence has that begins with `lead`; 0 if none does.
+    /// Returns the length of a sequence that begins with `lead`, or 0 for an invalid lead byte.
     private static func length(lead: UInt8) -> Int {
         switch lead {
         case 0x00...0x7F: 1
@@ -49,7 +49,7 @@ struct UTF8Sequence {
         }
     }
 
-    /// Whether `second` may stand after `lead`, a lead of two bytes or more.
+    /// Returns whether `second` may follow `lead`, the lead byte of a sequence of two bytes or more.
     private static func accepts(second: UInt8, after lead: UInt8) -> Bool {
         switch lead {
         case 0xE0: 0xA0...0xBF ~= second
@@ -60,8 +60,8 @@ struct UTF8Sequence {
         }
     }
 
-    /// How many bytes at the end of `bytes` begin a sequence that further bytes could still complete: 0 to 3.
-    static func unfinished(_ bytes: [UInt8]) -> Int {
+    /// Returns the length of the incomplete UTF-8 sequence at the end of `bytes`, 0 to 3.
+    static func incompleteSuffixLength(_ bytes: [UInt8]) -> Int {
         for back in 1...3 where back <= bytes.count {
             let lead = bytes[bytes.count - back]
             if lead & 0xC0 == 0x80 { continue }

@@ -1,18 +1,17 @@
-/// The tokens of a byte-level BPE, the merges that make them and the tokens that are looked for in the text itself.
+/// The tokens, merges and added tokens of a byte-level BPE: the section `tokenizer` of a `.phi` file.
 ///
-/// What a `.phi` file's section `tokenizer` holds (Formats/phi-file.md, 2.2). Every vocabulary obeys that page's rules:
-/// one that breaks them cannot be made. Copying one costs nothing.
+/// Every instance obeys the rules of Formats/phi-file.md, 2.2; initialisers throw otherwise. Copies share storage.
 public struct Vocabulary: Sendable, Equatable {
-    /// Two tokens that become one. Merges are applied in the order they stand in, the first of them first.
+    /// A pair of adjacent tokens and the token that replaces it; its index among the merges is its rank.
     public struct Merge: Sendable, Equatable {
-        /// The token before.
+        /// The first token of the pair.
         public let left: TokenID
-        /// The token after.
+        /// The second token of the pair.
         public let right: TokenID
-        /// What replaces them; its bytes are those of both.
+        /// The replacement, whose bytes are those of `left` followed by those of `right`.
         public let result: TokenID
 
-        /// Makes the merge of `left` and `right` into `result`.
+        /// Creates the merge of `left` and `right` into `result`.
         public init(left: TokenID, right: TokenID, result: TokenID) {
             self.left = left
             self.right = right
@@ -20,32 +19,32 @@ public struct Vocabulary: Sendable, Equatable {
         }
     }
 
-    /// A token that is found in the text before the text is split, as a whole.
+    /// A token that is matched as a whole in the text before pre-tokenisation.
     public struct AddedToken: Sendable, Equatable {
-        /// The token.
+        /// The token's id.
         public let id: TokenID
-        /// Whether it stands for something that is no text, like `<|endoftext|>`, and so is never printed.
+        /// Whether it is a special token, like `<|endoftext|>`: a marker rather than text, never printed.
         public let isSpecial: Bool
 
-        /// Makes an added token.
+        /// Creates an added token.
         public init(id: TokenID, isSpecial: Bool) {
             self.id = id
             self.isSpecial = isSpecial
         }
     }
 
-    /// The bytes of all tokens, one after the other.
+    /// The concatenated bytes of all tokens.
     public let text: [UInt8]
-    /// Where in `text` each token's bytes start, and at last where the last ones end: `count` + 1 entries.
+    /// [count + 1] The offset in `text` of each token's bytes, and finally the end of the last token.
     public let starts: [UInt32]
-    /// The merges, first to be applied first.
+    /// The merges in rank order.
     public let merges: [Merge]
-    /// The added tokens, in the order they were given in.
+    /// The added tokens in their original order.
     public let addedTokens: [AddedToken]
-    /// What encoding looks things up in; it follows from the rest.
+    /// The lookup tables for encoding, derived from the other properties.
     let index: VocabularyIndex
 
-    /// Makes a vocabulary of tokens given by their bytes.
+    /// Creates a vocabulary from the bytes of each token.
     ///
     /// - Throws: `TokenizerError` if a rule of Formats/phi-file.md, 2.2, is broken.
     /// - Complexity: Linear in the bytes of all tokens and the number of merges.
@@ -63,7 +62,7 @@ public struct Vocabulary: Sendable, Equatable {
         try self.init(text: text, starts: starts, merges: merges, addedTokens: addedTokens)
     }
 
-    /// Makes a vocabulary of its parts as a section holds them, and checks all of them.
+    /// Creates a vocabulary from the fields of a section, and validates them.
     init(
         text: [UInt8], starts: [UInt32], merges: [Merge], addedTokens: [AddedToken]
     ) throws(TokenizerError) {
@@ -74,18 +73,18 @@ public struct Vocabulary: Sendable, Equatable {
         self.addedTokens = addedTokens
     }
 
-    /// The number of tokens. Their ids are 0 to `count` - 1.
+    /// The number of tokens; their ids are 0 to `count` - 1.
     public var count: Int { starts.count - 1 }
 
-    /// The bytes of a token; none for an id that no token has. Constant time.
+    /// Returns the bytes of a token, empty for an id outside the vocabulary. Constant time.
     public func bytes(of id: TokenID) -> ArraySlice<UInt8> {
         guard id >= 0, Int(id) < count else { return [] }
         return text[Int(starts[Int(id)])..<Int(starts[Int(id) + 1])]
     }
 
-    /// The token that has just these bytes: an added one if there is, else the one of the lowest id.
+    /// Returns the token with exactly these bytes: an added token if there is one, else the one of the lowest id.
     ///
-    /// - Complexity: Linear in `count`; meant for looking up a few tokens by name.
+    /// - Complexity: Linear in `count`; intended for looking up a few tokens by name.
     public func id(of bytes: [UInt8]) -> TokenID? {
         if let added = addedTokens.first(where: { self.bytes(of: $0.id).elementsEqual(bytes) }) { return added.id }
         for token in 0..<count where Int(starts[token + 1] - starts[token]) == bytes.count {
@@ -94,12 +93,12 @@ public struct Vocabulary: Sendable, Equatable {
         return nil
     }
 
-    /// Whether the token is an added one that is never printed. Constant time.
+    /// Returns whether the token is a special token. Constant time.
     public func isSpecial(_ id: TokenID) -> Bool {
         index.special.contains(id)
     }
 
-    /// Whether both have the same tokens, merges and added tokens, in the same order. Linear.
+    /// Returns whether both have the same tokens, merges and added tokens in the same order. Linear.
     public static func == (first: Vocabulary, second: Vocabulary) -> Bool {
         first.text == second.text && first.starts == second.starts && first.merges == second.merges
             && first.addedTokens == second.addedTokens

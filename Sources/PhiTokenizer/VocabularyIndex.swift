@@ -1,13 +1,14 @@
-/// What encoding looks up in a vocabulary. Building it checks every rule of Formats/phi-file.md, 2.2, that the parts of
-/// a vocabulary can break: the table that finds a pair's merge is also what finds a pair that stands twice.
+/// The lookup tables of a vocabulary for encoding.
+///
+/// Building them validates the rules of Formats/phi-file.md, 2.2; for example, `ranks` also detects duplicate pairs.
 struct VocabularyIndex: Sendable {
-    /// The token of each byte value, 256 of them.
+    /// [256] The token of each byte value.
     let byteTokens: [TokenID]
-    /// The rank, which is the place among the merges, of each pair of tokens.
+    /// The rank of each pair of tokens: its index among the merges.
     let ranks: PairTable
-    /// Finds added tokens in text.
+    /// The matcher of added tokens.
     let added: AddedTokenTrie
-    /// The added tokens that are never printed.
+    /// The ids of the special tokens.
     let special: Set<TokenID>
 
     init(
@@ -29,7 +30,7 @@ struct VocabularyIndex: Sendable {
             last = start
         }
         guard Int(last) == textCount else {
-            throw TokenizerError(fault: "the tokens end at byte \(last) of a text of \(textCount) bytes")
+            throw TokenizerError(fault: "the last token ends at byte \(last) of \(textCount) bytes of text")
         }
     }
 
@@ -40,7 +41,7 @@ struct VocabularyIndex: Sendable {
         var edges = 0
         for token in addedTokens {
             guard token.id >= 0, Int(token.id) < starts.count - 1 else {
-                throw TokenizerError(fault: "added token \(token.id) is no token")
+                throw TokenizerError(fault: "added token \(token.id) has an id outside the vocabulary")
             }
             guard ids.insert(token.id).inserted else {
                 throw TokenizerError(fault: "token \(token.id) is added twice")
@@ -52,7 +53,7 @@ struct VocabularyIndex: Sendable {
             let bytes = text[Int(starts[Int(token.id)])..<Int(starts[Int(token.id) + 1])]
             guard !bytes.isEmpty else { throw TokenizerError(fault: "added token \(token.id) is empty") }
             guard trie.insert(bytes, token) else {
-                throw TokenizerError(fault: "added token \(token.id) has the bytes of another one")
+                throw TokenizerError(fault: "added token \(token.id) has the same bytes as another added token")
             }
         }
         return trie
@@ -68,7 +69,7 @@ struct VocabularyIndex: Sendable {
             if tokens[byte] < 0, !added.contains(TokenID(token)) { tokens[byte] = TokenID(token) }
         }
         if let byte = tokens.firstIndex(of: -1) {
-            throw TokenizerError(fault: "no token stands for the byte \(byte)")
+            throw TokenizerError(fault: "byte \(byte) has no token")
         }
         return tokens
     }
@@ -81,28 +82,28 @@ struct VocabularyIndex: Sendable {
         let tokens = 0..<TokenID(starts.count - 1)
         for (rank, merge) in merges.enumerated() {
             guard tokens.contains(merge.left), tokens.contains(merge.right), tokens.contains(merge.result) else {
-                throw TokenizerError(fault: "merge \(rank) names a token that there is not")
+                throw TokenizerError(fault: "merge \(rank) has a token id outside the vocabulary")
             }
             guard ranks.insert(UInt32(merge.left), UInt32(merge.right)) else {
-                throw TokenizerError(fault: "merge \(rank): the pair \(merge.left) \(merge.right) stands twice")
+                throw TokenizerError(fault: "merge \(rank): duplicate pair \(merge.left) \(merge.right)")
             }
         }
-        let unjoined = text.withUnsafeBufferPointer { text in
-            merges.firstIndex { !isJoined($0, ByteView(text), starts) }
+        let invalid = text.withUnsafeBufferPointer { text in
+            merges.firstIndex { !isConcatenation($0, ByteView(text), starts) }
         }
-        if let rank = unjoined {
-            throw TokenizerError(fault: "merge \(rank): token \(merges[rank].result) is not its two tokens joined")
+        if let rank = invalid {
+            throw TokenizerError(fault: "merge \(rank): token \(merges[rank].result) is not its pair concatenated")
         }
         return ranks
     }
 
-    /// Whether the result has the left's bytes followed by the right's.
+    /// Returns whether the bytes of the merge's result are those of its left token followed by its right token.
     @inline(__always)
-    private static func isJoined(_ merge: Vocabulary.Merge, _ text: ByteView, _ starts: [UInt32]) -> Bool {
+    private static func isConcatenation(_ merge: Vocabulary.Merge, _ text: ByteView, _ starts: [UInt32]) -> Bool {
         func range(_ id: TokenID) -> Range<Int> { Int(starts[Int(id)])..<Int(starts[Int(id) + 1]) }
         let (left, right, result) = (range(merge.left), range(merge.right), range(merge.result))
         return result.count == left.count + right.count
-            && text.agree(left.count, from: result.lowerBound, and: left.lowerBound)
-            && text.agree(right.count, from: result.lowerBound + left.count, and: right.lowerBound)
+            && text.bytesMatch(left.count, from: result.lowerBound, and: left.lowerBound)
+            && text.bytesMatch(right.count, from: result.lowerBound + left.count, and: right.lowerBound)
     }
 }

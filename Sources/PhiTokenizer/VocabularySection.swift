@@ -1,28 +1,29 @@
-/// The section `tokenizer` of a `.phi` file: Formats/phi-file.md, 2.2.
+/// Serialisation as the section `tokenizer` of a `.phi` file: Formats/phi-file.md, 2.2.
 extension Vocabulary {
     private static let headerSize = 32
     private static let kind: UInt32 = 1
 
-    /// Reads a section, and trusts nothing in it. The memory is needed only during the call.
+    /// Creates a vocabulary from an untrusted section, whose memory must stay valid only during the call.
     ///
-    /// - Throws: `TokenizerError` if the section breaks a rule of its specification.
-    /// - Complexity: Linear in the section's length, in time and in memory, whatever the numbers in it say.
+    /// - Throws: `TokenizerError` if the section violates its specification.
+    /// - Complexity: Linear time and memory in the section's length, whatever counts it declares.
     public init(section: UnsafeRawBufferPointer) throws(TokenizerError) {
         var reader = SectionReader(section)
         guard section.count >= Self.headerSize else {
-            throw TokenizerError(fault: "the tokenizer has \(section.count) bytes, fewer than its header")
+            throw TokenizerError(fault: "the tokenizer section has \(section.count) bytes, less than its header")
         }
         let kind = reader.word()
-        guard kind == Self.kind else { throw TokenizerError(fault: "the tokenizer's kind is \(kind), not 1") }
+        guard kind == Self.kind else { throw TokenizerError(fault: "unknown tokenizer kind \(kind), expected 1") }
         let (tokens, merges, added, bytes) = (reader.word(), reader.word(), reader.word(), reader.word())
         for _ in 0..<3 where reader.word() != 0 {
             throw TokenizerError(fault: "the tokenizer's reserved bytes are not zero")
         }
-        // Below 2^37, so that nothing overflows; from here on every count is known to fit the section.
+        // Below 2^37, so the sum cannot overflow; once it matches, every count fits the section.
         let length =
             UInt64(Self.headerSize) + 4 * (UInt64(tokens) + 1) + 12 * UInt64(merges) + 8 * UInt64(added) + UInt64(bytes)
         guard UInt64(section.count) == length else {
-            throw TokenizerError(fault: "the tokenizer has \(section.count) bytes where its counts make \(length)")
+            throw TokenizerError(
+                fault: "the tokenizer section has \(section.count) bytes, but its counts require \(length)")
         }
         let starts = reader.words(Int(tokens) + 1)
         var readMerges: [Merge] = []
@@ -42,7 +43,7 @@ extension Vocabulary {
         try self.init(text: text, starts: starts, merges: readMerges, addedTokens: readAdded)
     }
 
-    /// The section that holds this vocabulary; the same bytes each time. Linear in their number.
+    /// Returns this vocabulary as a section, deterministically. Linear in its size.
     public func section() -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(
@@ -65,7 +66,7 @@ extension Vocabulary {
     }
 }
 
-/// Reads little-endian words from memory that need not be aligned, and never past its end.
+/// A bounds-checked reader of little-endian words from memory of any alignment.
 private struct SectionReader {
     private let memory: UnsafeRawBufferPointer
     private var offset = 0
@@ -81,7 +82,7 @@ private struct SectionReader {
         return UInt32(littleEndian: memory.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
 
-    /// A token's id; one above what an id can be becomes negative, which no token has.
+    /// Reads a token id; a value above `TokenID.max` becomes negative and thus invalid.
     mutating func id() -> TokenID {
         TokenID(bitPattern: word())
     }

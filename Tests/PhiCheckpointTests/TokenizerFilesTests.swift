@@ -128,7 +128,7 @@ import Testing
             (Self.small(merges: #""a  b""#), "merge 'a  b' is not a pair"),
             (Self.small(merges: #"["a","b","c"]"#), "merge 'a b c' is not a pair"),
             (Self.small(merges: "7"), "'model.merges.[0]' is not"),
-            (Self.small(merges: #""a b","a b""#), "stands twice"),
+            (Self.small(merges: #""a b","a b""#), "duplicate pair"),
             (Self.small { $0["ab"] = nil }, "has no token of id 256"),
             (Self.small { $0["a"] = nil }, "has no token of id 97"),
             (Self.small { $0["日"] = 258 }, "token '日' has a character that stands for no byte"),

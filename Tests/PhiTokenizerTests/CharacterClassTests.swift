@@ -1,10 +1,10 @@
 import PhiTokenizer
 import Testing
 
-/// Every code point has the class that it has for Hugging Face's tokenizers.
+/// Tests of every code point's class against Hugging Face's `tokenizers`.
 ///
-/// The golden tokenizer merges a character of each class with the first byte of any other character, which only happens
-/// within one piece, so that its ids tell how the text was split.
+/// The golden tokenizer merges a character of each class with the first byte of any other character. Merges happen only
+/// within a pre-token, so the ids reveal the boundaries.
 struct CharacterClassTests {
     @Test func everyCodePoint() throws {
         let golden: Goldens.Classes = try Goldens.read("classes.json")

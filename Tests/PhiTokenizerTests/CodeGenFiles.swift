@@ -1,7 +1,7 @@
 import Foundation
 import PhiTokenizer
 
-/// Reads vocab.json, merges.txt and added_tokens.json: as little as the tests need. Conversion has a reader of its own.
+/// A minimal reader of vocab.json, merges.txt and added_tokens.json, independent of the one in PhiCheckpoint.
 enum CodeGenFiles {
     static func vocabulary(_ folder: URL) throws -> Vocabulary {
         func object(_ name: String) throws -> [String: TokenID] {
@@ -10,11 +10,11 @@ enum CodeGenFiles {
         }
         let vocab = try object("vocab.json")
         let added = try object("added_tokens.json")
-        let disguise = disguise()
+        let alphabet = byteLevelAlphabet()
         var tokens = [[UInt8]](repeating: [], count: vocab.count + added.count)
-        for (text, id) in vocab { tokens[Int(id)] = text.unicodeScalars.compactMap { disguise[$0] } }
+        for (text, id) in vocab { tokens[Int(id)] = text.unicodeScalars.compactMap { alphabet[$0] } }
         for (text, id) in added { tokens[Int(id)] = Array(text.utf8) }
-        // The first line is a comment; eight merges begin with the same character.
+        // The first line is a comment; eight merges begin with its first character, so only that line is dropped.
         let text = try String(contentsOf: folder.appendingPathComponent("merges.txt"), encoding: .utf8)
         let merges = try text.split(separator: "\n").dropFirst().map { line in
             let pair = line.split(separator: " ").map(String.init)
@@ -28,16 +28,16 @@ enum CodeGenFiles {
         return try Vocabulary(tokens: tokens, merges: merges, addedTokens: [endOfText] + plain)
     }
 
-    /// The byte that each character of GPT-2's printable disguise stands for.
-    private static func disguise() -> [Unicode.Scalar: UInt8] {
+    /// Returns the byte of each character of GPT-2's byte-level alphabet (`bytes_to_unicode` in encoder.py).
+    private static func byteLevelAlphabet() -> [Unicode.Scalar: UInt8] {
         var table: [Unicode.Scalar: UInt8] = [:]
-        var hidden: UInt32 = 256
+        var substitute: UInt32 = 256
         for byte in UInt8.min...UInt8.max {
             switch byte {
             case 33...126, 161...172, 174...255: table[Unicode.Scalar(byte)] = byte
             default:
-                table[Unicode.Scalar(hidden) ?? " "] = byte
-                hidden += 1
+                table[Unicode.Scalar(substitute) ?? " "] = byte
+                substitute += 1
             }
         }
         return table

@@ -3,9 +3,9 @@ import PhiTestSupport
 import PhiTokenizer
 import Testing
 
-/// Equality with Hugging Face's tokenizers on phi-1's own tokenizer, which is not in the repository.
+/// Tests of equality with Hugging Face's `tokenizers` on phi-1's tokenizer, which is not in the repository.
 ///
-/// The folder ``testData`` has codegen-tokenizer/{vocab.json,merges.txt,added_tokens.json}, HumanEval.jsonl.gz and
+/// The folder ``testData`` contains codegen-tokenizer/{vocab.json,merges.txt,added_tokens.json}, HumanEval.jsonl.gz and
 /// mbpp.jsonl.
 @Suite(.enabled(if: testData != nil, needsTestData))
 struct CodeGenTests {

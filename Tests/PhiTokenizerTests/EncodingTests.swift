@@ -2,24 +2,23 @@ import PhiTestSupport
 import PhiTokenizer
 import Testing
 
-/// The merging of pieces, against the rule written down as plainly as possible, and texts that would be slow if
-/// anything were quadratic.
+/// Tests of merging against a plain reference, and of long texts that would expose quadratic time.
 struct EncodingTests {
-    /// The rule: of all adjacent pairs the one of lowest rank, of equal ones the leftmost, until none has a merge.
-    private func merged(_ piece: [UInt8], _ merges: [Vocabulary.Merge]) -> [TokenID] {
-        var ids = piece.map(TokenID.init)
+    /// Merges the adjacent pair of lowest rank, the leftmost of equal ranks, until no pair has a merge.
+    private func merged(_ preToken: [UInt8], _ merges: [Vocabulary.Merge]) -> [TokenID] {
+        var ids = preToken.map(TokenID.init)
         while true {
-            var best: (rank: Int, place: Int)?
-            for place in ids.indices.dropLast() {
-                let rank = merges.firstIndex { $0.left == ids[place] && $0.right == ids[place + 1] }
-                if let rank, best.map({ rank < $0.rank }) ?? true { best = (rank, place) }
+            var best: (rank: Int, position: Int)?
+            for position in ids.indices.dropLast() {
+                let rank = merges.firstIndex { $0.left == ids[position] && $0.right == ids[position + 1] }
+                if let rank, best.map({ rank < $0.rank }) ?? true { best = (rank, position) }
             }
             guard let best else { return ids }
-            ids.replaceSubrange(best.place...best.place + 1, with: [merges[best.rank].result])
+            ids.replaceSubrange(best.position...best.position + 1, with: [merges[best.rank].result])
         }
     }
 
-    @Test func mergesByRankThenPlace() throws {
+    @Test func mergesByRankThenPosition() throws {
         var random = SeededRandom(seed: 11)
         for _ in 0..<200 {
             var sample = Sample()
@@ -31,20 +30,20 @@ struct EncodingTests {
                 }
             }
             let tokenizer = Tokenizer(try sample.vocabulary())
-            // Up to 15 bytes pieces are cached, up to 32 scanned, beyond that merged from a heap.
+            // Pre-tokens of up to 15 bytes are cached, up to 32 merged by scanning, longer ones by a heap.
             for length in [1, 2, 3, 8, 15, 16, 31, 32, 33, 34, 64, 100] {
-                let piece = (0..<length).map { _ in UInt8(0x61 + random.below(random.below(2) + 1)) }
-                #expect(tokenizer.encode(bytes: piece) == merged(piece, sample.merges))
+                let preToken = (0..<length).map { _ in UInt8(0x61 + random.below(random.below(2) + 1)) }
+                #expect(tokenizer.encode(bytes: preToken) == merged(preToken, sample.merges))
             }
         }
     }
 
-    @Test func repeatedPieces() throws {
-        // The same few pieces again and again, so that the cache answers; long enough for a large one.
+    @Test func repeatedPreTokens() throws {
+        // The same few pre-tokens repeatedly, so that lookups hit the cache; long enough for a large one.
         let tokenizer = Tokenizer(try Sample.small().vocabulary())
-        let piece = tokenizer.encode(" the th thé the")
+        let ids = tokenizer.encode(" the th thé the")
         #expect(
-            tokenizer.encode(String(repeating: " the th thé the", count: 5000)) == (0..<5000).flatMap { _ in piece })
+            tokenizer.encode(String(repeating: " the th thé the", count: 5000)) == (0..<5000).flatMap { _ in ids })
     }
 
     @Test func specialTokensOnlyOnRequest() throws {
@@ -59,7 +58,7 @@ struct EncodingTests {
     }
 
     @Test func invalidUTF8IsNeitherLetterNorNumberNorSpace() throws {
-        // Merges across the borders of classes show where the text was split.
+        // Merges across character classes reveal the pre-token boundaries.
         var sample = Sample()
         let other = sample.merge(0x21, 0xFF)
         sample.merge(0x61, 0xFF)
@@ -74,13 +73,13 @@ struct EncodingTests {
         #expect(tokenizer.encode(bytes: [0x0A, 0xFF]) == [0x0A, 0xFF])
         #expect(tokenizer.encode(bytes: [0x21, 0xFF]) == [other])
         #expect(tokenizer.encode(bytes: [0x20, 0xFF]) == [spaced])
-        // A lead without its second byte counts alone; U+00E9 after it is a letter, and split off.
+        // A lead byte without its second byte is a character of its own; U+00E9 is a letter, so a new pre-token.
         #expect(tokenizer.encode(bytes: [0xFF, 0xC3, 0x61]) == [lead, 0x61])
         #expect(tokenizer.encode(bytes: [0xFF, 0xC3, 0xA9]) == [0xFF, 0xC3, 0xA9])
         #expect(tokenizer.encode(bytes: [0xFF, 0xC3]) == [lead])
     }
 
-    @Test func anyBytesComeBack() throws {
+    @Test func anyBytesRoundTrip() throws {
         let tokenizer = Tokenizer(try Sample.small().vocabulary())
         var random = SeededRandom(seed: 3)
         for _ in 0..<2000 {
@@ -101,9 +100,9 @@ struct EncodingTests {
         #expect(tokenizer.decode([-1, 0x61, 9999]) == "a")
     }
 
-    /// A megabyte each, most of them in one piece: hours if the time were quadratic.
+    /// A megabyte each, mostly a single pre-token: hours if merging were quadratic.
     @Test(.timeLimit(.minutes(1)))
-    func longPieces() throws {
+    func longPreTokens() throws {
         var sample = Sample.small()
         var run: TokenID = 0x61
         for _ in 0..<6 { run = sample.merge(run, run) }

@@ -1,9 +1,9 @@
 import Foundation
 import PhiTokenizer
 
-/// Reads what Tools/golden/tokenizer.py wrote.
+/// The golden files written by Tools/golden/tokenizer.py.
 enum Goldens {
-    /// A vocabulary in simple form.
+    /// A vocabulary: tokens in hexadecimal, merges as [left, right, result], added tokens as [id, special].
     struct Model: Decodable {
         let tokens: [String]
         let merges: [[TokenID]]
@@ -20,7 +20,7 @@ enum Goldens {
     struct Case: Decodable {
         let text: String
         let ids: [TokenID]
-        /// The ids without recognition of special tokens, where they differ.
+        /// The ids without recognition of special tokens, if different.
         let plain: [TokenID]?
     }
 
@@ -81,7 +81,7 @@ enum Goldens {
     }
 }
 
-/// FNV-1a, 64 bits, over the ids as little-endian 32-bit integers, an id of -1 after each document.
+/// A 64-bit FNV-1a hash of token ids as little-endian 32-bit integers, with -1 after each document.
 struct DocumentHash {
     private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
 

@@ -1,6 +1,6 @@
 import PhiTestSupport
 
-/// The documents of Tools/golden/documents.py, from the same seed, number for number: see there.
+/// A generator of the same random documents as Tools/golden/documents.py from the same seed.
 struct RandomDocuments {
     private static let words = [
         "def", "return", "self", "print", "import", "the", "Prime", "n", "x1", "naïve", "größe", "слово", "日本", "한국어",

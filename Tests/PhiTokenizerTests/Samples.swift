@@ -1,12 +1,12 @@
 import PhiTokenizer
 
-/// A vocabulary of the 256 bytes, each with its own value as id, and what a test adds to them.
+/// A builder of test vocabularies: 256 byte tokens, whose ids are their values, and any added by a test.
 struct Sample {
     var tokens: [[UInt8]] = (UInt8.min...UInt8.max).map { [$0] }
     var merges: [Vocabulary.Merge] = []
     var added: [Vocabulary.AddedToken] = []
 
-    /// Adds a merge, and the token it makes.
+    /// Adds a merge and its resulting token.
     @discardableResult
     mutating func merge(_ left: TokenID, _ right: TokenID) -> TokenID {
         tokens.append(tokens[Int(left)] + tokens[Int(right)])
@@ -26,7 +26,7 @@ struct Sample {
         try Vocabulary(tokens: tokens, merges: merges, addedTokens: added)
     }
 
-    /// Merges of a few characters, runs of spaces, an end of text.
+    /// A sample with a few merges, runs of spaces and an end-of-text token.
     static func small() -> Sample {
         var sample = Sample()
         let th = sample.merge(0x74, 0x68)
@@ -39,7 +39,7 @@ struct Sample {
     }
 }
 
-/// What `body` throws; nil if it throws nothing.
+/// Returns the fault that `body` throws, or nil.
 func fault(_ body: () throws(TokenizerError) -> Void) -> String? {
     do { try body() } catch { return error.fault }
     return nil

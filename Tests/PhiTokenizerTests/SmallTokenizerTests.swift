@@ -1,7 +1,7 @@
 import PhiTokenizer
 import Testing
 
-/// Equality with Hugging Face's tokenizers, on two small tokenizers that are in the golden file itself.
+/// Tests of equality with Hugging Face's `tokenizers` on two small tokenizers contained in the golden file.
 struct SmallTokenizerTests {
     private let file: Goldens.SmallFile
 
@@ -41,7 +41,7 @@ struct SmallTokenizerTests {
     }
 }
 
-/// Strings are compared byte by byte: `==` of two strings ignores differences of normalisation.
+/// Returns the UTF-8 bytes of a text for exact comparison; `==` of strings treats canonical equivalents as equal.
 func utf8(_ text: String) -> [UInt8] {
     Array(text.utf8)
 }

@@ -2,16 +2,15 @@ import PhiTestSupport
 import PhiTokenizer
 import Testing
 
-/// What comes out piece by piece is, together, what decoding all at once gives.
+/// Tests that streaming and one-shot decoding return the same text.
 struct StreamDecoderTests {
     private let vocabulary: Vocabulary
 
     init() throws {
-        // Tokens of one byte, then every pair and triple that a test asks for is made of those.
         vocabulary = try Sample.small().vocabulary()
     }
 
-    /// A vocabulary with a token for each of the parts, in which their ids are 256 and up.
+    /// Returns a vocabulary with a token for each of `parts`, with ids from 256.
     private func vocabulary(of parts: [[UInt8]]) throws -> Vocabulary {
         var sample = Sample()
         sample.tokens += parts
@@ -24,12 +23,12 @@ struct StreamDecoderTests {
         return (pieces, pieces.joined())
     }
 
-    @Test func holdsBackAnUnfinishedCharacter() {
+    @Test func holdsBackAnIncompleteSequence() {
         let (pieces, _) = stream([0x61, 0xF0, 0x9F, 0x98, 0x80, 0x62], vocabulary)
         #expect(pieces == ["a", "", "", "", "\u{1F600}", "b", ""])
     }
 
-    @Test func givesUpOnceItCannotBeCompleted() {
+    @Test func reoffsetsInvalidSequences() {
         #expect(stream([0xE2, 0x82, 0x61], vocabulary).pieces == ["", "", "\u{FFFD}a", ""])
         #expect(stream([0xFF, 0x61], vocabulary).pieces == ["\u{FFFD}", "a", ""])
         #expect(stream([0xE0, 0x80], vocabulary).pieces == ["", "\u{FFFD}\u{FFFD}", ""])
@@ -47,9 +46,9 @@ struct StreamDecoderTests {
             let whole = String(decoding: text, as: UTF8.self)
             for cuts in 0..<1 << (text.count - 1) {
                 var parts: [[UInt8]] = [[]]
-                for (place, byte) in text.enumerated() {
+                for (offset, byte) in text.enumerated() {
                     parts[parts.count - 1].append(byte)
-                    if place < text.count - 1, cuts >> place & 1 == 1 { parts.append([]) }
+                    if offset < text.count - 1, cuts >> offset & 1 == 1 { parts.append([]) }
                 }
                 let vocabulary = try vocabulary(of: parts)
                 let ids = parts.indices.map { TokenID(256 + $0) }

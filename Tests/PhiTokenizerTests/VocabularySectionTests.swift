@@ -2,7 +2,7 @@ import PhiTestSupport
 import PhiTokenizer
 import Testing
 
-/// The section `tokenizer` of a `.phi` file: what is written is read back, what is wrong is refused.
+/// Tests of the section `tokenizer`: round trips, layout and rejection of invalid sections.
 struct VocabularySectionTests {
     private let vocabulary: Vocabulary
     private let section: [UInt8]
@@ -19,7 +19,7 @@ struct VocabularySectionTests {
         return try result.get()
     }
 
-    /// Why the section is refused after `change`.
+    /// Returns the fault of the section after `change`, or nil.
     private func fault(_ change: (inout [UInt8]) -> Void) -> String? {
         var bytes = section
         change(&bytes)
@@ -59,16 +59,16 @@ struct VocabularySectionTests {
     @Test func truncatedAtEveryLength() {
         for length in 0..<section.count { #expect(fault { $0.removeLast($0.count - length) } != nil) }
         #expect(fault { $0.append(0) } != nil)
-        #expect(fault { $0 = [] } == "the tokenizer has 0 bytes, fewer than its header")
+        #expect(fault { $0 = [] } == "the tokenizer section has 0 bytes, less than its header")
     }
 
     @Test func header() {
-        #expect(fault { put(2, 0, &$0) } == "the tokenizer's kind is 2, not 1")
+        #expect(fault { put(2, 0, &$0) } == "unknown tokenizer kind 2, expected 1")
         #expect(fault { $0[20] = 1 } == "the tokenizer's reserved bytes are not zero")
         #expect(fault { $0[31] = 1 } == "the tokenizer's reserved bytes are not zero")
         for offset in [4, 8, 12, 16] {
             for word in [0, 1, 0x7FFF_FFFF, 0x8000_0000, UInt32.max] {
-                #expect(fault { put(word, offset, &$0) }?.contains("bytes where its counts make") == true)
+                #expect(fault { put(word, offset, &$0) }?.contains("bytes, but its counts require") == true)
             }
         }
         #expect(fault { for offset in [4, 8, 12, 16] { put(.max, offset, &$0) } } != nil)
@@ -78,31 +78,31 @@ struct VocabularySectionTests {
         #expect(fault { put(1, 32, &$0) } == "the first token does not start at 0")
         #expect(fault { put(9, 32 + 4 * 5, &$0) } == "token 5 ends before it starts")
         #expect(fault { put(.max, 32 + 4 * 5, &$0) } == "token 5 ends before it starts")
-        #expect(fault { put(281, 32 + 4 * 262, &$0) } == "the tokens end at byte 281 of a text of 282 bytes")
-        #expect(fault { put(.max, 32 + 4 * 262, &$0) } == "the tokens end at byte 4294967295 of a text of 282 bytes")
+        #expect(fault { put(281, 32 + 4 * 262, &$0) } == "the last token ends at byte 281 of 282 bytes of text")
+        #expect(fault { put(.max, 32 + 4 * 262, &$0) } == "the last token ends at byte 4294967295 of 282 bytes of text")
     }
 
     @Test func idsAndFlags() {
         let merges = 32 + 4 * 263
         for word in 0..<9 {
-            #expect(fault { put(262, merges + 4 * word, &$0) }?.contains("names a token that there is not") == true)
-            #expect(fault { put(.max, merges + 4 * word, &$0) }?.contains("names a token that there is not") == true)
+            #expect(fault { put(262, merges + 4 * word, &$0) }?.contains("id outside the vocabulary") == true)
+            #expect(fault { put(.max, merges + 4 * word, &$0) }?.contains("id outside the vocabulary") == true)
         }
-        #expect(fault { put(262, merges + 36, &$0) } == "added token 262 is no token")
+        #expect(fault { put(262, merges + 36, &$0) } == "added token 262 has an id outside the vocabulary")
         #expect(fault { put(2, merges + 40, &$0) } == "added token 259 has unknown flags 2")
         #expect(fault { put(260, merges + 36, &$0) } == "token 260 is added twice")
     }
 
-    /// Whatever the bytes are, they are refused or make a vocabulary that works.
+    /// Any altered section is either refused or read as a working vocabulary.
     @Test func alteredBytes() throws {
         var random = SeededRandom(seed: 7)
         var accepted = 0
         for round in 0..<20_000 {
             var bytes = section
             for _ in 0...random.below(3) {
-                // Every byte is altered at least once, the rest at random.
-                let place = round < bytes.count ? round : random.below(bytes.count)
-                bytes[place] ^= UInt8(1 + random.below(255))
+                // Every byte is altered at least once; further rounds choose at random.
+                let offset = round < bytes.count ? round : random.below(bytes.count)
+                bytes[offset] ^= UInt8(1 + random.below(255))
             }
             guard let altered = try? read(bytes) else { continue }
             accepted += 1

@@ -1,7 +1,7 @@
 import PhiTokenizer
 import Testing
 
-/// The rules of Formats/phi-file.md, 2.2, that a vocabulary of any origin must keep.
+/// Tests of the rules of Formats/phi-file.md, 2.2, that every vocabulary must obey.
 struct VocabularyTests {
     @Test func accessors() throws {
         var sample = Sample.small()
@@ -30,7 +30,7 @@ struct VocabularyTests {
         #expect(tokenizer.id(of: []) == nil)
     }
 
-    @Test func addedTokenBeforeAnOlderOne() throws {
+    @Test func addedTokenPrecedesAnOrdinaryOne() throws {
         var sample = Sample()
         let spaces = sample.merge(0x20, 0x20)
         let added = sample.add("  ")
@@ -40,7 +40,7 @@ struct VocabularyTests {
         #expect(tokenizer.decode([spaces, added]) == "    ")
     }
 
-    @Test func theLowestIDStandsForAByte() throws {
+    @Test func aByteHasTheTokenOfLowestID() throws {
         var sample = Sample()
         sample.tokens.append([0x61])
         #expect(Tokenizer(try sample.vocabulary()).encode("a") == [0x61])
@@ -59,25 +59,25 @@ struct VocabularyTests {
     @Test func aByteWithoutToken() {
         var sample = Sample()
         sample.tokens[7] = [1, 2]
-        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "no token stands for the byte 7")
-        // An added token does not stand for its byte.
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "byte 7 has no token")
+        // An added token of one byte is not that byte's token.
         sample.add("\u{7}")
-        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "no token stands for the byte 7")
+        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "byte 7 has no token")
         #expect(
             fault { () throws(TokenizerError) in _ = try Vocabulary(tokens: [], merges: [], addedTokens: []) }
-                == "no token stands for the byte 0")
+                == "byte 0 has no token")
     }
 
     @Test(
         arguments: [
             (Vocabulary.Merge(left: 0x61, right: 0x62, result: 256), nil),
-            (Vocabulary.Merge(left: 0x62, right: 0x61, result: 256), "merge 1: token 256 is not its two tokens joined"),
-            (Vocabulary.Merge(left: 0x61, right: 0x61, result: 256), "merge 1: token 256 is not its two tokens joined"),
-            (Vocabulary.Merge(left: 0x61, right: 0x62, result: 0x61), "merge 1: token 97 is not its two tokens joined"),
-            (Vocabulary.Merge(left: 258, right: 0x62, result: 256), "merge 1 names a token that there is not"),
-            (Vocabulary.Merge(left: 0x61, right: -1, result: 256), "merge 1 names a token that there is not"),
-            (Vocabulary.Merge(left: 0x61, right: 0x62, result: .max), "merge 1 names a token that there is not"),
-            (Vocabulary.Merge(left: 0x63, right: 0x64, result: 257), "merge 1: the pair 99 100 stands twice"),
+            (Vocabulary.Merge(left: 0x62, right: 0x61, result: 256), "merge 1: token 256 is not its pair concatenated"),
+            (Vocabulary.Merge(left: 0x61, right: 0x61, result: 256), "merge 1: token 256 is not its pair concatenated"),
+            (Vocabulary.Merge(left: 0x61, right: 0x62, result: 0x61), "merge 1: token 97 is not its pair concatenated"),
+            (Vocabulary.Merge(left: 258, right: 0x62, result: 256), "merge 1 has a token id outside the vocabulary"),
+            (Vocabulary.Merge(left: 0x61, right: -1, result: 256), "merge 1 has a token id outside the vocabulary"),
+            (Vocabulary.Merge(left: 0x61, right: 0x62, result: .max), "merge 1 has a token id outside the vocabulary"),
+            (Vocabulary.Merge(left: 0x63, right: 0x64, result: 257), "merge 1: duplicate pair 99 100"),
         ] as [(Vocabulary.Merge, String?)])
     func merges(_ merge: Vocabulary.Merge, _ expected: String?) {
         var sample = Sample()
@@ -87,7 +87,7 @@ struct VocabularyTests {
     }
 
     @Test func joinedTokensOfAllLengths() throws {
-        // Long and short tokens are compared in different ways, at the text's end in a third one.
+        // Short and long tokens, and tokens at the end of the text, are compared by different code.
         for (left, right) in [(1, 7), (8, 8), (9, 1), (7, 30), (30, 3)] {
             for broken in 0..<left + right {
                 var sample = Sample()
@@ -104,14 +104,16 @@ struct VocabularyTests {
     @Test func addedTokens() {
         var sample = Sample.small()
         sample.added.append(Vocabulary.AddedToken(id: 400, isSpecial: false))
-        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "added token 400 is no token")
+        #expect(
+            fault { () throws(TokenizerError) in _ = try sample.vocabulary() }
+                == "added token 400 has an id outside the vocabulary")
         sample.added[3] = Vocabulary.AddedToken(id: 260, isSpecial: true)
         #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "token 260 is added twice")
         sample.added.removeLast()
         sample.add("  ")
         #expect(
             fault { () throws(TokenizerError) in _ = try sample.vocabulary() }
-                == "added token 262 has the bytes of another one")
+                == "added token 262 has the same bytes as another added token")
         sample.tokens[262] = []
         #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "added token 262 is empty")
     }

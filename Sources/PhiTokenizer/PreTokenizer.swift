@@ -1,13 +1,13 @@
-/// Cuts text into the pieces within which tokens are merged, as GPT-2's encoder.py does with the pattern
+/// An iterator over the pre-tokens of a text: the matches of the pattern in GPT-2's encoder.py,
 ///
 ///     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 ///
-/// The pattern matches at every place, so that the pieces follow each other without gaps. It is written out by hand:
-/// linear time, no backtracking beyond one character.
-struct PieceSplitter {
+/// The pattern matches at every position, so pre-tokens are contiguous. This hand-written matcher takes linear time and
+/// backtracks by at most one character.
+struct PreTokenizer {
     private let text: ByteView
     private var position: Int
-    /// Where the text is taken to end, for the lookahead too.
+    /// The end of the text, also for the lookahead.
     private let end: Int
 
     init(_ text: ByteView, _ range: Range<Int>) {
@@ -16,16 +16,16 @@ struct PieceSplitter {
         self.end = range.upperBound
     }
 
-    /// The next piece; nil at the end. Linear in its length.
+    /// Returns the next pre-token, or nil at the end. Linear in its length.
     mutating func next() -> Range<Int>? {
         guard position < end else { return nil }
         let start = position
-        position = endOfPiece(from: start)
+        position = endOfPreToken(from: start)
         return start..<position
     }
 
-    private func endOfPiece(from start: Int) -> Int {
-        let contraction = lengthOfContraction(at: start)
+    private func endOfPreToken(from start: Int) -> Int {
+        let contraction = contractionLength(at: start)
         if contraction > 0 { return start + contraction }
         let (kind, length) = character(at: start)
         if kind != .space { return endOfRun(of: kind, from: start + length) }
@@ -55,8 +55,8 @@ struct PieceSplitter {
         return position
     }
 
-    /// `\s+(?!\S)|\s+`: all of a run of white space at the end of the text; before anything else all but its last
-    /// character, unless that is the only one.
+    /// Matches `\s+(?!\S)|\s+`: a whole run of white space at the end of the text; elsewhere the run without its last
+    /// character, unless the run is a single character.
     private func endOfSpaces(from start: Int) -> Int {
         var position = start
         var last = start
@@ -69,9 +69,9 @@ struct PieceSplitter {
         return position
     }
 
-    /// The length of the `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` or `'d` at `position`; 0 if there is none.
+    /// Returns the length of the `'s`, `'t`, `'re`, `'ve`, `'m`, `'ll` or `'d` at `position`, or 0.
     @inline(__always)
-    private func lengthOfContraction(at position: Int) -> Int {
+    private func contractionLength(at position: Int) -> Int {
         guard text[position] == 0x27, position + 1 < end else { return 0 }
         switch text[position + 1] {
         case 0x73, 0x74, 0x6D, 0x64:  // s t m d

@@ -2,7 +2,7 @@
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
-/* Page-aligned, as a mapped file would be. It lies in the program's read-only data, so processes share its pages. */
+/* Page-aligned like a mapped file, and in read-only data, so that processes share its pages. */
 static const _Alignas(4096) unsigned char model[] = {
 #embed "small.phi"
 };

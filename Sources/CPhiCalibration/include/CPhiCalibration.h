@@ -1,4 +1,4 @@
-/* The text that `phi convert --calibrate builtin` uses: the bytes of text.txt, which Tools/golden/calibration_text.py makes again. */
+/* The text of `phi convert --calibrate builtin`: the bytes of text.txt, reproducible by Tools/golden/calibration_text.py. */
 #ifndef CPHI_CALIBRATION_H
 #define CPHI_CALIBRATION_H
 

@@ -1,4 +1,4 @@
-/* The small model that `phi` carries inside: the bytes of small.phi, described in small.md. */
+/* The small model embedded in `phi`: the bytes of small.phi, described in small.md. */
 #ifndef CPHI_MODEL_H
 #define CPHI_MODEL_H
 

@@ -50,7 +50,7 @@ let package = Package(
         .target(name: "CPhiKernels", cSettings: cSettings, linkerSettings: [.unsafeFlags(openMP)]),
         .target(name: "PhiTokenizer"),
         .target(name: "CPhiSupport"),
-        .target(name: "PhiFormat", dependencies: ["CPhiSupport"]),
+        .target(name: "PhiFormat", dependencies: ["CPhiKernels", "CPhiSupport"]),
         .target(name: "Phi", dependencies: ["CPhiKernels", "CPhiSupport", "PhiFormat", "PhiTokenizer"]),
         // The C API: phi.h and its Swift implementation, with Swift's runtime inside; only phi.h's functions are visible.
         .target(name: "CPhi", exclude: ["phi.pc.in"], cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),

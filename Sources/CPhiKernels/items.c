@@ -11,13 +11,13 @@ static size_t tiles_per_item(const phi_matmul_args *args) {
 
 static size_t divide_up(size_t n, size_t d) { return (n + d - 1) / d; }
 
-size_t phi_tile_bytes(size_t strip_bytes, size_t columns) {
-    size_t strips = divide_up(columns, PHI_STRIP_COLUMNS);
-    return strips * strip_bytes + divide_up(strips, PHI_BLOCK_STRIPS) * phi_head_bytes(strip_bytes);
+size_t phi_tile_bytes(uint32_t encoding, size_t columns) {
+    const phi_encoding *e = phi_encoding_numbered(encoding);
+    return e ? phi_encoding_tile_bytes(e, columns) : 0;
 }
 
-size_t phi_matmul_items(phi_matmul_args *args, size_t strip_bytes) {
-    args->tile_bytes = phi_tile_bytes(strip_bytes, args->width);
+size_t phi_matmul_items(phi_matmul_args *args, uint32_t encoding) {
+    args->tile_bytes = phi_tile_bytes(encoding, args->width);
     size_t tiles = divide_up(args->rows, PHI_TILE_ROWS);
     return divide_up(tiles, tiles_per_item(args)) * divide_up(args->tokens, PHI_TOKEN_BLOCK);
 }

@@ -1,4 +1,4 @@
-/* What the files of this room share. */
+/* What the files of this module share. */
 #ifndef PHI_KERNELS_INTERNAL_H
 #define PHI_KERNELS_INTERNAL_H
 
@@ -52,36 +52,54 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
 #define PHI_EXP_C4 1.6666665459e-1f
 #define PHI_EXP_C5 5.0000001201e-1f
 
-/* What opens each block of weights: nothing where they are floats. */
-PHI_INLINE size_t phi_head_bytes(size_t strip_bytes) {
-    return strip_bytes == PHI_STRIP_BYTES_Q8 || strip_bytes == PHI_STRIP_BYTES_Q4 ? PHI_HEAD_BYTES : 0;
-}
 /* Blocks of a row of `width` columns, a multiple of 64, and strips of one of them. */
 PHI_INLINE size_t phi_blocks(size_t width) { return (width + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS; }
 PHI_INLINE size_t phi_block_strips(size_t width, size_t block) {
     size_t left = width / PHI_STRIP_COLUMNS - block * PHI_BLOCK_STRIPS;
     return left < PHI_BLOCK_STRIPS ? left : PHI_BLOCK_STRIPS;
 }
-/* Bytes from a tile's start to its strip `strip`; to the head of a block, PHI_HEAD_BYTES less. */
-PHI_INLINE size_t phi_strip_at(size_t strip, size_t strip_bytes) {
-    return strip * strip_bytes + (strip / PHI_BLOCK_STRIPS + 1) * phi_head_bytes(strip_bytes);
+/* Where the group that begins with column k of a block of `count` columns ends. */
+PHI_INLINE size_t phi_group_end(size_t count, size_t k) { return k + PHI_GROUP < count ? k + PHI_GROUP : count; }
+
+/* ---- Encodings ---- */
+
+/* Their lines in the list, as constants: phi_f32, phi_f16, phi_q8, phi_q4. */
+#define PHI_ENCODING(name, ...) static const phi_encoding phi_##name = {#name, __VA_ARGS__};
+#include "encodings.inc"
+#undef PHI_ENCODING
+
+/* Bytes from a tile's start to its strip `strip`; to the scales of a block, block_scale_bytes less. */
+PHI_INLINE size_t phi_strip_at(size_t strip, const phi_encoding *e) {
+    return strip * e->strip_bytes + (strip / PHI_BLOCK_STRIPS + 1) * e->block_scale_bytes;
 }
-/* A strip of q4: the factor and the code of row i, column k. */
-PHI_INLINE int phi_factor_q4(const uint8_t *strip, size_t i, size_t k) {
-    uint16_t four;
-    memcpy(&four, strip + 2 * i, 2);
-    return ((four >> k / PHI_GROUP * 4 & 15) ^ 8) - 8;
-}
-PHI_INLINE int phi_code_q4(const uint8_t *strip, size_t i, size_t k) {
-    uint8_t pair = strip[PHI_FACTOR_BYTES + 64 * (k / 8) + 4 * i + k % 4];
-    return k / 4 % 2 ? pair >> 4 : pair & 15;
+PHI_INLINE size_t phi_encoding_tile_bytes(const phi_encoding *e, size_t columns) {
+    size_t strips = (columns + PHI_STRIP_COLUMNS - 1) / PHI_STRIP_COLUMNS;
+    return strips * e->strip_bytes + (strips + PHI_BLOCK_STRIPS - 1) / PHI_BLOCK_STRIPS * e->block_scale_bytes;
 }
 
-/* The integers that a block's scale multiplies. */
-PHI_INLINE int phi_weight_q4(const uint8_t *strip, size_t i, size_t k) {
-    return phi_factor_q4(strip, i, k) * (phi_code_q4(strip, i, k) - PHI_CODE_ZERO_Q4);
+/* For phi_strip_fault: the bits that an encoding stores for row i, column k of a strip, and what is checked of them. */
+typedef uint32_t (*phi_stored)(const uint8_t *strip, size_t i, size_t k);
+#define PHI_FAULT_PADDING "has padding that is not zero"
+
+PHI_INLINE bool phi_padding_is_zero(const uint8_t *strip, size_t rows, size_t columns, phi_stored stored) {
+    for (size_t k = 0; k < PHI_STRIP_COLUMNS; k++)
+        for (size_t i = k < columns ? rows : 0; i < PHI_TILE_ROWS; i++)
+            if (stored(strip, i, k)) return false;
+    return true;
 }
-PHI_INLINE int phi_weight_q8(const uint8_t *strip, size_t i, size_t k) { return strip[64 * (k / 4) + 4 * i + k % 4] - PHI_ZERO_Q8; }
+
+/* `exponent`: its bits, which are all set in an infinity or a NaN. */
+PHI_INLINE const char *phi_float_fault(const uint8_t *strip, size_t rows, size_t columns, phi_stored stored, uint32_t exponent) {
+    if (!phi_padding_is_zero(strip, rows, columns, stored)) return PHI_FAULT_PADDING;
+    bool is_finite = true;
+    for (size_t k = 0; k < PHI_STRIP_COLUMNS; k++)
+        for (size_t i = 0; i < PHI_TILE_ROWS; i++) is_finite &= (stored(strip, i, k) & exponent) != exponent;
+    return is_finite ? NULL : "has an element that is not finite";
+}
+
+#include "encodings/all.h"
+
+/* ---- The KV cache ---- */
 
 /* The 8-bit cache: dimensions with those that fill the last group, and where a position's scales begin. */
 PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_CACHE_GROUP - 1) / PHI_CACHE_GROUP; }
@@ -103,11 +121,5 @@ PHI_INLINE float phi_quantise_by(float largest, float *scale) {
 #define PHI_ATTENTION_LEAST (-1e30f) /* the running maximum before the first block */
 
 #define PHI_HALF_MAX 65504.0f
-
-/* The search for q4's scales: a block's largest weight is put on 64 times each of these, and for each scale a group tries
- * the factors around the one that its own largest weight asks for; the least squared error wins, the first among equals. */
-#define PHI_Q4_SCALES 5
-#define PHI_Q4_SCALE_FACTOR(step) (0.84f + 0.06f * (float)(step))
-#define PHI_Q4_FACTORS 3
 
 #endif

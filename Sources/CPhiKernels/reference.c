@@ -46,10 +46,10 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                     a->q[first * a->width + (strip * n + t) * PHI_STRIP_COLUMNS + i % PHI_STRIP_COLUMNS] = q;
                     sum += q;
                     group_sum = i % PHI_GROUP ? group_sum + q : q;
-                    if (a->tokens == 1) a->group_starts[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -PHI_CODE_ZERO_Q4 * group_sum;
+                    if (a->tokens == 1) a->group_starts[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
                 }
                 a->scales[first * blocks + b * n + t] = zero ? 0 : largest / 127.0f;
-                a->starts[first * blocks + b * n + t] = -a->zero * sum;
+                a->starts[first * blocks + b * n + t] = -a->zero_point * sum;
             }
     }
 }
@@ -77,42 +77,21 @@ static void finish(const phi_matmul_args *a, size_t token, size_t row, float sum
     *out = a->accumulate ? *out + y : y;
 }
 
-typedef float (*row_product)(const phi_matmul_args *, const uint8_t *tile, size_t i, size_t token);
+/* A weight of row i, column k of a strip, without the scale of its block. */
+typedef float (*weight_reader)(const uint8_t *strip, size_t i, size_t k);
 
-static void matmul(const phi_matmul_args *a, size_t begin, size_t end, row_product product) {
-    for (size_t n = begin; n < end; n++) {
-        phi_matmul_item item = phi_matmul_item_at(a, n);
-        for (size_t tile = item.tile; tile < item.tile_end; tile++)
-            for (size_t token = item.token; token < item.token_end; token++)
-                for (size_t i = 0; i < PHI_TILE_ROWS; i++) {
-                    const uint8_t *weights = (const uint8_t *)a->weights + tile * a->tile_bytes;
-                    finish(a, token, tile * PHI_TILE_ROWS + i, product(a, weights, i, token));
-                }
-    }
-}
-
-static float product_f32(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
+PHI_INLINE float product_float(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, const phi_encoding *e,
+                            weight_reader weight) {
     float sum = 0;
     for (size_t k = 0; k < a->width; k++) {
-        float w;
-        memcpy(&w, tile + 4 * (16 * k + i), 4);
+        float w = weight(tile + phi_strip_at(k / PHI_STRIP_COLUMNS, e), i, k % PHI_STRIP_COLUMNS);
         sum = fused(w, a->x[token * a->x_stride + k], sum);
     }
     return sum;
 }
 
-static float product_f16(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    float sum = 0;
-    for (size_t k = 0; k < a->width; k++) {
-        uint16_t w;
-        memcpy(&w, tile + 2 * (16 * k + i), 2);
-        sum = fused(phi_half_to_float(w), a->x[token * a->x_stride + k], sum);
-    }
-    return sum;
-}
-
-static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, size_t strip_bytes,
-                               int (*weight)(const uint8_t *, size_t, size_t)) {
+PHI_INLINE float product_integer(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, const phi_encoding *e,
+                              weight_reader weight) {
     float sum = 0;
     size_t blocks = phi_blocks(a->width), t = token % PHI_TOKEN_TILE, first = token - t;
     size_t n = phi_tile_tokens(a->tokens, first);
@@ -121,27 +100,27 @@ static float product_quantised(const phi_matmul_args *a, const uint8_t *tile, si
         int32_t dot = 0;
         size_t strip = b * PHI_BLOCK_STRIPS, end = strip + phi_block_strips(a->width, b);
         uint16_t half;
-        memcpy(&half, tile + phi_strip_at(strip, strip_bytes) - PHI_HEAD_BYTES + 2 * i, 2);
+        memcpy(&half, tile + phi_strip_at(strip, e) - e->block_scale_bytes + 2 * i, 2);
         for (; strip < end; strip++)
             for (size_t k = 0; k < PHI_STRIP_COLUMNS; k++)
-                dot += weight(tile + phi_strip_at(strip, strip_bytes), i, k) * q[(strip * n + t) * PHI_STRIP_COLUMNS + k];
+                dot += (int)weight(tile + phi_strip_at(strip, e), i, k) * q[(strip * n + t) * PHI_STRIP_COLUMNS + k];
         sum = fused((float)dot, phi_half_to_float(half) * a->scales[first * blocks + b * n + t], sum);
     }
     return sum;
 }
 
-static float product_q8(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q8, phi_weight_q8);
+PHI_INLINE void matmul(const phi_matmul_args *a, size_t begin, size_t end, const phi_encoding *e, weight_reader weight) {
+    for (size_t n = begin; n < end; n++) {
+        phi_matmul_item item = phi_matmul_item_at(a, n);
+        for (size_t tile = item.tile; tile < item.tile_end; tile++)
+            for (size_t token = item.token; token < item.token_end; token++)
+                for (size_t i = 0; i < PHI_TILE_ROWS; i++) {
+                    const uint8_t *weights = (const uint8_t *)a->weights + tile * a->tile_bytes;
+                    float sum = (e->block_scale_bytes ? product_integer : product_float)(a, weights, i, token, e, weight);
+                    finish(a, token, tile * PHI_TILE_ROWS + i, sum);
+                }
+    }
 }
-
-static float product_q4(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token) {
-    return product_quantised(a, tile, i, token, PHI_STRIP_BYTES_Q4, phi_weight_q4);
-}
-
-static void matmul_f32(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_f32); }
-static void matmul_f16(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_f16); }
-static void matmul_q8(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_q8); }
-static void matmul_q4(const void *a, size_t begin, size_t end) { matmul(a, begin, end, product_q4); }
 
 /* ---- Attention ---- */
 
@@ -196,7 +175,7 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
                 cache_group(a->v + from, count, v, &a->value_scales[scale]);
                 for (size_t i = 0; i < PHI_CACHE_GROUP; i++) {
                     size_t d = g * PHI_CACHE_GROUP + i;
-                    keys[d / 4 * 64 + position % 16 * 4 + d % 4] = (uint8_t)(k[i] + PHI_ZERO_Q8);
+                    keys[d / 4 * 64 + position % 16 * 4 + d % 4] = (uint8_t)(k[i] + PHI_CACHE_ZERO_POINT);
                     if (i < count) values[d] = (int8_t)v[i];
                 }
             }
@@ -251,7 +230,7 @@ static float score_q8(const phi_attention_args *a, const float *q, size_t kv, si
         int dot = 0;
         for (size_t i = 0; i < count; i++) {
             size_t d = g * PHI_CACHE_GROUP + i;
-            dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_ZERO_Q8) * (int)rintf(q[d] * inverse);
+            dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_CACHE_ZERO_POINT) * (int)rintf(q[d] * inverse);
         }
         uint16_t half = a->key_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * g];
         sum = fused((float)dot, phi_half_to_float(half) * (zero ? 0 : largest / 127.0f), sum);
@@ -323,65 +302,6 @@ typedef struct {
 static float half_of(float x) { return phi_half_to_float(phi_float_to_half(within(x, -PHI_HALF_MAX, PHI_HALF_MAX))); }
 static float inverse_of(float x) { return fabsf(x) > 0 ? 1.0f / x : 0; }
 static float nearest(float x, float low, float high) { return rintf(within(x, low, high)); }
-static size_t group_end(const row_block *b, size_t k) { return k + PHI_GROUP < b->count ? k + PHI_GROUP : b->count; }
-
-static float scale_q8(const row_block *b) { return half_of(fabsf(largest_of(b->aims, b->count)) / 127.0f); }
-
-static float square_of(const row_block *b, size_t k, size_t end) {
-    float square = 0;
-    for (; k < end; k++) square = fused(b->importance ? b->importance[k] * b->aims[k] : b->aims[k], b->aims[k], square);
-    return square;
-}
-
-/* A group's factor, and sums over its columns of importance times: aim times level, level squared. */
-typedef struct {
-    float factor, product, power;
-} choice;
-
-static choice choose_factor(const row_block *b, size_t k, size_t end, float square, float scale) {
-    float reach = largest_of(b->aims + k, end - k) * inverse_of(scale), best_error = square;
-    choice best = {0};
-    for (int side = 0; side < 2; side++) {
-        float middle = nearest(reach * (side ? 1.0f / 7 : -1.0f / 8), -8, 7);
-        for (int step = 0; step < PHI_Q4_FACTORS; step++) {
-            choice c = {.factor = within(middle + (float)(step - PHI_Q4_FACTORS / 2), -8, 7)};
-            float inverse = inverse_of(scale * c.factor);
-            for (size_t j = k; j < end; j++) {
-                float level = c.factor * nearest(b->aims[j] * inverse, -8, 7);
-                float heavy = b->importance ? b->importance[j] * level : level;
-                c.product = fused(heavy, b->aims[j], c.product);
-                c.power = fused(heavy, level, c.power);
-            }
-            float error = fused(scale, fused(scale, c.power, -2 * c.product), square);
-            if (error < best_error) {
-                best_error = error;
-                best = c;
-            }
-        }
-    }
-    return best;
-}
-
-static float scale_q4(const row_block *b) {
-    float largest = largest_of(b->aims, b->count), square = 0, best_error = INFINITY, best = 0;
-    for (size_t k = 0; k < b->count; k += PHI_GROUP) square += square_of(b, k, group_end(b, k));
-    for (int step = 0; step < PHI_Q4_SCALES; step++) {
-        float scale = half_of(largest / (64 * PHI_Q4_SCALE_FACTOR(step))), product = 0, power = 0;
-        for (size_t k = 0; k < b->count; k += PHI_GROUP) {
-            size_t end = group_end(b, k);
-            choice c = choose_factor(b, k, end, square_of(b, k, end), scale);
-            product += c.product;
-            power += c.power;
-        }
-        scale = half_of(power > 0 ? product / power : 0);
-        float error = fused(scale, fused(scale, power, -2 * product), square);
-        if (error < best_error) {
-            best_error = error;
-            best = scale;
-        }
-    }
-    return best;
-}
 
 /* What rounding a row's block needs of the row's other columns. */
 typedef struct {
@@ -398,49 +318,47 @@ static void compensate(const feedback *f, size_t from, size_t to, row_block *b, 
         b->aims[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run], b->aims[k]);
 }
 
-/* Stores a block as row i of a tile, its first strip at `strips`, and says what its weights became. */
-static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t i, size_t strip_bytes, float *stored) {
-    const bool is_q8 = strip_bytes == PHI_STRIP_BYTES_Q8;
+/* How an encoding of integers rounds: codes from `least` to `most`, times the factor of a group, times the scale of a block. */
+typedef struct {
+    const phi_encoding *encoding;
+    float (*choose_scale)(const row_block *);
+    float (*choose_factor)(const row_block *, size_t k, size_t end, float scale);
+    float least, most;
+    void (*put)(uint8_t *strip, size_t i, size_t k, int factor, int code);
+} rounding;
+
+/* Stores a block as row i of a tile, its first strip at `strips`; `stored` receives what its weights became. */
+static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored, const rounding *r) {
     for (size_t k = 0; f->differences && k < b->count; k++)
         compensate(f, f->first / f->a->feedback_block * f->a->feedback_block, f->first, b, k);
-    float scale = is_q8 ? scale_q8(b) : scale_q4(b);
+    float scale = r->choose_scale(b);
     uint16_t half = phi_float_to_half(scale);
-    memcpy(strips - PHI_HEAD_BYTES + 2 * i, &half, 2);
+    memcpy(strips - r->encoding->block_scale_bytes + 2 * i, &half, 2);
     for (size_t g = 0; g < b->count; g += PHI_GROUP) {
-        size_t end = group_end(b, g);
+        size_t end = phi_group_end(b->count, g);
         for (size_t k = g; k < end; k++) compensate(f, f->first, f->first + g, b, k);
-        float factor = is_q8 ? 1 : choose_factor(b, g, end, square_of(b, g, end), scale).factor;
-        float inverse = inverse_of(scale * factor);
+        float factor = r->choose_factor(b, g, end, scale), inverse = inverse_of(scale * factor);
         for (size_t c = g; c < end; c++) {
             compensate(f, f->first + g, f->first + c, b, c);
-            uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * strip_bytes;
-            size_t k = c % PHI_STRIP_COLUMNS;
-            float n = is_q8 ? nearest(b->aims[c] * inverse, -127, 127) : nearest(b->aims[c] * inverse, -8, 7);
-            if (is_q8) {
-                strip[64 * (k / 4) + 4 * i + k % 4] = (uint8_t)((int)n + PHI_ZERO_Q8);
-            } else {
-                if (c == g) strip[2 * i + k / 32] |= (uint8_t)(((int)factor & 15) << k / PHI_GROUP % 2 * 4);
-                strip[PHI_FACTOR_BYTES + 64 * (k / 8) + 4 * i + k % 4] |= (uint8_t)((int)n + PHI_CODE_ZERO_Q4) << k / 4 % 2 * 4;
-            }
+            float n = nearest(b->aims[c] * inverse, r->least, r->most);
+            uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * r->encoding->strip_bytes;
+            r->put(strip, i, c % PHI_STRIP_COLUMNS, (int)factor, (int)n);
             stored[c] = scale * (factor * n);
             if (f->differences) f->differences[16 * (f->first + c)] = b->w[c] - stored[c];
         }
     }
 }
 
-static void keep(const float *w, size_t count, uint8_t *strips, size_t i, size_t strip_bytes, float *stored) {
-    for (size_t c = 0; c < count; c++) {
-        uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * strip_bytes;
-        size_t at = 16 * (c % PHI_STRIP_COLUMNS) + i;
-        uint16_t half = phi_float_to_half(w[c]);
-        if (strip_bytes == PHI_STRIP_BYTES_F32) memcpy(strip + 4 * at, w + c, 4);
-        else memcpy(strip + 2 * at, &half, 2);
-        stored[c] = strip_bytes == PHI_STRIP_BYTES_F32 ? w[c] : phi_half_to_float(half);
-    }
+/* The same for an encoding of floats. */
+static void keep(const row_block *b, uint8_t *strips, size_t i, const phi_encoding *e,
+                 float (*put)(uint8_t *strip, size_t i, size_t k, float w), float *stored) {
+    for (size_t c = 0; c < b->count; c++)
+        stored[c] = put(strips + c / PHI_STRIP_COLUMNS * e->strip_bytes, i, c % PHI_STRIP_COLUMNS, b->w[c]);
 }
 
-static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t strip_bytes) {
-    size_t tile_bytes = phi_tile_bytes(strip_bytes, a->columns);
+static void encode(const phi_encode_args *a, size_t begin, size_t end, const phi_encoding *e,
+                   void (*round)(const feedback *, row_block *, uint8_t *strips, size_t i, float *stored)) {
+    size_t tile_bytes = phi_encoding_tile_bytes(e, a->columns);
     for (size_t tile = begin; tile < end; tile++) {
         double errors[PHI_TILE_ROWS] = {0}, squares[PHI_TILE_ROWS] = {0};
         uint8_t *out = (uint8_t *)a->out + tile * tile_bytes;
@@ -448,17 +366,13 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t st
         for (size_t i = 0; i < PHI_TILE_ROWS && tile * PHI_TILE_ROWS + i < a->row_count; i++)
             for (size_t c = 0; c < a->columns; c += PHI_BLOCK_COLUMNS) {
                 const float *w = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + c;
-                uint8_t *strips = out + phi_strip_at(c / PHI_STRIP_COLUMNS, strip_bytes);
+                uint8_t *strips = out + phi_strip_at(c / PHI_STRIP_COLUMNS, e);
                 size_t count = a->columns - c < PHI_BLOCK_COLUMNS ? a->columns - c : PHI_BLOCK_COLUMNS;
                 float stored[PHI_BLOCK_COLUMNS];
-                if (phi_head_bytes(strip_bytes)) {
-                    row_block b = {.w = w, .count = count, .importance = a->importance ? a->importance + c : NULL};
-                    memcpy(b.aims, w, count * sizeof *w);
-                    feedback f = {a, a->feedback ? a->differences + tile * a->columns * PHI_TILE_ROWS + i : NULL, c};
-                    round_block(&f, &b, strips, i, strip_bytes, stored);
-                } else {
-                    keep(w, count, strips, i, strip_bytes, stored);
-                }
+                row_block b = {.w = w, .count = count, .importance = a->importance ? a->importance + c : NULL};
+                memcpy(b.aims, w, count * sizeof *w);
+                feedback f = {a, a->feedback ? a->differences + tile * a->columns * PHI_TILE_ROWS + i : NULL, c};
+                round(&f, &b, strips, i, stored);
                 for (size_t k = 0; k < count; k++) {
                     double difference = (double)w[k] - (double)stored[k];
                     errors[i] += difference * difference;
@@ -473,10 +387,17 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, size_t st
     }
 }
 
-static void encode_f32(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_F32); }
-static void encode_f16(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_F16); }
-static void encode_q8(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_Q8); }
-static void encode_q4(const void *a, size_t begin, size_t end) { encode(a, begin, end, PHI_STRIP_BYTES_Q4); }
+#define PHI_REFERENCE
+#include "encodings/all.h"
+#undef PHI_REFERENCE
+
+/* ---- The operations for each encoding ---- */
+
+#define PHI_ENCODING(name, ...) \
+    static void matmul_##name(const void *a, size_t begin, size_t end) { matmul(a, begin, end, &phi_##name, phi_weight_##name); } \
+    static void encode_##name(const void *a, size_t begin, size_t end) { encode(a, begin, end, &phi_##name, round_##name); }
+#include "encodings.inc"
+#undef PHI_ENCODING
 
 /* ---- Limits ---- */
 

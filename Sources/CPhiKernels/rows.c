@@ -1,5 +1,7 @@
-/* Single values and rows: 16-bit floats, the embedding look-up, what quantising loses. */
+/* What no instruction set is chosen for: 16-bit floats, encodings by number, single rows and strips, quantisation residuals. */
 #include "kernels.h"
+
+/* ---- 16-bit floats ---- */
 
 float phi_half_to_float(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023;
@@ -36,28 +38,71 @@ uint16_t phi_float_to_half(float value) {
     return sign | (uint16_t)((magnitude - 0x38000000) >> 13);
 }
 
-static float half_at(const uint8_t *bytes) {
-    uint16_t half;
-    memcpy(&half, bytes, 2);
-    return phi_half_to_float(half);
+/* ---- Encodings by number ---- */
+
+static const phi_encoding encodings[] = {
+#define PHI_ENCODING(name, ...) {#name, __VA_ARGS__},
+#include "encodings.inc"
+#undef PHI_ENCODING
+};
+
+size_t phi_encoding_count(void) { return sizeof encodings / sizeof *encodings; }
+
+const phi_encoding *phi_encoding_at(size_t index) { return index < phi_encoding_count() ? &encodings[index] : NULL; }
+
+const phi_encoding *phi_encoding_numbered(uint32_t number) {
+    for (size_t i = 0; i < phi_encoding_count(); i++)
+        if (encodings[i].number == number) return &encodings[i];
+    return NULL;
 }
 
-void phi_row(const void *weights, size_t strip_bytes, size_t row, size_t columns, float *out) {
-    const uint8_t *tile = (const uint8_t *)weights + row / PHI_TILE_ROWS * phi_tile_bytes(strip_bytes, columns);
-    size_t i = row % PHI_TILE_ROWS;
+phi_operation phi_matmul_operation(const phi_kernels *kernels, uint32_t encoding) {
+#define PHI_ENCODING(name, ...) \
+    if (encoding == phi_##name.number) return kernels->matmul_##name;
+#include "encodings.inc"
+#undef PHI_ENCODING
+    return NULL;
+}
+
+phi_operation phi_encode_operation(const phi_kernels *kernels, uint32_t encoding) {
+#define PHI_ENCODING(name, ...) \
+    if (encoding == phi_##name.number) return kernels->encode_##name;
+#include "encodings.inc"
+#undef PHI_ENCODING
+    return NULL;
+}
+
+const char *phi_strip_fault(uint32_t encoding, const void *strip, size_t rows, size_t columns) {
+#define PHI_ENCODING(name, ...) \
+    if (encoding == phi_##name.number) return phi_fault_##name(strip, rows, columns);
+#include "encodings.inc"
+#undef PHI_ENCODING
+    return NULL;
+}
+
+/* `weight`: of row i, column k of a strip, without the scale of its block. */
+PHI_INLINE void dequantise_row(const uint8_t *tile, const phi_encoding *e, size_t i, size_t columns, float *out,
+                               float (*weight)(const uint8_t *strip, size_t i, size_t k)) {
     for (size_t c = 0; c < columns; c++) {
         size_t number = c / PHI_STRIP_COLUMNS, k = c % PHI_STRIP_COLUMNS;
-        const uint8_t *strip = tile + phi_strip_at(number, strip_bytes);
-        const uint8_t *head = tile + phi_strip_at(number / PHI_BLOCK_STRIPS * PHI_BLOCK_STRIPS, strip_bytes) - PHI_HEAD_BYTES;
-        switch (strip_bytes) {
-        case PHI_STRIP_BYTES_F32: memcpy(out + c, strip + 4 * (16 * k + i), 4); break;
-        case PHI_STRIP_BYTES_F16: out[c] = half_at(strip + 2 * (16 * k + i)); break;
-        case PHI_STRIP_BYTES_Q8: out[c] = half_at(head + 2 * i) * (float)phi_weight_q8(strip, i, k); break;
-        case PHI_STRIP_BYTES_Q4: out[c] = half_at(head + 2 * i) * (float)phi_weight_q4(strip, i, k); break;
-        default: out[c] = 0;
-        }
+        out[c] = weight(tile + phi_strip_at(number, e), i, k);
+        if (!e->block_scale_bytes) continue;
+        uint16_t scale;
+        size_t block = phi_strip_at(number / PHI_BLOCK_STRIPS * PHI_BLOCK_STRIPS, e) - e->block_scale_bytes;
+        memcpy(&scale, tile + block + 2 * i, 2);
+        out[c] *= phi_half_to_float(scale);
     }
 }
+
+void phi_row(const void *weights, uint32_t encoding, size_t row, size_t columns, float *out) {
+    const uint8_t *tile = (const uint8_t *)weights + row / PHI_TILE_ROWS * phi_tile_bytes(encoding, columns);
+#define PHI_ENCODING(name, ...) \
+    if (encoding == phi_##name.number) dequantise_row(tile, &phi_##name, row % PHI_TILE_ROWS, columns, out, phi_weight_##name);
+#include "encodings.inc"
+#undef PHI_ENCODING
+}
+
+/* ---- Activations ---- */
 
 void phi_quantised_rest(const float *x, size_t width, float *rest) {
     for (size_t b = 0; b < phi_blocks(width); b++) {

@@ -33,11 +33,10 @@ public struct Benchmark {
         let memory = ProcessMemory.privateBytes.map { max(0, $0 - session.cacheBytes) }
         let config = model.config
         let weights = config.layers * config.hiddenSize * (config.inputProjectionRows + config.outputProjectionColumns)
-        let isInteger = model.encoding == .q4 || model.encoding == .q8
         return BenchmarkResult(
             benchmark: benchmark, samples: samples, limits: probe.limits, weightBytes: model.bytesPerToken,
             cacheBytes: session.cacheBytes, cachePositions: session.cachePositions,
-            operationsPerToken: isInteger ? 2 * Double(weights) : 0, memory: memory)
+            operationsPerToken: model.encoding.isQuantised ? 2 * Double(weights) : 0, memory: memory)
     }
 
     /// Seconds that a session takes to read the first `prompt` of `tokens` and to make the others one by one. The limits are measured before,

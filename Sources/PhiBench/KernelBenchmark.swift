@@ -41,7 +41,9 @@ public struct KernelBenchmark {
         }
     }
 
-    private static func cases(tokens: [Int]) -> [KernelCase] { KernelCase.phi1([.q4, .q8], tokens: tokens) }
+    private static func cases(tokens: [Int]) -> [KernelCase] {
+        KernelCase.phi1(WeightEncoding.quantised, tokens: tokens)
+    }
 
     private func time(_ item: KernelCase, _ operation: phi_operation) -> Result {
         // More than any cache, so that weights come from memory as they do in a decoded token.

@@ -39,7 +39,10 @@ struct Convert: ParsableCommand {
 
     func validate() throws {
         if let threads { try ThreadCounts.validate([threads], of: "--threads") }
-        if calibrate != nil, !type.isRounded { throw ValidationError("--calibrate requires --type q4 or q8.") }
+        if calibrate != nil, !type.isRounded {
+            let rounded = WeightType.allCases.filter(\.isRounded).map(\.rawValue)
+            throw ValidationError("--calibrate requires --type \(rounded.joined(separator: " or ")).")
+        }
     }
 
     func run() throws {

@@ -139,10 +139,6 @@ package struct Converter {
 extension TensorEncoding {
     /// The product of the largest scale, a 16-bit float, and the largest integer.
     fileprivate var largestWeight: Float {
-        switch self {
-        case .q4: 64 * 65_504
-        case .q8: 127 * 65_504
-        case .f16, .f32, .vector: .greatestFiniteMagnitude
-        }
+        isQuantised ? Float(largestInteger) * 65_504 : .greatestFiniteMagnitude
     }
 }

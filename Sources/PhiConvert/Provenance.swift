@@ -34,7 +34,7 @@ struct Provenance: Encodable {
         method =
             !report.type.isRounded
             ? "round to nearest"
-            : (report.type == .q4 ? "scale search; " : "scale by the largest; ")
+            : (report.type.isCoarse ? "scale search; " : "scale by the largest; ")
                 + (report.calibration == nil
                     ? "blocks and head: round to nearest; "
                     : "blocks and head: error feedback (GPTQ) by their inputs, drift of the inputs corrected (GPTAQ); ")

@@ -1,4 +1,8 @@
-/// How a tensor's numbers stand in a `.phi` file (`Formats/phi-file.md`, section 3).
+import CPhiKernels
+
+/// The encoding of a tensor in a `.phi` file (`Formats/phi-file.md`, section 3).
+///
+/// All properties of a matrix's encoding are in its line of `encodings.inc`, which its number finds.
 public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
     /// A plain array of f32: norms and biases.
     case vector = 1
@@ -23,35 +27,29 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
     /// Columns of a whole block, which share a scale in each row where there are scales.
     public static let blockColumns = blockStrips * stripColumns
 
+    /// Its line of `encodings.inc`; nil for ``vector``.
+    private var listed: phi_encoding? { phi_encoding_numbered(rawValue)?.pointee }
+
     /// The name that `phi` shows and takes.
-    public var name: String {
-        switch self {
-        case .vector: "vector"
-        case .f32: "f32"
-        case .f16: "f16"
-        case .q8: "q8"
-        case .q4: "q4"
-        }
-    }
+    public var name: String { listed.map { String(cString: $0.name) } ?? "vector" }
 
     /// Bytes of a strip of 16 rows and 64 columns, scales left out; of one element for ``vector``.
-    public var stripBytes: Int {
-        switch self {
-        case .vector: 4
-        case .f32: 4096
-        case .f16: 2048
-        case .q8: 1024
-        case .q4: 544
-        }
-    }
+    public var stripBytes: Int { listed?.strip_bytes ?? 4 }
 
-    /// Bytes that a block opens with: the scales of its 16 rows.
-    public var headBytes: Int {
-        switch self {
-        case .vector, .f32, .f16: 0
-        case .q8, .q4: 32
-        }
-    }
+    /// Bytes of the scales of 16 rows that a block opens with; 0 for floats.
+    public var blockScaleBytes: Int { listed?.block_scale_bytes ?? 0 }
+
+    /// Whether weights are integers times scales, for products with activations that are quantised too.
+    package var isQuantised: Bool { blockScaleBytes > 0 }
+
+    /// Offset that makes a weight's integer unsigned; 0 for floats.
+    package var zeroPoint: Int32 { listed?.zero_point ?? 0 }
+
+    /// Code that stands for zero where codes are multiplied by factors of groups; else 0.
+    package var codeZeroPoint: Int32 { listed?.code_zero_point ?? 0 }
+
+    /// Magnitude of the largest integer that a scale multiplies; 0 for floats.
+    package var largestInteger: Int32 { listed?.largest ?? 0 }
 
     /// Bytes of a tile, 16 rows of `columns` columns, or nil when there are none or too many; nil for ``vector``.
     public func tileBytes(columns: Int) -> Int? {
@@ -59,7 +57,7 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
         let strips = (columns + Self.stripColumns - 1) / Self.stripColumns
         let blocks = (strips + Self.blockStrips - 1) / Self.blockStrips
         let (bytes, overflow) = strips.multipliedReportingOverflow(by: stripBytes)
-        let (sum, sumOverflow) = bytes.addingReportingOverflow(blocks * headBytes)
+        let (sum, sumOverflow) = bytes.addingReportingOverflow(blocks * blockScaleBytes)
         return overflow || sumOverflow ? nil : sum
     }
 
@@ -75,6 +73,6 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
     /// Bits that a weight takes in whole blocks, scales included; 32 for ``vector``.
     public var bitsPerWeight: Double {
         if self == .vector { return 32 }
-        return Double(8 * (Self.blockStrips * stripBytes + headBytes)) / Double(Self.tileRows * Self.blockColumns)
+        return Double(8 * (Self.blockStrips * stripBytes + blockScaleBytes)) / Double(Self.tileRows * Self.blockColumns)
     }
 }

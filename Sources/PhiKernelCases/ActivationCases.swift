@@ -13,8 +13,8 @@ extension KernelCase {
             let scales = Guarded<Float>(tokens * blocks(width)), starts = Guarded<Int32>(tokens * blocks(width))
             let groupStarts = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
             var arguments = phi_quantise_args(
-                x: x.pointer, x_stride: width, width: width, tokens: tokens, zero: Int32(PHI_ZERO_Q8), q: q.pointer,
-                scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
+                x: x.pointer, x_stride: width, width: width, tokens: tokens, zero_point: 128, code_zero_point: 8,
+                q: q.pointer, scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
             return KernelRun(
                 [arguments], items: phi_quantise_items(&arguments), bytes: tokens * (width * 5 + blocks(width) * 8),
                 outputs: [{ q.bytes }, { scales.bytes }, { starts.bytes }, { groupStarts.bytes }],
@@ -47,7 +47,7 @@ extension KernelCase {
             if columns > 64 { for k in 0..<64 { weights[k] = k < 32 ? 0 : 1e-9 } }
             let tiles = roundUp(rows, 16) / 16
             let source = Guarded(weights)
-            let out = Guarded<UInt8>(tiles * phi_tile_bytes(encoding.stripBytes, columns))
+            let out = Guarded<UInt8>(tiles * phi_tile_bytes(encoding.number, columns))
             let errors = Guarded<Double>(tiles), squares = Guarded<Double>(tiles)
             let arguments = phi_encode_args(
                 rows: source.pointer, row_count: rows, columns: columns, out: out.pointer, errors: errors.pointer,

@@ -13,7 +13,7 @@ extension KernelCase {
             let weights = [first] + (1..<copies(first.count, spread)).map { _ in Guarded(copying: first) }
             let x = paddedRows(tokens, columns, width, &random)
             let bias = Guarded(random.weights(rows))
-            let activations = QuantisedActivations(x, width: width, tokens: tokens, zero: encoding.zero)
+            let activations = QuantisedActivations(x, width: width, tokens: tokens, encoding)
             let out = Guarded([Float](repeating: 0.25, count: tokens * outStride))
             var items = 0
             let arguments = weights.map { tiles in
@@ -22,10 +22,10 @@ extension KernelCase {
                     x_stride: width, q: activations.q.pointer, scales: activations.scales.pointer,
                     starts: activations.starts.pointer, group_starts: activations.groupStarts.pointer, out: out.pointer,
                     out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
-                items = phi_matmul_items(&arguments, encoding.stripBytes)
+                items = phi_matmul_items(&arguments, encoding.number)
                 return arguments
             }
-            let activationBytes = encoding.zero == 0 ? tokens * width * 4 : tokens * (width + blocks(width) * 8)
+            let activationBytes = encoding.isQuantised ? tokens * (width + blocks(width) * 8) : tokens * width * 4
             return KernelRun(
                 arguments, items: items, bytes: first.count + activationBytes + tokens * rows * 4,
                 arithmetic: 2 * Double(rows) * Double(columns) * Double(tokens), outputs: [{ out.bytes }],
@@ -41,13 +41,14 @@ private final class QuantisedActivations {
     let starts: Guarded<Int32>
     let groupStarts: Guarded<Int32>
 
-    init(_ x: Guarded<Float>, width: Int, tokens: Int, zero: Int32) {
+    init(_ x: Guarded<Float>, width: Int, tokens: Int, _ encoding: WeightEncoding) {
         q = Guarded(tokens * width)
         scales = Guarded(tokens * blocks(width))
         starts = Guarded(tokens * blocks(width))
         groupStarts = Guarded(tokens == 1 ? width / 16 : 0)
         var arguments = phi_quantise_args(
-            x: x.pointer, x_stride: width, width: width, tokens: tokens, zero: zero, q: q.pointer,
+            x: x.pointer, x_stride: width, width: width, tokens: tokens,
+            zero_point: encoding.listed.zero_point, code_zero_point: encoding.listed.code_zero_point, q: q.pointer,
             scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
         let items = phi_quantise_items(&arguments)
         refer("quantise", &arguments, items: items)

@@ -1,27 +1,22 @@
 import CPhiKernels
 
-/// A weight encoding as the kernels see it.
-package enum WeightEncoding: String, CaseIterable, Sendable {
-    case f32, f16, q8, q4
+/// An encoding of weights, as `encodings.inc` lists it.
+package struct WeightEncoding: Sendable, CustomStringConvertible {
+    /// Its line in the list.
+    package let listed: phi_encoding
 
-    /// Bytes of a strip of 16 rows by 64 columns: the kernels' name for the encoding.
-    package var stripBytes: Int {
-        switch self {
-        case .f32: Int(PHI_STRIP_BYTES_F32)
-        case .f16: Int(PHI_STRIP_BYTES_F16)
-        case .q8: Int(PHI_STRIP_BYTES_Q8)
-        case .q4: Int(PHI_STRIP_BYTES_Q4)
-        }
+    /// All encodings, in the list's order.
+    package static let all = (0..<phi_encoding_count()).compactMap { index in
+        phi_encoding_at(index).map { WeightEncoding(listed: $0.pointee) }
     }
+    /// The encodings whose weights are integers.
+    package static let quantised = all.filter(\.isQuantised)
 
-    /// What means zero among stored integers; 0 for floats.
-    package var zero: Int32 {
-        switch self {
-        case .f32, .f16: 0
-        case .q8: Int32(PHI_ZERO_Q8)
-        case .q4: Int32(PHI_ZERO_Q4)
-        }
-    }
+    package var description: String { String(cString: listed.name) }
+    /// The kernels' name for it.
+    package var number: UInt32 { listed.number }
+    /// Whether weights are integers.
+    package var isQuantised: Bool { listed.block_scale_bytes > 0 }
 
     /// Made-up weights in tiles, encoded by the reference. A large matrix is made of one tile again and again, which no
     /// kernel can tell.
@@ -30,7 +25,7 @@ package enum WeightEncoding: String, CaseIterable, Sendable {
         let whole = rows * columns > 1 << 20
         let source = Guarded(random.weights((whole ? 16 : rows) * columns, scale: 0.02))
         let made = whole ? 1 : count
-        let tileBytes = phi_tile_bytes(stripBytes, columns)
+        let tileBytes = phi_tile_bytes(number, columns)
         let out = Guarded<UInt8>(count * tileBytes)
         let errors = Guarded<Double>(made), squares = Guarded<Double>(made)
         var arguments = phi_encode_args(

@@ -62,7 +62,7 @@ bool try_quantise(trial *t, phi_operation run, size_t which) {
     if (which >= COUNT(token_counts)) return false;
     phi_quantise_args a = {
         .width = which == 5 ? PHI_QUANTISE_CHUNK + 64 : 64 * (1 + which % 6), .tokens = token_counts[which],
-        .zero = which % 2 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
+        .zero_point = which % 2 ? 128 : 64, .code_zero_point = which % 3 ? 8 : 0};
     a.x_stride = a.width + which % 5;
     size_t values = (a.tokens - 1) * a.x_stride + a.width;
     float *x = take_floats(t, "x", values, 1);
@@ -91,35 +91,34 @@ bool try_gelu(trial *t, phi_operation run, size_t which) {
 
 /* ---- Matrix products ---- */
 
-/* Any tiles but those that the format rules out: finite numbers, and in q8 no weight of -128. */
-static void *take_tiles(trial *t, size_t count, size_t strip_bytes, size_t width) {
-    size_t bytes = phi_tile_bytes(strip_bytes, width), strips = width / PHI_STRIP_COLUMNS;
-    bool is_integer = strip_bytes == PHI_STRIP_BYTES_Q8 || strip_bytes == PHI_STRIP_BYTES_Q4;
+/* Any tiles but those that the format rules out: finite numbers, and no byte of 0, which is no weight of q8. */
+static void *take_tiles(trial *t, size_t count, const phi_encoding *e, size_t width) {
+    size_t bytes = phi_tile_bytes(e->number, width), strips = width / PHI_STRIP_COLUMNS;
     uint8_t *tiles = take(t, "weights", count, bytes);
     for (uint8_t *at = tiles; at < tiles + count * bytes;)
-        for (size_t s = 0; s < strips; s++, at += strip_bytes) {
-            size_t numbers = PHI_TILE_ROWS * PHI_STRIP_COLUMNS;
-            if (strip_bytes == PHI_STRIP_BYTES_F32) {
+        for (size_t s = 0; s < strips; s++, at += e->strip_bytes) {
+            size_t numbers = PHI_TILE_ROWS * PHI_STRIP_COLUMNS, element = e->strip_bytes / numbers;
+            if (!e->block_scale_bytes && element == 4) {
                 for (size_t i = 0; i < numbers; i++) ((float *)at)[i] = draw_float(t, 0.05f);
                 continue;
             }
-            bool has_head = is_integer && s % PHI_BLOCK_STRIPS == 0;
-            size_t halves = strip_bytes == PHI_STRIP_BYTES_F16 ? numbers : has_head ? PHI_TILE_ROWS : 0;
+            bool has_scales = e->block_scale_bytes && s % PHI_BLOCK_STRIPS == 0;
+            size_t halves = !e->block_scale_bytes ? numbers : has_scales ? PHI_TILE_ROWS : 0;
             for (size_t i = 0; i < halves; i++) {
                 uint16_t half = (uint16_t)(draw(t) % 64 == 0 ? draw(t) & 0x83ff : (uint64_t)phi_float_to_half(draw_float(t, 0.05f)));
                 memcpy(at + 2 * i, &half, 2);
             }
-            if (!is_integer) continue;
-            if (has_head) at += PHI_HEAD_BYTES;
-            for (size_t i = 0; i < strip_bytes; i++) {
+            if (!e->block_scale_bytes) continue;
+            if (has_scales) at += e->block_scale_bytes;
+            for (size_t i = 0; i < e->strip_bytes; i++) {
                 at[i] = (uint8_t)(draw(t) >> 17);
-                if (strip_bytes == PHI_STRIP_BYTES_Q8 && !at[i]) at[i] = 255;
+                if (!at[i]) at[i] = 255;
             }
         }
     return tiles;
 }
 
-static bool try_matmul(trial *t, phi_operation run, size_t which, size_t strip_bytes) {
+static bool try_matmul(trial *t, phi_operation run, size_t which, const phi_encoding *e) {
     static const struct {
         size_t rows, width, tokens;
     } large[] = {{130, 2048, 3}, {2750, 64, 1}, {70, 192, 257}, {130, 576, 40}, {112, 448, 16}, {40, 1088, 1}};
@@ -136,16 +135,16 @@ static bool try_matmul(trial *t, phi_operation run, size_t which, size_t strip_b
         a.width = large[which].width;
         a.tokens = large[which].tokens;
     }
-    a.weights = take_tiles(t, up(a.rows, PHI_TILE_ROWS) / PHI_TILE_ROWS, strip_bytes, a.width);
+    a.weights = take_tiles(t, up(a.rows, PHI_TILE_ROWS) / PHI_TILE_ROWS, e, a.width);
     a.bias = take_floats(t, "bias", a.rows, 1);
     a.x_stride = a.width + a.tokens % 3;
     float *x = take_floats(t, "x", (a.tokens - 1) * a.x_stride + a.width, 1);
     for (size_t i = 0; i < 32; i++) x[i] = x[i] < 0 ? -1.0f : 1.0f;
     a.x = x;
-    if (strip_bytes == PHI_STRIP_BYTES_Q8 || strip_bytes == PHI_STRIP_BYTES_Q4) {
+    if (e->block_scale_bytes) {
         phi_quantise_args quantise = {
             .x = a.x, .x_stride = a.x_stride, .width = a.width, .tokens = a.tokens,
-            .zero = strip_bytes == PHI_STRIP_BYTES_Q8 ? PHI_ZERO_Q8 : PHI_ZERO_Q4};
+            .zero_point = e->zero_point, .code_zero_point = e->code_zero_point};
         quantise.q = take(t, "q", a.tokens * a.width, 1);
         take_scales(t, &quantise);
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
@@ -156,14 +155,10 @@ static bool try_matmul(trial *t, phi_operation run, size_t which, size_t strip_b
     }
     a.out_stride = up(a.rows, PHI_TILE_ROWS) + which % 3;
     a.out = take_floats(t, "out", (a.tokens - 1) * a.out_stride + up(a.rows, PHI_TILE_ROWS), 1);
-    run_items(t, run, &a, phi_matmul_items(&a, strip_bytes));
+    run_items(t, run, &a, phi_matmul_items(&a, e->number));
     return true;
 }
 
-bool try_matmul_f32(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_F32); }
-bool try_matmul_f16(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_F16); }
-bool try_matmul_q8(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_Q8); }
-bool try_matmul_q4(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, PHI_STRIP_BYTES_Q4); }
 
 /* ---- Keys and values, attention ---- */
 
@@ -261,7 +256,7 @@ bool try_attention_q8(trial *t, phi_operation run, size_t which) { return try_at
 
 /* ---- Weights into tiles ---- */
 
-static bool try_encode(trial *t, phi_operation run, size_t which, size_t strip_bytes) {
+static bool try_encode(trial *t, phi_operation run, size_t which, uint32_t encoding) {
     static const struct {
         size_t rows, columns, block;    /* of error feedback, or 0 */
     } shapes[] = {{1, 1, 0}, {16, 64, 0}, {17, 65, 0}, {5, 31, 0}, {48, 33, 0}, {33, 200, 0}, {2, 1000, 0}, {17, 300, 0}, {33, 200, 256}, {17, 300, 512}, {5, 600, 256}};
@@ -275,7 +270,7 @@ static bool try_encode(trial *t, phi_operation run, size_t which, size_t strip_b
         if (i / columns == 3) w[i] *= 1e9f;
     }
     a.rows = w;
-    a.out = take(t, "out", tiles, phi_tile_bytes(strip_bytes, columns));
+    a.out = take(t, "out", tiles, phi_tile_bytes(encoding, columns));
     a.errors = take(t, "errors", tiles, sizeof *a.errors);
     a.squares = take(t, "squares", tiles, sizeof *a.squares);
     if ((a.feedback_block = shapes[which].block)) {
@@ -292,10 +287,13 @@ static bool try_encode(trial *t, phi_operation run, size_t which, size_t strip_b
     return true;
 }
 
-bool try_encode_f32(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_F32); }
-bool try_encode_f16(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_F16); }
-bool try_encode_q8(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_Q8); }
-bool try_encode_q4(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, PHI_STRIP_BYTES_Q4); }
+/* ---- The operations for each encoding ---- */
+
+#define PHI_ENCODING(name, number, ...) \
+    bool try_matmul_##name(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, phi_encoding_numbered(number)); } \
+    bool try_encode_##name(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, number); }
+#include <encodings.inc>
+#undef PHI_ENCODING
 
 /* ---- Limits ---- */
 

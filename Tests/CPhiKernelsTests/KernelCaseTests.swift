@@ -9,7 +9,7 @@ struct KernelCaseTests {
 
     @Test func everyOperationHasCases() {
         #expect(Set(KernelCase.odd.map(\.operation)) == Set(operationNames))
-        let timed = Set(KernelCase.phi1(WeightEncoding.allCases, tokens: [1]).map(\.operation))
+        let timed = Set(KernelCase.phi1(WeightEncoding.all, tokens: [1]).map(\.operation))
         #expect(timed.isSubset(of: operationNames))
     }
 
@@ -21,7 +21,7 @@ struct KernelCaseTests {
     /// The very shapes that are timed, as far as plain C can do them in a few seconds.
     @Test(arguments: operationNames)
     func timedShapesEqualTheReference(operation: String) throws {
-        for item in KernelCase.phi1([.q4, .q8], tokens: [1, 8]) where item.operation == operation {
+        for item in KernelCase.phi1(WeightEncoding.quantised, tokens: [1, 8]) where item.operation == operation {
             try compare(item, threads: [2])
         }
     }

@@ -21,22 +21,13 @@ struct InstructionSet: CustomTestStringConvertible {
     }
 }
 
-/// The weight encodings: their name, bytes a strip, zero, and operations.
-struct Encoding: CustomTestStringConvertible {
-    let name: String
-    let stripBytes: Int
-    let zero: Int32
-    let matmul: @Sendable (phi_kernels) -> phi_operation
-    let encode: @Sendable (phi_kernels) -> phi_operation
-
-    var testDescription: String { name }
-
-    static let all = [
-        Encoding(name: "f32", stripBytes: 4096, zero: 0, matmul: { $0.matmul_f32 }, encode: { $0.encode_f32 }),
-        Encoding(name: "f16", stripBytes: 2048, zero: 0, matmul: { $0.matmul_f16 }, encode: { $0.encode_f16 }),
-        Encoding(name: "q8", stripBytes: 1024, zero: 128, matmul: { $0.matmul_q8 }, encode: { $0.encode_q8 }),
-        Encoding(name: "q4", stripBytes: 544, zero: 64, matmul: { $0.matmul_q4 }, encode: { $0.encode_q4 }),
-    ]
+extension WeightEncoding {
+    func matmul(_ kernels: phi_kernels) -> phi_operation {
+        withUnsafePointer(to: kernels) { phi_matmul_operation($0, number) }
+    }
+    func encode(_ kernels: phi_kernels) -> phi_operation {
+        withUnsafePointer(to: kernels) { phi_encode_operation($0, number) }
+    }
 }
 
 private func roundUp(_ n: Int, _ to: Int) -> Int { (n + to - 1) / to * to }
@@ -51,11 +42,11 @@ struct EncodeTests {
     }
 
     static func encode(
-        _ kernels: phi_kernels, _ encoding: Encoding, _ weights: [Float], rows: Int, columns: Int,
+        _ kernels: phi_kernels, _ encoding: WeightEncoding, _ weights: [Float], rows: Int, columns: Int,
         feedback: Feedback? = nil
     ) -> Guarded<UInt8> {
         let tiles = roundUp(rows, 16) / 16
-        let out = Guarded<UInt8>(tiles * phi_tile_bytes(encoding.stripBytes, columns))
+        let out = Guarded<UInt8>(tiles * phi_tile_bytes(encoding.number, columns))
         let source = Guarded(weights)
         let errors = Guarded<Double>(tiles)
         let squares = Guarded<Double>(tiles)
@@ -71,9 +62,10 @@ struct EncodeTests {
     }
 
     @Test(
-        arguments: [2, 3], [(1, 1, 256), (17, 65, 256), (5, 31, 512), (33, 300, 256), (33, 700, 512), (16, 512, 512)])
-    func equalsTheReferenceWithErrorFeedback(encoding: Int, shape: (rows: Int, columns: Int, block: Int)) {
-        let (rows, columns, block) = shape, encoding = Encoding.all[encoding]
+        arguments: WeightEncoding.quantised,
+        [(1, 1, 256), (17, 65, 256), (5, 31, 512), (33, 300, 256), (33, 700, 512), (16, 512, 512)])
+    func equalsTheReferenceWithErrorFeedback(encoding: WeightEncoding, shape: (rows: Int, columns: Int, block: Int)) {
+        let (rows, columns, block) = shape
         var random = SeededGenerator(UInt64(rows * 1000 + columns))
         var weights = random.weights(rows * columns, scale: 0.02)
         for i in weights.indices where i % 128 < 32 && i % 3 > 0 { weights[i] = 0 }
@@ -91,8 +83,8 @@ struct EncodeTests {
         #expect(given == (feedback.factor.bytes, feedback.importance.bytes))
     }
 
-    @Test(arguments: Encoding.all)
-    func rowsComeBackWithinTheEncodingsError(encoding: Encoding) {
+    @Test(arguments: WeightEncoding.all)
+    func rowsComeBackWithinTheEncodingsError(encoding: WeightEncoding) {
         var random = SeededGenerator(7)
         let rows = 35, columns = 130
         let weights = random.weights(rows * columns)
@@ -100,20 +92,20 @@ struct EncodeTests {
         var error: Float = 0, power: Float = 0
         for row in 0..<rows {
             var values = [Float](repeating: .nan, count: columns)
-            phi_row(tiles.pointer, encoding.stripBytes, row, columns, &values)
+            phi_row(tiles.pointer, encoding.number, row, columns, &values)
             for (value, weight) in zip(values, weights[row * columns..<(row + 1) * columns]) {
                 error += (value - weight) * (value - weight)
                 power += weight * weight
             }
         }
         let limits: [String: Float] = ["f32": 0, "f16": 1e-6, "q8": 1e-3, "q4": 2e-2]
-        #expect(error / power <= limits[encoding.name] ?? 0, "\(error / power)")
+        #expect(error / power <= limits[encoding.description] ?? 0, "\(error / power)")
     }
 }
 
 struct MatmulTests {
     static func product(
-        _ kernels: phi_kernels, _ encoding: Encoding, tiles: Guarded<UInt8>, x: [Float], bias: [Float], rows: Int,
+        _ kernels: phi_kernels, _ encoding: WeightEncoding, tiles: Guarded<UInt8>, x: [Float], bias: [Float], rows: Int,
         columns: Int, tokens: Int, accumulate: Bool, threads: Int32 = 1
     ) -> Guarded<Float> {
         let width = roundUp(columns, 64)
@@ -126,7 +118,8 @@ struct MatmulTests {
         let starts = Guarded<Int32>(tokens * blocks)
         let groupStarts = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
         var quantise = phi_quantise_args(
-            x: padded.pointer, x_stride: width, width: width, tokens: tokens, zero: encoding.zero, q: q.pointer,
+            x: padded.pointer, x_stride: width, width: width, tokens: tokens,
+            zero_point: encoding.listed.zero_point, code_zero_point: encoding.listed.code_zero_point, q: q.pointer,
             scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
         kernels.quantise(&quantise, 0, phi_quantise_items(&quantise))
         let out = Guarded([Float](repeating: 0.25, count: tokens * outStride))
@@ -136,14 +129,14 @@ struct MatmulTests {
             x_stride: width, q: q.pointer, scales: scales.pointer, starts: starts.pointer,
             group_starts: groupStarts.pointer, out: out.pointer, out_stride: outStride, accumulate: accumulate,
             tile_bytes: 0)
-        let items = phi_matmul_items(&arguments, encoding.stripBytes)
+        let items = phi_matmul_items(&arguments, encoding.number)
         phi_parallel(threads, items, encoding.matmul(kernels), &arguments)
         return out
     }
 
     /// The product itself against plain arithmetic in double precision on the decoded rows.
-    @Test(arguments: Encoding.all)
-    func isTheProduct(encoding: Encoding) {
+    @Test(arguments: WeightEncoding.all)
+    func isTheProduct(encoding: WeightEncoding) {
         var random = SeededGenerator(3)
         let rows = 40, columns = 300, tokens = 5
         let weights = random.weights(rows * columns, scale: 0.05)
@@ -157,7 +150,7 @@ struct MatmulTests {
         var error = 0.0, power = 0.0
         for row in 0..<rows {
             var decoded = [Float](repeating: 0, count: columns)
-            phi_row(tiles.pointer, encoding.stripBytes, row, columns, &decoded)
+            phi_row(tiles.pointer, encoding.number, row, columns, &decoded)
             for t in 0..<tokens {
                 var sum = Double(bias[row])
                 for c in 0..<columns { sum += Double(decoded[c]) * Double(x[t * columns + c]) }
@@ -167,7 +160,7 @@ struct MatmulTests {
             }
         }
         // Only the activations' int8 remains for the quantised ones.
-        #expect(error / power < (encoding.zero == 0 ? 1e-11 : 3e-3), "\(error / power)")
+        #expect(error / power < (encoding.isQuantised ? 3e-3 : 1e-11), "\(error / power)")
     }
 }
 
@@ -184,7 +177,8 @@ struct ActivationTests {
             let q = Guarded<Int8>(width), scales = Guarded<Float>((width + 255) / 256)
             let starts = Guarded<Int32>((width + 255) / 256), groupStarts = Guarded<Int32>(width / 16)
             var arguments = phi_quantise_args(
-                x: source.pointer, x_stride: width, width: width, tokens: 1, zero: 128, q: q.pointer,
+                x: source.pointer, x_stride: width, width: width, tokens: 1, zero_point: 128,
+                code_zero_point: 8, q: q.pointer,
                 scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
             set.kernels.quantise(&arguments, 0, phi_quantise_items(&arguments))
             for i in 0..<width {

@@ -59,7 +59,7 @@ import Testing
                 values.withUnsafeMutableBufferPointer { values in
                     for row in 0..<section.rows {
                         phi_row(
-                            bytes.baseAddress, encoding.stripBytes, row, section.columns,
+                            bytes.baseAddress, encoding.rawValue, row, section.columns,
                             values.baseAddress?.advanced(by: row * section.columns))
                     }
                 }

@@ -125,7 +125,7 @@ import Testing
         var stored = [Float](repeating: 0, count: width)
         var sum = 0.0
         for row in 0..<rows {
-            phi_row(tiles, TensorEncoding.q4.stripBytes, row, width, &stored)
+            phi_row(tiles, TensorEncoding.q4.rawValue, row, width, &stored)
             for x in inputs {
                 var difference = 0.0
                 for k in 0..<width { difference += Double((weights[row * width + k] - stored[k]) * x[k]) }

@@ -57,7 +57,7 @@ struct PhiFileTests {
         if encoding == .vector { return Array(bytes.bindMemory(to: Float.self)) }
         var row = [Float](repeating: .nan, count: section.columns)
         return (0..<section.rows).flatMap { number in
-            phi_row(bytes.baseAddress, encoding.stripBytes, number, section.columns, &row)
+            phi_row(bytes.baseAddress, encoding.rawValue, number, section.columns, &row)
             return row
         }
     }

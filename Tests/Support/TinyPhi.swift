@@ -167,7 +167,7 @@ package struct TinyPhi: Sendable, CustomStringConvertible {
             headWeight.withUnsafeMutableBufferPointer { weights in
                 for row in 0..<tokens {
                     let out = UnsafeMutableBufferPointer(rebasing: weights[row * hidden..<(row + 1) * hidden])
-                    phi_row(tiles, other.stripBytes, row, hidden, out.baseAddress)
+                    phi_row(tiles, other.rawValue, row, hidden, out.baseAddress)
                 }
             }
         }

@@ -3,8 +3,9 @@
  * Every operation is a function over a range of independent items. All instruction sets give the same bits as the plain
  * C of reference.c, whatever the range, so neither threads nor batches can change a result.
  *
- * Adding to it: an operation is a line in operations.inc, its arguments here, its plain form in reference.c and its
- * vector body in bodies/, which all.h lists. An instruction set is a line in instruction_sets.inc and a file in isa/. */
+ * Adding to it: an operation is a line in operations.inc, its arguments here, its plain form in reference.c and its vector form
+ * in vector/. An encoding of weights is a line in encodings.inc and a file in encodings/. An instruction set is a line in
+ * instruction_sets.inc and a file in isa/. */
 #ifndef CPHI_KERNELS_H
 #define CPHI_KERNELS_H
 
@@ -19,18 +20,34 @@ enum {
     PHI_STRIP_COLUMNS = 64,   /* what columns are rounded up to */
     PHI_BLOCK_STRIPS = 4,     /* strips that share a scale, in weights and in activations; the last block has what is left */
     PHI_BLOCK_COLUMNS = PHI_BLOCK_STRIPS * PHI_STRIP_COLUMNS,
-    PHI_HEAD_BYTES = 32,      /* before a block of q8 or q4: its scales */
-    PHI_GROUP = 16,           /* columns that share a factor in q4 */
-    PHI_FACTOR_BYTES = 32,    /* of a strip of q4, before its codes */
-    PHI_STRIP_BYTES_F32 = 4096,
-    PHI_STRIP_BYTES_F16 = 2048,
-    PHI_STRIP_BYTES_Q8 = 1024,
-    PHI_STRIP_BYTES_Q4 = 544,
-    PHI_ZERO_Q8 = 128,        /* the stored byte that means zero */
-    PHI_CODE_ZERO_Q4 = 8,     /* the code that means zero */
-    PHI_ZERO_Q4 = 64,         /* what makes q4's codes times factors, -64 to 64, bytes without a sign */
+    PHI_BLOCK_SCALE_BYTES = 32, /* before a block of integers: the f16 scales of its 16 rows */
+    PHI_GROUP = 16,           /* columns of a row that may share a factor */
+    PHI_CACHE_ZERO_POINT = 128, /* the stored byte that stands for zero in keys of the 8-bit cache */
     PHI_CACHE_GROUP = 32,     /* dimensions that share a scale in the 8-bit cache */
 };
+
+#if defined(__clang__)
+#define PHI_SENDABLE __attribute__((swift_attr("@Sendable")))
+#else
+#define PHI_SENDABLE
+#endif
+
+/* An encoding of weights: a line of encodings.inc. Where there are block scales, a weight is an integer times its block's scale, and
+ * products use activations that are quantised too; else it is a float. */
+typedef struct PHI_SENDABLE {
+    const char *name;
+    uint32_t number;            /* in a .phi file */
+    size_t strip_bytes;         /* of 16 rows by 64 columns, without the scales of their block */
+    size_t block_scale_bytes;   /* before a block, PHI_BLOCK_SCALE_BYTES; 0 for floats */
+    int32_t zero_point;         /* what makes an integer of a weight unsigned when added; 0 for floats */
+    int32_t code_zero_point;    /* the code that stands for zero, if codes are multiplied by factors of groups; else 0 */
+    int32_t largest;            /* magnitude of an integer; 0 for floats */
+} phi_encoding;
+
+size_t phi_encoding_count(void);
+const phi_encoding *phi_encoding_at(size_t index);
+/* The encoding with a number, which is how the functions below name it; null if there is none. */
+const phi_encoding *phi_encoding_numbered(uint32_t number);
 
 /* ---- Arguments of the operations ---- */
 
@@ -44,26 +61,25 @@ typedef struct {
     size_t x_stride;
     size_t width;       /* columns rounded up to 64 */
     size_t tokens;
-    int zero;           /* of the weights that these activations will meet: PHI_ZERO_* */
+    int32_t zero_point, code_zero_point;    /* of the encoding of the weights that these activations will be multiplied by */
     int8_t *q;          /* [tokens / 16][width / 64][n][64] */
     float *scales;      /* [tokens / 16][width / 256][n] */
-    int32_t *starts;    /* [tokens / 16][width / 256][n]: -zero * sum of the block's q, where an integer dot starts */
-    int32_t *group_starts;  /* [width / 16], of a lone token only: -PHI_CODE_ZERO_Q4 * sum of the group's q */
+    int32_t *starts;    /* [tokens / 16][width / 256][n]: -zero_point * sum of the block's q, where an integer dot starts */
+    int32_t *group_starts;  /* [width / 16], of a single token only: -code_zero_point * sum of the group's q */
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken
- *   f32, f16:  acc = fma(w[k], x[k], acc) for k = 0, 1, ...
- *   q8, q4:    acc = fma(float(sum of w[k] q[k] over a block), w_scale * x_scale, acc) for blocks 0, 1, ...
- *              with integers w[k], in q4 a code less 8 times its group's factor
+ *   floats:    acc = fma(w[k], x[k], acc) for k = 0, 1, ...
+ *   integers:  acc = fma(float(sum of w[k] q[k] over a block), w_scale * x_scale, acc) for blocks 0, 1, ...
  * then y = acc + bias, and out = out + y when accumulating. Item: a few tiles for a few tokens, see phi_matmul_items. */
 typedef struct {
     const void *weights;
     const float *bias;      /* [rows] */
     size_t rows, width;     /* width: columns rounded up to 64 */
     size_t tokens;
-    const float *x;         /* f32, f16: [tokens][x_stride], zero beyond the columns */
+    const float *x;         /* for floats: [tokens][x_stride], zero beyond the columns */
     size_t x_stride;
-    const int8_t *q;        /* q8, q4: as phi_quantise_args left them */
+    const int8_t *q;        /* for integers: as phi_quantise_args left them */
     const float *scales;
     const int32_t *starts, *group_starts;
     float *out;             /* [tokens][out_stride]; rows rounded up to 16 are written */
@@ -76,7 +92,7 @@ typedef struct {
  * [kv head][position][value_size].
  *
  * The 8-bit cache has, for each position, kv head and group of 32 dimensions, an f16 scale = max|x| / 127 and integers
- * n = round(x / scale) within -127..127, all zero for a scale of zero. Keys are n + PHI_ZERO_Q8 in quads of dimensions,
+ * n = round(x / scale) within -127..127, all zero for a scale of zero. Keys are n + PHI_CACHE_ZERO_POINT in quads of dimensions,
  * [kv head][position / 16][head_size / 4][16][4], with head_size rounded up to 32, values n as above, and both kinds of
  * scales [kv head][position / 16][group][16]. Item: one kv head. */
 typedef struct {
@@ -133,7 +149,7 @@ enum { PHI_GELU_CHUNK = 512 };
 
 /* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero.
  *
- * q4 and q8 also round with error feedback when they are given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form
+ * Integers also round with error feedback when they are given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form
  * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a run of `feedback_block` columns then aims at
  *   w[k] + sum over the run's j < k of (w[j] - stored[j]) * feedback[j][k - the run's first]
  * one chain of fused multiply-adds in the order of j, instead of w[k]. A block's scale is chosen when the columns before the
@@ -162,12 +178,6 @@ enum { PHI_PROBE_BYTES = 1 << 16, PHI_PROBE_DOTS = 12000 };
 
 /* ---- The table of one instruction set ---- */
 
-#if defined(__clang__)
-#define PHI_SENDABLE __attribute__((swift_attr("@Sendable")))
-#else
-#define PHI_SENDABLE
-#endif
-
 typedef void (*phi_operation)(const void *args, size_t begin, size_t end);
 
 typedef struct PHI_SENDABLE {
@@ -190,16 +200,24 @@ phi_operation phi_operation_at(const phi_kernels *kernels, size_t index);
 /* What quantising a row of activations loses: x less what its integers and scales stand for. Width a multiple of 64. */
 void phi_quantised_rest(const float *x, size_t width, float *rest);
 
-/* Bytes of a tile. Here and below PHI_STRIP_BYTES_* names the encoding. */
-size_t phi_tile_bytes(size_t strip_bytes, size_t columns);
+/* The operations of `kernels` for an encoding; null if there is none of that number. */
+phi_operation phi_matmul_operation(const phi_kernels *kernels, uint32_t encoding);
+phi_operation phi_encode_operation(const phi_kernels *kernels, uint32_t encoding);
+
+/* Bytes of a tile; 0 if there is no such encoding. */
+size_t phi_tile_bytes(uint32_t encoding, size_t columns);
 /* Number of items in a matrix product; sets args->tile_bytes. */
-size_t phi_matmul_items(phi_matmul_args *args, size_t strip_bytes);
+size_t phi_matmul_items(phi_matmul_args *args, uint32_t encoding);
 size_t phi_quantise_items(const phi_quantise_args *args);
 size_t phi_attention_items(const phi_attention_args *args);
 size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens);
 
-/* One row of a tiled matrix as f32: the embedding look-up. */
-void phi_row(const void *weights, size_t strip_bytes, size_t row, size_t columns, float *out);
+/* Dequantises one row of a tiled matrix: the embedding look-up. */
+void phi_row(const void *weights, uint32_t encoding, size_t row, size_t columns, float *out);
+
+/* The first fault of a strip, of which `rows` rows and `columns` columns are the matrix's and the others padding, in words that follow
+ * the matrix's name; null if it has none. */
+const char *phi_strip_fault(uint32_t encoding, const void *strip, size_t rows, size_t columns);
 
 /* 16-bit floats to f32, exactly. */
 float phi_half_to_float(uint16_t half);

@@ -11,7 +11,7 @@
 #define HIGH_CODES_BY_GFNI
 #include "zmm.h"
 #include "tmm.h"
-#include "../bodies/all.h"
+#include "../vector/all.h"
 
 #pragma clang attribute pop
 

@@ -45,7 +45,7 @@ PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_
     return (vi){_mm256_add_epi32(sum.a, _mm256_madd_epi16(a, both_a)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(b, both_b))};
 }
 
-#include "../bodies/all.h"
+#include "../vector/all.h"
 
 #pragma clang attribute pop
 

@@ -8,7 +8,7 @@
     __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c"))), apply_to = function)
 
 #include "zmm.h"
-#include "../bodies/all.h"
+#include "../vector/all.h"
 
 #pragma clang attribute pop
 

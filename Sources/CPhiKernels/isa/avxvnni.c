@@ -24,7 +24,7 @@ PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_
     return (vi){_mm256_dpwssd_avx_epi32(sum.a, dot.a, factor.a), _mm256_dpwssd_avx_epi32(sum.b, dot.b, factor.b)};
 }
 
-#include "../bodies/all.h"
+#include "../vector/all.h"
 
 #pragma clang attribute pop
 

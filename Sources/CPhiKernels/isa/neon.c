@@ -165,9 +165,9 @@ PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
         for (int g = 0; g < 4; g++) {
             int8x16_t f = vqtbl1q_s8(vreinterpretq_s8_s32(factor_of_four(four_rows[r], g)), bytes);
             for (int j = 0; j < 4; j++) {
-                uint8x16_t pairs = vld1q_u8(strip + PHI_FACTOR_BYTES + 64 * (2 * g + j / 2) + 16 * r);
+                uint8x16_t pairs = vld1q_u8(strip + PHI_Q4_FACTOR_BYTES + 64 * (2 * g + j / 2) + 16 * r);
                 uint8x16_t codes = j % 2 ? vshrq_n_u8(pairs, 4) : vandq_u8(pairs, vdupq_n_u8(15));
-                int8x16_t weights = vmulq_s8(vsubq_s8(vreinterpretq_s8_u8(codes), vdupq_n_s8(PHI_CODE_ZERO_Q4)), f);
+                int8x16_t weights = vmulq_s8(vsubq_s8(vreinterpretq_s8_u8(codes), vdupq_n_s8((int8_t)phi_q4.code_zero_point)), f);
                 vst1q_s8((int8_t *)to + step * (size_t)(4 * g + j) + 16 * r, weights);
             }
         }
@@ -179,7 +179,7 @@ PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
 #define MATMUL_TILES 1
 #define ATTENTION_QUERIES 4
 #define ATTENTION_TILES 1
-#include "../bodies/all.h"
+#include "../vector/all.h"
 
 #pragma clang attribute pop
 

@@ -140,8 +140,8 @@ PHI_INLINE void expand_half(const uint8_t *strip, __m256i factors, uint8_t *to, 
 PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     (void)is_signed;
     vi factors = vi_load_factors(strip);
-    expand_half(strip + PHI_FACTOR_BYTES, factors.a, to, step);
-    expand_half(strip + PHI_FACTOR_BYTES + 32, factors.b, to + 32, step);
+    expand_half(strip + PHI_Q4_FACTOR_BYTES, factors.a, to, step);
+    expand_half(strip + PHI_Q4_FACTOR_BYTES + 32, factors.b, to + 32, step);
 }
 
 #define OPAQUE(x) __asm__ volatile("" : "+v"(x))

@@ -89,7 +89,7 @@ PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_
  * and z = 7 for an f below zero. |f| m has no sign and at most 120, so two of them are one product of 16 bits. */
 PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     const __m512i low_four = _mm512_set1_epi8(15), even = _mm512_set1_epi16(255);
-    const char zero = is_signed ? 0 : PHI_ZERO_Q4;
+    const char zero = is_signed ? 0 : (char)phi_q4.zero_point;
     /* By a factor's four bits: its size, what turns codes around, and the offset -|f| z. */
     const __m512i sizes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1));
     const __m512i turns = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 15, 15, 15, 15, 15, 15, 15, 15));
@@ -97,7 +97,7 @@ PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
         zero, zero - 8, zero - 16, zero - 24, zero - 32, zero - 40, zero - 48, zero - 56, zero - 56, zero - 49, zero - 42,
         zero - 35, zero - 28, zero - 21, zero - 14, zero - 7));
     __m512i factors = vi_load_factors(strip);
-    strip += PHI_FACTOR_BYTES;
+    strip += PHI_Q4_FACTOR_BYTES;
     for (int g = 0; g < 4; g++) {
         __m512i pair = _mm512_shuffle_epi8(factors, g < 2 ? _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12))
                                                           : _mm512_broadcast_i32x4(_mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13)));

@@ -35,26 +35,16 @@ public struct Kernels: Sendable {
 
     /// The matrix product for weights in `encoding`.
     func matmul(_ encoding: TensorEncoding) -> phi_operation {
-        switch encoding {
-        case .q4: table.matmul_q4
-        case .q8: table.matmul_q8
-        case .f16: table.matmul_f16
-        case .f32, .vector: table.matmul_f32
-        }
+        withUnsafePointer(to: table) { phi_matmul_operation($0, encoding.rawValue) }
     }
 
-    /// The tiling of weights into `encoding`.
+    /// The operation that quantises or rounds weights to `encoding` and lays them out in tiles.
     package func encode(_ encoding: TensorEncoding) -> phi_operation {
-        switch encoding {
-        case .q4: table.encode_q4
-        case .q8: table.encode_q8
-        case .f16: table.encode_f16
-        case .f32, .vector: table.encode_f32
-        }
+        withUnsafePointer(to: table) { phi_encode_operation($0, encoding.rawValue) }
     }
 }
 
-/// An instruction set that cannot be had.
+/// An instruction set that this machine cannot run, or that does not exist.
 public struct KernelsError: Error, Equatable, CustomStringConvertible {
     /// The name that was asked for.
     public let name: String

@@ -64,13 +64,13 @@ public final class LanguageModel: Sendable {
     /// The encoding of the blocks' matrices, by which a file is called `q4` or `q8`.
     public var encoding: TensorEncoding { weights.blocks.first?.inputProjection.encoding ?? weights.head.encoding }
 
-    /// How sessions keep keys and values unless they are told: exactly for f32, in 8 bits for q4, whose weights lose more
-    /// than that, else in f16.
+    /// The default encoding of a session's KV cache: exact for f32, 8 bits for weights of fewer, which lose more than that, else
+    /// f16.
     public var cacheEncoding: CacheEncoding {
-        switch encoding {
-        case .f32, .vector: .f32
-        case .f16, .q8: .f16
-        case .q4: .q8
+        switch encoding.bitsPerWeight {
+        case ..<8: .q8
+        case ..<32: .f16
+        default: .f32
         }
     }
 

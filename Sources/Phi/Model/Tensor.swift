@@ -26,7 +26,7 @@ package struct Matrix: @unchecked Sendable, BitwiseCopyable {
 
     /// Writes row `row` to `out`, which has room for ``columns`` elements.
     func copyRow(_ row: Int, to out: UnsafeMutablePointer<Float>) {
-        phi_row(tiles, encoding.stripBytes, row, columns, out)
+        phi_row(tiles, encoding.rawValue, row, columns, out)
     }
 }
 

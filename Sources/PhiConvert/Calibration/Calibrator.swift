@@ -49,7 +49,7 @@ final class Calibrator {
         let tokens = TokenID(rows.rows.lowerBound)..<TokenID(rows.rows.upperBound)
         encoded.embed(tokens) { token, out in
             phi_row(
-                rows.tiles.baseAddress, embedding.encoding.stripBytes, Int(token) - rows.rows.lowerBound,
+                rows.tiles.baseAddress, embedding.encoding.rawValue, Int(token) - rows.rows.lowerBound,
                 embedding.columns, out.baseAddress)
         }
     }

@@ -55,7 +55,7 @@ extension ForwardPass {
             scales: activations.scales.start, starts: activations.starts.start,
             group_starts: activations.groupStarts.start, out: out.start, out_stride: out.stride,
             accumulate: accumulate, tile_bytes: 0)
-        let items = phi_matmul_items(&product, matrix.encoding.stripBytes)
+        let items = phi_matmul_items(&product, matrix.encoding.rawValue)
         commands.record(kernels.matmul(matrix.encoding), items: items, product)
         if let released { commands.recordRelease(of: matrix.bytes, in: released) }
     }
@@ -120,8 +120,9 @@ extension ForwardPass {
     private func quantisation(of x: Rows, for matrix: Matrix, rows: Int) -> phi_quantise_args {
         phi_quantise_args(
             x: UnsafePointer(x.start), x_stride: x.stride, width: matrix.width, tokens: rows,
-            zero: matrix.encoding.zeroPoint ?? 0, q: activations.quantised.start, scales: activations.scales.start,
-            starts: activations.starts.start, group_starts: activations.groupStarts.start)
+            zero_point: matrix.encoding.zeroPoint, code_zero_point: matrix.encoding.codeZeroPoint,
+            q: activations.quantised.start, scales: activations.scales.start, starts: activations.starts.start,
+            group_starts: activations.groupStarts.start)
     }
 
     private var geluArguments: phi_gelu_args {
@@ -139,20 +140,6 @@ extension ForwardPass {
             geluOperation: kernels.table.gelu, quantiseOperation: kernels.table.quantise,
             attendedColumns: config.querySize)
     }
-}
-
-extension TensorEncoding {
-    /// The stored integer that stands for zero; nil for weights that are floats.
-    fileprivate var zeroPoint: Int32? {
-        switch self {
-        case .q4: Int32(PHI_ZERO_Q4)
-        case .q8: Int32(PHI_ZERO_Q8)
-        case .f16, .f32, .vector: nil
-        }
-    }
-
-    /// Whether weights are integers, and activations are quantised for a product with them.
-    var isQuantised: Bool { zeroPoint != nil }
 }
 
 extension phi_kernels {

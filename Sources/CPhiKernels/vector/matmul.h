@@ -22,7 +22,7 @@ PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf s
 
 /* A lone token reads weights once and in order, as fast as the memory gives them: far ahead into the second cache, then
  * near into the first, a few lines at a time among the arithmetic. */
-PHI_INLINE void fetch(const uint8_t *weights, size_t bytes) {
+PHI_INLINE void prefetch(const uint8_t *weights, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch(weights + 12288 + i, 0, 2);
         __builtin_prefetch(weights + 3072 + i, 0, 3);
@@ -32,36 +32,34 @@ PHI_INLINE void fetch(const uint8_t *weights, size_t bytes) {
 /* ---- Weights in floats ---- */
 
 /* Written for a constant number of tokens; the compiler makes a copy for each. */
-PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t token, const int tokens, const size_t size) {
+PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t token, const int tokens, vf (*load)(const uint8_t *),
+                              const size_t size) {
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const float *x = a->x + token * a->x_stride;
     vf sum[MATMUL_TOKENS];
     EACH_TOKEN sum[t] = vf_set(0);
     for (size_t k = 0; k < a->width; k += 2, w += 32 * size) {
-        if (tokens == 1) fetch(w, 32 * size);
+        if (tokens == 1) prefetch(w, 32 * size);
         for (int half = 0; half < 2; half++) {
-            const uint8_t *at = w + 16 * size * (size_t)half;
-            vf weights = size == 4 ? vf_load((const void *)at) : vf_load_half((const void *)at);
+            vf weights = load(w + 16 * size * (size_t)half);
             EACH_TOKEN sum[t] = vf_fma(weights, vf_set(x[(size_t)t * a->x_stride + k + (size_t)half]), sum[t]);
         }
     }
     EACH_TOKEN finish(a, tile, token + (size_t)t, sum[t]);
 }
 
-PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end, const size_t size) {
+/* The operation for weights of `size` bytes; `load` returns the sixteen of a column as f32. */
+PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end, vf (*load)(const uint8_t *), const size_t size) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
         for (size_t tile = item.tile; tile < item.tile_end; tile++) {
             size_t t = item.token;
-            for (; item.token_end - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) product_float(a, tile, t, MATMUL_TOKENS, size);
-            for (; item.token_end - t >= 3; t += 3) product_float(a, tile, t, 3, size);
-            for (; t < item.token_end; t++) product_float(a, tile, t, 1, size);
+            for (; item.token_end - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) product_float(a, tile, t, MATMUL_TOKENS, load, size);
+            for (; item.token_end - t >= 3; t += 3) product_float(a, tile, t, 3, load, size);
+            for (; t < item.token_end; t++) product_float(a, tile, t, 1, load, size);
         }
     }
 }
-
-static void matmul_f32(const void *a, size_t begin, size_t end) { matmul_float(a, begin, end, 4); }
-static void matmul_f16(const void *a, size_t begin, size_t end) { matmul_float(a, begin, end, 2); }
 
 /* ---- Weights in integers ---- */
 
@@ -78,42 +76,27 @@ PHI_INLINE token_run run_at(const phi_matmul_args *a, size_t first, size_t t, si
     return (token_run){q, a->scales + at, a->starts + at};
 }
 
-/* Four columns added to a dot, and where it starts. */
-PHI_INLINE vi dot_start(int32_t start, const bool is_q8) { return is_q8 ? vi_start_q8(start) : vi_start_q4(start); }
-PHI_INLINE vi dot_add(vi dot, vw weights, vq four, const bool is_q8) {
-    return is_q8 ? vi_dot_q8(dot, weights, four) : vi_dot_q4(dot, weights, four);
-}
+/* Lines of the same tile of unpacked weights are so many bytes apart. */
+enum { UNPACKED_STEP = 64 * MATMUL_TILES };
 
-/* The dots of a strip with the q of one token or two, each in two sums, so that one need not wait for the other. q4's factors multiply
- * the sums of 16 columns. */
-PHI_INLINE void add_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int tokens) {
-    vi more[2] = {vi_set(0), vi_set(0)};
-    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
-        fetch(strip + 64 * j, 64);
-        vw weights = vw_load_q8(strip + 64 * j);
-        EACH_TOKEN {
-            vi *dot = j % 2 ? more : dots;
-            dot[t] = vi_dot_q8(dot[t], weights, quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j));
-        }
-    }
-    EACH_TOKEN dots[t] = vi_add(dots[t], more[t]);
-}
+/* An encoding of integers as a product uses it. */
+typedef struct {
+    const phi_encoding *encoding;
+    /* Up to gemv_tokens tokens, 1 or 2, use strips as they lie in the file: where a block's dot starts, and a strip added to the
+     * tokens' dots. */
+    int gemv_tokens;
+    vi (*gemv_start)(int32_t start);
+    void (*gemv_strip)(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_starts, int tokens);
+    /* More use blocks that have been unpacked to bytes, 64 for 4 columns of 16 rows, as dot_start and dot take them, or, for a dot
+     * unit, signed. */
+    void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
+    vi (*dot_start)(int32_t start);
+    vi (*dot)(vi dot, vw weights, vq four);
+} integer_product;
 
-PHI_INLINE vi add_strip_q4(vi dot, const uint8_t *strip, const int8_t *q, const int32_t *group_starts) {
-    vi factors = vi_load_factors(strip), dots[2] = {dot, vi_set(0)};
-    _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++, q += PHI_GROUP) {
-        vw codes[4];
-        fetch(strip + 128 * g, g < 3 ? 128 : PHI_STRIP_BYTES_Q4 - 3 * 128);
-        vw_load_codes(strip + PHI_FACTOR_BYTES + 128 * g, &codes[0], &codes[1]);
-        vw_load_codes(strip + PHI_FACTOR_BYTES + 128 * g + 64, &codes[2], &codes[3]);
-        dots[g % 2] = vi_add_group(dots[g % 2], group_starts[g], codes, q, vi_factor(factors, g));
-    }
-    return vi_add(dots[0], dots[1]);
-}
-
-/* One tile as it lies in the file, for a lone token, in q8 also for two. */
-PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, const int tokens, const size_t strip_bytes) {
-    const bool is_q8 = strip_bytes == PHI_STRIP_BYTES_Q8;
+/* One tile for one token or two. */
+PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, const integer_product *p) {
+    const size_t strip_bytes = p->encoding->strip_bytes;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const int8_t *q = a->q;
     const int32_t *group_starts = a->group_starts, *starts = a->starts;
@@ -123,13 +106,10 @@ PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, const int to
     for (size_t b = 0; b < phi_blocks(a->width); b++, starts += tokens, scales += tokens) {
         vf scale = vf_load_half((const void *)w);
         vi dot[2];
-        EACH_TOKEN dot[t] = is_q8 ? vi_start_q8(starts[t]) : vi_set(0);
-        w += PHI_HEAD_BYTES;
+        EACH_TOKEN dot[t] = p->gemv_start(starts[t]);
+        w += PHI_BLOCK_SCALE_BYTES;
         for (size_t s = 0; s < phi_block_strips(a->width, b); s++, w += strip_bytes, q += tokens * PHI_STRIP_COLUMNS) {
-            if (is_q8)
-                add_strip_q8(dot, w, q, tokens);
-            else
-                dot[0] = add_strip_q4(dot[0], w, q, group_starts);
+            p->gemv_strip(dot, w, q, group_starts, tokens);
             group_starts += PHI_STRIP_COLUMNS / PHI_GROUP;
         }
         EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(scales[t])), sum[t]);
@@ -137,8 +117,8 @@ PHI_INLINE void product_lone(const phi_matmul_args *a, size_t tile, const int to
     EACH_TOKEN finish(a, tile, (size_t)t, sum[t]);
 }
 
-/* For more than one token, a block of weights at a time is made ready for all of them: scales widened, q4's codes multiplied
- * by their factors, so that both encodings are bytes. They are read again from the nearest cache. */
+/* GEMM: a block of weights at a time is unpacked for all tokens, scales to f32 and weights to bytes, and read again from the nearest
+ * cache. */
 typedef struct {
     size_t tile, token;     /* the first of the item's */
     _Alignas(64) uint8_t weights[PHI_BLOCK_COLUMNS / 4][MATMUL_TILES][64];
@@ -149,30 +129,30 @@ typedef struct {
     _Alignas(64) int32_t dots[2][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of a token tile and the next */
     size_t shape; /* for how many tokens the unit is set up */
 #endif
-} ready;
+} unpacked;
 
-/* The weights of the next block, of which each strip of this one fetches a few lines: all at once they would wait for one
+/* The weights of the next block, of which each strip of this one prefetches a few lines: all at once they would wait for one
  * another, and the sums for them. */
 typedef struct {
     const uint8_t *next;
     size_t tile_bytes;
-    size_t left, pace;      /* lines of each tile, and how many of them a strip fetches */
-} fetch_ahead;
+    size_t left, pace;      /* lines of each tile, and how many of them a strip prefetches */
+} prefetcher;
 
 #define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
 
-PHI_INLINE fetch_ahead begin_fetch(const uint8_t *next, size_t tile_bytes, size_t bytes, size_t strips) {
+PHI_INLINE prefetcher begin_prefetch(const uint8_t *next, size_t tile_bytes, size_t bytes, size_t strips) {
     size_t lines = bytes / 64 + 1;
-    return (fetch_ahead){next, tile_bytes, lines, (lines + strips - 1) / strips};
+    return (prefetcher){next, tile_bytes, lines, (lines + strips - 1) / strips};
 }
 
-PHI_INLINE void fetch_some(fetch_ahead *f, const int tiles) {
+PHI_INLINE void prefetch_some(prefetcher *f, const int tiles) {
     for (size_t k = 0; k < f->pace && f->left; k++, f->left--, f->next += 64)
         EACH_TILE __builtin_prefetch(f->next + (size_t)i * f->tile_bytes, 0, 2);
 }
 
 /* The activations of the token tile after this one, into the first cache. */
-PHI_INLINE void fetch_activations(const phi_matmul_args *a, const int8_t *q, size_t tokens) {
+PHI_INLINE void prefetch_activations(const phi_matmul_args *a, const int8_t *q, size_t tokens) {
     for (size_t t = 0; t < tokens; t++)
         __builtin_prefetch(q + PHI_TOKEN_TILE * a->width + t * PHI_STRIP_COLUMNS, 0, 3);
 }
@@ -188,7 +168,7 @@ enum { FIRST_BLOCK = 1, LAST_BLOCK = 2 };
     }
 
 /* Adds a dot of token number t of the item with tile number i. */
-PHI_INLINE void add_dot(const phi_matmul_args *a, ready *r, size_t t, size_t i, vi dot, vf x, const int kind) {
+PHI_INLINE void add_dot(const phi_matmul_args *a, unpacked *r, size_t t, size_t i, vi dot, vf x, const int kind) {
     float *at = r->sums[t][i], *out = a->out + (r->token + t) * a->out_stride + (r->tile + i) * PHI_TILE_ROWS;
     vf sum = vf_fma(vf_of(dot), vf_mul(vf_load(r->scales[i]), x), kind & FIRST_BLOCK ? vf_set(0) : vf_load(at));
     if (kind & LAST_BLOCK)
@@ -197,24 +177,24 @@ PHI_INLINE void add_dot(const phi_matmul_args *a, ready *r, size_t t, size_t i, 
         vf_store(at, sum);
 }
 
-/* Adds the ready block, number `block`, to the sums of `tokens` tokens, from number `from` on in a token tile of n that
+/* Accumulates the unpacked block, number `block`, in the sums of `tokens` tokens, from number `from` on in a token tile of n that
  * begins with `first`. */
-PHI_INLINE void add_some(const phi_matmul_args *a, ready *r, size_t block, size_t first, size_t from, size_t n,
-                         const int tokens, const int tiles, const bool is_q8, fetch_ahead *ahead) {
+PHI_INLINE void accumulate_block(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t from, size_t n,
+                                 const int tokens, const int tiles, const integer_product *p, prefetcher *ahead) {
     token_run run = run_at(a, first, from, n, block);
     vi dot[MATMUL_TOKENS][MATMUL_TILES];
-    EACH_TOKEN EACH_TILE dot[t][i] = dot_start(run.starts[t], is_q8);
+    EACH_TOKEN EACH_TILE dot[t][i] = p->dot_start(run.starts[t]);
     const int8_t *q = run.q;
     for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
-        fetch_some(ahead, tiles);
-        fetch_activations(a, q, (size_t)tokens);
+        prefetch_some(ahead, tiles);
+        prefetch_activations(a, q, (size_t)tokens);
 #pragma clang loop unroll_count(2)
         for (size_t j = 0; j < 16; j++) {
             vw weights[MATMUL_TILES];
             EACH_TILE weights[i] = vw_load(r->weights[16 * s + j][i]);
             EACH_TOKEN {
                 vq four = quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j);
-                EACH_TILE dot[t][i] = dot_add(dot[t][i], weights[i], four, is_q8);
+                EACH_TILE dot[t][i] = p->dot(dot[t][i], weights[i], four);
             }
         }
     }
@@ -225,16 +205,17 @@ PHI_INLINE void add_some(const phi_matmul_args *a, ready *r, size_t block, size_
 }
 
 /* The same for all n tokens of the token tile. */
-PHI_INLINE void add_ready(const phi_matmul_args *a, ready *r, size_t block, size_t first, size_t n, const int tiles,
-                          const bool is_q8, fetch_ahead *ahead) {
+PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t n, const int tiles,
+                                const integer_product *p, prefetcher *ahead) {
     size_t t = 0;
-    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) add_some(a, r, block, first, t, n, MATMUL_TOKENS, tiles, is_q8, ahead);
-    for (; n - t >= 2; t += 2) add_some(a, r, block, first, t, n, 2, tiles, is_q8, ahead);
-    if (t < n) add_some(a, r, block, first, t, n, 1, tiles, is_q8, ahead);
+    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
+        accumulate_block(a, r, block, first, t, n, MATMUL_TOKENS, tiles, p, ahead);
+    for (; n - t >= 2; t += 2) accumulate_block(a, r, block, first, t, n, 2, tiles, p, ahead);
+    if (t < n) accumulate_block(a, r, block, first, t, n, 1, tiles, p, ahead);
 }
 
 /* Where the sums will go: a line of each token, far apart. */
-PHI_INLINE void fetch_output(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles) {
+PHI_INLINE void prefetch_output(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles) {
     for (size_t t = token; t < end; t++) {
         const float *out = a->out + t * a->out_stride + tile * PHI_TILE_ROWS;
         EACH_TILE __builtin_prefetch(out + (size_t)i * PHI_TILE_ROWS, 1, 2);
@@ -249,7 +230,7 @@ typedef struct {
     size_t at, tokens, added;
 } waiting_dots;
 
-PHI_INLINE void add_waiting(const phi_matmul_args *a, ready *r, waiting_dots *w, size_t until, const int tiles,
+PHI_INLINE void add_waiting(const phi_matmul_args *a, unpacked *r, waiting_dots *w, size_t until, const int tiles,
                             const int kind) {
     for (; w->added < until; w->added++) {
         vf x = vf_set(w->scales[w->added]);
@@ -257,10 +238,10 @@ PHI_INLINE void add_waiting(const phi_matmul_args *a, ready *r, waiting_dots *w,
     }
 }
 
-/* Adds the ready block to the sums of all tokens up to `end`, by a unit that makes the dots of a whole token tile, from weights
- * without their zero. While it makes those of one, those of the one before are added. */
-PHI_INLINE void add_block_by_unit(const phi_matmul_args *a, ready *r, size_t block, size_t end, const int tiles,
-                                  fetch_ahead *ahead, const int kind) {
+/* Accumulates the unpacked block in the sums of all tokens up to `end`, by a unit that computes the dots of a whole token tile from
+ * signed weights. While it computes those of one, those of the one before are added. */
+PHI_INLINE void accumulate_block_by_unit(const phi_matmul_args *a, unpacked *r, size_t block, size_t end, const int tiles,
+                                  prefetcher *ahead, const int kind) {
     waiting_dots waiting = {0};
     size_t strips = phi_block_strips(a->width, block), step = PHI_TOKEN_TILE / strips;
     int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS] = r->dots[0];
@@ -272,10 +253,10 @@ PHI_INLINE void add_block_by_unit(const phi_matmul_args *a, ready *r, size_t blo
             add_waiting(a, r, &waiting, waiting.tokens, tiles, kind);
             dot_unit_begin(r->shape = n);
         }
-        if (block + 2 == phi_blocks(a->width)) fetch_output(a, r->tile, first, first + n, tiles);
+        if (block + 2 == phi_blocks(a->width)) prefetch_output(a, r->tile, first, first + n, tiles);
         dot_unit_zero(tiles);
         for (size_t s = 0; s < strips; s++, q += PHI_STRIP_COLUMNS * n) {
-            fetch_some(ahead, tiles);
+            prefetch_some(ahead, tiles);
             dot_unit_add(q, r->weights[16 * s], tiles);
             if (waiting.tokens) add_waiting(a, r, &waiting, s + 1 < strips ? (s + 1) * step : waiting.tokens, tiles, kind);
         }
@@ -287,33 +268,20 @@ PHI_INLINE void add_block_by_unit(const phi_matmul_args *a, ready *r, size_t blo
 }
 #endif
 
-/* Makes a block of `tiles` tiles ready, the head of which is at w; by a unit without what means zero. */
-PHI_INLINE void make_ready(ready *r, const uint8_t *w, size_t tile_bytes, size_t strips, const int tiles,
-                           const size_t strip_bytes, const bool by_unit) {
+/* Unpacks a block of `tiles` tiles, the scales of which are at w. */
+PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, size_t strips, const int tiles,
+                             const integer_product *p, const bool by_unit) {
     for (size_t i = 0; i < (size_t)tiles; i++, w += tile_bytes) {
         vf_store(r->scales[i], vf_load_half((const void *)w));
-        for (size_t s = 0; s < strips; s++) {
-            const uint8_t *strip = w + PHI_HEAD_BYTES + s * strip_bytes;
-            uint8_t *to = r->weights[16 * s][i];
-            if (strip_bytes == PHI_STRIP_BYTES_Q4) {
-                expand_q4(strip, to, 64 * MATMUL_TILES, by_unit);
-                continue;
-            }
-            for (size_t j = 0; j < 16; j++) {
-                vw bytes = vw_load_q8(strip + 64 * j);
-#ifdef MATMUL_DOT_UNIT
-                if (by_unit) bytes = vw_without_zero_q8(bytes);
-#endif
-                vw_store(to + 64 * MATMUL_TILES * j, bytes);
-            }
-        }
+        for (size_t s = 0; s < strips; s++)
+            p->unpack_strip(w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, r->weights[16 * s][i], by_unit);
     }
 }
 
 /* `tiles` neighbouring tiles for the tokens from `token` to `end`. */
-PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles,
-                              const size_t strip_bytes, const bool by_unit) {
-    ready r;
+PHI_INLINE void gemm(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles, const integer_product *p,
+                     const bool by_unit) {
+    unpacked r;
     r.tile = tile;
     r.token = token;
 #ifdef MATMUL_DOT_UNIT
@@ -325,15 +293,15 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
     }
     size_t blocks = phi_blocks(a->width), at_once = by_unit ? PHI_TOKEN_TILE : MATMUL_TOKENS;
     const uint8_t *first_tile = (const uint8_t *)a->weights + tile * a->tile_bytes, *w = first_tile;
-    const size_t block_bytes = PHI_HEAD_BYTES + PHI_BLOCK_STRIPS * strip_bytes;
+    const size_t block_bytes = PHI_BLOCK_SCALE_BYTES + PHI_BLOCK_STRIPS * p->encoding->strip_bytes;
     for (size_t block = 0; block < blocks; block++, w += block_bytes) {
         size_t strips = phi_block_strips(a->width, block), passes = (end - token + at_once - 1) / at_once;
         const uint8_t *next = block + 1 < blocks ? w + block_bytes : first_tile + (size_t)tiles * a->tile_bytes;
-        fetch_ahead ahead = begin_fetch(next, a->tile_bytes, block_bytes, strips * passes);
-        make_ready(&r, w, a->tile_bytes, strips, tiles, strip_bytes, by_unit);
+        prefetcher ahead = begin_prefetch(next, a->tile_bytes, block_bytes, strips * passes);
+        unpack_block(&r, w, a->tile_bytes, strips, tiles, p, by_unit);
 #ifdef MATMUL_DOT_UNIT
         if (by_unit) {
-#define ADD(KIND) add_block_by_unit(a, &r, block, end, tiles, &ahead, KIND)
+#define ADD(KIND) accumulate_block_by_unit(a, &r, block, end, tiles, &ahead, KIND)
             EACH_KIND_OF_BLOCK(ADD)
 #undef ADD
             continue;
@@ -341,38 +309,37 @@ PHI_INLINE void product_ready(const phi_matmul_args *a, size_t tile, size_t toke
 #endif
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
             size_t n = phi_tile_tokens(a->tokens, first);
-            if (block + 2 == blocks) fetch_output(a, tile, first, first + n, tiles);
-            add_ready(a, &r, block, first, n, tiles, strip_bytes == PHI_STRIP_BYTES_Q8, &ahead);
+            if (block + 2 == blocks) prefetch_output(a, tile, first, first + n, tiles);
+            accumulate_tile(a, &r, block, first, n, tiles, p, &ahead);
         }
     }
 }
 
-PHI_INLINE void product_tokens(const phi_matmul_args *a, phi_matmul_item item, const size_t strip_bytes, const bool by_unit) {
+/* The tiles and tokens of an item. */
+PHI_INLINE void gemm_item(const phi_matmul_args *a, phi_matmul_item item, const integer_product *p, const bool by_unit) {
     size_t tile = item.tile;
     for (; item.tile_end - tile >= MATMUL_TILES; tile += MATMUL_TILES)
-        product_ready(a, tile, item.token, item.token_end, MATMUL_TILES, strip_bytes, by_unit);
+        gemm(a, tile, item.token, item.token_end, MATMUL_TILES, p, by_unit);
 #if MATMUL_TILES > 1
-    for (; tile < item.tile_end; tile++) product_ready(a, tile, item.token, item.token_end, 1, strip_bytes, by_unit);
+    for (; tile < item.tile_end; tile++) gemm(a, tile, item.token, item.token_end, 1, p, by_unit);
 #endif
 }
 
-PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const size_t strip_bytes) {
+/* The operation for one encoding. */
+PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const integer_product *p) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
         if (a->tokens == 1) {
-            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, 1, strip_bytes);
-        } else if (a->tokens == 2 && strip_bytes == PHI_STRIP_BYTES_Q8) {
-            for (size_t tile = item.tile; tile < item.tile_end; tile++) product_lone(a, tile, 2, strip_bytes);
+            for (size_t tile = item.tile; tile < item.tile_end; tile++) gemv(a, tile, 1, p);
+        } else if (a->tokens == 2 && p->gemv_tokens == 2) {
+            for (size_t tile = item.tile; tile < item.tile_end; tile++) gemv(a, tile, 2, p);
 #ifdef MATMUL_DOT_UNIT
         } else if (item.token_end - item.token >= MATMUL_UNIT_TOKENS) {
-            product_tokens(a, item, strip_bytes, true);
+            gemm_item(a, item, p, true);
             dot_unit_end();
 #endif
         } else {
-            product_tokens(a, item, strip_bytes, false);
+            gemm_item(a, item, p, false);
         }
     }
 }
-
-static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, PHI_STRIP_BYTES_Q8); }
-static void matmul_q4(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, PHI_STRIP_BYTES_Q4); }

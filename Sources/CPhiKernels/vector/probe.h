@@ -6,7 +6,7 @@ static void probe_read(const void *raw, size_t begin, size_t end) {
         const uint8_t *p = (const uint8_t *)a->memory + item * PHI_PROBE_BYTES;
         vi sum[4] = {vi_set(0), vi_set(0), vi_set(0), vi_set(0)};
         for (size_t i = 0; i < PHI_PROBE_BYTES; i += 256) {
-            fetch(p + i, 256); /* as a lone token's product does */
+            prefetch(p + i, 256); /* as GEMV does */
             for (size_t j = 0; j < 4; j++) sum[j] = vi_add(sum[j], vw_load_q8(p + i + 64 * j));
         }
         a->sink[item] = vi_lane_sum(vi_add(vi_add(sum[0], sum[1]), vi_add(sum[2], sum[3])));

@@ -17,8 +17,9 @@ PHI_INLINE vf vf_exp(vf x) {
 }
 
 /* A block of a token, `strips` strips, of which q has the next n times 64 bytes on. Returns the integers' sum; those of groups
- * times -8 go to group_starts, unless it is null. */
-PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t *group_starts) {
+ * times -code_zero_point go to group_starts, unless it is null. */
+PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t code_zero_point,
+                                  int32_t *group_starts) {
     vf largest[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
     for (size_t i = 0; i < strips * PHI_STRIP_COLUMNS; i += 64)
         for (size_t j = 0; j < 4; j++) largest[j] = vf_max(vf_abs(vf_load(x + i + 16 * j)), largest[j]);
@@ -30,7 +31,7 @@ PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size
             vi sixteen = vf_round(vf_mul(vf_load(x + 16 * j), inverse));
             vi_store_bytes(q + 16 * j, sixteen);
             sum = vi_add(sum, sixteen);
-            if (group_starts) *group_starts++ = -PHI_CODE_ZERO_Q4 * vi_lane_sum(sixteen);
+            if (group_starts) *group_starts++ = -code_zero_point * vi_lane_sum(sixteen);
         }
     return vi_lane_sum(sum);
 }
@@ -48,7 +49,7 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 int8_t *q = a->q + first * a->width + column * n + t * PHI_STRIP_COLUMNS;
                 int32_t *group_starts = a->tokens == 1 ? a->group_starts + column / PHI_GROUP : NULL;
                 size_t strips = phi_block_strips(a->width, b);
-                a->starts[at] = -a->zero * quantise_block(x, strips, q, n, a->scales + at, group_starts);
+                a->starts[at] = -a->zero_point * quantise_block(x, strips, q, n, a->scales + at, a->code_zero_point, group_starts);
             }
     }
 }

@@ -63,7 +63,7 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
                 size_t d = g * PHI_CACHE_GROUP, count = a->head_size - d < PHI_CACHE_GROUP ? a->head_size - d : PHI_CACHE_GROUP;
                 int8_t n[PHI_CACHE_GROUP];
                 cache_group(a->k + from + d, count, n, &a->key_scales[scale + 16 * g]);
-                for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_ZERO_Q8);
+                for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_CACHE_ZERO_POINT);
                 for (size_t j = 0; j < 8; j++) memcpy(keys + (d / 4 + j) * 64, n + 4 * j, 4);
                 cache_group(a->v + from + d, count, n, &a->value_scales[scale + 16 * g]);
                 if (count == PHI_CACHE_GROUP) memcpy(values + d, n, PHI_CACHE_GROUP); /* without a call */
@@ -271,7 +271,7 @@ PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
     for (size_t d = 0, g = 0; d < head_size; d += PHI_CACHE_GROUP, g++) {
         float padded[PHI_CACHE_GROUP] = {0};
         memcpy(padded, q + d, (head_size - d < PHI_CACHE_GROUP ? head_size - d : PHI_CACHE_GROUP) * sizeof *q);
-        r->starts[g] = -PHI_ZERO_Q8 * quantise_group(padded, r->q + d, &r->scales[g]);
+        r->starts[g] = -PHI_CACHE_ZERO_POINT * quantise_group(padded, r->q + d, &r->scales[g]);
     }
 }
 

@@ -1,0 +1,99 @@
+/* q8: an integer of -127 to 127 for each weight, times the scale of its block. A strip has the integers of 16 rows by 4 columns in
+ * 64 bytes, row after row, then those of the next 4 columns, each as a byte with the zero point added. */
+#ifndef PHI_ENCODING_Q8_H
+#define PHI_ENCODING_Q8_H
+
+PHI_INLINE uint32_t phi_stored_q8(const uint8_t *strip, size_t i, size_t k) { return strip[64 * (k / 4) + 4 * i + k % 4]; }
+
+PHI_INLINE float phi_weight_q8(const uint8_t *strip, size_t i, size_t k) {
+    return (float)((int)phi_stored_q8(strip, i, k) - phi_q8.zero_point);
+}
+
+PHI_INLINE void phi_put_q8(uint8_t *strip, size_t i, size_t k, int integer) {
+    strip[64 * (k / 4) + 4 * i + k % 4] = (uint8_t)(integer + phi_q8.zero_point);
+}
+
+PHI_INLINE const char *phi_fault_q8(const uint8_t *strip, size_t rows, size_t columns) {
+    if (!phi_padding_is_zero(strip, rows, columns, phi_stored_q8)) return PHI_FAULT_PADDING;
+    bool zero = false;
+    for (size_t k = 0; k < columns; k++)
+        for (size_t i = 0; i < rows; i++) zero |= phi_stored_q8(strip, i, k) == 0;
+    return zero ? "has a q8 code of 0" : NULL;
+}
+#endif
+
+#if defined(PHI_REFERENCE)
+static float scale_q8(const row_block *b) { return half_of(fabsf(largest_of(b->aims, b->count)) / 127.0f); }
+
+static float factor_q8(const row_block *b, size_t k, size_t end, float scale) {
+    (void)b, (void)k, (void)end, (void)scale;
+    return 1;
+}
+
+static void put_q8(uint8_t *strip, size_t i, size_t k, int factor, int integer) {
+    (void)factor;
+    phi_put_q8(strip, i, k, integer);
+}
+
+static void round_q8(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored) {
+    round_block(f, b, strips, i, stored, &(rounding){&phi_q8, scale_q8, factor_q8, -127, 127, put_q8});
+}
+#elif defined(PHI_VECTOR)
+
+/* ---- Products ---- */
+
+/* Each dot in two sums, so that one need not wait for the other. */
+PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_starts, const int tokens) {
+    (void)group_starts;
+    vi more[2] = {vi_set(0), vi_set(0)};
+    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
+        prefetch(strip + 64 * j, 64);
+        vw weights = vw_load_q8(strip + 64 * j);
+        EACH_TOKEN {
+            vi *dot = j % 2 ? more : dots;
+            dot[t] = vi_dot_q8(dot[t], weights, quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j));
+        }
+    }
+    EACH_TOKEN dots[t] = vi_add(dots[t], more[t]);
+}
+
+PHI_INLINE void unpack_strip_q8(const uint8_t *strip, uint8_t *to, const bool by_unit) {
+    for (size_t j = 0; j < 16; j++) {
+        vw bytes = vw_load_q8(strip + 64 * j);
+#ifdef MATMUL_DOT_UNIT
+        if (by_unit) bytes = vw_without_zero_q8(bytes);
+#else
+        (void)by_unit;
+#endif
+        vw_store(to + UNPACKED_STEP * j, bytes);
+    }
+}
+
+static const integer_product product_q8 = {
+    .encoding = &phi_q8, .gemv_tokens = 2, .gemv_start = vi_start_q8, .gemv_strip = gemv_strip_q8,
+    .unpack_strip = unpack_strip_q8, .dot_start = vi_start_q8, .dot = vi_dot_q8,
+};
+
+static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, &product_q8); }
+
+/* ---- Rounding ---- */
+
+PHI_INLINE vf scale_q8(const block *b, const float *importance) {
+    (void)importance;
+    uint16_t half[PHI_TILE_ROWS];
+    return as_half(vf_div(vf_abs(largest_of(b->aims, b->count)), vf_set(127.0f)), half);
+}
+
+PHI_INLINE vf factor_q8(const block *b, const float *importance, size_t k, size_t end, vf scale) {
+    (void)b, (void)importance, (void)k, (void)end, (void)scale;
+    return vf_set(1.0f);
+}
+
+static void round_q8(const phi_encode_args *a, float *differences, block *b) {
+    round_block(a, differences, b, scale_q8, factor_q8, -127, 127);
+}
+
+static void place_q8(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) { phi_put_q8(strip, i, k, b->codes[c][i]); }
+
+static void encode_q8(const void *a, size_t begin, size_t end) { encode(a, begin, end, &phi_q8, round_q8, place_q8); }
+#endif

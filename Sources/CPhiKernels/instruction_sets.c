@@ -2,7 +2,7 @@
 #define _GNU_SOURCE /* syscall */
 #include "kernels.h"
 
-#define PHI_INSTRUCTION_SET(symbol, name, condition) extern const phi_kernels phi_kernels_##symbol;
+#define PHI_INSTRUCTION_SET(name, condition) extern const phi_kernels phi_kernels_##name;
 #include "instruction_sets.inc"
 #undef PHI_INSTRUCTION_SET
 
@@ -74,7 +74,7 @@ static bool cpu_has_dot_product(void) { return false; }
 
 size_t phi_instruction_set_count(void) {
     size_t count = 0;
-#define PHI_INSTRUCTION_SET(symbol, name, condition) count++;
+#define PHI_INSTRUCTION_SET(name, condition) count++;
 #include "instruction_sets.inc"
 #undef PHI_INSTRUCTION_SET
     return count;
@@ -82,7 +82,7 @@ size_t phi_instruction_set_count(void) {
 
 const phi_kernels *phi_instruction_set(size_t index) {
     static const phi_kernels *const list[] = {
-#define PHI_INSTRUCTION_SET(symbol, name, condition) &phi_kernels_##symbol,
+#define PHI_INSTRUCTION_SET(name, condition) &phi_kernels_##name,
 #include "instruction_sets.inc"
 #undef PHI_INSTRUCTION_SET
     };
@@ -91,7 +91,7 @@ const phi_kernels *phi_instruction_set(size_t index) {
 
 bool phi_instruction_set_runs_here(size_t index) {
     size_t i = 0;
-#define PHI_INSTRUCTION_SET(symbol, name, condition) \
+#define PHI_INSTRUCTION_SET(name, condition) \
     if (i++ == index) return condition;
 #include "instruction_sets.inc"
 #undef PHI_INSTRUCTION_SET

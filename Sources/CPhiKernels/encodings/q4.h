@@ -116,9 +116,9 @@ PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, co
     _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++, q += PHI_GROUP) {
         vw codes[4];
         prefetch(strip + 128 * g, g < 3 ? 128 : phi_q4.strip_bytes - 3 * 128);
-        vw_load_codes(strip + PHI_Q4_FACTOR_BYTES + 128 * g, &codes[0], &codes[1]);
-        vw_load_codes(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 64, &codes[2], &codes[3]);
-        dots[g % 2] = vi_add_group(dots[g % 2], group_starts[g], codes, q, vi_factor(factors, g));
+        vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g, &codes[0], &codes[1]);
+        vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 64, &codes[2], &codes[3]);
+        dots[g % 2] = vi_accumulate_group(dots[g % 2], group_starts[g], codes, q, vi_factor(factors, g));
     }
     *dot = vi_add(dots[0], dots[1]);
 }
@@ -129,12 +129,12 @@ PHI_INLINE vi gemv_start_q4(int32_t start) {
 }
 
 PHI_INLINE void unpack_strip_q4(const uint8_t *strip, uint8_t *to, const bool by_unit) {
-    expand_q4(strip, to, UNPACKED_STEP, by_unit);
+    unpack_q4(strip, to, UNPACKED_STEP, by_unit);
 }
 
 static const integer_product product_q4 = {
     .encoding = &phi_q4, .gemv_tokens = 1, .gemv_start = gemv_start_q4, .gemv_strip = gemv_strip_q4,
-    .unpack_strip = unpack_strip_q4, .dot_start = vi_start_q4, .dot = vi_dot_q4,
+    .unpack_strip = unpack_strip_q4, .dot_start = vi_start_u7, .dot = vi_dot_u7,
 };
 
 static void matmul_q4(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, &product_q4); }

@@ -48,10 +48,10 @@ PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, c
     vi more[2] = {vi_set(0), vi_set(0)};
     _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
         prefetch(strip + 64 * j, 64);
-        vw weights = vw_load_q8(strip + 64 * j);
+        vw weights = vw_load_u8(strip + 64 * j);
         EACH_TOKEN {
             vi *dot = j % 2 ? more : dots;
-            dot[t] = vi_dot_q8(dot[t], weights, quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j));
+            dot[t] = vi_dot_u8(dot[t], weights, vq_load(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j));
         }
     }
     EACH_TOKEN dots[t] = vi_add(dots[t], more[t]);
@@ -59,9 +59,9 @@ PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, c
 
 PHI_INLINE void unpack_strip_q8(const uint8_t *strip, uint8_t *to, const bool by_unit) {
     for (size_t j = 0; j < 16; j++) {
-        vw bytes = vw_load_q8(strip + 64 * j);
+        vw bytes = vw_load_u8(strip + 64 * j);
 #ifdef MATMUL_DOT_UNIT
-        if (by_unit) bytes = vw_without_zero_q8(bytes);
+        if (by_unit) bytes = vw_signed_u8(bytes);
 #else
         (void)by_unit;
 #endif
@@ -70,8 +70,8 @@ PHI_INLINE void unpack_strip_q8(const uint8_t *strip, uint8_t *to, const bool by
 }
 
 static const integer_product product_q8 = {
-    .encoding = &phi_q8, .gemv_tokens = 2, .gemv_start = vi_start_q8, .gemv_strip = gemv_strip_q8,
-    .unpack_strip = unpack_strip_q8, .dot_start = vi_start_q8, .dot = vi_dot_q8,
+    .encoding = &phi_q8, .gemv_tokens = 2, .gemv_start = vi_start_u8, .gemv_strip = gemv_strip_q8,
+    .unpack_strip = unpack_strip_q8, .dot_start = vi_start_u8, .dot = vi_dot_u8,
 };
 
 static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, &product_q8); }

@@ -11,14 +11,8 @@
 #define HIGH_CODES_BY_GFNI
 #include "zmm.h"
 #include "tmm.h"
+#define INSTRUCTION_SET amx
 #include "../vector/all.h"
 
 #pragma clang attribute pop
-
-const phi_kernels phi_kernels_amx = {
-    .name = "amx",
-#define PHI_OPERATION(operation, arguments) .operation = operation,
-#include "operations.inc"
-#undef PHI_OPERATION
-};
 #endif

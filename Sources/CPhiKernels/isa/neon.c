@@ -61,13 +61,11 @@ PHI_INLINE vf vf_abs(vf x) { return (vf)EACH1(vabsq_f32, x); }
 PHI_INLINE vf vf_lanes(void) {
     return (vf){{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13, 14, 15}};
 }
-/* p < q ? x : y */
 PHI_INLINE vf vf_where_less(vf p, vf q, vf x, vf y) {
     return (vf){vbslq_f32(vcltq_f32(p.a, q.a), x.a, y.a), vbslq_f32(vcltq_f32(p.b, q.b), x.b, y.b),
                 vbslq_f32(vcltq_f32(p.c, q.c), x.c, y.c), vbslq_f32(vcltq_f32(p.d, q.d), x.d, y.d)};
 }
 PHI_INLINE float vf_lane_max(vf x) { return vmaxvq_f32(larger(larger(x.a, x.b), larger(x.c, x.d))); }
-/* A tree of halves: lane l and l + 8, then l + 4, l + 2, l + 1. */
 PHI_INLINE float vf_lane_sum(vf x) {
     float32x4_t four = vaddq_f32(vaddq_f32(x.a, x.c), vaddq_f32(x.b, x.d));
     return vpadds_f32(vadd_f32(vget_low_f32(four), vget_high_f32(four)));
@@ -79,22 +77,18 @@ PHI_INLINE vi vi_set(int32_t x) {
 }
 PHI_INLINE vi vi_add(vi x, vi y) { return (vi)EACH2(vaddq_s32, x, y); }
 PHI_INLINE int32_t vi_lane_sum(vi x) { return vaddvq_s32(vaddq_s32(vaddq_s32(x.a, x.b), vaddq_s32(x.c, x.d))); }
-/* The lowest byte of each lane. */
 PHI_INLINE void vi_store_bytes(int8_t *p, vi x) {
     int16x8_t low = vcombine_s16(vmovn_s32(x.a), vmovn_s32(x.b)), high = vcombine_s16(vmovn_s32(x.c), vmovn_s32(x.d));
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
 }
 PHI_INLINE vf vf_of(vi x) { return (vf)EACH1(vcvtq_f32_s32, x); }
-/* To nearest, ties to even. */
 PHI_INLINE vi vf_round(vf x) { return (vi)EACH1(vcvtnq_s32_f32, x); }
-/* p * 2^n for normal results */
 PHI_INLINE float32x4_t times_power(float32x4_t p, int32x4_t n) {
     return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(p), vshlq_n_s32(n, 23)));
 }
 PHI_INLINE vf vf_times_power(vf p, vi n) { return (vf)EACH2(times_power, p, n); }
 
-/* Four activations for every row. */
-PHI_INLINE vq quad(const int8_t *q) {
+PHI_INLINE vq vq_load(const int8_t *q) {
     int32_t four;
     memcpy(&four, q, 4);
     return vreinterpretq_s8_s32(vdupq_n_s32(four));
@@ -114,29 +108,28 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) {
     vst1q_u8(p + 32, vreinterpretq_u8_s32(w.c));
     vst1q_u8(p + 48, vreinterpretq_u8_s32(w.d));
 }
-/* q8's bytes reach 255, so they are made signed, which takes the zero of 128 out, and `start` with it. */
-PHI_INLINE vw vw_load_q8(const uint8_t *p) {
+/* Made signed, which removes the zero point. */
+PHI_INLINE vw vw_load_u8(const uint8_t *p) {
     const int32x4_t top = vreinterpretq_s32_u8(vdupq_n_u8(128));
     vw w = vw_load(p);
     return (vw){veorq_s32(w.a, top), veorq_s32(w.b, top), veorq_s32(w.c, top), veorq_s32(w.d, top)};
 }
-PHI_INLINE vi vi_start_q8(int32_t start) {
+PHI_INLINE vi vi_start_u8(int32_t start) {
     (void)start;
     return vi_set(0);
 }
-PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
-PHI_INLINE vi vi_start_q4(int32_t start) { return vi_start_q8(start); }
-PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+PHI_INLINE vi vi_start_u7(int32_t start) { return vi_start_u8(start); }
+PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 PHI_INLINE int32x4_t low_codes(int32x4_t pairs) {
     return vreinterpretq_s32_u8(vandq_u8(vreinterpretq_u8_s32(pairs), vdupq_n_u8(15)));
 }
 PHI_INLINE int32x4_t high_codes(int32x4_t pairs) { return vreinterpretq_s32_u8(vshrq_n_u8(vreinterpretq_u8_s32(pairs), 4)); }
-PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
+PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     vw pairs = vw_load(p);
     *low = (vw)EACH1(low_codes, pairs);
     *high = (vw)EACH1(high_codes, pairs);
 }
-/* The four factors of each row of a strip, and one of them. */
 PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
     uint16x8_t low = vreinterpretq_u16_u8(vld1q_u8(strip)), high = vreinterpretq_u16_u8(vld1q_u8(strip + 16));
     return (vi){vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low))),
@@ -149,14 +142,12 @@ PHI_INLINE vi vi_factor(vi factors, int g) {
     return (vi){factor_of_four(factors.a, g), factor_of_four(factors.b, g), factor_of_four(factors.c, g),
                 factor_of_four(factors.d, g)};
 }
-/* sum + factor * (start + codes * q), of 16 columns. */
-PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
+PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
     vi dot = vi_set(start);
-    for (int j = 0; j < 4; j++) dot = vi_dot(dot, codes[j], quad(q + 4 * j));
+    for (int j = 0; j < 4; j++) dot = vi_dot(dot, codes[j], vq_load(q + 4 * j));
     return (vi)EACH3(vmlaq_s32, sum, dot, factor);
 }
-/* Codes times factors, as signed bytes `step` apart for four columns each. */
-PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     (void)is_signed;
     vi factors = vi_load_factors(strip);
     const int32x4_t four_rows[4] = {factors.a, factors.b, factors.c, factors.d};
@@ -179,14 +170,8 @@ PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
 #define MATMUL_TILES 1
 #define ATTENTION_QUERIES 4
 #define ATTENTION_TILES 1
+#define INSTRUCTION_SET neon
 #include "../vector/all.h"
 
 #pragma clang attribute pop
-
-const phi_kernels phi_kernels_neon = {
-    .name = "neon",
-#define PHI_OPERATION(operation, arguments) .operation = operation,
-#include "operations.inc"
-#undef PHI_OPERATION
-};
 #endif

@@ -1,5 +1,5 @@
-/* Sixteen lanes in two registers of 256 bits: the vocabulary that avx2.c and avxvnni.c share, all but the dots. Inside their
- * target regions. */
+/* The vocabulary for registers of 256 bits, two for sixteen lanes, all but the dots: avx2.c and avxvnni.c share it. Included inside
+ * their target regions. */
 typedef struct {
     __m256 a, b;
 } vf;
@@ -40,7 +40,6 @@ PHI_INLINE vf vf_abs(vf x) {
 PHI_INLINE vf vf_lanes(void) {
     return (vf){_mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7), _mm256_setr_ps(8, 9, 10, 11, 12, 13, 14, 15)};
 }
-/* p < q ? x : y */
 PHI_INLINE vf vf_where_less(vf p, vf q, vf x, vf y) {
     return (vf){_mm256_blendv_ps(y.a, x.a, _mm256_cmp_ps(p.a, q.a, _CMP_LT_OQ)),
                 _mm256_blendv_ps(y.b, x.b, _mm256_cmp_ps(p.b, q.b, _CMP_LT_OQ))};
@@ -51,7 +50,6 @@ PHI_INLINE float vf_lane_max(vf x) {
     __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
 }
-/* A tree of halves: lane l and l + 8, then l + 4, l + 2, l + 1. */
 PHI_INLINE float vf_lane_sum(vf x) {
     __m256 eight = _mm256_add_ps(x.a, x.b);
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -67,7 +65,6 @@ PHI_INLINE int32_t vi_lane_sum(vi x) {
     __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
 }
-/* The lowest byte of each lane. */
 PHI_INLINE void vi_store_bytes(int8_t *p, vi x) {
     const __m256i low = _mm256_set1_epi32(255);
     __m256i words = _mm256_packus_epi32(_mm256_and_si256(x.a, low), _mm256_and_si256(x.b, low));
@@ -77,14 +74,12 @@ PHI_INLINE void vi_store_bytes(int8_t *p, vi x) {
 }
 PHI_INLINE vf vf_of(vi x) { return (vf){_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 PHI_INLINE vi vf_round(vf x) { return (vi){_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)}; }
-/* p * 2^n for normal results */
 PHI_INLINE vf vf_times_power(vf p, vi n) {
     return (vf){_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.a), _mm256_slli_epi32(n.a, 23))),
                 _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.b), _mm256_slli_epi32(n.b, 23)))};
 }
 
-/* Four activations for every row. */
-PHI_INLINE vq quad(const int8_t *q) {
+PHI_INLINE vq vq_load(const int8_t *q) {
     int32_t four;
     memcpy(&four, q, 4);
     return _mm256_set1_epi32(four);
@@ -96,14 +91,13 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) {
     _mm256_store_si256((void *)p, w.a);
     _mm256_store_si256((void *)(p + 32), w.b);
 }
-PHI_INLINE vi vi_start_q4(int32_t start) { return vi_set(start); }
-PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
+PHI_INLINE vi vi_start_u7(int32_t start) { return vi_set(start); }
+PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     const __m256i mask = _mm256_set1_epi8(15);
     __m256i a = _mm256_loadu_si256((const void *)p), b = _mm256_loadu_si256((const void *)(p + 32));
     *low = (vw){_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
     *high = (vw){_mm256_and_si256(_mm256_srli_epi16(a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
 }
-/* The four factors of each row of a strip, and one of them, in the lower half of a lane. */
 PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
     return (vi){_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)strip)),
                 _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(strip + 16)))};
@@ -113,12 +107,12 @@ PHI_INLINE vi vi_factor(vi factors, int g) {
                 _mm256_srai_epi16(_mm256_slli_epi16(factors.b, 12 - 4 * g), 12)};
 }
 
-/* Codes times factors, as in zmm.h. */
+/* As in zmm.h. */
 PHI_INLINE __m256i by_sixteen(int8_t a, int8_t b, int8_t c, int8_t d, int8_t e, int8_t f, int8_t g, int8_t h, int8_t i, int8_t j,
                               int8_t k, int8_t l, int8_t m, int8_t n, int8_t o, int8_t p) {
     return _mm256_broadcastsi128_si256(_mm_setr_epi8(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p));
 }
-PHI_INLINE void expand_half(const uint8_t *strip, __m256i factors, uint8_t *to, size_t step) {
+PHI_INLINE void unpack_half(const uint8_t *strip, __m256i factors, uint8_t *to, size_t step) {
     const __m256i low_four = _mm256_set1_epi8(15), even = _mm256_set1_epi16(255);
     const __m256i sizes = by_sixteen(0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1);
     const __m256i turns = by_sixteen(0, 0, 0, 0, 0, 0, 0, 0, 15, 15, 15, 15, 15, 15, 15, 15);
@@ -137,11 +131,11 @@ PHI_INLINE void expand_half(const uint8_t *strip, __m256i factors, uint8_t *to, 
         }
     }
 }
-PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     (void)is_signed;
     vi factors = vi_load_factors(strip);
-    expand_half(strip + PHI_Q4_FACTOR_BYTES, factors.a, to, step);
-    expand_half(strip + PHI_Q4_FACTOR_BYTES + 32, factors.b, to + 32, step);
+    unpack_half(strip + PHI_Q4_FACTOR_BYTES, factors.a, to, step);
+    unpack_half(strip + PHI_Q4_FACTOR_BYTES + 32, factors.b, to + 32, step);
 }
 
 #define OPAQUE(x) __asm__ volatile("" : "+v"(x))

@@ -1,4 +1,5 @@
-/* What avx512.c and amx.c share: sixteen lanes are one register, AVX-512 with VNNI. Included inside their target regions. */
+/* The vocabulary for AVX-512 with VNNI, which avx512.c and amx.c share: sixteen lanes are one register. Included inside their target
+ * regions. */
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -22,12 +23,10 @@ PHI_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 PHI_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 PHI_INLINE vf vf_abs(vf a) { return _mm512_abs_ps(a); }
 PHI_INLINE vf vf_lanes(void) { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
-/* a < b ? x : y */
 PHI_INLINE vf vf_where_less(vf a, vf b, vf x, vf y) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
 }
 PHI_INLINE float vf_lane_max(vf a) { return _mm512_reduce_max_ps(a); }
-/* A tree of halves: lane l and l + 8, then l + 4, l + 2, l + 1. */
 PHI_INLINE float vf_lane_sum(vf a) {
     __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
@@ -41,26 +40,24 @@ PHI_INLINE int32_t vi_lane_sum(vi a) { return _mm512_reduce_add_epi32(a); }
 PHI_INLINE void vi_store_bytes(int8_t *p, vi a) { _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(a)); }
 PHI_INLINE vf vf_of(vi a) { return _mm512_cvtepi32_ps(a); }
 PHI_INLINE vi vf_round(vf a) { return _mm512_cvtps_epi32(a); }
-/* p * 2^n for normal results */
 PHI_INLINE vf vf_times_power(vf p, vi n) {
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(n, 23)));
 }
 
-/* Four activations for every row. */
-PHI_INLINE vq quad(const int8_t *q) {
+PHI_INLINE vq vq_load(const int8_t *q) {
     int32_t four;
     memcpy(&four, q, 4);
     return _mm512_set1_epi32(four);
 }
 PHI_INLINE vw vw_load(const uint8_t *p) { return _mm512_load_si512(p); }
 PHI_INLINE void vw_store(uint8_t *p, vw w) { _mm512_store_si512(p, w); }
-PHI_INLINE vw vw_load_q8(const uint8_t *p) { return _mm512_loadu_si512(p); }
-PHI_INLINE vi vi_start_q8(int32_t start) { return _mm512_set1_epi32(start); }
-PHI_INLINE vi vi_dot_q8(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
-PHI_INLINE vi vi_start_q4(int32_t start) { return _mm512_set1_epi32(start); }
-PHI_INLINE vi vi_dot_q4(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
+PHI_INLINE vw vw_load_u8(const uint8_t *p) { return _mm512_loadu_si512(p); }
+PHI_INLINE vi vi_start_u8(int32_t start) { return _mm512_set1_epi32(start); }
+PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
+PHI_INLINE vi vi_start_u7(int32_t start) { return _mm512_set1_epi32(start); }
+PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
 
-PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
+PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     const __m512i mask = _mm512_set1_epi8(15);
     __m512i codes = _mm512_loadu_si512(p);
     *low = _mm512_and_si512(codes, mask);
@@ -71,23 +68,21 @@ PHI_INLINE void vw_load_codes(const uint8_t *p, vw *low, vw *high) {
     *high = _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask);
 #endif
 }
-/* The four factors of each row of a strip, and one of them, in the lower half of a lane. */
 PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
     return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip));
 }
 PHI_INLINE vi vi_factor(vi factors, int g) {
     return _mm512_srai_epi16(_mm512_slli_epi16(factors, (unsigned)(12 - 4 * g)), 12);
 }
-/* sum + factor * (start + codes * q), of 16 columns: what is in brackets has 16 bits. */
-PHI_INLINE vi vi_add_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
+PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
     vi dot = _mm512_set1_epi32(start);
-    for (int j = 0; j < 4; j++) dot = _mm512_dpbusd_epi32(dot, codes[j], quad(q + 4 * j));
+    for (int j = 0; j < 4; j++) dot = _mm512_dpbusd_epi32(dot, codes[j], vq_load(q + 4 * j));
     return _mm512_dpwssd_epi32(sum, dot, factor);
 }
 
-/* Codes times factors, as bytes `step` apart for four columns each: f (n - 8) = |f| (m - z) with m = n and z = 8, or with m = 15 - n
+/* f (n - 8) = |f| (m - z) with m = n and z = 8, or with m = 15 - n
  * and z = 7 for an f below zero. |f| m has no sign and at most 120, so two of them are one product of 16 bits. */
-PHI_INLINE void expand_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     const __m512i low_four = _mm512_set1_epi8(15), even = _mm512_set1_epi16(255);
     const char zero = is_signed ? 0 : (char)phi_q4.zero_point;
     /* By a factor's four bits: its size, what turns codes around, and the offset -|f| z. */

@@ -1,6 +1,6 @@
-/* Every operation, written once for the vocabulary that the including instruction set has defined: vf, sixteen floats; vi, sixteen
- * int32; vw, the 64 bytes that hold 4 columns of 16 rows; vq, 4 activations for every row. Whatever the width of the registers
- * under it, lane l is row, dimension or position l, so the order of every sum is the same. */
+/* Every operation, written once for the vocabulary of isa/vocabulary.h, and the table of the instruction set that includes this. */
+#include "../isa/vocabulary.h"
+
 #include "activations.h"
 #include "attention.h"
 #include "encode.h"
@@ -10,3 +10,14 @@
 #define PHI_VECTOR
 #include "../encodings/all.h"
 #undef PHI_VECTOR
+
+#define PHI_KERNELS_OF(symbol) phi_kernels_##symbol
+#define PHI_KERNELS(symbol) PHI_KERNELS_OF(symbol)
+#define PHI_NAME_OF(symbol) #symbol
+#define PHI_NAME(symbol) PHI_NAME_OF(symbol)
+const phi_kernels PHI_KERNELS(INSTRUCTION_SET) = {
+    .name = PHI_NAME(INSTRUCTION_SET),
+#define PHI_OPERATION(operation, arguments) .operation = operation,
+#include "operations.inc"
+#undef PHI_OPERATION
+};

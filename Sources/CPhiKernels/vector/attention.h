@@ -186,14 +186,14 @@ PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const ui
     size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_CACHE_GROUP * 16;
     for (size_t g = 0; g < groups; g++, keys += 512, fetched += 512) {
         vi dot[ATTENTION_QUERIES][4];
-        EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_q8(r[i].starts[g]);
+        EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_u8(r[i].starts[g]);
         for (size_t j = 0; j < 8; j++) {
             vw k[4];
-            EACH(u, tiles) k[u] = vw_load_q8(keys + (size_t)u * next + 64 * j);
+            EACH(u, tiles) k[u] = vw_load_u8(keys + (size_t)u * next + 64 * j);
             if (queries == 1) EACH(u, tiles) __builtin_prefetch(fetched + (size_t)u * next + 64 * j, 0, 3);
             EACH(i, queries) {
-                vq four = quad(r[i].q + g * PHI_CACHE_GROUP + 4 * j);
-                EACH(u, tiles) dot[i][u] = vi_dot_q8(dot[i][u], k[u], four);
+                vq four = vq_load(r[i].q + g * PHI_CACHE_GROUP + 4 * j);
+                EACH(u, tiles) dot[i][u] = vi_dot_u8(dot[i][u], k[u], four);
             }
         }
         EACH(u, tiles) {

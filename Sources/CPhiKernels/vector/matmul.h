@@ -193,7 +193,7 @@ PHI_INLINE void accumulate_block(const phi_matmul_args *a, unpacked *r, size_t b
             vw weights[MATMUL_TILES];
             EACH_TILE weights[i] = vw_load(r->weights[16 * s + j][i]);
             EACH_TOKEN {
-                vq four = quad(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j);
+                vq four = vq_load(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j);
                 EACH_TILE dot[t][i] = p->dot(dot[t][i], weights[i], four);
             }
         }

@@ -1,3 +1,3 @@
-// Tokens, tokenizers, files and their errors stand in this module's interface: who imports it can name them.
+// This module's interface contains types of these modules.
 @_exported import PhiFormat
 @_exported import PhiTokenizer

@@ -2,11 +2,12 @@ import CPhiKernels
 import PhiFormat
 import PhiTokenizer
 
-/// The forward pass of phi (Hugging Face `modeling_phi.py`), recorded as commands: rows of tokens of one or more sequences go
-/// through all blocks, then through the head where logits are wanted. Nothing is computed before ``CommandList/execute()``.
+/// The forward pass of phi (Hugging Face `modeling_phi.py`), recorded as commands: rows of tokens of one or more
+/// sequences go through all blocks, then through the head where logits are wanted. Nothing is computed before
+/// ``CommandList/execute()``.
 ///
-/// A block reads its layer norm once for attention and the MLP, so its six matrices are two products:
-/// `residual += [dense | fc2] x [attention(q, k, v); GELU(fc1)]`, with `[q; k; v; fc1] x norm(residual)` before.
+/// Attention and the MLP of a block share a layer norm, so its six matrices form two products: the input projection
+/// `[q; k; v; fc1] x norm(residual)`, and `residual += [dense | fc2] x [attention(q, k, v); GELU(fc1)]`.
 package struct ForwardPass {
     /// Consecutive tokens of one sequence, in rows `row...` of the batch.
     package struct Segment {
@@ -26,13 +27,13 @@ package struct ForwardPass {
 
     package let config: ModelConfig
     let kernels: Kernels
-    /// The mapping whose pages are given back to the system after their use; nil to keep them for the next pass.
+    /// The mapping whose pages are released to the system after each use; nil to keep them for the next pass.
     let released: MappedFile?
     let rotary: RotaryEmbedding
     package let activations: Activations
     package let commands: CommandList
 
-    /// A pass with buffers of its own for sequences of up to `positions` tokens, at most `segments` in a batch.
+    /// Creates a pass and its buffers for sequences of up to `positions` tokens and batches of up to `segments`.
     package init(
         _ config: ModelConfig, kernels: Kernels, positions: Int, segments: Int, threads: Int, released: MappedFile?
     ) throws(SessionError) {
@@ -46,8 +47,8 @@ package struct ForwardPass {
         commands = try CommandList(threads: threads, capacity: 1 + config.layers * perBlock + 3)
     }
 
-    /// Records the pass of a batch, `rows` tokens and at most ``Activations/batchTokens``, and the logits of its rows
-    /// `logitsRows`, at most ``Activations/logitsRows``, which go to row `firstLogits` and on of the logits.
+    /// Records the pass of a batch of `rows` tokens, at most ``Activations/batchTokens``, and the logits of its rows
+    /// `logitsRows`, at most ``Activations/logitsRows``, into rows `firstLogits`... of the logits.
     func record(
         _ segments: [Segment], rows: Int, logitsRows: some Collection<Int>, firstLogits: Int = 0,
         through weights: Weights
@@ -58,10 +59,10 @@ package struct ForwardPass {
             recordAttentionAndMLP(block, layer, segments, rows: rows)  // mixed: [rows, query + intermediate]
             recordOutputProjection(block, rows: rows)  // residual: [rows, hidden]
         }
-        if !logitsRows.isEmpty { head(of: logitsRows, into: firstLogits, weights) }  // logits: [logits rows, vocabulary]
+        if !logitsRows.isEmpty { head(of: logitsRows, into: firstLogits, weights) }  // [logits rows, vocabulary]
     }
 
-    /// Records the logits of rows of the last batch alone, in row 0 and on of the logits.
+    /// Records only the logits of `rows` of the last batch, into rows 0... of the logits.
     func recordLogits(of rows: Range<Int>, through weights: Weights) {
         precondition(commands.isEmpty, "one pass is recorded at a time: passes share their buffers")
         head(of: rows, into: 0, weights)
@@ -96,8 +97,8 @@ package struct ForwardPass {
             multiply(activations.normed, by: weights.head, weights.headBias, rows: rows.count, into: logits)
             return
         }
-        // Errors of the head's quantised inputs go straight into the logits, and reading the head takes the time, not
-        // multiplying by it: so the residual of each row's quantisation goes through the head as a second row.
+        // Quantisation errors of the head's inputs reach the logits directly, and a second row hardly adds to the cost
+        // of reading the head: so each row's quantisation residual is multiplied too.
         normalise(weights.norm, rows: 2 * rows.count, selected: true, withResiduals: true, for: weights.head)
         let products = Rows(start: activations.headProducts.start, stride: activations.logitsStride)
         let noBias = Vector(count: weights.headBias.count, elements: UnsafePointer(activations.zeroBias.start))

@@ -1,7 +1,7 @@
 import PhiFormat
 import PhiTokenizer
 
-/// A phi model, mapped from a `.phi` file and ready to run.
+/// A phi model in a memory-mapped `.phi` file.
 ///
 /// ```swift
 /// let model = try LanguageModel(contentsOf: "model.phi")
@@ -10,31 +10,33 @@ import PhiTokenizer
 /// print(result.text)
 /// ```
 ///
-/// Opening takes the same time for any size: weights are read where they lie when they are first used. A model is
-/// immutable and may serve any number of sessions on any threads.
+/// Opening checks the header, the config, the tokenizer and the shapes of all tensors, in the same time for any size.
+/// It reads neither weights nor section hashes: ``PhiFile/verify(progress:)``, ``verifyWeights()`` and
+/// ``verifyTests()`` do, as does `phi verify`. Weights are used in place. A model is immutable and serves any number of
+/// sessions on any threads.
 public final class LanguageModel: Sendable {
-    /// Its shape.
+    /// The shape of the model.
     public let config: ModelConfig
-    /// Its tokenizer.
+    /// The tokenizer of the model.
     public let tokenizer: Tokenizer
-    /// The file that it lies in.
+    /// The mapped file.
     public let file: PhiFile
-    /// The kernels that it runs on.
+    /// The kernels that compute its products.
     public let kernels: Kernels
-    /// Whether pages of weights are given back as soon as they have been used, for a model that runs once.
+    /// Whether pages of weights are released to the system after each use, for a model that runs once.
     let releasesPages: Bool
     let weights: Weights
 
-    /// Maps the file at `path`. Throws `FormatError` when it is not a sound `.phi` file of a phi model, and
-    /// ``KernelsError`` when `PHI_ISA` asks for kernels that cannot be had.
+    /// Maps the file at `path`. Throws `FormatError` when it is not a valid `.phi` file of a phi model, and
+    /// ``KernelsError`` when the kernels that `PHI_ISA` names are not available.
     ///
-    /// A path is a string, so that who imports the engine does not load Foundation; for a file URL, pass its `path`.
+    /// The path is a string so that the library does not import Foundation; for a file URL, pass its `path`.
     public convenience init(contentsOf path: String, kernels: Kernels? = nil) throws {
         try self.init(PhiFile(MappedFile(path: path)), kernels: kernels)
     }
 
-    /// Takes an opened file. Throws `FormatError` when it does not hold a phi model, and ``KernelsError`` when `PHI_ISA`
-    /// asks for kernels that cannot be had.
+    /// Creates a model from an opened file. Throws `FormatError` when it is not of a phi model, and ``KernelsError``
+    /// when the kernels that `PHI_ISA` names are not available.
     public convenience init(_ file: PhiFile, kernels: Kernels? = nil) throws {
         try self.init(file, kernels: kernels ?? .fromEnvironment(), releasesPages: false)
     }
@@ -53,19 +55,19 @@ public final class LanguageModel: Sendable {
         weights = try Weights(file, config)
     }
 
-    /// Bytes of weights that each decoded token reads.
+    /// Number of bytes of weights read to decode a token.
     public var bytesPerToken: Int { weights.bytesPerToken }
 
-    /// Where the file comes from: a JSON object for people, as `phi convert` wrote it.
+    /// The origin of the file, an informative JSON object written by `phi convert`.
     public var provenance: String? {
         file.section(SectionName.provenance).map { String(decoding: file.bytes(of: $0), as: UTF8.self) }
     }
 
-    /// The encoding of the blocks' matrices, by which a file is called `q4` or `q8`.
+    /// The encoding of the transformer blocks' matrices.
     public var encoding: TensorEncoding { weights.blocks.first?.inputProjection.encoding ?? weights.head.encoding }
 
-    /// The default encoding of a session's KV cache: exact for f32, 8 bits for weights of fewer, which lose more than that, else
-    /// f16.
+    /// The default encoding of sessions' KV caches: f32 for f32 weights, q8 for weights of less than 8 bits, whose
+    /// quantisation loses more, and f16 for the others.
     public var cacheEncoding: CacheEncoding {
         switch encoding.bitsPerWeight {
         case ..<8: .q8
@@ -74,7 +76,7 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    /// The shape alone. Throws `FormatError` when it breaks a rule.
+    /// Reads the config of a file. Throws `FormatError` when it is invalid.
     public static func config(of file: PhiFile) throws(FormatError) -> ModelConfig {
         let bytes = try plainSection(SectionName.config, of: file)
         do throws(ModelConfigError) {
@@ -84,7 +86,7 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    /// The tokenizer alone, which takes no time to open. Throws `FormatError` when it breaks a rule.
+    /// Reads the tokenizer of a file, without its model. Throws `FormatError` when it is invalid.
     public static func tokenizer(of file: PhiFile) throws(FormatError) -> Tokenizer {
         let bytes = try plainSection(SectionName.tokenizer, of: file)
         do throws(TokenizerError) {
@@ -94,7 +96,7 @@ public final class LanguageModel: Sendable {
         }
     }
 
-    /// What the file asks a reader to reproduce, if it does. Throws `FormatError` when the section breaks a rule.
+    /// Reads the file's section `tests`, if it has one. Throws `FormatError` when it is invalid.
     package func tests() throws(FormatError) -> ModelTests? {
         guard file.section(SectionName.tests) != nil else { return nil }
         return try ModelTests(section: Self.plainSection(SectionName.tests, of: file), of: file.path, config)

@@ -1,10 +1,10 @@
 import PhiFormat
 
 extension ModelConfig {
-    /// Bytes of a `config` section.
+    /// Size of a `config` section.
     static let sectionBytes = 64
 
-    /// Reads a `config` section (`Formats/phi-file.md`, 2.1).
+    /// Reads a `config` section (`Formats/phi-file.md`, 2.1); throws ``ModelConfigError`` when it is invalid.
     init(section: UnsafeRawBufferPointer) throws(ModelConfigError) {
         guard section.count == Self.sectionBytes else {
             throw ModelConfigError(fault: "section is \(section.count) bytes long, not \(Self.sectionBytes)")
@@ -22,7 +22,7 @@ extension ModelConfig {
             layerNormEpsilon: Float(bitPattern: word(11)))
     }
 
-    /// The bytes of the `config` section.
+    /// Returns the bytes of the `config` section.
     package func section() -> [UInt8] {
         let numbers = [
             hiddenSize, intermediateSize, layers, heads, kvHeads, headSize, rotaryDimensions, context, vocabulary,

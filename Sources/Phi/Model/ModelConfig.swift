@@ -1,16 +1,14 @@
 import PhiFormat
 
-/// The shape of a phi model: what `config.json` of a Hugging Face checkpoint says, reduced to what the forward pass
-/// needs.
+/// The shape of a phi model: the parameters of a Hugging Face checkpoint's `config.json` that the forward pass needs.
 ///
-/// A config is only ever made by ``init(hiddenSize:intermediateSize:layers:heads:kvHeads:headSize:rotaryDimensions:context:vocabulary:endOfText:rotaryBase:layerNormEpsilon:)``
-/// or read from a `.phi` file's `config` section; both check every bound, so code that holds one need not.
+/// Every initialiser checks all bounds, so that a config is always valid.
 public struct ModelConfig: Sendable, Equatable {
     /// Width of the residual stream.
     public let hiddenSize: Int
     /// Width of the MLP's inner layer.
     public let intermediateSize: Int
-    /// Number of blocks.
+    /// Number of transformer blocks.
     public let layers: Int
     /// Number of query heads.
     public let heads: Int
@@ -20,18 +18,18 @@ public struct ModelConfig: Sendable, Equatable {
     public let headSize: Int
     /// Leading dimensions of each head that are rotated; even.
     public let rotaryDimensions: Int
-    /// Positions the model was trained for, and the most a session can hold.
+    /// Number of positions that the model was trained for, and the largest context of a session.
     public let context: Int
-    /// Number of real tokens; rows that a checkpoint pads its embedding with are not counted.
+    /// Number of tokens, without the rows that pad a checkpoint's embedding.
     public let vocabulary: Int
-    /// The id that ends a text, `<|endoftext|>`.
+    /// The id of `<|endoftext|>`.
     public let endOfText: Int
     /// Base of the rotary embedding's wavelengths (Su et al. 2021, arXiv 2104.09864).
     public let rotaryBase: Float
     /// Added to the variance in every layer norm.
     public let layerNormEpsilon: Float
 
-    /// Makes a config, or throws ``ModelConfigError`` with the first bound of `Formats/phi-file.md` 2.1 that is broken.
+    /// Creates a config; throws ``ModelConfigError`` for the first violated bound of `Formats/phi-file.md` 2.1.
     public init(
         hiddenSize: Int, intermediateSize: Int, layers: Int, heads: Int, kvHeads: Int, headSize: Int,
         rotaryDimensions: Int, context: Int, vocabulary: Int, endOfText: Int, rotaryBase: Float,
@@ -73,25 +71,25 @@ public struct ModelConfig: Sendable, Equatable {
         self.layerNormEpsilon = layerNormEpsilon
     }
 
-    /// Width of all query heads together.
+    /// Width of all query heads.
     public var querySize: Int { heads * headSize }
-    /// Width of all key heads together, and of all value heads.
+    /// Width of all key heads, and of all value heads.
     public var keySize: Int { kvHeads * headSize }
-    /// Rows of a block's first matrix: queries, keys, values and the MLP's inner layer stacked.
+    /// Rows of a block's input projection, [q; k; v; fc1].
     public var inputProjectionRows: Int { querySize + 2 * keySize + intermediateSize }
-    /// Columns of a block's second matrix: attention's output and the MLP's inner layer side by side.
+    /// Columns of a block's output projection, [dense | fc2].
     public var outputProjectionColumns: Int { querySize + intermediateSize }
-    /// Parameters of the model, biases and norms counted, and those of padding rows not.
+    /// Number of parameters, including biases and norms but not the rows that pad a checkpoint's embedding.
     public var parameters: Int {
-        // The two matrices, the four biases of the first, the two of the second, the norm.
+        // Input projection with a bias, output projection with two (dense and fc2), layer norm.
         let block = (hiddenSize + 1) * inputProjectionRows + (outputProjectionColumns + 2) * hiddenSize + 2 * hiddenSize
         return layers * block + 2 * hiddenSize + vocabulary * (2 * hiddenSize + 1)
     }
 }
 
-/// A shape that no phi model can have.
+/// An error of an invalid config.
 public struct ModelConfigError: Error, Equatable, CustomStringConvertible {
-    /// What is wrong with it, in one line.
+    /// The violated bound, in one line.
     public let fault: String
 
     /// The fault.

@@ -1,9 +1,9 @@
 import PhiFormat
 import PhiTokenizer
 
-/// What a reader's tokenizer and engine must reproduce: the section `tests` of a `.phi` file (`Formats/phi-file.md`, 2.3).
+/// The section `tests` of a `.phi` file (`Formats/phi-file.md`, 2.3): expected results of its tokenizer and engine.
 package struct ModelTests: Sendable, Equatable {
-    /// A text and its tokens.
+    /// A text and its token ids.
     package struct Text: Sendable, Equatable {
         package let text: String
         package let ids: [TokenID]
@@ -14,7 +14,7 @@ package struct ModelTests: Sendable, Equatable {
         }
     }
 
-    /// A token and the logit it gets after the prompt.
+    /// A token and its logit after the prompt.
     package struct Logit: Sendable, Equatable {
         package let id: TokenID
         package let value: Float
@@ -25,7 +25,7 @@ package struct ModelTests: Sendable, Equatable {
         }
     }
 
-    /// Logits may differ by this times the standard deviation.
+    /// Largest difference of a logit, in standard deviations.
     static let tolerance: Float = 0.02
     static let maximumTexts = 1024
 
@@ -42,7 +42,7 @@ package struct ModelTests: Sendable, Equatable {
         self.expected = expected
     }
 
-    /// The bytes of the section. Their number follows from the texts, the prompt and the number of expected logits.
+    /// Returns the bytes of the section; their number does not depend on the values of the deviation and the logits.
     package func section() -> [UInt8] {
         var bytes: [UInt8] = []
         func add(_ word: UInt32) { withUnsafeBytes(of: word.littleEndian) { bytes.append(contentsOf: $0) } }
@@ -65,8 +65,7 @@ package struct ModelTests: Sendable, Equatable {
         return bytes
     }
 
-    /// Reads a section of `file`; throws `FormatError` when it breaks a rule of 2.3 for a model of this shape, or
-    /// expects a logit that is not finite.
+    /// Reads the section of `file`; throws `FormatError` when it violates a rule of 2.3 for a model of this shape.
     init(section: UnsafeRawBufferPointer, of file: String, _ config: ModelConfig) throws(FormatError) {
         var reader = TestsReader(section, file, config)
         let textCount = try reader.word()
@@ -102,7 +101,7 @@ package struct ModelTests: Sendable, Equatable {
     }
 }
 
-/// Takes apart a section `tests` that may say anything.
+/// A cursor over an untrusted section `tests`.
 private struct TestsReader {
     private var cursor: ByteCursor
     private let file: String

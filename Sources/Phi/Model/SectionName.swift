@@ -1,4 +1,4 @@
-/// Names of the sections of a `.phi` file (`Formats/phi-file.md`, 2).
+/// The names of the sections of a `.phi` file (`Formats/phi-file.md`, 2).
 package enum SectionName {
     package static let config = "config"
     package static let tokenizer = "tokenizer"

@@ -1,7 +1,7 @@
 import CPhiKernels
 import PhiFormat
 
-/// A matrix of weights where it lies in a mapped file. Valid as long as the file is mapped, which ``Weights`` sees to.
+/// A view of a weight matrix in a mapped file, valid while ``Weights`` keeps the file mapped.
 package struct Matrix: @unchecked Sendable, BitwiseCopyable {
     let encoding: TensorEncoding
     let rows: Int
@@ -16,21 +16,21 @@ package struct Matrix: @unchecked Sendable, BitwiseCopyable {
         self.tiles = tiles
     }
 
-    /// Columns with those that fill the last strip.
+    /// Number of columns, rounded up to whole strips.
     var width: Int { roundUp(columns, to: TensorEncoding.stripColumns) }
 
-    /// All its bytes.
+    /// All bytes of the tiles.
     var bytes: UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: tiles, count: encoding.byteCount(rows: rows, columns: columns) ?? 0)
     }
 
-    /// Writes row `row` to `out`, which has room for ``columns`` elements.
+    /// Writes row `row`, dequantised, to `out`, [columns].
     func copyRow(_ row: Int, to out: UnsafeMutablePointer<Float>) {
         phi_row(tiles, encoding.rawValue, row, columns, out)
     }
 }
 
-/// A vector of f32 where it lies in a mapped file. Valid as long as the file is mapped.
+/// A view of an f32 vector in a mapped file, valid while the file is mapped.
 package struct Vector: @unchecked Sendable, BitwiseCopyable {
     let count: Int
     let elements: UnsafePointer<Float>
@@ -41,5 +41,5 @@ package struct Vector: @unchecked Sendable, BitwiseCopyable {
     }
 }
 
-/// `n` rounded up to a multiple of `unit`.
+/// Returns `n` rounded up to a multiple of `unit`.
 func roundUp(_ n: Int, to unit: Int) -> Int { (n + unit - 1) / unit * unit }

@@ -1,8 +1,9 @@
 import PhiFormat
 
-/// A model's weights where they lie in the mapped file. Immutable; any number of sessions share them.
+/// A model's weights in the mapped file, shared by any number of sessions. Opening checks names, shapes and encodings;
+/// values are checked by ``LanguageModel/verifyWeights()`` only.
 package struct Weights: Sendable {
-    /// A layer norm's scale and shift.
+    /// The parameters of a layer norm.
     package struct Norm: Sendable {
         let weight: Vector  // [hidden]
         let bias: Vector  // [hidden]
@@ -13,7 +14,7 @@ package struct Weights: Sendable {
         }
     }
 
-    /// One block: attention and MLP, which read the same normalised input.
+    /// A transformer block: attention and MLP of the same normalised input.
     package struct Block: Sendable {
         let norm: Norm
         let inputProjection: Matrix  // [query + key + value + intermediate, hidden]
@@ -35,11 +36,11 @@ package struct Weights: Sendable {
     let norm: Norm
     let head: Matrix  // [vocabulary, hidden]
     let headBias: Vector
-    /// Keeps the bytes where they are.
+    /// The file, which stays mapped as long as the weights are used.
     let file: PhiFile
 
-    /// Finds every tensor in `file` and checks its shape; throws `FormatError` naming the first that is missing or
-    /// wrong, or a required section that a phi model does not have.
+    /// Finds every tensor in `file` and checks its shape and encoding. Throws `FormatError` naming the first that is
+    /// missing or wrong, or the first unknown section that is required.
     init(_ file: PhiFile, _ config: ModelConfig) throws(FormatError) {
         var reader = TensorReader(file: file)
         let hidden = config.hiddenSize
@@ -67,13 +68,13 @@ package struct Weights: Sendable {
             bias: try reader.vector(SectionName.normBias, hidden))
         head = try reader.matrix(SectionName.headWeight, config.vocabulary, hidden)
         headBias = try reader.vector(SectionName.headBias, config.vocabulary)
-        try reader.refuseUnknown(except: [
+        try reader.rejectUnknown(except: [
             SectionName.config, SectionName.tokenizer, SectionName.provenance, SectionName.tests,
         ])
         self.file = file
     }
 
-    /// Every matrix with its section's name.
+    /// All matrices and their sections' names.
     var matrices: [(name: String, matrix: Matrix)] {
         let inBlocks = blocks.enumerated().flatMap { n, block in
             [
@@ -84,7 +85,7 @@ package struct Weights: Sendable {
         return [(SectionName.embedding, embedding)] + inBlocks + [(SectionName.headWeight, head)]
     }
 
-    /// Bytes that one decoded token reads: every matrix but the embedding, and all vectors.
+    /// Number of bytes read to decode a token: all vectors, and all matrices except the embedding.
     var bytesPerToken: Int {
         file.sections.reduce(0) { sum, section in
             section.encodingNumber == 0 || section.name == SectionName.embedding ? sum : sum + section.length
@@ -92,48 +93,48 @@ package struct Weights: Sendable {
     }
 }
 
-/// Takes tensors out of a file and remembers which.
+/// A reader of a file's tensors, with the names of those read so far.
 private struct TensorReader {
     let file: PhiFile
-    var taken: Set<String> = []
+    var found: Set<String> = []
 
     mutating func matrix(_ name: String, _ rows: Int, _ columns: Int) throws(FormatError) -> Matrix {
-        let (section, bytes) = try take(name, rows, columns)
+        let (section, bytes) = try find(name, rows, columns)
         guard !TensorEncoding.retired.contains(section.encodingNumber) else {
             throw FormatError(
                 file.path,
                 "\(name) has encoding \(section.encodingNumber), which is no longer read: convert the checkpoint again")
         }
         guard let encoding = section.encoding, encoding != .vector, let base = bytes.baseAddress else {
-            throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), which no matrix here has")
+            throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), not that of a matrix")
         }
         return Matrix(encoding: encoding, rows: rows, columns: columns, tiles: base)
     }
 
     mutating func vector(_ name: String, _ count: Int) throws(FormatError) -> Vector {
-        let (section, bytes) = try take(name, count, 1)
+        let (section, bytes) = try find(name, count, 1)
         guard section.encoding == .vector, let base = bytes.baseAddress else {
             throw FormatError(file.path, "\(name) has encoding \(section.encodingNumber), not that of a vector")
         }
         return Vector(count: count, elements: base.assumingMemoryBound(to: Float.self))
     }
 
-    private mutating func take(
+    private mutating func find(
         _ name: String, _ rows: Int, _ columns: Int
     ) throws(FormatError) -> (Section, UnsafeRawBufferPointer) {
         guard let section = file.section(name) else { throw FormatError(file.path, "has no section \(name)") }
         guard section.rows == rows, section.columns == columns else {
             throw FormatError(
-                file.path, "\(name) is \(section.rows) x \(section.columns), its config asks for \(rows) x \(columns)")
+                file.path, "\(name) is \(section.rows) x \(section.columns), by the config \(rows) x \(columns)")
         }
-        taken.insert(name)
+        found.insert(name)
         return (section, file.bytes(of: section))
     }
 
-    func refuseUnknown(except others: Set<String>) throws(FormatError) {
+    func rejectUnknown(except others: Set<String>) throws(FormatError) {
         for section in file.sections
-        where section.isRequired && !taken.contains(section.name) && !others.contains(section.name) {
-            throw FormatError(file.path, "needs section \(section.name), which this version does not know")
+        where section.isRequired && !found.contains(section.name) && !others.contains(section.name) {
+            throw FormatError(file.path, "requires section \(section.name), which this version does not support")
         }
     }
 }

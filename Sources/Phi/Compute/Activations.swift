@@ -1,11 +1,10 @@
 import CPhiKernels
 
-/// The buffers that a batch of tokens passes through, allocated once for an engine. A row's elements beyond its columns, up
-/// to its stride, are and stay zero.
+/// The activations of a batch of tokens, allocated once for an engine. Rows are zero between their columns and stride.
 package final class Activations {
-    /// Most tokens that pass through together.
+    /// Largest number of tokens in a batch.
     package static let batchTokens = 256
-    /// Most rows whose logits are computed together, and most sequences in a batch.
+    /// Largest number of rows whose logits are computed together, and of sequences in a batch.
     static let logitsRows = 64
 
     private let config: ModelConfig
@@ -19,7 +18,7 @@ package final class Activations {
     let quantised: Buffer<Int8>  // [batch][hidden or query + intermediate]
     let scales: Buffer<Float>  // [batch][blocks of 256 columns]
     let starts: Buffer<Int32>  // [batch][blocks of 256 columns]
-    let groupStarts: Buffer<Int32>  // [groups of 16 columns], of a batch of one token
+    let groupStarts: Buffer<Int32>  // [groups of 16 columns], for a batch of one token
     let logitsRowNumbers: Buffer<Int32>  // [logits rows], rows of the batch whose logits are computed
     let logits: Buffer<Float>  // [logits rows][vocabulary]
     let headProducts: Buffer<Float>  // [logits rows][2][vocabulary], of quantised inputs and of their residuals
@@ -67,7 +66,7 @@ package final class Activations {
         Rows(start: buffer.start, stride: buffer.count / Self.batchTokens)
     }
 
-    /// Row `row` of the logits, [vocabulary].
+    /// Returns row `row` of the logits, [vocabulary].
     func logits(inRow row: Int) -> UnsafeBufferPointer<Float> {
         UnsafeBufferPointer(start: logits.start + row * logitsStride, count: config.vocabulary)
     }

@@ -6,14 +6,14 @@
     import Darwin
 #endif
 
-/// Zeroed memory for `count` elements, page-aligned, freed with its owner. Pages that are never touched take no memory.
-/// There may be less of it than a file asks for: making one throws ``SessionError``.
+/// Page-aligned, zero-filled memory for `count` elements. Pages are not resident before their first use. Because the
+/// size may come from a file, allocation throws ``SessionError`` when it fails.
 package final class Buffer<Element: BitwiseCopyable> {
     package let count: Int
     package let start: UnsafeMutablePointer<Element>
 
-    /// In huge pages, where the system has them, for what is written all over the place: a product writes a few rows of each of many
-    /// tokens, whose pages would be more than a core remembers. One that is touched takes its memory whole.
+    /// Allocates memory, `inHugePages` if the system has them: a GEMM writes a few columns of many rows, whose small
+    /// pages would exceed the TLB. A huge page is resident as a whole from its first use.
     package init(_ count: Int, inHugePages: Bool = false) throws(SessionError) {
         let bytes = max(1, count) * MemoryLayout<Element>.stride
         let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

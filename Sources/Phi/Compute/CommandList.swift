@@ -1,10 +1,10 @@
 import CPhiKernels
 import PhiFormat
 
-/// A list of kernel operations with their arguments, recorded first and then executed by all threads in one parallel region,
-/// so that between two commands threads wait for each other's work only.
+/// A list of kernel operations with their arguments, recorded first and then executed by all threads in one parallel
+/// region. A command starts when the items of all previous ones are done.
 ///
-/// Memory: capacity x (one `phi_step` and 192 bytes of arguments), taken when it is first touched.
+/// Memory: capacity x (one `phi_step` and 192 bytes of arguments), resident from first use.
 package final class CommandList {
     private let threads: Int
     private let steps: Buffer<phi_step>  // [capacity]
@@ -14,14 +14,14 @@ package final class CommandList {
     private var argumentBytes = 0
     private var releases: [Release] = []
 
-    /// Mapped bytes that are given back to the system when the first `end` commands have been executed.
+    /// Mapped bytes to release to the system after the first `end` commands.
     private struct Release {
         let end: Int
         let file: MappedFile
         let bytes: UnsafeRawBufferPointer
     }
 
-    /// An empty list for `threads` threads and up to `capacity` commands.
+    /// Creates an empty list for `threads` threads and up to `capacity` commands.
     package init(threads: Int, capacity: Int) throws(SessionError) {
         self.threads = threads
         steps = try Buffer(capacity)
@@ -32,22 +32,21 @@ package final class CommandList {
     /// Whether nothing is recorded.
     package var isEmpty: Bool { count == 0 }
 
-    /// Records all `items` of `operation`. The command starts when all commands before it are done, or, if it is
-    /// `concurrentWithPrevious`, together with the one before it.
+    /// Records all `items` of `operation`, to start after all previous commands or together with the last of them.
     func record<Arguments: BitwiseCopyable>(
         _ operation: phi_operation, items: Int, _ value: Arguments, concurrentWithPrevious: Bool = false
     ) {
         let size = roundUp(MemoryLayout<Arguments>.size, to: 16)
         precondition(count < steps.count && argumentBytes + size <= arguments.count, "the command list is full")
-        let place = UnsafeMutableRawPointer(arguments.start + argumentBytes)
-        place.storeBytes(of: value, as: Arguments.self)
+        let pointer = UnsafeMutableRawPointer(arguments.start + argumentBytes)
+        pointer.storeBytes(of: value, as: Arguments.self)
         steps.start[count] = phi_step(
-            operation: operation, args: place, items: items, waits: !concurrentWithPrevious, done: 0)
+            operation: operation, args: pointer, items: items, waits: !concurrentWithPrevious, done: 0)
         count += 1
         argumentBytes += size
     }
 
-    /// Records that the pages of `bytes` are given back to the system when all commands so far have been executed.
+    /// Records the release of the pages of `bytes` to the system after all commands so far.
     func recordRelease(of bytes: UnsafeRawBufferPointer, in file: MappedFile) {
         releases.append(Release(end: count, file: file, bytes: bytes))
     }

@@ -8,53 +8,53 @@ import CPhiSupport
     import Darwin
 #endif
 
-/// The cores that this process may keep busy: processors in its affinity, siblings of one core counted once, as they share
-/// the units that matrix products need, and no more than its control group's share of time, because a group that overspends
-/// is stopped with all its threads.
+/// The cores that this process should use: those of the processors in its affinity mask, limited by the CPU quota of
+/// its control group. Hyper-threads of a core count once because they share its vector units; the quota counts because
+/// a group that exceeds it is throttled with all its threads.
 package struct Cores {
-    /// How many there are, at least one.
+    /// Number of cores, at least one.
     package let count: Int
 
-    /// Those of this process. `processors` and `read`, which gives the text of a system's file, are for tests.
+    /// Counts the cores of this process. Tests pass other `processors` and another `read`, which returns a file's text.
     package init(processors: [Int] = Self.allowed, read: (String) -> String? = Self.text(of:)) {
         let siblings = processors.map { number in
             let topology = "/sys/devices/system/cpu/cpu\(number)/topology/"
             return read(topology + "core_cpus_list") ?? read(topology + "thread_siblings_list") ?? "\(number)"
         }
         let cores = Set(siblings).count
-        count = max(1, Self.share(read).map { min(cores, $0) } ?? cores)
+        count = max(1, Self.quota(read).map { min(cores, $0) } ?? cores)
     }
 
-    /// Whole processors that the control group may use, the least along its path; nil for no limit.
-    private static func share(_ read: (String) -> String?) -> Int? {
+    /// Returns the CPU quota in whole processors, the minimum over the group and its ancestors; nil for no limit.
+    private static func quota(_ read: (String) -> String?) -> Int? {
         let groups = (read("/proc/self/cgroup") ?? "").split(separator: "\n").map {
             $0.split(separator: ":", maxSplits: 2)
         }
-        var shares: [Int] = []
-        // Version 2: one line `0::/path`; a group's file holds its quota and the period, or `max`.
+        var quotas: [Int] = []
+        // Version 2: one line `0::/path`; a group's file contains its quota and period, or `max`.
         for group in groups where group.first == "0" {
             for path in ancestors(group.last ?? "/") {
                 let numbers = (read("/sys/fs/cgroup\(path)/cpu.max") ?? "").split(whereSeparator: \.isWhitespace)
                 if numbers.count == 2, let quota = Int(numbers[0]), let period = Int(numbers[1]), period > 0 {
-                    shares.append(max(1, quota / period))
+                    quotas.append(max(1, quota / period))
                 }
             }
         }
-        // Version 1: `4:cpu,cpuacct:/path`; quota and period have files of their own, -1 is no limit.
+        // Version 1: `4:cpu,cpuacct:/path`; quota and period are in two files, -1 means no limit.
         for group in groups where group.count == 3 && group[1].split(separator: ",").contains("cpu") {
             for path in ancestors(group[2]) {
                 let folder = "/sys/fs/cgroup/\(group[1])\(path)/"
                 if let quota = number(read(folder + "cpu.cfs_quota_us")), quota > 0,
                     let period = number(read(folder + "cpu.cfs_period_us")), period > 0
                 {
-                    shares.append(max(1, quota / period))
+                    quotas.append(max(1, quota / period))
                 }
             }
         }
-        return shares.min()
+        return quotas.min()
     }
 
-    /// `/a/b`, `/a` and nothing, for the root.
+    /// Returns the path and its ancestors: `/a/b`, `/a` and, for the root, an empty string.
     private static func ancestors(_ path: Substring) -> [String] {
         let names = path.split(separator: "/")
         return (0...names.count).reversed().map { names[..<$0].map { "/" + $0 }.joined() }
@@ -64,6 +64,7 @@ package struct Cores {
         text.flatMap { Int($0.prefix { !$0.isWhitespace }) }
     }
 
+    /// The processors in this process's affinity mask.
     package static var allowed: [Int] {
         let numbers = [Int32](unsafeUninitializedCapacity: 1024) { buffer, count in
             count = Int(phi_processors(buffer.baseAddress, Int32(buffer.count)))
@@ -71,7 +72,7 @@ package struct Cores {
         return numbers.map { Int($0) }
     }
 
-    /// The beginning of a small file, or nil.
+    /// Returns the first 4096 bytes of a file, or nil.
     package static func text(of path: String) -> String? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }

@@ -1,5 +1,5 @@
 extension DeterministicMath {
-    /// e to the power of each of `x`, which are at most 0, to about 1e-15 relative; 0 below -700 and for NaN.
+    /// Returns exp(x) for x <= 0, to about 1e-15 relative; 0 below -700 and for NaN.
     @inline(__always)
     package static func exp(atMostZero x: SIMD8<Double>) -> SIMD8<Double> {
         let isTooSmall = .!(x .>= -700)  // true for NaN
@@ -9,7 +9,7 @@ extension DeterministicMath {
         let shifted = clamped * 1.44269504088896340736 + rounder
         let n = shifted - rounder
         let r = (clamped - n * 0.693147180369123816490) - n * 1.90821492927058770002e-10  // ln 2 in two parts
-        // Taylor up to r^13 / 13!: |r| is at most 0.347, so that r^14 / 14! is below 5e-18.
+        // Taylor series up to r^13 / 13!: |r| is at most 0.347, so that r^14 / 14! is below 5e-18.
         var sum = r * (1.0 / 6_227_020_800) + (1.0 / 479_001_600)
         sum = sum * r + (1.0 / 39_916_800)
         sum = sum * r + (1.0 / 3_628_800)

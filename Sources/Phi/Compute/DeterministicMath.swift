@@ -1,9 +1,9 @@
-/// Elementary functions from nothing but IEEE additions, multiplications and divisions in a fixed order: the system's
-/// own differ in their last bits from one C library to the next, and would change a model's answers with them.
+/// Elementary functions of IEEE additions, multiplications and divisions in a fixed order. Those of C libraries differ
+/// in their last bits and would change results from one system to another.
 package enum DeterministicMath {
     private static let ln2 = 0.693147180559945309417
 
-    /// e to the power `x`, to about 1e-15 relative; 0 below -700 and infinity above 700.
+    /// Returns exp(x), to about 1e-15 relative; 0 below -700 and infinity above 700.
     package static func exp(_ x: Double) -> Double {
         if x < -700 { return 0 }
         if x > 700 { return .infinity }
@@ -18,7 +18,7 @@ package enum DeterministicMath {
         return sum * Double(sign: .plus, exponent: Int(n), significand: 1)
     }
 
-    /// The natural logarithm of a positive `x`, to about 1e-15 relative.
+    /// Returns the natural logarithm of a positive `x`, to about 1e-15 relative.
     package static func log(_ x: Double) -> Double {
         var exponent = Double(x.exponent)
         var m = x.significand
@@ -37,7 +37,7 @@ package enum DeterministicMath {
         return 2 * sum + exponent * ln2
     }
 
-    /// The cosine and sine of `x`, |x| at most 1e7 or so, to about 1e-10 absolute.
+    /// Returns the cosine and sine of `x`, |x| up to about 1e7, to about 1e-10 absolute.
     package static func cosineAndSine(_ x: Double) -> (Double, Double) {
         let quarter = (x / 1.57079632679489661923).rounded()
         // pi / 2 in three parts (Cody and Waite).

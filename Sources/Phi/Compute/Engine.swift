@@ -1,8 +1,8 @@
 import CPhiKernels
 import PhiTokenizer
 
-/// Threads and buffers that sessions compute with. A ``Session`` brings its own unless it is made for an engine; sessions of
-/// one engine can take their next steps together, which reads the weights once for all of them:
+/// The threads and buffers that compute the steps of sessions. A ``Session`` has an engine of its own unless it is
+/// created for one; sessions of one engine can be batched, so that a step reads the weights once for all of them:
 ///
 /// ```swift
 /// let engine = try Engine(model)
@@ -10,32 +10,31 @@ import PhiTokenizer
 /// try engine.append(zip(sessions, prompts).map { (session: $0, tokens: $1) })
 /// ```
 ///
-/// Nothing that a session computes depends on those beside it. An engine and its sessions are used by one thread at a time.
+/// Results of a session do not depend on the batch. An engine and its sessions are used by one thread at a time.
 public final class Engine {
-    /// The model it runs.
+    /// The model.
     public let model: LanguageModel
-    /// Positions that a session of it can have at most.
+    /// Largest context of its sessions.
     public let context: Int
-    /// Threads it computes on.
+    /// Number of threads.
     public let threads: Int
-    /// How many threads an engine can have.
+    /// Supported numbers of threads.
     public static let threadCounts = 1...Int(PHI_MAX_THREADS)
-    /// Most sessions that one call of ``append(_:)`` can take.
+    /// Largest number of sessions in one call of ``append(_:)``.
     public static let sessionsAtOnce = Activations.logitsRows
-    /// Most tokens that are computed together. Longer prompts are prefilled in batches of this many, between which an
-    /// operation can be cancelled.
+    /// Largest number of tokens in a batch. Longer prompts take several, between which they can be cancelled.
     public static let batchTokens = Activations.batchTokens
 
     private let pass: ForwardPass
-    /// The batch being assembled: segments of sessions, in the same order, and how many rows they have together.
+    /// The batch being assembled: segments, their sessions in the same order, and their number of rows.
     private var segments: [ForwardPass.Segment] = []
     private var sessions: [Session] = []
     private var rows = 0
-    /// Counts what overwrites logits: a session's logits are valid as long as this is what it was after its own step.
+    /// Number of steps. Each may overwrite the logits buffer, so that a session's logits are valid until the next.
     private(set) var step = 0
 
-    /// Makes an engine for sessions of up to `context` positions, by default as many as the model has. `threads` defaults to
-    /// the cores that this process may use. Throws ``SessionError`` when one is out of range or the memory is not there.
+    /// Creates an engine for sessions of up to `context` tokens, by default the model's context. `threads` is by
+    /// default ``defaultThreads``. Throws ``SessionError`` when one is out of range or memory cannot be allocated.
     public init(_ model: LanguageModel, context: Int? = nil, threads: Int? = nil) throws(SessionError) {
         let context = context ?? model.config.context
         let threads = threads ?? Self.defaultThreads
@@ -53,22 +52,22 @@ public final class Engine {
             released: model.releasesPages ? model.file.mapping : nil)
     }
 
-    /// The default number of threads: one for each core that this process may use by its affinity and its control group.
+    /// The default number of threads: one per core in the process's affinity mask, up to its control group's quota.
     public static var defaultThreads: Int { Cores().count }
 
-    /// Appends tokens to several sessions of this engine, at most ``sessionsAtOnce`` and each at most once. Afterwards each
-    /// has the logits that follow its last token, until the engine's next step. Throws ``SessionError`` when tokens do not
-    /// fit or an id is not a token, and then nothing has changed.
+    /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each has the logits that
+    /// follow its last token, until the engine's next step. Throws ``SessionError``, leaving all unchanged, when tokens
+    /// do not fit or an id is not a token.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
         precondition(work.count <= Self.sessionsAtOnce && work.allSatisfy { $0.session.engine === self })
         precondition(Set(work.map { ObjectIdentifier($0.session) }).count == work.count)
         for (session, tokens) in work { try session.check(tokens[...]) }
         step += 1
-        var ends: [(session: Session, row: Int)] = []  // where tokens of the batch are the last ones of `work`
+        var ends: [(session: Session, row: Int)] = []  // rows of the batch with a session's last token in `work`
         var firstLogits = 0
         func finish() {
             execute(logitsRows: ends.map(\.row), firstLogits: firstLogits)
-            for (number, end) in ends.enumerated() { end.session.hasLogits(inRow: firstLogits + number) }
+            for (number, end) in ends.enumerated() { end.session.setLogits(inRow: firstLogits + number) }
             firstLogits += ends.count
             ends = []
         }
@@ -83,7 +82,7 @@ public final class Engine {
         if rows > 0 { finish() }
     }
 
-    /// Puts as many of a session's next tokens into the batch as it has rows left; returns how many.
+    /// Adds a session's next tokens to the batch, as many as fit, and returns how many.
     private func add(_ tokens: ArraySlice<TokenID>, of session: Session) -> Int {
         let new = tokens.prefix(Self.batchTokens - rows)
         segments.append(
@@ -93,7 +92,7 @@ public final class Engine {
         return new.count
     }
 
-    /// Executes the pass of the batch and begins a new one; then the batch's sessions hold its tokens.
+    /// Executes the pass of the batch, commits its tokens to their sessions and starts an empty batch.
     private func execute(logitsRows: some Collection<Int>, firstLogits: Int = 0) {
         pass.record(segments, rows: rows, logitsRows: logitsRows, firstLogits: firstLogits, through: model.weights)
         pass.commands.execute()
@@ -103,24 +102,24 @@ public final class Engine {
         rows = 0
     }
 
-    /// Appends one batch of tokens to a session, and computes the logits that follow its last one if all of `tokens` were in
-    /// the batch. Returns how many tokens were appended. Allocates nothing.
+    /// Appends one batch of tokens to a session, and computes the logits that follow its last one if all of `tokens`
+    /// were in the batch. Returns how many tokens were appended. Allocates nothing.
     func appendBatch(_ tokens: ArraySlice<TokenID>, to session: Session, wantsLogits: Bool) -> Int {
         step += 1
         let count = add(tokens, of: session)
         let isComplete = wantsLogits && count == tokens.count
         execute(logitsRows: isComplete ? count - 1..<count : 0..<0)
-        if isComplete { session.hasLogits(inRow: 0) }
+        if isComplete { session.setLogits(inRow: 0) }
         return count
     }
 
-    /// Computes the logits of `rows` of the last batch, at most ``Activations/logitsRows``, into row 0 and on.
+    /// Computes the logits of up to ``Activations/logitsRows`` rows of the last batch into rows 0... of the buffer.
     func logits(rows: Range<Int>) {
         step += 1
         pass.recordLogits(of: rows, through: model.weights)
         pass.commands.execute()
     }
 
-    /// Row `row` of the logits buffer, [vocabulary].
+    /// Returns row `row` of the logits buffer, [vocabulary].
     func logits(inRow row: Int) -> UnsafeBufferPointer<Float> { pass.activations.logits(inRow: row) }
 }

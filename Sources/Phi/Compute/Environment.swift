@@ -6,7 +6,7 @@
     import Darwin
 #endif
 
-/// The value of an environment variable, or nil when it is not set or empty.
+/// Returns the value of an environment variable, or nil if it is unset or empty.
 func environment(_ name: String) -> String? {
     guard let value = getenv(name), value.pointee != 0 else { return nil }
     return String(cString: value)

@@ -1,13 +1,13 @@
 import CPhiKernels
 import PhiFormat
 
-/// How a session keeps its keys and values.
+/// The encoding of keys and values in a KV cache.
 public enum CacheEncoding: String, Sendable, CaseIterable {
-    /// Exact; for models in f32.
+    /// 32-bit floats, exact.
     case f32
     /// 16-bit floats.
     case f16
-    /// 8-bit integers with a scale for 32: half of f16's memory and reading, `Bench/README.md` has what it costs.
+    /// 8-bit integers with an f16 scale for 32: about half the bytes of f16. `Bench/README.md` reports its accuracy.
     case q8
 
     var elementBytes: Int {
@@ -19,29 +19,30 @@ public enum CacheEncoding: String, Sendable, CaseIterable {
     }
 }
 
-/// Keys and values of all positions so far, for one session. Its memory is taken page by page as positions fill.
+/// The keys and values of a session's tokens. In each layer:
+///
+///     keys          [kv head][position / 16][head size][16]         q8: [kv head][position / 16][head size / 4][16][4]
+///     values        [kv head][position][value size]
+///     key scales    [kv head][position / 16][head size / 32][16]    f16, in q8 only
+///     value scales  [kv head][position / 16][head size / 32][16]    f16, in q8 only
+///
+/// In q8, head sizes of keys and scales are rounded up to 32. Pages are not resident before they are written.
 package final class KVCache {
-    /// Positions there is room for: the capacity asked for in whole blocks.
+    /// Number of positions: the capacity rounded up to whole blocks.
     let positions: Int
-    /// Positions that are filled. Its session sets it, together with its tokens.
+    /// Number of positions written; set by the session together with its tokens.
     var count = 0
-    /// How elements are kept.
     let encoding: CacheEncoding
-    /// Head size rounded up to sixteen lanes.
+    /// Head size rounded up to 16.
     let valueSize: Int
-    /// Elements between the keys of one kv head and the next.
-    let keyStride: Int
-    /// Elements between the values of one kv head and the next.
-    let valueStride: Int
-    /// Scales between those of one kv head and the next; 0 but for ``CacheEncoding/q8``.
-    let scaleStride: Int
+    /// Number of elements per kv head: of keys, of values, and of the scales of either (0 except with q8).
+    let keyStride, valueStride, scaleStride: Int
 
     private let layers, kvHeads: Int
-    /// One layer: keys, values, scales of keys, scales of values, each of all kv heads.
     private let valuesOffset, keyScalesOffset, valueScalesOffset, layerBytes: Int
     private let memory: Buffer<UInt8>  // [layers][layerBytes]
 
-    /// A cache for `layers` blocks, by default all of the model's.
+    /// Creates a cache of `capacity` positions for `layers` transformer blocks, by default all of the model's.
     package init(_ config: ModelConfig, layers: Int? = nil, capacity: Int, encoding: CacheEncoding) throws(SessionError)
     {
         positions = roundUp(capacity, to: Int(PHI_POSITION_BLOCK))
@@ -61,9 +62,9 @@ package final class KVCache {
         memory = try Buffer(self.layers * layerBytes)
     }
 
-    /// Bytes that a full cache takes.
+    /// Bytes of the whole cache.
     var byteCount: Int { memory.count }
-    /// Those of the blocks of positions that are filled or begun.
+    /// Bytes of the blocks of positions that have been written, at least in part.
     var filledByteCount: Int { byteCount / positions * roundUp(count, to: Int(PHI_POSITION_BLOCK)) }
 
     private func layer(_ layer: Int) -> UnsafeMutableRawPointer {
@@ -79,43 +80,43 @@ package final class KVCache {
         (self.layer(layer) + valueScalesOffset).assumingMemoryBound(to: UInt16.self)
     }
 
-    /// Memory of neighbouring positions.
+    /// Contiguous memory of the first positions in one layer and kv head.
     struct Region {
         let memory: UnsafeMutableRawBufferPointer
-        /// Bytes of a position in each row of a tile of 16 positions; 0 where positions lie one after the other.
-        let lane: Int
+        /// Size of a position in each row of 16 of a tile; 0 for values, which are not in tiles.
+        let laneBytes: Int
     }
 
-    /// The memory of the first `count` positions: for each layer and kv head keys, values, and with ``CacheEncoding/q8``
-    /// scales of keys and of values; all but values in whole tiles of 16 positions. Sizes and order follow from the shape, the
-    /// encoding and `count`, not from the capacity.
+    /// Returns the memory of the first `count` positions: for each layer and kv head keys, values and, with q8, their
+    /// scales, all but values in whole tiles of 16 positions. Order and sizes depend on the shape, the encoding and
+    /// `count`, not on the capacity.
     func regions(of count: Int) -> [Region] {
         let inTiles = roundUp(count, to: 16)
         let element = encoding.elementBytes
-        let keyLane = encoding == .q8 ? 4 : element  // integers come in quads of dimensions
+        let keyLane = encoding == .q8 ? 4 : element  // q8: four dimensions
         var regions: [Region] = []
         for layer in 0..<layers {
             for head in 0..<kvHeads {
-                func add(_ start: UnsafeMutableRawPointer, stride: Int, bytes: Int, used: Int, lane: Int) {
-                    // A stride is so many elements for each position there is room for.
+                func add(_ start: UnsafeMutableRawPointer, stride: Int, bytes: Int, used: Int, laneBytes: Int) {
+                    // stride / positions: elements of a position
                     let memory = UnsafeMutableRawBufferPointer(
                         start: start + head * stride * bytes, count: stride / positions * bytes * used)
-                    regions.append(Region(memory: memory, lane: lane))
+                    regions.append(Region(memory: memory, laneBytes: laneBytes))
                 }
-                add(keys(layer), stride: keyStride, bytes: element, used: inTiles, lane: keyLane)
-                add(values(layer), stride: valueStride, bytes: element, used: count, lane: 0)
+                add(keys(layer), stride: keyStride, bytes: element, used: inTiles, laneBytes: keyLane)
+                add(values(layer), stride: valueStride, bytes: element, used: count, laneBytes: 0)
                 if encoding != .q8 { continue }
-                add(keyScales(layer), stride: scaleStride, bytes: 2, used: inTiles, lane: 2)
-                add(valueScales(layer), stride: scaleStride, bytes: 2, used: inTiles, lane: 2)
+                add(keyScales(layer), stride: scaleStride, bytes: 2, used: inTiles, laneBytes: 2)
+                add(valueScales(layer), stride: scaleStride, bytes: 2, used: inTiles, laneBytes: 2)
             }
         }
         return regions
     }
 
-    /// Takes the first `count` positions of `other`, a cache of the same shape and encoding.
+    /// Copies the first `count` positions of `other`, which must have the same shape and encoding.
     func copy(_ count: Int, of other: KVCache) {
-        for (mine, its) in zip(regions(of: count), other.regions(of: count)) {
-            mine.memory.copyMemory(from: UnsafeRawBufferPointer(its.memory))
+        for (target, source) in zip(regions(of: count), other.regions(of: count)) {
+            target.memory.copyMemory(from: UnsafeRawBufferPointer(source.memory))
         }
         self.count = count
     }

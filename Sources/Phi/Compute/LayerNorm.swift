@@ -2,10 +2,10 @@ import CPhiKernels
 
 /// Layer norm (Ba et al. 2016, arXiv 1607.06450) of rows: y = (x - mean) / sqrt(variance + epsilon) * weight + bias.
 ///
-/// Sums are taken in sixteen lanes, element i in lane i mod 16, and the lanes are added as a tree of halves.
+/// Sums have 16 lanes, element i in lane i mod 16, which are added as a binary tree.
 struct LayerNorm: BitwiseCopyable {
     let x: UnsafePointer<Float>  // [rows][stride]
-    let rows: UnsafePointer<Int32>?  // the rows of x to take; all in order when nil
+    let rows: UnsafePointer<Int32>?  // row of x for each row of y; the same row if nil
     let y: UnsafeMutablePointer<Float>  // [rows][stride]
     let stride: Int
     let count: Int
@@ -13,7 +13,7 @@ struct LayerNorm: BitwiseCopyable {
     let bias: UnsafePointer<Float>  // [count]
     let epsilon: Float
 
-    /// Makes row `row` of y, or puts it into another.
+    /// Computes row `row`, and writes it to row `target` of y, by default the same.
     func normalise(_ row: Int, into target: Int? = nil) {
         let x = x + (rows.map { Int($0[row]) } ?? row) * stride
         let y = y + (target ?? row) * stride

@@ -1,18 +1,18 @@
-/// Rotary position embedding (Su et al. 2021, arXiv 2104.09864) in the half-split form of Hugging Face's
-/// `modeling_phi.py`: dimension i of a head turns together with dimension i + rotary / 2; those beyond stay.
+/// The rotary position embedding (Su et al. 2021, arXiv 2104.09864) in the half-split form of Hugging Face's
+/// `modeling_phi.py`: dimension i of a head is rotated with dimension i + rotary / 2, for i < rotary / 2.
 ///
-/// The table is written once, before anyone else sees it, and only read after.
+/// The table is immutable after initialisation.
 final class RotaryEmbedding: @unchecked Sendable {
     private let half: Int
     private let table: Buffer<Float>  // [positions][half cosines, half sines]
 
-    /// A table for `positions` positions of heads whose first `dimensions` dimensions turn.
+    /// Creates a table for `positions` positions of heads whose first `dimensions` dimensions are rotated.
     init(dimensions: Int, base: Float, positions: Int) throws(SessionError) {
         half = dimensions / 2
         table = try Buffer(positions * dimensions)
         let logarithm = DeterministicMath.log(Double(base))
         for i in 0..<half {
-            // Rounded to f32 at each step as in Hugging Face, whose angles a model was trained with.
+            // Rounded to f32 at each step as in Hugging Face, so that angles are those of training.
             let power = Double(Float(2 * i) / Float(dimensions))
             let frequency = 1 / Float(DeterministicMath.exp(power * logarithm))
             for position in 0..<positions {
@@ -24,7 +24,7 @@ final class RotaryEmbedding: @unchecked Sendable {
         }
     }
 
-    /// Turns `heads` heads of `headSize` that lie side by side at `row`, in place.
+    /// Rotates `row`, [heads, headSize], in place.
     @inline(__always)
     func rotate(_ row: UnsafeMutablePointer<Float>, heads: Int, headSize: Int, position: Int) {
         let cosines = table.start + position * 2 * half

@@ -1,32 +1,32 @@
 import PhiTokenizer
 
-/// One text in the making: the tokens so far and their keys and values.
+/// A sequence of tokens and its KV cache.
 ///
-/// A session is used by one thread at a time. After it is made, decoding allocates nothing.
+/// A session is used by one thread at a time. Decoding allocates nothing.
 public final class Session {
-    /// What it computes with.
+    /// The threads and buffers that compute its steps.
     public let engine: Engine
-    /// Positions it has room for.
+    /// Largest number of tokens.
     public let context: Int
-    /// The tokens so far.
+    /// The tokens of the sequence.
     public private(set) var tokens: [TokenID] = []
     let cache: KVCache
     private var logitsRow = 0
     private var logitsStep = -1
     private var nextToken = [TokenID](repeating: 0, count: 1)
 
-    /// Makes a session with an engine of its own. `context` is at most the model's, which is also the default; `threads`
-    /// defaults to the cores that this process may use; `cache` says how keys and values are kept, by default as suits the
-    /// model (``LanguageModel/cacheEncoding``). Throws ``SessionError`` when one is out of range or the memory is not there.
+    /// Creates a session with an engine of its own. `context` is by default and at most the model's; `threads` is by
+    /// default ``Engine/defaultThreads``; `cache` is by default ``LanguageModel/cacheEncoding``. Throws
+    /// ``SessionError`` when an argument is out of range or memory cannot be allocated.
     public convenience init(
         _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil
     ) throws(SessionError) {
         try self.init(Engine(model, context: context, threads: threads), cache: cache)
     }
 
-    /// Makes a session of `engine`. `context` is at most the engine's, which is also the default; `cache` says how keys and
-    /// values are kept, by default as suits the model (``LanguageModel/cacheEncoding``). Throws ``SessionError`` when the
-    /// context is out of range or the memory is not there.
+    /// Creates a session of `engine`. `context` is by default and at most the engine's; `cache` is by default
+    /// ``LanguageModel/cacheEncoding``. Throws ``SessionError`` when the context is out of range or memory cannot be
+    /// allocated.
     public init(_ engine: Engine, context: Int? = nil, cache: CacheEncoding? = nil) throws(SessionError) {
         let context = context ?? engine.context
         guard (1...engine.context).contains(context) else {
@@ -39,43 +39,43 @@ public final class Session {
         tokens.reserveCapacity(context)
     }
 
-    /// The model it runs.
+    /// The model of its engine.
     public var model: LanguageModel { engine.model }
 
-    /// Threads it computes on.
+    /// Number of threads of its engine.
     public var threads: Int { engine.threads }
 
-    /// Positions that are left.
+    /// Number of tokens that can still be appended.
     public var remainingContext: Int { context - tokens.count }
 
-    /// Bytes that the KV cache takes when it is full.
+    /// Bytes of the KV cache when it is full.
     public var cacheBytes: Int { cache.byteCount }
 
-    /// How keys and values are kept.
+    /// Encoding of the KV cache.
     public var cacheEncoding: CacheEncoding { cache.encoding }
 
-    /// Positions that ``cacheBytes`` are for: the context in whole blocks.
+    /// Number of positions in ``cacheBytes``: the context in whole blocks.
     package var cachePositions: Int { cache.positions }
 
-    /// Bytes of ``cacheBytes`` that its tokens fill, in whole blocks of positions: about what it takes from the system.
+    /// Bytes of the KV cache that its tokens fill, in whole blocks of positions: about its resident memory.
     package var filledCacheBytes: Int { cache.filledByteCount }
 
-    /// Appends tokens; afterwards ``withLogits(_:)`` has the logits of what comes next. It does not matter to any
-    /// result how a text is cut into appends. Throws ``SessionError`` when they do not fit or are not tokens, and then
-    /// nothing has changed.
+    /// Appends tokens and computes the logits that follow them, for ``withLogits(_:)``. Results do not depend on how a
+    /// sequence is split into appends. Throws ``SessionError``, leaving the session unchanged, when the tokens do not
+    /// fit or an id is not a token.
     public func append(_ new: some Collection<TokenID>) throws(SessionError) {
         try append(Array(new)[...], while: { true })
     }
 
-    /// Appends tokens as long as `shouldContinue`, which is asked before each batch but the first, says so; returns whether all
-    /// are appended.
+    /// Appends tokens in batches while `shouldContinue`, called before each batch but the first, returns true. Returns
+    /// whether all were appended.
     @discardableResult
     func append(_ new: ArraySlice<TokenID>, while shouldContinue: () -> Bool) throws(SessionError) -> Bool {
         try append(new, while: shouldContinue, body: nil)
     }
 
-    /// Appends tokens and passes on the logits after each of them, in order: `body` gets the place among `new` and
-    /// one logit a token of the vocabulary, valid during the call.
+    /// Appends tokens and calls `body` for each of them, in order, with its index in `new` and the logits that follow
+    /// it, [vocabulary], valid during the call.
     public func append(
         _ new: some Collection<TokenID>, logits body: (Int, UnsafeBufferPointer<Float>) -> Void
     ) throws(SessionError) {
@@ -92,13 +92,13 @@ public final class Session {
         _ = engine.appendBatch(nextToken[...], to: self, wantsLogits: true)
     }
 
-    /// The logits after the last token, one a token of the vocabulary, valid during the call; none before the first append,
-    /// nor after another session of the engine has gone on.
+    /// Calls `body` with the logits that follow the last token, [vocabulary], valid during the call. Returns nil if
+    /// there are none: before the first append, after a truncation, or after a step of another session of the engine.
     public func withLogits<Result>(_ body: (UnsafeBufferPointer<Float>) -> Result) -> Result? {
         logitsStep == engine.step ? body(engine.logits(inRow: logitsRow)) : nil
     }
 
-    /// Takes back all tokens from place `count` on. Logits are there again after the next append.
+    /// Removes all tokens from index `count` on. There are no logits until the next append.
     public func truncate(to count: Int) {
         guard count < tokens.count else { return }
         tokens.removeLast(tokens.count - max(0, count))
@@ -106,20 +106,19 @@ public final class Session {
         logitsStep = -1
     }
 
-    /// Takes back what does not agree with `text`, which is not empty, and returns the tokens of it that are to be appended: at
-    /// least the last, which is read again for its logits. How much is kept changes no result.
-    public func rewind(to text: [TokenID]) -> ArraySlice<TokenID> {
-        let shared = zip(tokens, text.dropLast()).prefix { $0 == $1 }.count
+    /// Removes all tokens after the common prefix with `sequence`, which must not be empty, and returns those of
+    /// `sequence` to append: at least the last, for its logits. Reuse of a prefix does not change results.
+    public func rewind(to sequence: [TokenID]) -> ArraySlice<TokenID> {
+        let shared = zip(tokens, sequence.dropLast()).prefix { $0 == $1 }.count
         truncate(to: shared)
-        return text[shared...]
+        return sequence[shared...]
     }
 
-    /// A session of the same engine that holds the first `count` tokens of this one, by default all: their keys and values
-    /// are copied, which takes far less time than to compute them, and it goes on as if it had computed them itself. It has
-    /// room for `context` positions, by default as many as this one. When all tokens are taken it has the logits too, if this
-    /// one has.
+    /// Returns an independent session of the same engine with a copy of the first `count` tokens, by default all, and
+    /// of their keys and values, which is much faster than computing them. `context` is by default that of this
+    /// session. A copy of all tokens shares this session's logits, if there are any.
     ///
-    /// Throws ``SessionError`` when the context is out of range or too small, or the memory is not there.
+    /// Throws ``SessionError`` when the context is out of range or too small, or memory cannot be allocated.
     public func fork(first count: Int? = nil, context: Int? = nil) throws(SessionError) -> Session {
         let count = min(max(0, count ?? tokens.count), tokens.count)
         let fork = try Session(engine, context: context ?? self.context, cache: cacheEncoding)
@@ -137,15 +136,15 @@ public final class Session {
         commit(tokens[...])
     }
 
-    /// Adds tokens whose keys and values the KV cache has now. Their logits are not computed yet.
+    /// Adds tokens whose keys and values are in the KV cache now. Their logits are not computed yet.
     func commit(_ new: ArraySlice<TokenID>) {
         tokens.append(contentsOf: new)
         cache.count = tokens.count
         logitsStep = -1
     }
 
-    /// Notes that the engine has the logits after the last token in row `row`.
-    func hasLogits(inRow row: Int) {
+    /// Records that row `row` of the engine's logits buffer holds the logits that follow the last token.
+    func setLogits(inRow row: Int) {
         logitsRow = row
         logitsStep = engine.step
     }
@@ -163,7 +162,7 @@ public final class Session {
                     let rows = first..<min(first + Activations.logitsRows, count)
                     engine.logits(rows: rows)
                     for row in rows { body(new.count - remaining.count + row, engine.logits(inRow: row - first)) }
-                    hasLogits(inRow: rows.count - 1)
+                    setLogits(inRow: rows.count - 1)
                 }
             }
             remaining = remaining.dropFirst(count)
@@ -171,7 +170,7 @@ public final class Session {
         return true
     }
 
-    /// Throws ``SessionError`` when `new` does not fit or has what is no token.
+    /// Throws ``SessionError`` when `new` does not fit or an id is not a token.
     func check(_ new: ArraySlice<TokenID>) throws(SessionError) {
         guard new.count <= remainingContext else { throw .doesNotFit(tokens.count + new.count, limit: context) }
         for token in new { try check(token) }
@@ -184,35 +183,35 @@ public final class Session {
     }
 }
 
-/// What a session cannot do.
+/// An error of an engine or a session.
 public enum SessionError: Error, Equatable, CustomStringConvertible {
-    /// A context of this many positions was asked for.
+    /// The requested context is not in 1...limit.
     case contextOutOfRange(Int, limit: Int)
-    /// This many threads were asked for.
+    /// The requested number of threads is not in ``Engine/threadCounts``.
     case threadsOutOfRange(Int)
-    /// The text would have this many tokens.
+    /// The sequence would have this many tokens.
     case doesNotFit(Int, limit: Int)
-    /// Another token was appended to a full context.
+    /// A token was appended to a full context of this many.
     case contextFull(Int)
-    /// This much memory, in bytes, could not be had.
+    /// This many bytes could not be allocated.
     case noMemory(Int)
-    /// An id that no token has.
+    /// The id is not a token of the vocabulary.
     case notAToken(TokenID, vocabulary: Int)
-    /// The system gave an ``AsyncSession`` no thread.
+    /// The thread of an ``AsyncSession`` could not be created.
     case noThread
-    /// An ``AsyncSession`` has begun another text.
+    /// Another generation was started in the ``AsyncSession``.
     case superseded
 
-    /// What is wrong, in one line.
+    /// The error in one line.
     public var description: String {
         switch self {
-        case .contextOutOfRange(let context, let limit): "a context of \(context) is not 1 to the model's \(limit)"
-        case .threadsOutOfRange(let threads): "\(threads) threads are not 1 to \(Engine.threadCounts.upperBound)"
+        case .contextOutOfRange(let context, let limit): "context must be 1...\(limit), got \(context)"
+        case .threadsOutOfRange(let threads): "threads must be 1...\(Engine.threadCounts.upperBound), got \(threads)"
         case .doesNotFit(let count, let limit): "\(count) tokens do not fit the context of \(limit)"
         case .contextFull(let context): "the context of \(context) tokens is full"
-        case .noMemory(let bytes): "there is no memory for \(bytes) bytes"
-        case .noThread: "there is no thread for the session"
-        case .superseded: "another text was begun in this session"
+        case .noMemory(let bytes): "cannot allocate \(bytes) bytes"
+        case .noThread: "cannot create a thread for the session"
+        case .superseded: "another generation was started in this session"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }
     }

@@ -1,19 +1,19 @@
 import PhiFormat
 import PhiTokenizer
 
-/// What a session keeps of a text, as bytes: little-endian
+/// The layout of a session's snapshot, little-endian:
 ///
 ///     0   8 bytes   magic
-///     8   u32       version of this layout and of what is computed into it: 1
-///     12  u32       cache encoding: 0 f32, 1 f16, 2 q8
-///     16  u64       length of all, in bytes
+///     8   u32       version of the layout and of the computation of keys and values: 1
+///     12  u32       encoding of the KV cache: 0 f32, 1 f16, 2 q8
+///     16  u64       length of the snapshot in bytes
 ///     24  u64       number of tokens n
-///     32  32 bytes  the model: its file's header hash
-///     64  i32 x n   tokens
-///         bytes     keys and values: the regions of ``KVCache/regions(of:)``, places in a tile beyond the last token zero
-///         32 bytes  SHA-256 of all before
+///     32  32 bytes  header hash of the model file
+///     64  i32 x n   token ids
+///         bytes     keys and values: the regions of ``KVCache/regions(of:)``, zero in tiles beyond the last token
+///         32 bytes  SHA-256 of all bytes before
 ///
-/// It is made for the machine's next start, not for other versions: a reader refuses every version but its own.
+/// Snapshots are for restarts of one version: a reader rejects every other version.
 private enum SnapshotLayout {
     static let magic: [UInt8] = [0x89, 0x50, 0x48, 0x53, 0x0d, 0x0a, 0x1a, 0x0a]  // \x89PHS\r\n\x1a\n
     static let version: UInt32 = 1
@@ -27,9 +27,8 @@ private enum SnapshotLayout {
 }
 
 extension Session {
-    /// The first `count` tokens, by default all, with their keys and values, as bytes that ``restore(_:)`` takes; one text has
-    /// one such row of bytes, whatever the session held before it. With phi-1's shape and the 8-bit cache a token takes about
-    /// 104 kB.
+    /// Returns a snapshot of the first `count` tokens, by default all, and of their keys and values, for
+    /// ``restore(_:)``. Equal sequences give equal bytes. A token of phi-1 with a q8 KV cache takes about 104 kB.
     public func save(first count: Int? = nil) -> [UInt8] {
         let size = snapshotSize(first: count)
         return [UInt8](unsafeUninitializedCapacity: size) { buffer, written in
@@ -40,13 +39,13 @@ extension Session {
         }
     }
 
-    /// Bytes that ``save(first:)`` gives.
+    /// Returns the number of bytes of a snapshot of the first `count` tokens.
     package func snapshotSize(first count: Int? = nil) -> Int {
         let count = min(max(0, count ?? tokens.count), tokens.count)
         return SnapshotLayout.size(tokens: count, cache.regions(of: count))
     }
 
-    /// Writes the bytes of ``save(first:)`` into memory that is as long as ``snapshotSize(first:)`` says.
+    /// Writes a snapshot of the first `count` tokens to `memory`, whose size must be ``snapshotSize(first:)``.
     package func save(first count: Int? = nil, into memory: UnsafeMutableRawBufferPointer) {
         let count = min(max(0, count ?? tokens.count), tokens.count)
         var writer = SnapshotWriter(memory: memory)
@@ -62,18 +61,18 @@ extension Session {
         digest.bytes.withUnsafeBytes { writer.append($0) }
     }
 
-    /// Makes the session hold what `snapshot` has instead of what it holds: results are then those of a session that computed
-    /// it. Logits are there after the next append; ``rewind(to:)`` and completions see to that.
+    /// Replaces the session's tokens, keys and values by those of a snapshot; later results are those of the saved
+    /// session. There are no logits until the next append, which ``rewind(to:)`` and completions take care of.
     ///
-    /// Throws ``SnapshotError`` when the bytes are not those that ``save(first:)`` gave, come from another model or another
-    /// way of keeping keys and values, or do not fit; then nothing has changed.
+    /// Throws ``SnapshotError``, leaving the session unchanged, when the bytes are not an intact snapshot, the model
+    /// file or the encoding of the KV cache differs, or the tokens do not fit.
     public func restore(_ snapshot: [UInt8]) throws(SnapshotError) {
         try snapshot.withUnsafeBufferPointer { bytes throws(SnapshotError) in
             try restore(UnsafeRawBufferPointer(bytes))
         }
     }
 
-    /// The same with bytes wherever they lie.
+    /// Restores a snapshot in memory that need not be an array.
     package func restore(_ snapshot: UnsafeRawBufferPointer) throws(SnapshotError) {
         let count = try checkHeader(snapshot)
         let regions = cache.regions(of: count)
@@ -82,16 +81,17 @@ extension Session {
             snapshot.littleEndian(at: SnapshotLayout.headerBytes + 4 * $0, as: TokenID.self)
         }
         guard tokens.allSatisfy({ $0 >= 0 && Int($0) < model.config.vocabulary }) else { throw .damaged }
-        var place = SnapshotLayout.headerBytes + 4 * count
+        var start = SnapshotLayout.headerBytes + 4 * count
         for region in regions {
-            let end = place + region.memory.count
-            region.memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: snapshot[place..<end]))
-            place = end
+            let end = start + region.memory.count
+            region.memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: snapshot[start..<end]))
+            start = end
         }
         commit(restored: tokens)
     }
 
-    /// The number of tokens. The hash comes first: what follows it says what whoever made the snapshot meant.
+    /// Checks the header and returns the number of tokens. The hash is checked before fields that select an error, so
+    /// that damage is not reported as a mismatch.
     private func checkHeader(_ snapshot: UnsafeRawBufferPointer) throws(SnapshotError) -> Int {
         let known = min(snapshot.count, SnapshotLayout.magic.count)
         guard known > 0, snapshot[..<known].elementsEqual(SnapshotLayout.magic[..<known]) else { throw .notASnapshot }
@@ -116,36 +116,36 @@ extension Session {
     }
 }
 
-/// Why a snapshot cannot be restored.
+/// An error of a snapshot that cannot be restored.
 public enum SnapshotError: Error, Equatable, CustomStringConvertible {
-    /// The bytes are something else.
+    /// The bytes are not a snapshot.
     case notASnapshot
-    /// Another version of swift-phi wrote it, in this version of the layout.
+    /// It was written in this version of the layout by another version of swift-phi.
     case unknownVersion(Int)
-    /// It is cut short or altered: its length or its hash does not match.
+    /// It is truncated or altered: its length or its hash does not match.
     case damaged
-    /// It is of another model's text.
+    /// It was saved with another model file.
     case otherModel
-    /// It keeps keys and values in another way than the session.
+    /// The encoding of its KV cache differs from the session's.
     case otherCacheEncoding(CacheEncoding, session: CacheEncoding)
-    /// It has this many tokens.
+    /// It has this many tokens, more than the session's context.
     case doesNotFit(Int, limit: Int)
 
-    /// What is wrong, in one line.
+    /// The error in one line.
     public var description: String {
         switch self {
-        case .notASnapshot: "is not a snapshot of a session"
-        case .unknownVersion(let version): "is a snapshot of version \(version), which this version does not read"
-        case .damaged: "the snapshot is damaged: it is cut short or altered"
-        case .otherModel: "the snapshot is of another model"
+        case .notASnapshot: "not a session snapshot"
+        case .unknownVersion(let version): "unsupported snapshot version \(version)"
+        case .damaged: "the snapshot is truncated or altered"
+        case .otherModel: "the snapshot belongs to another model file"
         case .otherCacheEncoding(let theirs, let ours):
-            "the snapshot keeps keys and values as \(theirs.rawValue), the session as \(ours.rawValue)"
+            "the snapshot's KV cache is \(theirs.rawValue), the session's is \(ours.rawValue)"
         case .doesNotFit(let count, let limit): "the snapshot's \(count) tokens do not fit the context of \(limit)"
         }
     }
 }
 
-/// Writes a snapshot into memory that is exactly as long.
+/// A cursor that writes a snapshot to memory of its exact size.
 private struct SnapshotWriter {
     let memory: UnsafeMutableRawBufferPointer
     var count = 0
@@ -161,16 +161,16 @@ private struct SnapshotWriter {
         withUnsafeBytes(of: number.littleEndian) { append($0) }
     }
 
-    /// Appends a region of a cache for `positions` of a text; what a tile has beyond them, of texts before, as zeros.
+    /// Appends a region of the first `positions` positions of a KV cache, with zeros for later ones in its last tile.
     mutating func append(_ region: KVCache.Region, positions: Int) {
         let start = count
         append(UnsafeRawBufferPointer(region.memory))
         let used = positions % 16
-        guard region.lane > 0, used > 0 else { return }
+        guard region.laneBytes > 0, used > 0 else { return }
         let tileBytes = region.memory.count / (positions / 16 + 1)
-        let rowBytes = 16 * region.lane
+        let rowBytes = 16 * region.laneBytes
         for row in stride(from: start + region.memory.count - tileBytes, to: count, by: rowBytes) {
-            for byte in row + used * region.lane..<row + rowBytes { memory[byte] = 0 }
+            for byte in row + used * region.laneBytes..<row + rowBytes { memory[byte] = 0 }
         }
     }
 }

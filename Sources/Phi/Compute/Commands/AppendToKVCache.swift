@@ -1,8 +1,8 @@
 import CPhiKernels
 
-/// The rotary embedding of queries and keys, and the storing of keys and values in the KV cache. An item is up to eight kv
-/// heads of the positions that share a tile of the cache: rows long enough to be prefetched, few enough to stay in a near
-/// cache.
+/// The rotary embedding of queries and keys, followed by appending keys and values to the KV cache. An item is up to
+/// eight kv heads of the positions in a tile of the KV cache: rows long enough to be prefetched, few enough to stay in
+/// the L1 or L2 cache.
 struct AppendToKVCache: BitwiseCopyable {
     let rotary: Unmanaged<RotaryEmbedding>
     let queries: Rows  // [tokens, query]
@@ -31,7 +31,7 @@ struct AppendToKVCache: BitwiseCopyable {
         }
     }
 
-    /// `positions` share a tile.
+    /// Appends `heads` of `positions`, which must be in one tile.
     private func append(_ heads: Range<Int>, positions: Range<Int>) {
         let skipped = positions.lowerBound - arguments.first
         var part = arguments

@@ -1,7 +1,7 @@
 import CPhiKernels
 import PhiTokenizer
 
-/// Copies each token's row of the embedding to its row of the residual stream, as f32. An item is a row.
+/// The lookup of each token's embedding, as f32, into its row of the residual stream. An item is a row.
 struct EmbeddingLookup: BitwiseCopyable {
     let embedding: Matrix  // [vocabulary, hidden]
     let tokens: UnsafePointer<TokenID>  // [rows]

@@ -1,7 +1,7 @@
 import CPhiKernels
 import PhiFormat
 
-// The steps of a forward pass as commands: each function gives a kernel operation its arguments and records it.
+// The steps of a forward pass as commands: each function records a kernel operation with its arguments.
 extension ForwardPass {
     /// residual[row] = embedding[token of row]
     func embed(_ segments: [Segment], rows: Int, _ embedding: Matrix) {
@@ -15,9 +15,9 @@ extension ForwardPass {
         commands.record(EmbeddingLookup.operation, items: rows, lookup)
     }
 
-    /// normed = layer norm of the residual stream, quantised if `matrix`, which multiplies it, is. `selected`: of the rows whose
-    /// logits are wanted instead of all. `withResiduals`: each row is followed by what its quantisation loses; `rows` counts
-    /// both.
+    /// normed = layer norm of the residual stream, quantised if its product is with a quantised `matrix`. `selected`:
+    /// of the rows in ``Activations/logitsRowNumbers`` instead of all. `withResiduals`: each row is followed by its
+    /// quantisation residual; `rows` counts both.
     func normalise(
         _ norm: Weights.Norm, rows: Int, selected: Bool = false, withResiduals: Bool = false, for matrix: Matrix
     ) {
@@ -70,15 +70,15 @@ extension ForwardPass {
         }
     }
 
-    /// Quantises the attention's columns of the output projection's inputs, if `outputProjection` is quantised.
+    /// Quantises the attended columns of mixed, if `outputProjection` is quantised.
     func quantiseAttended(rows: Int, for outputProjection: Matrix) {
         guard let command = geluAndQuantise(rows: rows, for: outputProjection) else { return }
         commands.record(
             GELUAndQuantise.quantiseAttended, items: command.tiles * command.attendedChunks, command)
     }
 
-    /// Applies the rotary embedding to queries and keys, and appends keys and values to the KV cache. Concurrent with GELU:
-    /// they have no memory in common.
+    /// Applies the rotary embedding to queries and keys, and appends keys and values to the KV cache, concurrently with
+    /// GELU, which uses other columns.
     func appendToKVCache(_ layer: Int, _ segment: Segment) {
         let cache = segment.cache
         let keys = activations.keys.from(row: segment.row), values = activations.values.from(row: segment.row)
@@ -132,7 +132,7 @@ extension ForwardPass {
             columns: config.intermediateSize)
     }
 
-    /// Nil if the output projection's weights are floats.
+    /// Returns nil if the output projection is not quantised.
     private func geluAndQuantise(rows: Int, for outputProjection: Matrix) -> GELUAndQuantise? {
         guard outputProjection.encoding.isQuantised else { return nil }
         return GELUAndQuantise(

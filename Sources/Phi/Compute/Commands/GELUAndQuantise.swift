@@ -1,22 +1,22 @@
 import CPhiKernels
 
-/// GELU and the quantisation of its output while that is in a near cache. The output projection's inputs are [attended |
-/// activated], quantised in chunks of columns; a chunk that has attended columns is quantised by a command of its own when
-/// attention is done.
+/// GELU and the quantisation of its output while that is in the L1 or L2 cache. The output projection's inputs are
+/// [attended | activated], quantised in chunks of columns; chunks with attended columns are quantised by a second
+/// command, after attention.
 struct GELUAndQuantise: BitwiseCopyable {
     let gelu: phi_gelu_args
     let quantisation: phi_quantise_args
     let geluOperation, quantiseOperation: phi_operation
-    /// Columns of a row that attention writes, before those of GELU.
+    /// Number of columns that attention writes, before those of GELU.
     let attendedColumns: Int
 
     private static let chunk = Int(PHI_QUANTISE_CHUNK)
     var tiles: Int { (quantisation.tokens + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE) }
-    /// Chunks of a row.
+    /// Number of chunks per row.
     private var chunks: Int { (quantisation.width + Self.chunk - 1) / Self.chunk }
-    /// Chunks of a row that have attended columns.
+    /// Number of chunks per row with attended columns.
     var attendedChunks: Int { (attendedColumns + Self.chunk - 1) / Self.chunk }
-    /// Items of a tile: GELU's columns of the last attended chunk, then each chunk that is GELU's alone.
+    /// Number of items per tile: GELU's columns in the last attended chunk, then each chunk of GELU's columns only.
     var pieces: Int { chunks - attendedChunks + 1 }
 
     /// GELU, and the quantisation of all chunks without attended columns. An item is a piece of a tile of tokens.
@@ -28,7 +28,7 @@ struct GELUAndQuantise: BitwiseCopyable {
         }
     }
 
-    /// The quantisation of chunks that have attended columns. An item is a chunk of a tile of tokens.
+    /// The quantisation of the chunks with attended columns. An item is a chunk of a tile of tokens.
     static let quantiseAttended: phi_operation = { arguments, begin, end in
         guard let command = arguments?.assumingMemoryBound(to: GELUAndQuantise.self).pointee else { return }
         for item in begin..<end {

@@ -1,9 +1,9 @@
 import CPhiKernels
 
-/// A layer norm and the quantisation of its output while that is in a near cache. An item is a tile of tokens.
+/// A layer norm and the quantisation of its output while that is in the L1 or L2 cache. An item is a tile of tokens.
 struct NormAndQuantise: BitwiseCopyable {
     let norm: LayerNorm
-    /// Whether each row is followed by the residual of its quantisation.
+    /// Whether each row is followed by its quantisation residual.
     let withResiduals: Bool
     let rows: Int
     /// Nil if the output stays f32.

@@ -1,7 +1,6 @@
 import PhiTokenizer
 
-/// A session for asynchronous code, on a thread of its own: the tasks that use it wait without holding up others, however
-/// long a step takes.
+/// A session for asynchronous code, on a thread of its own: tasks wait for it without blocking the cooperative pool.
 ///
 /// ```swift
 /// let session = try AsyncSession(model)
@@ -10,20 +9,20 @@ import PhiTokenizer
 /// }
 /// ```
 ///
-/// It makes one text at a time. A task that is cancelled waits for one step at most: a token, or a batch of a long prompt.
+/// It generates one sequence at a time. A cancelled task ends after at most one step: a token, or a batch of a prompt.
 ///
-/// Why a thread and not the cooperative pool: libomp keeps a team of threads for every thread that computes with it, and an
-/// actor of the pool would come from all of them in turn.
+/// The thread avoids one OpenMP team per pool thread: libomp keeps a team for every thread that enters a parallel
+/// region, and an actor on the pool runs on all of its threads in turn.
 public actor AsyncSession {
     private nonisolated let thread: SessionThread
     private let session: Session
     private var generation: Generation?
     private var generationNumber = 0
 
-    /// The thread.
+    /// The executor that runs the actor on its thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Makes a session as ``Session/init(_:context:threads:cache:)`` does, and its thread. Throws ``SessionError``.
+    /// Creates a session as ``Session/init(_:context:threads:cache:)`` does, and its thread. Throws ``SessionError``.
     public init(
         _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil
     ) throws(SessionError) {
@@ -33,21 +32,21 @@ public actor AsyncSession {
 
     deinit { thread.end() }
 
-    /// Continues a text, token by token; see ``Generation``. Special tokens, like `<|endoftext|>`, are found in the prompt.
+    /// Returns the tokens of a completion of `prompt`, in which special tokens like `<|endoftext|>` are recognised.
     public nonisolated func tokens(
         after prompt: String, _ options: GenerationOptions = .greedy, sampler: (any TokenSampler)? = nil
     ) -> TokenSequence {
         TokenSequence(session: self, prompt: .text(prompt), options: options, sampler: sampler)
     }
 
-    /// Continues a text given as tokens; see ``Generation``.
+    /// Returns the tokens of a completion of `prompt`; see ``Generation``.
     public nonisolated func tokens(
         after prompt: [TokenID], _ options: GenerationOptions = .greedy, sampler: (any TokenSampler)? = nil
     ) -> TokenSequence {
         TokenSequence(session: self, prompt: .tokens(prompt), options: options, sampler: sampler)
     }
 
-    /// Does something with the session itself on its thread: forks it, saves it, reads logits.
+    /// Calls `body` with the session on its thread, for example to fork it, save it or read logits.
     ///
     /// ```swift
     /// let prefix = await session.withSession { $0.save() }
@@ -58,7 +57,7 @@ public actor AsyncSession {
         try body(session)
     }
 
-    /// Begins a text and returns the number by which ``next(of:)`` goes on with it.
+    /// Starts a generation and returns the number that identifies it in ``next(of:)``.
     func begin(
         _ prompt: TokenSequence.Prompt, _ options: GenerationOptions, _ sampler: (any TokenSampler)?
     ) -> Int {
@@ -72,7 +71,7 @@ public actor AsyncSession {
         return generationNumber
     }
 
-    /// The next token of a text.
+    /// Returns the next token of a generation; throws if it is no longer the current one or the task is cancelled.
     func next(of number: Int) throws -> GeneratedToken? {
         guard number == generationNumber else { throw SessionError.superseded }
         try Task.checkCancellation()

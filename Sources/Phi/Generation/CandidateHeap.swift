@@ -1,52 +1,51 @@
 import PhiTokenizer
 
-/// Tokens taken out in the order of falling weight, the lower id first among equals, as far as somebody asks: a binary
-/// heap whose end fills with what was taken.
+/// A binary heap that sorts tokens lazily by descending weight, the lower id first among equals.
 ///
-/// Weights are not kept here; each call gets the same ones. Nothing allocates after it is made.
+/// Weights are passed to each call and must not change between fills. Nothing allocates after initialisation.
 struct CandidateHeap: Sendable {
-    private var ids: [TokenID]  // [capacity]: the heap, then what was taken, last taken first, up to count
+    private var ids: [TokenID]  // [capacity]: the heap, then the sorted tokens in reverse order, up to count
     private var heapCount = 0
-    /// Tokens that were filled in.
+    /// Number of tokens, in the heap or sorted.
     private(set) var count = 0
 
     init(capacity: Int) { ids = [TokenID](repeating: 0, count: capacity) }
 
-    /// The most tokens it can hold.
+    /// Largest number of tokens.
     var capacity: Int { ids.count }
 
-    /// Begins anew with all tokens that weigh `least` or more, one at least. Linear.
-    mutating func fill(_ weights: [Double], from least: Double) {
+    /// Replaces the contents by all tokens whose weight is at least `minimum`; there must be one. Linear.
+    mutating func fill(_ weights: [Double], minimum: Double) {
         count = 0
-        for (i, weight) in weights.enumerated() where weight >= least {
+        for (i, weight) in weights.enumerated() where weight >= minimum {
             ids[count] = TokenID(truncatingIfNeeded: i)
             count += 1
         }
         heapCount = count
         withHeap(weights) { heap in
-            for parent in stride(from: heap.count / 2 - 1, through: 0, by: -1) { heap.sink(parent) }
+            for parent in stride(from: heap.count / 2 - 1, through: 0, by: -1) { heap.siftDown(parent) }
         }
     }
 
-    /// The token at `place`, from 0 and below ``count``, in falling order. Logarithmic when asked for the first time.
-    mutating func token(at place: Int, _ weights: [Double]) -> TokenID {
-        while count - heapCount <= place {
+    /// Returns the token of rank `rank`, less than ``count``, in descending order. Logarithmic at first use of a rank.
+    mutating func token(rank: Int, _ weights: [Double]) -> TokenID {
+        while count - heapCount <= rank {
             heapCount -= 1
             ids.swapAt(0, heapCount)
-            withHeap(weights) { $0.sink(0) }
+            withHeap(weights) { $0.siftDown(0) }
         }
-        return ids[count - 1 - place]
+        return ids[count - 1 - rank]
     }
 
-    /// The one of the first `taken` tokens at which their running sum of weights passes `place`.
-    mutating func draw(_ weights: [Double], _ taken: Int, _ place: Double) -> TokenID {
+    /// Returns the first token whose cumulative weight exceeds `threshold`, or the last of the first `limit` tokens.
+    mutating func draw(_ weights: [Double], limit: Int, threshold: Double) -> TokenID {
         var sum = 0.0
-        for i in 0..<taken - 1 {
-            let token = token(at: i, weights)
+        for rank in 0..<limit - 1 {
+            let token = token(rank: rank, weights)
             sum += weights[Int(token)]
-            if sum > place { return token }
+            if sum > threshold { return token }
         }
-        return token(at: taken - 1, weights)
+        return token(rank: limit - 1, weights)
     }
 
     private mutating func withHeap(_ weights: [Double], _ body: (Heap) -> Void) {
@@ -59,18 +58,18 @@ struct CandidateHeap: Sendable {
     }
 }
 
-/// The heap while it is worked on: no parent comes after its children, which are at twice its place plus 1 and 2.
+/// A view of the heap: the children of index i are at 2 i + 1 and 2 i + 2, and none comes before its parent.
 private struct Heap {
     let ids: UnsafeMutableBufferPointer<TokenID>
     let weights: UnsafeBufferPointer<Double>
 
     var count: Int { ids.count }
 
-    /// Moves the token at `place` down to where it belongs.
-    func sink(_ place: Int) {
-        guard place < count else { return }
-        let token = ids[place]
-        var hole = place
+    /// Restores the heap order below `index` by moving its token down.
+    func siftDown(_ index: Int) {
+        guard index < count else { return }
+        let token = ids[index]
+        var hole = index
         while true {
             var child = 2 * hole + 1
             if child >= count { break }

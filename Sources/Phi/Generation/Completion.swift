@@ -1,49 +1,48 @@
 import PhiTokenizer
 
-/// What ``Session/complete(_:_:onText:)-([TokenID],_,_)`` made, and how long it took.
+/// The result of ``Session/complete(_:_:onText:)-([TokenID],_,_)``, with its timings.
 public struct Completion: Sendable, Equatable {
-    /// The text, without the stop string. A character that is unfinished at the end is U+FFFD, as in
+    /// The text, without the stop string. An incomplete character at the end is U+FFFD, as in
     /// `Tokenizer.decode(_:skipSpecial:)`.
     public let text: String
-    /// The tokens that were chosen, those of the stop string included, `<|endoftext|>` at the end not.
+    /// The generated tokens, including those of the stop string but not a final `<|endoftext|>`.
     public let tokens: [TokenID]
-    /// What the model said about each of ``tokens``, if ``GenerationOptions/logProbabilities`` asked for it; else empty.
+    /// Log-probabilities of each of ``tokens``, if requested by ``GenerationOptions/logProbabilities``; else empty.
     public let choices: [TokenChoice]
-    /// Why it ended.
+    /// Why the completion ended.
     public let stopReason: StopReason
-    /// Tokens of the prompt.
+    /// Number of tokens of the prompt.
     public let promptTokens: Int
-    /// Tokens of the prompt that the session had already and did not compute again.
+    /// Number of tokens of the prompt that the session already held.
     public let reusedTokens: Int
-    /// How long it took.
+    /// How long the completion took.
     public let timings: Timings
 
-    /// Durations in seconds, by a clock that never goes back.
+    /// Durations in seconds, by a monotonic clock.
     public struct Timings: Sendable, Equatable {
-        /// Reading the prompt.
+        /// From the call to the end of prefill.
         public let prefill: Double
-        /// From the first token to the end; ``Completion/tokens`` less one were computed in it.
+        /// From the first token to the end: one decode step for each of ``Completion/tokens`` but the first.
         public let decode: Double
-        /// From the call until the first token was chosen; nil if none was.
+        /// From the call to the first token; nil if there was none.
         public let firstToken: Double?
     }
 }
 
 /// Why a completion ended.
 public enum StopReason: Sendable, Equatable, CustomStringConvertible {
-    /// The model ended the text with `<|endoftext|>`.
+    /// The model chose `<|endoftext|>`.
     case endOfText
-    /// This stop string came up.
+    /// The text reached this stop string.
     case stopString(String)
-    /// All tokens that were asked for are there.
+    /// ``GenerationOptions/maximumTokens`` tokens were generated.
     case maximumTokens
-    /// The next token could be chosen but has no place in the context.
+    /// The context is full: the last token cannot be appended.
     case contextFull
-    /// The caller wanted no more.
+    /// The caller cancelled it.
     case cancelled
 
-    /// The name for JSON, which does not change: `end_of_text`, `stop_string`, `max_tokens`, `context_full` or
-    /// `cancelled`.
+    /// The stable name used in JSON: `end_of_text`, `stop_string`, `max_tokens`, `context_full` or `cancelled`.
     public var name: String {
         switch self {
         case .endOfText: "end_of_text"

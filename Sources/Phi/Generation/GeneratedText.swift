@@ -1,23 +1,23 @@
 import PhiTokenizer
 
-/// A completion's text in the making: tokens in, decided text out.
+/// The output of a sequence being generated: its tokens and the text decoded from them, up to a stop string.
 package struct GeneratedText {
-    /// What is decided so far, without the stop string.
+    /// The final part of the text, without the stop string or a suffix that may become one.
     package private(set) var text = ""
-    /// The tokens that were chosen, `<|endoftext|>` left out.
+    /// The generated tokens, without `<|endoftext|>`.
     package private(set) var tokens: [TokenID] = []
     private var decoder: StreamDecoder
     private var matcher: StopMatcher
 
-    /// An empty text that ends before one of `stop`, none of which is empty.
+    /// Creates an empty output that ends before any of `stop`, none of which may be empty.
     package init(_ vocabulary: Vocabulary, stop: [String]) {
         decoder = StreamDecoder(vocabulary, skipSpecial: true)
         matcher = StopMatcher(stop)
     }
 
-    /// Takes a token that was chosen from `session`'s logits. Returns the text that it decides, and why the text ends with it:
-    /// nil if the session has to take it next.
-    package mutating func take(
+    /// Appends a token chosen from `session`'s logits. Returns the text that it completes and why the sequence ends
+    /// with it, or nil if the session has to append it next.
+    package mutating func append(
         _ token: TokenID, of session: Session, maximumTokens: Int?
     ) -> (piece: String, end: StopReason?) {
         var piece = ""
@@ -35,7 +35,7 @@ package struct GeneratedText {
             }
         }
         if stop == nil, end != nil {
-            // What was held back is still part of the text, unless it makes a stop string whole.
+            // Held-back text is part of the output unless it completes a stop string.
             let held: String
             (held, stop) = matcher.push(decoder.finish())
             piece += stop == nil ? held + matcher.finish() : held

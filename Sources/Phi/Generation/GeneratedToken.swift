@@ -1,14 +1,14 @@
 import PhiTokenizer
 
-/// One token of a text in the making, and the text that is decided by it.
+/// One token of a completion, and the text that it completes.
 public struct GeneratedToken: Sendable, Equatable {
-    /// The token that was chosen; `<|endoftext|>` too, as the last.
+    /// The chosen token; the last may be `<|endoftext|>`.
     public let token: TokenID
-    /// Text that is decided now. It may be empty, as long as a character is unfinished or a stop string has perhaps begun,
-    /// or hold what earlier tokens left open. All of them together are the completion's text.
+    /// The text that is final with this token: empty while a character is incomplete or a stop string may have begun,
+    /// and including text held back for earlier tokens. Concatenated, these are the completion's text.
     public let text: String
-    /// What the model said about the choice, if ``GenerationOptions/logProbabilities`` asked for it.
+    /// The token's log-probability and its alternatives, if requested by ``GenerationOptions/logProbabilities``.
     public let choice: TokenChoice?
-    /// Why the text ends with this token; nil if it goes on.
+    /// Why the completion ends with this token; nil if it continues.
     public let stopReason: StopReason?
 }

@@ -7,8 +7,8 @@ import PhiTokenizer
 /// while let next = try generation.next() { print(next.text, terminator: "") }
 /// ```
 ///
-/// ``Session/complete(_:_:onText:)-([TokenID],_,_)`` runs one to its end, and ``TokenSequence`` does in asynchronous code. The
-/// first call prefills the prompt. Nothing else may change the session before the generation has ended.
+/// ``Session/complete(_:_:onText:)-([TokenID],_,_)`` runs one to its end; in asynchronous code ``TokenSequence`` does.
+/// The first call prefills the prompt. The session must not be changed otherwise before the generation has ended.
 public struct Generation {
     /// The session that generates.
     public var session: Session { decoder.session }
@@ -29,8 +29,8 @@ public struct Generation {
     /// The text and tokens generated so far.
     var output: GeneratedText { decoder.output }
 
-    /// Prepares a completion of `prompt`; an empty one stands for `<|endoftext|>`. Tokens are chosen by `sampler`; nil: by
-    /// the options' ``GenerationOptions/sampling``. Nothing is computed yet.
+    /// Creates a generation for `prompt`, without computing anything yet; an empty prompt stands for `<|endoftext|>`.
+    /// Without a `sampler`, tokens are chosen by the options' ``GenerationOptions/sampling``.
     public init(
         _ session: Session, _ prompt: [TokenID], _ options: GenerationOptions = .greedy,
         sampler: (any TokenSampler)? = nil
@@ -40,29 +40,29 @@ public struct Generation {
     }
 
     /// Returns the next token, or nil at the end; ``stopReason`` says why. During the prefill of a long prompt,
-    /// `shouldContinue` is called a few times a second; when it returns false the completion ends as ``StopReason/cancelled``.
+    /// `shouldContinue` is called a few times a second; false ends the completion as ``StopReason/cancelled``.
     ///
-    /// Throws ``SessionError`` when the prompt is longer than the context or has an id that is not a token, and then nothing
-    /// has changed; or when a sampler chooses an id that is not a token.
+    /// Throws ``SessionError``, leaving the session unchanged, when the prompt exceeds the context or contains an id
+    /// that is not a token; also when the sampler returns an id that is not a token.
     public mutating func next(while shouldContinue: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
         if let next = decoder.next {
             try session.append(next)
         } else if !hasPrefilled {
             let (reused, isComplete) = try session.prefill(prompt, while: shouldContinue)
             hasPrefilled = true
-            clock.promptIsRead()
+            clock.markEndOfPrefill()
             reusedTokens = reused
             if !isComplete { decoder.end(.cancelled) }
         }
         guard let token = try decoder.decode() else { return nil }
-        clock.tokenIsChosen()
+        clock.markToken()
         return token
     }
 }
 
 extension Session {
-    /// Makes the session hold `prompt` and its logits, as long as `shouldContinue` returns true. Returns how many tokens it
-    /// already held and whether it holds them all now.
+    /// Appends the tokens of `prompt` that the session does not hold yet, while `shouldContinue` returns true. Returns
+    /// the number of reused tokens and whether the prompt is complete.
     fileprivate func prefill(_ prompt: [TokenID], while shouldContinue: () -> Bool) throws(SessionError) -> (Int, Bool)
     {
         guard prompt.count <= context else { throw .doesNotFit(prompt.count, limit: context) }

@@ -1,46 +1,45 @@
 import PhiTokenizer
 
-/// What a row of logits says about probabilities: the log-softmax, in double precision and in one order of sums, so the
-/// same on every machine.
+/// The log-softmax of a row of logits, in double precision and a fixed order of summation: the same on every machine.
 ///
 /// ```swift
 /// let best = session.withLogits { LogProbabilities($0).top(5) } ?? []
 /// for choice in best { print(choice.token, choice.logProbability) }
 /// ```
 ///
-/// Nothing is copied: it is valid as long as the logits that it was made from.
+/// It refers to the logits without copying them and is valid only as long as they are.
 public struct LogProbabilities {
     let logits: UnsafeBufferPointer<Float>
-    /// The logarithm of the sum of all exponentials: log p = logit - this, in nats. Not finite when a logit is not.
+    /// The logarithm of the sum of exp(logit): log p = logit - logPartition, in nats. NaN if a logit is not finite.
     public let logPartition: Double
-    /// The likeliest token, the one of the lowest id among equals.
+    /// The most likely token; of several, the one of lowest id.
     public let likeliest: TokenID
 
-    /// Takes logits, one a token of the vocabulary; linear in them.
+    /// Computes the log-partition of `logits`, [vocabulary]. Linear.
     public init(_ logits: UnsafeBufferPointer<Float>) {
         self.logits = logits
         var top = -Float.infinity
         var likeliest = 0
         var isFinite = true
-        for (place, logit) in logits.enumerated() {
-            if logit > top { (top, likeliest) = (logit, place) }
+        for (index, logit) in logits.enumerated() {
+            if logit > top { (top, likeliest) = (logit, index) }
             isFinite = isFinite && logit.isFinite
         }
         self.likeliest = TokenID(truncatingIfNeeded: likeliest)
-        let most = Double(top)
+        let maximum = Double(top)
         let sum = Self.sum(over: logits.count) {
-            Self.load(logits, $0, or: -.infinity) - most
+            Self.load(logits, $0, or: -.infinity) - maximum
         } term: { x, _ in
             DeterministicMath.exp(atMostZero: x)
         }
-        logPartition = isFinite ? most + DeterministicMath.log(sum) : .nan
+        logPartition = isFinite ? maximum + DeterministicMath.log(sum) : .nan
     }
 
-    /// The logarithm of the probability of `token`, which is one of the vocabulary, in nats.
+    /// Returns the natural log-probability of `token`, which must be in the vocabulary.
     public func of(_ token: TokenID) -> Double { Double(logits[Int(token)]) - logPartition }
 
-    /// The `count` likeliest tokens, or all if there are fewer, in falling order, the lower id first among equals; none
-    /// whose logit is NaN. Linear in the vocabulary for a few.
+    /// Returns the `count` most likely tokens, or all if there are fewer, in descending order, the lower id first among
+    /// equals. Tokens whose logit is NaN are left out. Linear in the vocabulary for small counts.
     public func top(_ count: Int) -> [TokenProbability] {
         func comesBefore(_ a: Int, _ b: Int) -> Bool {
             logits[a] > logits[b] || (logits[a] == logits[b] && a < b)
@@ -49,25 +48,25 @@ public struct LogProbabilities {
         if count <= Self.fewTokens {
             best = []
             best.reserveCapacity(max(0, count) + 1)
-            for place in logits.indices where !logits[place].isNaN {
-                if best.count >= count, best.last.map({ !comesBefore(place, $0) }) ?? true { continue }
-                best.insert(place, at: best.firstIndex { comesBefore(place, $0) } ?? best.count)
+            for index in logits.indices where !logits[index].isNaN {
+                if best.count >= count, best.last.map({ !comesBefore(index, $0) }) ?? true { continue }
+                best.insert(index, at: best.firstIndex { comesBefore(index, $0) } ?? best.count)
                 if best.count > count { best.removeLast() }
             }
         } else {
             best = logits.indices.filter { !logits[$0].isNaN }.sorted(by: comesBefore)
         }
-        return best.prefix(count).map { place in
-            let token = TokenID(truncatingIfNeeded: place)
+        return best.prefix(count).map { index in
+            let token = TokenID(truncatingIfNeeded: index)
             return TokenProbability(token: token, logProbability: of(token))
         }
     }
 
-    /// Up to so many are kept in order while all are looked at once; more are sorted.
+    /// Largest count that is selected by insertion in one pass; larger ones sort the vocabulary.
     private static let fewTokens = 64
 
-    /// The Kullback-Leibler divergence of `other` from these probabilities: the sum of p (log p - log q), in nats. Both have
-    /// the same tokens.
+    /// Returns the Kullback-Leibler divergence of `other`, q, from this distribution, p: the sum of p (log p - log q),
+    /// in nats. Both must have the same vocabulary.
     package func divergence(of other: LogProbabilities) -> Double {
         let sum = Self.sum(over: logits.count) {
             Self.load(logits, $0, or: -.infinity) - logPartition
@@ -75,11 +74,11 @@ public struct LogProbabilities {
             DeterministicMath.exp(atMostZero: x.replacing(with: 0, where: x .> 0))
                 * (Self.load(logits, at, or: 0) - Self.load(other.logits, at, or: 0))
         }
-        // Below 0 only by rounding.
+        // Negative only by rounding.
         return max(0, sum - (logPartition - other.logPartition))
     }
 
-    /// Sums `term` of `input`, eight at a time, in one order.
+    /// Returns the sum of `term(input(i), i)` in eight lanes, which are added in a fixed order.
     @inline(__always)
     private static func sum(
         over count: Int, input: (Int) -> SIMD8<Double>, term: (SIMD8<Double>, Int) -> SIMD8<Double>
@@ -89,7 +88,7 @@ public struct LogProbabilities {
         return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]))
     }
 
-    /// The eight logits from `first` on, and `filler` behind the last.
+    /// Returns eight logits from index `first` on, padded with `filler`.
     @inline(__always)
     private static func load(_ logits: UnsafeBufferPointer<Float>, _ first: Int, or filler: Double) -> SIMD8<Double> {
         if first + 8 <= logits.count, let start = logits.baseAddress {
@@ -101,30 +100,30 @@ public struct LogProbabilities {
     }
 }
 
-/// A token and how likely it is.
+/// A token and its log-probability.
 public struct TokenProbability: Sendable, Equatable {
     /// The token.
     public let token: TokenID
     /// The natural logarithm of its probability.
     public let logProbability: Double
 
-    /// Makes the pair.
+    /// Creates a pair.
     public init(token: TokenID, logProbability: Double) {
         self.token = token
         self.logProbability = logProbability
     }
 }
 
-/// A token that was chosen, beside those that could have been.
+/// A chosen token, its log-probability and its most likely alternatives.
 public struct TokenChoice: Sendable, Equatable {
     /// The token.
     public let token: TokenID
-    /// The natural logarithm of its probability by the model's own logits.
+    /// The natural logarithm of its probability, from the logits before any processor or temperature.
     public let logProbability: Double
-    /// The likeliest tokens, in falling order, as many as were asked for.
+    /// The requested number of most likely tokens, in descending order.
     public let alternatives: [TokenProbability]
 
-    /// What `logits` say about the choice of `token`.
+    /// Creates the choice of `token` from `logits`, [vocabulary], with `alternatives` most likely tokens.
     package init(_ token: TokenID, of logits: UnsafeBufferPointer<Float>, alternatives: Int) {
         let probabilities = LogProbabilities(logits)
         self.token = token

@@ -1,6 +1,6 @@
 import PhiTokenizer
 
-/// Edits logits before a token is chosen from them: forbids tokens, favours some, keeps a text to a grammar.
+/// An edit of the logits before sampling, for example to forbid or favour tokens or to enforce a grammar.
 ///
 /// ```swift
 /// struct DigitsOnly: LogitProcessor {
@@ -13,23 +13,22 @@ import PhiTokenizer
 /// var sampler = Sampler(.greedy, vocabulary: model.config.vocabulary, processors: [DigitsOnly(digits: digits)])
 /// ```
 ///
-/// A ``Sampler`` takes any number of them. One that allocates nothing lets decoding allocate nothing.
+/// A ``Sampler`` applies any number of them. Decoding stays free of allocations if its processors do not allocate.
 public protocol LogitProcessor: Sendable {
-    /// Edits `logits`, one a token of the vocabulary, in place. `history` is the text so far, prompt included. A token with a
-    /// logit of minus infinity is never drawn.
+    /// Edits `logits`, [vocabulary], in place. `history` is the sequence so far, including the prompt. A token whose
+    /// logit is minus infinity is never drawn.
     mutating func process(_ logits: inout MutableSpan<Float>, history: [TokenID])
 }
 
-/// Adds to the logits of some tokens, as OpenAI's `logit_bias` does: 5 makes a token e^5 times as likely before all are
-/// normalised, minus infinity forbids it.
+/// Constants added to the logits of some tokens, as by OpenAI's `logit_bias`: 5 multiplies a token's unnormalised
+/// probability by e^5, minus infinity forbids it.
 public struct LogitBias: LogitProcessor {
     private let biases: [(token: Int, bias: Float)]
 
-    /// A bias for each of these tokens. Throws ``OptionError`` when one is NaN or plus infinity. Tokens that the vocabulary
-    /// does not have are passed over.
+    /// Creates biases of tokens; throws ``OptionError`` when one is NaN or plus infinity. Unknown ids are ignored.
     public init(_ biases: [TokenID: Float]) throws(OptionError) {
         for (token, bias) in biases where bias.isNaN || bias == .infinity {
-            throw OptionError(fault: "the logit bias of token \(token) is \(bias), not a number or minus infinity")
+            throw OptionError(fault: "the logit bias of token \(token) must be finite or minus infinity, got \(bias)")
         }
         self.biases = biases.sorted { $0.key < $1.key }.map { (Int($0.key), $0.value) }
     }
@@ -40,14 +39,14 @@ public struct LogitBias: LogitProcessor {
     }
 }
 
-/// Divides the logits of tokens that the text has where positive and multiplies them where negative, once for each token,
-/// however often it is there (CTRL, Keskar et al. 2019, arXiv 1909.05858; Hugging Face's
-/// `RepetitionPenaltyLogitsProcessor`). ``SamplingOptions/repeatPenalty`` is this.
+/// A penalty on tokens that the sequence contains: positive logits are divided by it, negative ones multiplied, once
+/// per distinct token (CTRL, Keskar et al. 2019, arXiv 1909.05858; Hugging Face's `RepetitionPenaltyLogitsProcessor`).
+/// ``SamplingOptions/repeatPenalty`` applies it.
 public struct RepetitionPenalty: LogitProcessor {
     private let penalty: Float
     private var seen: [UInt64]  // [vocabulary / 64] bits
 
-    /// A penalty above 1 makes repetition less likely. Throws ``OptionError`` when it is not a finite number above 0.
+    /// Creates a penalty; above 1 discourages repetition. Throws ``OptionError`` unless it is finite and positive.
     public init(_ penalty: Double, vocabulary: Int) throws(OptionError) {
         _ = try SamplingOptions(repeatPenalty: penalty)
         self.init(checked: penalty, vocabulary: vocabulary)
@@ -58,17 +57,17 @@ public struct RepetitionPenalty: LogitProcessor {
         seen = [UInt64](repeating: 0, count: (vocabulary + 63) / 64)
     }
 
-    /// Penalises what `history` has.
+    /// Penalises the tokens of `history`.
     public mutating func process(_ logits: inout MutableSpan<Float>, history: [TokenID]) {
         for word in seen.indices { seen[word] = 0 }
         let count = min(logits.count, 64 * seen.count)
         for token in history where (0..<count).contains(Int(token)) {
-            let place = Int(token)
-            let bit: UInt64 = 1 << UInt64(place % 64)
-            if seen[place / 64] & bit != 0 { continue }
-            seen[place / 64] |= bit
-            let logit = logits[place]
-            logits[place] = logit < 0 ? logit * penalty : logit / penalty
+            let index = Int(token)
+            let bit: UInt64 = 1 << UInt64(index % 64)
+            if seen[index / 64] & bit != 0 { continue }
+            seen[index / 64] |= bit
+            let logit = logits[index]
+            logits[index] = logit < 0 ? logit * penalty : logit / penalty
         }
     }
 }

@@ -1,17 +1,17 @@
 import PhiTokenizer
 
-/// One logit a token of the vocabulary, read where they lie; and what sampling computes from all of them.
+/// A view of a row of logits, with the reductions that sampling needs.
 struct Logits {
     let values: UnsafeBufferPointer<Float>  // [vocabulary]
 
-    /// The likeliest token, the one of the lowest id among equals; NaN is never the likeliest. 0 if there is nothing else.
+    /// The token of the largest logit that is not NaN; of several, the one of lowest id; 0 if all are NaN.
     var likeliest: TokenID {
         let top = maximum
         guard let index = values.firstIndex(of: top) else { return 0 }
         return TokenID(truncatingIfNeeded: index)
     }
 
-    /// The largest logit; minus infinity when all are NaN.
+    /// The largest logit that is not NaN; minus infinity if all are.
     var maximum: Float {
         guard let start = values.baseAddress else { return -.infinity }
         let whole = values.count / 16 * 16
@@ -24,8 +24,8 @@ struct Logits {
         return best.indices.reduce(-.infinity) { max($0, best[$1]) }
     }
 
-    /// Writes e^((logit - largest logit) / temperature) for each token to `weights`, which has room for them, and returns
-    /// the sum. The likeliest token weighs 1; one that is e^-700 times as likely, or whose logit is NaN, nothing.
+    /// Writes exp((logit - largest logit) / temperature) of each token to `weights`, [vocabulary], and returns their
+    /// sum. The weight of the most likely token is 1; below e^-700, and for NaN, it is 0.
     func exponentials(temperature: Double, into weights: inout [Double]) -> Double {
         let top = Double(maximum)
         var sums = SIMD8<Double>.zero

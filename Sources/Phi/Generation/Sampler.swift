@@ -1,29 +1,29 @@
 import PhiTokenizer
 
-/// Chooses tokens from logits by ``SamplingOptions``.
+/// A sampler of tokens by ``SamplingOptions``.
 ///
 /// ```swift
 /// var sampler = Sampler(options, vocabulary: model.config.vocabulary)
 /// let token = session.withLogits { sampler.sample($0, history: session.tokens) }
 /// ```
 ///
-/// All arithmetic is IEEE's in a fixed order, so one seed gives the same tokens on every machine. Where tokens are
-/// equally likely, the one of the lower id comes first. After it is made, sampling allocates nothing.
+/// Arithmetic is IEEE in a fixed order, so that a seed gives the same tokens on every machine. Equally likely tokens
+/// are ordered by id. Nothing allocates after initialisation.
 ///
-/// Complexity: linear in the vocabulary, and m log m in the m tokens that top-k, top-p and min-p leave, or twice that.
+/// Complexity: linear in the vocabulary n, plus m log n to sort the m tokens that top-k, top-p and min-p keep.
 public struct Sampler: Sendable {
-    /// What it goes by.
+    /// The sampling parameters.
     public let options: SamplingOptions
     private let vocabulary: Int
     private var generator: SplitMix64
     private var processors: [any LogitProcessor]
-    private var edited: [Float]  // [vocabulary], where there are processors
+    private var edited: [Float]  // [vocabulary] if there are processors
     private var weights: [Double]  // [vocabulary]
     private var histogram = WeightHistogram()
     private var candidates: CandidateHeap
 
-    /// A sampler at the beginning of its random numbers, for a model of `vocabulary` tokens. `processors` edit the logits one
-    /// after the other, after the repeat penalty and before the temperature.
+    /// Creates a sampler seeded by `options` for a model of `vocabulary` tokens. `processors` edit the logits in order,
+    /// after the repeat penalty and before the temperature.
     public init(_ options: SamplingOptions, vocabulary: Int, processors: [any LogitProcessor] = []) {
         self.options = options
         self.vocabulary = vocabulary
@@ -35,16 +35,16 @@ public struct Sampler: Sendable {
         candidates = CandidateHeap(capacity: prunes ? vocabulary : 0)
     }
 
-    /// The next token. `logits` has one logit a token of the vocabulary that the sampler was made for, `history` is the
-    /// text so far, which only processors read. A token whose logit is NaN is not taken unless all are.
+    /// Returns the next token. `logits` are [vocabulary]; `history` is the sequence so far, read by processors only. A
+    /// token whose logit is NaN is chosen only if all are.
     public mutating func sample(_ logits: UnsafeBufferPointer<Float>, history: [TokenID]) -> TokenID {
-        precondition(logits.count == vocabulary, "one logit a token")
+        precondition(logits.count == vocabulary, "one logit per token of the vocabulary")
         guard !processors.isEmpty else { return choose(Logits(values: logits)) }
-        // Moved out and back, so that the array is not copied.
+        // Swapped out and back, so that the array is not copied.
         var values: [Float] = []
         swap(&values, &edited)
         defer { swap(&values, &edited) }
-        for (place, logit) in logits.enumerated() { values[place] = logit }
+        for (index, logit) in logits.enumerated() { values[index] = logit }
         do {
             var span = values.mutableSpan
             for index in processors.indices { processors[index].process(&span, history: history) }
@@ -56,49 +56,49 @@ public struct Sampler: Sendable {
         guard options.temperature > 0 else { return logits.likeliest }
         let sum = logits.exponentials(temperature: options.temperature, into: &weights)
         guard sum > 0 else { return logits.likeliest }  // a logit is infinite, or all are NaN
-        let place = generator.nextUnit()
-        guard candidates.capacity > 0 else { return Self.draw(weights, place * sum) }
-        candidates.fill(weights, from: leastWeight(sum))
+        let uniform = generator.nextUnit()
+        guard candidates.capacity > 0 else { return Self.draw(weights, threshold: uniform * sum) }
+        candidates.fill(weights, minimum: minimumWeight(sum))
         let kept = prune(sum)
-        return candidates.draw(weights, kept.count, place * kept.sum)
+        return candidates.draw(weights, limit: kept.count, threshold: uniform * kept.sum)
     }
 
-    /// What a token weighs at least that the options can leave, or somewhat less.
-    private mutating func leastWeight(_ sum: Double) -> Double {
-        // Min-p comes after top-p, which has to see all that top-k leaves.
+    /// Returns a lower bound of the weights that top-k, top-p and min-p keep.
+    private mutating func minimumWeight(_ sum: Double) -> Double {
+        // Min-p follows top-p, whose share is of all tokens that top-k keeps.
         if options.topK == 0, options.topP == 1 { return options.minP }
         histogram.count(weights)
-        if options.topK == 0 { return max(options.minP, histogram.least(forSum: options.topP * sum)) }
-        return histogram.least(forCount: options.topK)
+        if options.topK == 0 { return max(options.minP, histogram.lowerBound(forSum: options.topP * sum)) }
+        return histogram.lowerBound(forCount: options.topK)
     }
 
-    /// How many of the candidates in falling order top-k, top-p and min-p leave, and their sum.
+    /// Returns how many candidates, in descending order, top-k, top-p and min-p keep, and the sum of their weights.
     private mutating func prune(_ sum: Double) -> (count: Int, sum: Double) {
         var limit = candidates.count
-        var whole = sum  // what top-p is a share of
+        var total = sum  // of the tokens that top-k keeps
         if options.topK > 0 {
             limit = min(options.topK, limit)
-            whole = 0
-            for place in 0..<limit { whole += weights[Int(candidates.token(at: place, weights))] }
+            total = 0
+            for rank in 0..<limit { total += weights[Int(candidates.token(rank: rank, weights))] }
         }
         var kept = 0.0
-        for place in 0..<limit {
-            let weight = weights[Int(candidates.token(at: place, weights))]
-            let isNucleus = options.topP < 1 && kept >= options.topP * whole
-            if place > 0, isNucleus || weight < options.minP { return (place, kept) }
+        for rank in 0..<limit {
+            let weight = weights[Int(candidates.token(rank: rank, weights))]
+            let isBeyondNucleus = options.topP < 1 && kept >= options.topP * total
+            if rank > 0, isBeyondNucleus || weight < options.minP { return (rank, kept) }
             kept += weight
         }
         return (limit, kept)
     }
 
-    /// The token at which the running sum of weights, by rising id, passes `place`.
-    private static func draw(_ weights: [Double], _ place: Double) -> TokenID {
+    /// Returns the first token, in order of ids, at which the cumulative weight exceeds `threshold`.
+    private static func draw(_ weights: [Double], threshold: Double) -> TokenID {
         var sum = 0.0
         var last = 0
         for (i, weight) in weights.enumerated() where weight > 0 {
             sum += weight
             last = i
-            if sum > place { break }
+            if sum > threshold { break }
         }
         return TokenID(truncatingIfNeeded: last)
     }

@@ -1,17 +1,17 @@
 import PhiTokenizer
 
-/// One sequence being generated: chooses its next token from the session's logits, turns tokens into text and decides when
-/// the sequence ends.
+/// One sequence being generated: chooses its next token from the session's logits, turns tokens into text and decides
+/// when the sequence ends.
 ///
-/// This is the decode loop's body, and the only one: ``Generation`` (and with it `complete`, ``AsyncSession`` and the C API),
-/// the server's batcher and the evaluation's generator all call ``decode()`` after each step. They differ only in how the
-/// chosen token is appended to the session: alone, or in one step with other sequences of the engine.
+/// This is the decode loop's body, and the only one: ``Generation`` (and with it `complete`, ``AsyncSession`` and the C
+/// API), the server's batcher and the evaluation's generator all call ``decode()`` after each step. They differ only in
+/// how the chosen token is appended to the session: alone, or in one step with other sequences of the engine.
 package struct SequenceDecoder {
     /// The session that holds the sequence, prompt included.
     package let session: Session
     /// How tokens are chosen and what ends the sequence.
     package let options: GenerationOptions
-    /// The chosen token that the session has to append before the next ``decode()``; nil before the first and at the end.
+    /// The chosen token to append to the session before the next ``decode()``; nil before the first and at the end.
     package private(set) var next: TokenID?
     /// Why the sequence ended; nil while it has not.
     package private(set) var stopReason: StopReason?
@@ -19,7 +19,7 @@ package struct SequenceDecoder {
     package private(set) var output: GeneratedText
     private var sampler: any TokenSampler
 
-    /// A decoder for the prompt that `session` holds or will hold. Tokens are chosen by `sampler`; nil: by `options.sampling`.
+    /// Creates a decoder for the prompt that `session` holds or will hold; the default sampler is `options.sampling`'s.
     package init(_ session: Session, _ options: GenerationOptions, sampler: (any TokenSampler)? = nil) {
         self.session = session
         self.options = options
@@ -28,8 +28,8 @@ package struct SequenceDecoder {
         stopReason = options.maximumTokens == 0 ? .maximumTokens : nil
     }
 
-    /// Chooses the token that follows the session's last one. Returns nil when the sequence has ended or the session has no
-    /// logits. Throws ``SessionError`` when the sampler chooses an id that is not a token.
+    /// Chooses the token that follows the session's last one. Returns nil when the sequence has ended or the session
+    /// has no logits. Throws ``SessionError`` when the sampler chooses an id that is not a token.
     package mutating func decode() throws(SessionError) -> GeneratedToken? {
         guard stopReason == nil else { return nil }
         next = nil
@@ -37,7 +37,7 @@ package struct SequenceDecoder {
         guard let (token, choice) = session.withLogits({ choose($0, history) }) else { return nil }
         try session.check(token)
         let text: String
-        (text, stopReason) = output.take(token, of: session, maximumTokens: options.maximumTokens)
+        (text, stopReason) = output.append(token, of: session, maximumTokens: options.maximumTokens)
         next = stopReason == nil ? token : nil
         return GeneratedToken(token: token, text: text, choice: choice, stopReason: stopReason)
     }
@@ -60,7 +60,7 @@ package struct SequenceDecoder {
 }
 
 extension LanguageModel {
-    /// The prompt that the model is given for `prompt`: an empty one stands for `<|endoftext|>`, after which texts begin.
+    /// Returns `prompt`, or `<|endoftext|>` if it is empty, since a completion needs a first token.
     package func effectivePrompt(_ prompt: [TokenID]) -> [TokenID] {
         prompt.isEmpty ? [TokenID(config.endOfText)] : prompt
     }

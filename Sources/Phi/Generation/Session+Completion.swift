@@ -1,33 +1,32 @@
 import PhiTokenizer
 
 extension Session {
-    /// Continues a text.
+    /// Generates a completion of `prompt`, in which special tokens like `<|endoftext|>` are recognised.
     ///
-    /// Special tokens, like `<|endoftext|>`, are found in the prompt; encode text that somebody else wrote with
-    /// `Tokenizer.encode(_:specialTokens:)` instead. Otherwise as with a prompt of tokens.
+    /// Encode untrusted text with `Tokenizer.encode(_:specialTokens:)` and pass tokens instead, see
+    /// ``complete(_:_:onText:)-([TokenID],_,_)``.
     public func complete(
         _ prompt: String, _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
     ) throws(SessionError) -> Completion {
         try complete(model.tokenizer.encode(prompt), options, onText: onText)
     }
 
-    /// Continues a text given as tokens.
+    /// Generates a completion of `prompt`.
     ///
-    /// The prompt is the whole text: what this session holds already is kept as far as it agrees with the prompt and
-    /// taken back from there on, which changes no result. An empty prompt stands for `<|endoftext|>`, after which texts
-    /// begin. The prompt may fill the context, as the last token chosen needs no place in it: at most context - prompt + 1
-    /// tokens are made, then the completion ends with ``StopReason/contextFull``.
+    /// The session's tokens are replaced by the prompt; a common prefix is reused, which does not change results. An
+    /// empty prompt stands for `<|endoftext|>`. Because the last token is not appended, a prompt may fill the context:
+    /// at most context - prompt + 1 tokens are generated, then the completion ends with ``StopReason/contextFull``.
     ///
-    /// Afterwards the session holds the prompt and all tokens that were chosen but the last one.
+    /// Afterwards the session holds the prompt and all generated tokens but the last.
     ///
     /// - Parameters:
-    ///   - prompt: The whole text's tokens.
+    ///   - prompt: The tokens of the whole sequence so far.
     ///   - options: How tokens are chosen and what ends the completion.
-    ///   - onText: Gets the text as it is made, in pieces that together are the completion's text; false ends it.
-    ///     Text that may be the beginning of a stop string comes when that is decided. While a long prompt is read it gets
-    ///     empty pieces, a few a second, and can end that too.
-    /// - Throws: ``SessionError`` when the prompt is longer than the context or has an id that is no token; then nothing
-    ///   has changed.
+    ///   - onText: Receives the completion's text in pieces as it is generated; returns false to cancel. Text that may
+    ///     begin a stop string is held back. During the prefill of a long prompt it is called with an empty piece a few
+    ///     times a second.
+    /// - Throws: ``SessionError``, leaving the session unchanged, when the prompt exceeds the context or contains an id
+    ///   that is not a token.
     public func complete(
         _ prompt: [TokenID], _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
     ) throws(SessionError) -> Completion {
@@ -35,8 +34,8 @@ extension Session {
             prompt, options, sampler: Sampler(options.sampling, vocabulary: model.config.vocabulary), onText: onText)
     }
 
-    /// Continues a text by tokens that `sampler` chooses, whatever `options` say about sampling: a ``Sampler`` with logit
-    /// processors, or one of another kind. Otherwise as ``complete(_:_:onText:)-([TokenID],_,_)``.
+    /// Generates a completion with tokens chosen by `sampler` instead of the options' ``GenerationOptions/sampling``: a
+    /// ``Sampler`` with logit processors, or a type of your own. See ``complete(_:_:onText:)-([TokenID],_,_)``.
     public func complete(
         _ prompt: [TokenID], _ options: GenerationOptions = .greedy, sampler: some TokenSampler,
         onText: (String) -> Bool = { _ in true }

@@ -6,13 +6,13 @@
     import Darwin
 #endif
 
-/// One thread that does an actor's jobs, in their order, until ``end()``.
+/// An executor that runs an actor's jobs on one thread, in order, until ``end()``.
 final class SessionThread: SerialExecutor {
     private let queue = JobQueue()
 
-    /// Starts the thread. Throws ``SessionError`` when the system has none to give.
+    /// Starts the thread. Throws ``SessionError`` when it cannot be created.
     init() throws(SessionError) {
-        // The thread holds this object, so it lives as long as a job may run.
+        // The thread retains this object, so it lives as long as a job may run.
         let context = Unmanaged.passRetained(self).toOpaque()
         guard Self.start(context) else {
             Unmanaged<SessionThread>.fromOpaque(context).release()
@@ -43,13 +43,13 @@ final class SessionThread: SerialExecutor {
 
     func enqueue(_ job: consuming ExecutorJob) { queue.add(UnownedJob(job)) }
 
-    /// Ends the thread when what is in the queue is done.
+    /// Ends the thread after the jobs in the queue.
     func end() { queue.end() }
 }
 
-/// Jobs that one thread adds and another takes.
+/// A first-in, first-out queue of jobs, filled by any thread and drained by one.
 private final class JobQueue: @unchecked Sendable {
-    // Behind pointers, because they may not move.
+    // Allocated, because they must not move.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [UnownedJob] = []
@@ -71,7 +71,7 @@ private final class JobQueue: @unchecked Sendable {
 
     func end() { change { isEnded = true } }
 
-    /// The next job, as soon as there is one; nil at the end.
+    /// Waits for the next job and removes it; returns nil at the end.
     func next() -> UnownedJob? {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

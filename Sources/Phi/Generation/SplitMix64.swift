@@ -1,5 +1,5 @@
-/// SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"): 2^64 numbers that are the
-/// same on every machine.
+/// The SplitMix64 generator (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"), with period
+/// 2^64 and the same numbers on every machine.
 struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
 
@@ -13,6 +13,6 @@ struct SplitMix64: RandomNumberGenerator {
         return z ^ (z >> 31)
     }
 
-    /// A multiple of 2^-53 from 0 up to and without 1.
+    /// Returns a uniform multiple of 2^-53 in 0..<1.
     mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

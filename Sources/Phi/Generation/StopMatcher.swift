@@ -1,20 +1,20 @@
-/// Finds where a text that comes in pieces has to stop, and holds back what may become a stop string.
+/// A streaming search for stop strings, which holds back text that may begin one.
 ///
-/// The match that ends first counts; of those that end together, the longest. So the outcome is that of the whole text,
-/// however it is cut into pieces, and is known as soon as the match's last byte is there. What is given out never holds a
-/// stop string and always ends on a character's border.
+/// The match that ends first counts; of several that end together, the longest. The result therefore does not depend on
+/// how the text is split into pieces and is known at the match's last byte. Returned text never contains a stop string
+/// and always ends at a character boundary.
 ///
-/// Each stop string has a Knuth-Morris-Pratt automaton over UTF-8 bytes (SIAM J. Comput. 6, 1977): time is linear in the
-/// text, times the number of stop strings, and memory in the stop strings.
+/// Each stop string has a Knuth-Morris-Pratt automaton over UTF-8 bytes (SIAM J. Comput. 6, 1977). Time: text x number
+/// of stop strings. Memory: length of the stop strings.
 package struct StopMatcher: Sendable {
     private var patterns: [Pattern]
     private var held: [UInt8] = []
 
-    /// `stops` are not empty.
+    /// Creates a matcher of `stops`, none of which may be empty.
     package init(_ stops: [String]) { patterns = stops.map(Pattern.init) }
 
-    /// Takes the next piece: gives the text that is decided by it, and the stop string if one is complete. Then the text
-    /// ends before it, and there must be no further calls.
+    /// Appends the next piece and returns the text that is final with it. If a stop string is complete, returns it and
+    /// the text before it; there must be no further calls.
     package mutating func push(_ piece: String) -> (text: String, stop: String?) {
         guard !patterns.isEmpty else { return (piece, nil) }
         for byte in piece.utf8 {
@@ -35,20 +35,20 @@ package struct StopMatcher: Sendable {
         return (text, nil)
     }
 
-    /// Ends the text: gives what was held back.
+    /// Ends the text and returns the part that was held back.
     package mutating func finish() -> String {
         defer { held.removeAll() }
         return String(decoding: held, as: UTF8.self)
     }
 }
 
-/// One stop string and how much of it the text ends with.
+/// A stop string's automaton and its state.
 private struct Pattern: Sendable {
     let string: String
     let bytes: [UInt8]
-    /// For each length of a prefix, that of the longest shorter prefix that it ends with.
+    /// The failure function: for each prefix length, the length of that prefix's longest border.
     let fallback: [Int]
-    /// Length of the longest prefix that the text ends with.
+    /// Length of the longest prefix of the string that is a suffix of the text.
     var matched = 0
 
     init(_ string: String) {
@@ -64,7 +64,7 @@ private struct Pattern: Sendable {
         self.fallback = fallback
     }
 
-    /// Takes the text's next byte; whether the text ends with the whole string now.
+    /// Advances by the text's next byte and returns whether the text now ends with the string.
     mutating func step(_ byte: UInt8) -> Bool {
         if matched == bytes.count { matched = fallback[matched] }
         while matched > 0, bytes[matched] != byte { matched = fallback[matched] }

@@ -1,7 +1,6 @@
 import PhiTokenizer
 
-/// Chooses the next token from logits. ``Sampler`` is the one that ``SamplingOptions`` describe; another way of choosing is
-/// a type of one's own:
+/// A method of choosing the next token from logits. ``Sampler`` implements ``SamplingOptions``; others can be added:
 ///
 /// ```swift
 /// struct SecondBest: TokenSampler {
@@ -12,8 +11,8 @@ import PhiTokenizer
 /// let result = try session.complete(prompt, sampler: SecondBest())
 /// ```
 public protocol TokenSampler: Sendable {
-    /// The next token. `logits` has one logit a token of the vocabulary and is valid during the call; `history` is the text so
-    /// far, prompt included. What is chosen must be a token: an id that is none ends a completion with ``SessionError``.
+    /// Returns the next token. `logits`, [vocabulary], are valid during the call; `history` is the sequence so far,
+    /// including the prompt. An id that is not a token ends the completion with ``SessionError``.
     mutating func sample(_ logits: UnsafeBufferPointer<Float>, history: [TokenID]) -> TokenID
 }
 

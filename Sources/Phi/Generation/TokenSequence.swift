@@ -1,10 +1,10 @@
 import PhiTokenizer
 
-/// A text in the making, as a sequence of its tokens: ``AsyncSession/tokens(after:_:sampler:)-(String,_,_)`` makes it.
+/// The tokens of a completion as an asynchronous sequence, see ``AsyncSession/tokens(after:_:sampler:)-(String,_,_)``.
 ///
-/// Nothing is computed before it is asked for, so a slow reader costs nothing. Each iteration makes the text anew. The last
-/// token says why the text ended. An iterator throws ``SessionError``, among them ``SessionError/superseded`` when another
-/// text was begun, and `CancellationError` when its task is cancelled.
+/// Tokens are computed on demand. Each iteration generates the completion again; its last token has the stop reason. An
+/// iterator throws ``SessionError``, for example ``SessionError/superseded`` when another generation was started, and
+/// `CancellationError` when its task is cancelled.
 public struct TokenSequence: AsyncSequence, Sendable {
     enum Prompt: Sendable {
         case text(String)
@@ -16,17 +16,17 @@ public struct TokenSequence: AsyncSequence, Sendable {
     let options: GenerationOptions
     let sampler: (any TokenSampler)?
 
-    /// Asks for one token after the other.
+    /// An iterator that computes a token with each call of `next`.
     public struct Iterator: AsyncIteratorProtocol {
         let sequence: TokenSequence
         private var number: Int?
 
         init(_ sequence: TokenSequence) { self.sequence = sequence }
 
-        /// The next token, or nil at the end.
+        /// Returns the next token, or nil at the end.
         public mutating func next() async throws -> GeneratedToken? { try await next(isolation: #isolation) }
 
-        /// The next token, or nil at the end.
+        /// Returns the next token, or nil at the end.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(any Error) -> GeneratedToken? {
             try Task.checkCancellation()
             let session = sequence.session
@@ -37,6 +37,6 @@ public struct TokenSequence: AsyncSequence, Sendable {
         }
     }
 
-    /// Begins the text at the first call of the iterator.
+    /// Returns an iterator, whose first call starts the generation.
     public func makeAsyncIterator() -> Iterator { Iterator(self) }
 }

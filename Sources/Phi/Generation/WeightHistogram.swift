@@ -1,12 +1,12 @@
-/// How many tokens weigh 1, down to 1/2, down to 1/4 and so on, and how much together: enough to know which of them
-/// top-k and top-p cannot leave, before any is sorted.
+/// A histogram of token weights by octave (1, down to 1/2, down to 1/4, ...): number and sum in each. It bounds the
+/// weights that top-k and top-p keep, before any are sorted.
 struct WeightHistogram: Sendable {
     private static let octaves = 1023  // e^-700 is in octave 1010
 
     private var counts = [Int](repeating: 0, count: octaves)
     private var sums = [Double](repeating: 0, count: octaves)
 
-    /// Counts anew. `weights` are 1 or less; those of 0 are not counted. Linear.
+    /// Replaces the contents by the counts of `weights`, which are at most 1; zeros are not counted. Linear.
     mutating func count(_ weights: [Double]) {
         counts.withUnsafeMutableBufferPointer { counts in
             sums.withUnsafeMutableBufferPointer { sums in
@@ -24,8 +24,8 @@ struct WeightHistogram: Sendable {
         }
     }
 
-    /// A weight that at least `number` tokens have, or the smallest there is.
-    func least(forCount number: Int) -> Double {
+    /// Returns a weight that at least `number` tokens reach, or the smallest octave's if there are fewer.
+    func lowerBound(forCount number: Int) -> Double {
         var count = 0
         return lowerBound { octave in
             count += counts[octave]
@@ -33,8 +33,8 @@ struct WeightHistogram: Sendable {
         }
     }
 
-    /// A weight such that tokens of it or more weigh `sum` together, or the smallest there is.
-    func least(forSum sum: Double) -> Double {
+    /// Returns a weight such that the tokens that reach it sum to at least `sum`, or the smallest octave's.
+    func lowerBound(forSum sum: Double) -> Double {
         var reached = 0.0
         return lowerBound { octave in
             reached += sums[octave]

@@ -73,7 +73,7 @@ public struct RepetitionPenalty: LogitProcessor {
 }
 
 extension SamplingOptions {
-    /// The processors of the parameters that edit logits before the temperature, without those that have no effect.
+    /// Returns the processors of the parameters that edit logits before the temperature and are not at their default.
     func processors(vocabulary: Int) -> [any LogitProcessor] {
         repeatPenalty == 1 ? [] : [RepetitionPenalty(checked: repeatPenalty, vocabulary: vocabulary)]
     }

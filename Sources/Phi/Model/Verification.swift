@@ -36,7 +36,7 @@ extension LanguageModel {
         }
     }
 
-    /// The logits after `prompt`, which is not empty and fits the context.
+    /// Returns the logits after `prompt`, which must not be empty and must fit the context.
     package func logits(after prompt: [TokenID]) throws(FormatError) -> [Float] {
         do throws(SessionError) {
             let session = try Session(self, context: prompt.count)

@@ -31,8 +31,8 @@ extension ForwardPass {
         commands.record(NormAndQuantise.operation, items: tiles, command)
     }
 
-    /// Computes the layer norms of the residual stream's first `rows` rows at once, without recording: for a conversion, which
-    /// looks at a matrix's inputs before there is the matrix.
+    /// Computes layer norms of the first `rows` rows of the residual stream immediately, without recording. A conversion
+    /// uses it to see the inputs of a matrix before the matrix is encoded.
     package func normaliseNow(_ norm: Weights.Norm, rows: Int) {
         let norm = layerNorm(norm)
         for row in 0..<rows { norm.normalise(row) }

@@ -1,4 +1,4 @@
-"""What quantised files lose: swift-phi's and llama.cpp's, of one checkpoint, on one text.
+"""Measures the loss of quantised files, swift-phi's and llama.cpp's, of one checkpoint on one text.
 
     python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate
     FILE]
@@ -40,8 +40,8 @@ def run(*command: object) -> str:
 
 
 class Judge:
-    """Compares log-probabilities with the truth's, at the positions that llama-perplexity judges: from the middle of a
-    window to before its last."""
+    """Compares log-probabilities with Hugging Face's, at the positions that llama-perplexity judges: from the middle of
+    a window to before its last."""
 
     def __init__(self, model: PhiForCausalLM, windows: torch.Tensor) -> None:
         self.windows = windows
@@ -75,7 +75,7 @@ def phi_logits(phi: Path, file: Path, windows: torch.Tensor, scratch: Path, *opt
 
 
 def llama_logits(tool: Path, file: Path, text: Path, windows: torch.Tensor, scratch: Path) -> Iterator[torch.Tensor]:
-    """llama.cpp's engine's: the log-probabilities that llama-perplexity stores for a later comparison, in 16 bits."""
+    """The log-probabilities of llama.cpp's engine, as llama-perplexity stores them, in 16 bits."""
     stored = scratch / "logits.kld"
     run(tool, "-m", file, "-f", text, "-c", WINDOW, "-t", 2, "--chunks", len(windows), "--kl-divergence-base", stored)
     with stored.open("rb") as stream:
@@ -90,7 +90,7 @@ def llama_logits(tool: Path, file: Path, text: Path, windows: torch.Tensor, scra
         for _ in range(chunks):
             rows = np.fromfile(stream, row, JUDGED)
             found = rows["least"][:, None] + rows["scale"][:, None] * rows["steps"][:, :vocabulary].astype(np.float32)
-            # What the judge does not look at.
+            # Positions that are not judged.
             yield torch.from_numpy(np.concatenate([found, found[-1:]]))
     stored.unlink()
 

@@ -1,4 +1,4 @@
-"""Times phi-server beside llama.cpp's llama-server: one client, then several at once, in turn, round after round.
+"""Times phi-server and llama.cpp's llama-server in turn, with one client, then several at once.
 
     python Bench/serving.py --phi-server .build/release/phi-server --phi phi1-q4.phi \
         --llama-server llama.cpp/build/bin/llama-server --gguf phi1-q4_0.gguf --clients 8 --rounds 3
@@ -28,7 +28,7 @@ from statistics import median
 
 @dataclass
 class Client:
-    """What one client saw."""
+    """One client's measurements."""
 
     tokens: int = 0
     first: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Client:
 
 
 class Server:
-    """A server in a process of its own, ended with the block that it is for."""
+    """A context manager that runs a server in a process."""
 
     def __init__(self, name: str, command: list[str], port: int, log: Path) -> None:
         self.name, self.port = name, port
@@ -70,7 +70,7 @@ class Server:
         return status
 
     def complete(self, prompt: list[int], tokens: int, client: Client) -> None:
-        """Streams one completion and notes when its pieces come."""
+        """Streams one completion and records when its pieces arrive."""
         body = {
             "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True,
             "stream_options": {"include_usage": True}}
@@ -95,7 +95,7 @@ class Server:
 
 
 def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, seed: int) -> dict[str, object]:
-    """Lets clients work at once, each `requests` times."""
+    """Runs concurrent clients, each with `requests` requests."""
     seen = [Client() for _ in range(clients)]
     healths: list[float] = []
     is_over = threading.Event()

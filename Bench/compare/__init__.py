@@ -1,2 +1,1 @@
-"""swift-phi beside its peers on one machine: `python -m compare`, run by `make bench`. ../README.md says how and what
-came of it."""
+"""Compares swift-phi with its peers on one machine: `python -m compare`, run by `make bench`; see ../README.md."""

@@ -5,7 +5,7 @@
     python -m compare run --rounds 3 --peers swift-phi,llama.cpp
     python -m compare report Bench/results/NAME.json
 
-A run that was cut off goes on where it stopped when it is started again with the same name.
+An interrupted run continues when it is started again with the same name.
 """
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def prepare(chosen: list[Contender], place: Workplace, results: Results | None) -> list[Contender]:
-    """Those that are ready; what keeps the others out goes into the results."""
+    """Returns the contenders that are ready; the results record why others are not."""
     ready = []
     for contender in chosen:
         try:
@@ -82,8 +82,8 @@ def prepare(chosen: list[Contender], place: Workplace, results: Results | None) 
 
 
 def measure(ready: list[Contender], place: Workplace, results: Results, rounds: int, names: list[str]) -> None:
-    """Round after round, and of a round's cases each turn's by one contender after the other. One that fails is left
-    out of the rest, and its reason kept."""
+    """Measures round after round; within a round, each turn's cases by one contender after another. A contender that
+    fails is left out from then on, and the results record why."""
     failed: set[str] = set()
     for number, turn, contender in product(range(rounds), TURNS, ready):
         if contender.label in failed:

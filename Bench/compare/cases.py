@@ -1,4 +1,4 @@
-"""What is measured. Every contender that can do a case does the same work for it."""
+"""The cases to measure. Every contender that supports a case does the same work for it."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Case:
-    """One number to get from a contender: named as llama-bench names its tests, where it has one."""
+    """One number to measure, named like llama-bench's test where it has one."""
 
     name: str
     title: str
     unit: str
-    prompt: int = 0  # tokens read together and timed
-    generate: int = 0  # tokens made one by one and timed
+    prompt: int = 0  # tokens prefilled together and timed
+    generate: int = 0  # tokens decoded one by one and timed
     depth: int = 0  # tokens in the context before, not timed
     repetitions: int = 1  # of which a sample is the mean
 
     @property
     def options(self) -> list[str]:
-        """Of llama-bench and of `phi bench`, which takes the same. Memory is looked at in one run of all kinds of
+        """Options of llama-bench and of `phi bench`, which are the same. Memory is measured in one run of all kinds of
         work."""
         work = ["-p", str(self.prompt), "-n", str(self.generate), *(["-d", str(self.depth)] if self.depth else [])]
         if self.name == MEMORY:
@@ -36,7 +36,7 @@ DECODE = "tg128"
 DECODE_AT_DEPTH = "tg128 @ d1024"
 
 CASES = [
-    # Less than a second of a fast engine: on a shared machine that alone says little.
+    # Less than a second for a fast engine, too short for one run on a shared machine.
     Case("pp512", "prefill 512", "tok/s", prompt=512, repetitions=4),
     Case("pp1920", "prefill 1920", "tok/s", prompt=1920),
     Case(DECODE, "decode 128", "tok/s", generate=128),

@@ -1,7 +1,7 @@
 """python -m compare.gguf LLAMA_CPP CHECKPOINT OUT: llama.cpp's own converter, told that the tokenizer is phi's.
 
-The converter knows tokenizers by a hash of what they do and refuses the generated one of a seeded checkpoint. Which one
-it is does not matter to speed.
+The converter identifies tokenizers by a hash of their output and refuses the generated one of a seeded checkpoint. The
+tokenizer does not affect speed.
 """
 from __future__ import annotations
 

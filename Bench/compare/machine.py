@@ -1,4 +1,4 @@
-"""What a result must say about where it was measured."""
+"""The description of the machine that every result carries."""
 from __future__ import annotations
 
 import os

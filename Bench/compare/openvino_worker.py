@@ -1,6 +1,6 @@
 """python -m compare.openvino_worker MODEL THREADS CASE...: tokens a second, by OpenVINO GenAI's own metrics.
 
-Prompts are of made-up tokens and never the same twice, so that no prefix is found in a cache. Prefill: the prompt's
+Prompts are random tokens and never the same twice, so that no prefix is found in a cache. Prefill: the prompt's
 tokens over the time to the first token. Decode: one over the mean time of the tokens after the first.
 """
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 
 def timed(pipeline: openvino_genai.LLMPipeline, case: Case, seed: int) -> float:
     count = max(case.depth + case.prompt, 1)
-    # Decode at depth 0 begins behind a single token, as llama-bench's does.
+    # Decode at depth 0 starts after a single token, as in llama-bench.
     draw = random.Random(seed)
     ids = np.array([[draw.randrange(50000) for _ in range(count)]], dtype=np.int64)
     inputs = openvino_genai.TokenizedInputs(openvino.Tensor(ids), openvino.Tensor(np.ones_like(ids)))

@@ -1,4 +1,4 @@
-"""The bars that README shows, as SVG. The same numbers give the same file."""
+"""The bar chart of README.md, as SVG. The same numbers give the same file."""
 from __future__ import annotations
 
 from pathlib import Path

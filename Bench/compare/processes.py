@@ -1,5 +1,4 @@
-"""Runs a contender's program: its output, how long it took as a whole, and the memory it held that is no mapped
-file."""
+"""Runs a contender's program and returns its output, its duration and its memory without mapped files."""
 from __future__ import annotations
 
 import os
@@ -34,7 +33,7 @@ def shown(command: list[str], environment: dict[str, str] | None = None) -> str:
 
 
 def run(command: list[str], environment: dict[str, str] | None = None, limit: float = 3600) -> Finished:
-    """Runs a command to its end; raises `Failed` with the last line of its complaint."""
+    """Runs a command to its end; raises `Failed` with the last line of its error output."""
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
         start = time.perf_counter()
         try:

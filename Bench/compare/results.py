@@ -1,4 +1,4 @@
-"""The results file: every sample as it was measured, with all that is needed to measure it again."""
+"""The results file: every sample, with everything that is needed to measure it again."""
 from __future__ import annotations
 
 import json
@@ -11,10 +11,10 @@ from compare.processes import Failed
 
 
 class Results:
-    """Samples by round, contender and case. Written after each one, so that a run that was cut off goes on."""
+    """Samples by round, contender and case, written after each one so that an interrupted run can continue."""
 
     def __init__(self, path: Path, setting: dict[str, Any]) -> None:
-        """Opens the file to go on with it, or makes it. `setting` is what all samples of a file must share."""
+        """Opens the file to continue it, or creates it. All samples of a file share `setting`."""
         self.path = path
         if path.exists():
             self.data = json.loads(path.read_text())

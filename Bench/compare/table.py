@@ -1,4 +1,4 @@
-"""Medians, ratios and the Markdown of a results file. Nothing here measures or knows where a number came from."""
+"""Medians, ratios and the Markdown of a results file."""
 from __future__ import annotations
 
 from statistics import median
@@ -7,7 +7,7 @@ from typing import Any
 
 from compare.cases import CASES, DECODE, DECODE_AT_DEPTH, Case
 
-# Each of our weight types beside the peers' of about as many bits; the first is the one that ratios are told against.
+# Our weight types and the peers' types of about as many bits; the table's first ratio is against the first.
 KINDS = {
     "swift-phi q4": ["llama.cpp Q4_0", "llama.cpp Q4_K_M", "ik_llama.cpp Q4_0", "OpenVINO GenAI int4"],
     "swift-phi q8": ["llama.cpp Q8_0", "ik_llama.cpp Q8_0"],
@@ -17,7 +17,7 @@ Medians = dict[tuple[str, str], float]
 
 
 def medians(data: dict[str, Any]) -> Medians:
-    """The middle sample of each contender's case."""
+    """The median sample of each contender's case."""
     values: dict[tuple[str, str], list[float]] = {}
     for sample in data["samples"]:
         values.setdefault((sample["contender"], sample["case"]), []).append(sample["value"])
@@ -29,13 +29,13 @@ def samples(data: dict[str, Any], contender: str, case: str) -> list[dict[str, A
 
 
 def middle(data: dict[str, Any], contender: str, case: str, detail: str) -> float | None:
-    """The middle of a detail that samples carry, such as the share of the read rate."""
+    """The median of a detail of samples, such as the share of the read rate."""
     values = [sample[detail] for sample in samples(data, contender, case) if sample.get(detail) is not None]
     return median(values) if values else None
 
 
 def times(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -> float | None:
-    """The middle of what one contender's case is over another's, round by round: a machine's speed drifts, and a
+    """The median of the ratios of one contender's case to another's, round by round: a machine's speed drifts, and a
     round's samples are moments apart."""
     above, below = ({sample["round"]: sample["value"] for sample in samples(data, *which)} for which in (over, under))
     both = [above[number] / below[number] for number in above.keys() & below.keys()]
@@ -43,7 +43,7 @@ def times(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -
 
 
 def better(data: dict[str, Any], ours: str, theirs: str, case: Case) -> float | None:
-    """How many times better ours is: faster, sooner or smaller."""
+    """How many times better our result is: faster, sooner or smaller."""
     pair = ((ours, case.name), (theirs, case.name))
     return times(data, *(pair if case.more_is_better else reversed(pair)))
 
@@ -113,7 +113,7 @@ def limit(data: dict[str, Any], contender: str, case: Case) -> str:
 
 
 def keep(data: dict[str, Any], contender: str) -> float | None:
-    """What decode keeps of its speed at depth 1024."""
+    """The share of its speed that decode keeps at depth 1024."""
     return times(data, (contender, DECODE_AT_DEPTH), (contender, DECODE))
 
 
@@ -123,7 +123,7 @@ def wrapped(text: str) -> str:
 
 
 def page(data: dict[str, Any], picture: str) -> str:
-    """All that a results file says, as Markdown."""
+    """A whole results file as Markdown."""
     setting, count = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
     machine = setting["machine"]
     flags = ", ".join(machine["flags"])
@@ -150,7 +150,7 @@ BEGIN, END = "<!-- results: made by make bench -->", "<!-- end of results -->"
 
 
 def put_in(document: str, text: str) -> str:
-    """The document with the part between its marks replaced."""
+    """The document with the part between its markers replaced."""
     before, found, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not found or not end:

@@ -1,4 +1,4 @@
-"""The ignored folder in which peers are built and models converted, and the steps that several contenders share."""
+"""The working folder, in which peers are built and models converted, and steps that contenders share."""
 from __future__ import annotations
 
 import subprocess
@@ -14,7 +14,7 @@ class Workplace:
     folder: Path
     phi: Path  # the command that is measured
     threads: int
-    isa: str  # "native", or "avx2" to hold swift-phi and llama.cpp to that
+    isa: str  # "native", or "avx2" to restrict swift-phi and llama.cpp to it
     tokenizer: Path | None  # a folder with the published tokenizer; a generated one otherwise
     ik_llama: Path | None  # a build folder of ik_llama.cpp
 
@@ -47,7 +47,7 @@ class Workplace:
 
 
 def step(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> None:
-    """Does a part of the preparations; raises `Failed` with the last line of its output."""
+    """Runs one command of the preparations; raises `Failed` with the last line of its output."""
     import os
 
     print("+ " + " ".join(command), file=sys.stderr, flush=True)
@@ -63,6 +63,6 @@ def step(command: list[str], environment: dict[str, str] | None = None, folder: 
 
 
 def tool(name: str) -> str:
-    """A program of the environment that this runs in, such as cmake; the system's otherwise."""
+    """A program such as cmake, from the environment that this runs in, otherwise from the system."""
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.exists() else name

@@ -1,4 +1,4 @@
-"""What is read from the peers, and how programs are run."""
+"""Tests of the peers' output parsers and of running programs."""
 import json
 import sys
 import unittest

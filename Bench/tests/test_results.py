@@ -1,4 +1,4 @@
-"""The results file: going on, and refusing to mix."""
+"""Tests of the results file: it continues, and refuses samples of another setting."""
 import json
 import tempfile
 import unittest

@@ -1,4 +1,4 @@
-"""What is made of the samples of serving.py."""
+"""Tests of the table of serving.py."""
 import unittest
 
 from serving import table

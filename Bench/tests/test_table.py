@@ -1,4 +1,4 @@
-"""Medians, ratios and the tables made of them."""
+"""Tests of medians, ratios and tables."""
 import json
 import unittest
 from pathlib import Path

@@ -32,7 +32,7 @@ Ein Größenvergleich ist möglich. L'été dernier, une naïve façade.
 👨‍👩‍👧‍👦 ❤️ 😀😁😂 🇦🇧 éé
 """ * 20
 WHITE = [" " * n for n in range(31, 1, -1)] + ["\t" * n for n in range(9, 1, -1)]
-# None that is also a byte's token in disguise, as "a" and "é" are: `tokenizers` would give both one id.
+# None that is also a byte's token in the printable alphabet, as "a" and "é" are: `tokenizers` would give both one id.
 OVERLAPPING = ["ab", "abcd", "bc", "cde", "ef", "ee", "日本", "本", "  a", "<|", "<<|e", "\n\n", " \n", "\x00", "\xa0 "]
 TEXTS = (
     ["", " ", "\t", "\n", "\r\n", "a", "é", "\x00", "\x00\x00a\x00", "\ufeff", "\ufffd", "\U0010ffff"]
@@ -54,7 +54,7 @@ TEXTS = (
 
 
 def bytes_of(text):
-    """The bytes that GPT-2's printable disguise stands for."""
+    """The bytes that characters of GPT-2's printable alphabet stand for."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in plain]
     table = {chr(byte): byte for byte in plain} | {chr(256 + place): byte for place, byte in enumerate(hidden)}

@@ -17,7 +17,7 @@ FREQUENT = b" etaoinshrdlcumwfgypbvk\n_()=.:,\"'"
 
 
 def printable_bytes() -> dict[int, str]:
-    """GPT-2's disguise: each byte as a printable character, in the order of GPT-2's ids."""
+    """GPT-2's printable alphabet: a character for each byte, in the order of GPT-2's ids."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [b for b in range(256) if b not in plain]
     return {b: chr(b) for b in plain} | {b: chr(256 + n) for n, b in enumerate(others)}

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: written beside their place, synced, then renamed."""
+"""Files and folders that appear only when complete: written beside their final place, synced, then renamed."""
 from __future__ import annotations
 
 import fcntl
@@ -33,7 +33,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
-    """Make a folder appear with everything that `fill` puts in; one of the same name is replaced."""
+    """Create a folder with everything that `fill` writes into it; one of the same name is replaced."""
     fresh, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -54,8 +54,8 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
 
 
 def lock(path: Path) -> IO[str]:
-    """Hold a lock file until the returned file is closed or the process ends, however it ends; ValueError where another
-    process holds it."""
+    """Hold a lock file until the returned file is closed or the process ends; ValueError if another process holds
+    it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     f = open(path, "w", encoding="utf-8")
     try:

@@ -1,4 +1,4 @@
-"""What a test wants from outside; where it is missing the test skips, and says so loudly."""
+"""Packages that tests need; tests are skipped without them."""
 from __future__ import annotations
 
 import importlib.util

@@ -1,5 +1,4 @@
-"""The data steps: what they keep and why, manifests, the same bytes twice, going on after a kill, an endpoint,
-errors."""
+"""Tests of the data steps: selection, manifests, reproducibility, resuming after a kill, endpoints, errors."""
 from __future__ import annotations
 
 import gzip

@@ -1,5 +1,5 @@
-"""The exercises: same seed, same stream; solutions right, asserts that tell; nothing of the held-out side in
-training."""
+"""Tests of the exercises: same seed, same stream; correct solutions; asserts that detect wrong ones; no held-out
+exercise in training."""
 from __future__ import annotations
 
 import ast

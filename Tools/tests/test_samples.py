@@ -1,4 +1,5 @@
-"""The sample files: good ones are read, refused ones refused for the right reason, and the committed are current."""
+"""Tests of the sample files: good ones are read, refused ones are refused for the right reason, and the committed files
+are current."""
 from __future__ import annotations
 
 import tempfile

@@ -1,4 +1,4 @@
-"""The trainer: Hugging Face's function, its loss, resuming to the bit, several processes, errors."""
+"""Tests of the trainer: Hugging Face's function and loss, bit-exact resuming, several processes, errors."""
 from __future__ import annotations
 
 import json
@@ -340,7 +340,7 @@ class Runs(unittest.TestCase):
             process.send_signal(signal.SIGKILL)
             process.wait()
         with open(out / "log.jsonl", "a") as log:
-            log.write('{"step": 19, "lo')  # as a power cut leaves it
+            log.write('{"step": 19, "lo')  # as after a power cut
         self.assertEqual(self.train("run.out=killed"), self.reference)
         a, b = ((self.folder / n / "final" / "model.safetensors").read_bytes() for n in ("whole", "killed"))
         self.assertEqual(a, b)

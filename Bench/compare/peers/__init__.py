@@ -11,7 +11,7 @@ from compare.workplace import Workplace
 
 @dataclass(frozen=True)
 class Measured:
-    """One number, how it was got, and what else the program said of the run."""
+    """One number, the command that measured it, and other output of the run."""
 
     case: Case
     value: float

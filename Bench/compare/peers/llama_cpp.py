@@ -18,7 +18,7 @@ from compare.workplace import Workplace, step, tool
 VERSION = "0.3.36"
 PROGRAMS = ["llama-bench", "llama-completion", "llama-quantize"]
 MEASURED = PROGRAMS[:2]
-# What "native" leaves out when both sides are held to AVX2.
+# What differs from "native" when both sides are restricted to AVX2.
 AVX2 = ["-DGGML_NATIVE=OFF", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON"]
 KV_BYTES_PER_POSITION = 24 * 2 * 2048 * 2  # phi-1: layers, keys and values, width, f16
 
@@ -73,7 +73,7 @@ class LlamaCpp:
 
 
 class IkLlamaCpp(LlamaCpp):
-    """The fork reads the same files; `-rtr 1` has it repack them when it loads, which is its fastest way."""
+    """The fork reads the same files; with `-rtr 1` it repacks them when it loads, its fastest mode."""
 
     peer = "ik_llama.cpp"
 
@@ -112,7 +112,7 @@ def parse(output: str) -> dict[str, object]:
 
 
 def positions(tokens: int) -> int:
-    """Those that llama-bench makes room for: whole 256s."""
+    """Positions that llama-bench allocates: a multiple of 256."""
     return (tokens + 255) // 256 * 256
 
 

@@ -1,5 +1,5 @@
-"""What the peers that are Python libraries share: one process a round loads the model once and prints a line of JSON
-for each case."""
+"""The base of peers that are Python libraries: one process per round loads the model once and prints a line of JSON per
+case."""
 from __future__ import annotations
 
 import importlib.metadata
@@ -18,7 +18,7 @@ class PythonPeer:
     label: str
     bits: int
     module: str  # run as `python -m MODULE MODEL THREADS CASE...`
-    package: str  # whose version is told
+    package: str  # whose version is reported
 
     def prepare(self, place: Workplace) -> str:
         try:

@@ -24,7 +24,7 @@ class SwiftPhi:
             raise Failed(f"{place.phi}: not there; run make build")
         place.make_checkpoint()
         if not self._model(place).exists():
-            # Random weights have nothing to calibrate for, and it changes no time that is measured.
+            # Calibration is useless for random weights, and does not affect speed.
             calibrate = ["--calibrate", "none"]
             step(
                 [

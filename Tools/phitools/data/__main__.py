@@ -1,6 +1,6 @@
 """The data of the recipe, step by step: python -m phitools.data STEP --out FOLDER ... ; `STEP --help` tells the rest.
 
-A step that stands complete with the same options is left alone; one that was killed goes on.
+A step that is complete with the same options is not run again; a killed step continues.
 """
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def run_decontaminate(a: argparse.Namespace) -> dict[str, Any]:
 
 def run_tokenizer(a: argparse.Namespace) -> dict[str, Any]:
     texts = []
-    for folder in a.input:  # the same share of each, so that the largest does not decide alone
+    for folder in a.input:  # the same share of each, so that the largest does not dominate
         size = 0
         for d in read(folder):
             texts.append(d.text)
@@ -147,7 +147,7 @@ def _unfinished(out: Path) -> Any:
 
 
 def _identity(value: Any) -> Any:
-    """A file or a model's folder is what it holds, not where it lies."""
+    """A file or a model's folder is identified by its contents, not by its path."""
     if isinstance(value, list):
         return [_identity(v) for v in value]
     if not isinstance(value, Path):
@@ -159,7 +159,7 @@ def _identity(value: Any) -> Any:
 
 
 def options_of(a: argparse.Namespace) -> dict[str, Any]:
-    """What the bytes depend on: neither where it runs nor where it is written."""
+    """The options that the output depends on: neither the executor nor the output folder."""
     skip = {"out", "input", "step", "do", "workers", "executor", "partition", "verbose"}
     return {k: _identity(v) for k, v in sorted(vars(a).items()) if k not in skip}
 

@@ -1,4 +1,4 @@
-"""Train a byte-level BPE tokenizer in phi's manner and write it as Hugging Face files.
+"""Train a byte-level BPE tokenizer like phi's and write it as Hugging Face files.
 
 Ids 0 to 255 are the bytes, then merges; then the runs of 31 down to 2 spaces, added tokens as in phi-1's tokenizer; the
 last id is `<|endoftext|>`: begin, end and separator of documents. GPT-2's split pattern, no prefix space, nothing

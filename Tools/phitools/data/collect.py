@@ -37,7 +37,7 @@ class Origin:
 
 
 def licence_of(distribution: importlib.metadata.Distribution) -> str:
-    """A package's licence by its metadata: the expression, the classifiers or the field; empty where it tells none."""
+    """A package's licence from its metadata: the expression, the classifiers or the field; empty if there is none."""
     m = distribution.metadata
     classifiers = [c.rsplit("::", 1)[1].strip() for c in m.get_all("Classifier") or [] if c.startswith("License ::")]
     field = (m.get("License") or "").strip().splitlines()
@@ -75,7 +75,7 @@ def folder(path: Path, licence: str) -> Origin:
 
 
 def without_notices(source: str) -> str:
-    """Without comment blocks that speak of licences, and trailing blanks."""
+    """The text without comment blocks about licences and without trailing whitespace."""
     out: list[str] = []
     block: list[str] = []
     for line in [*source.expandtabs(4).splitlines(), ""]:

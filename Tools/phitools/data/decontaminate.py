@@ -28,7 +28,7 @@ WORDS, TAUS = 13, (0.95, 0.9, 0.85, 0.8)
 
 @dataclass(frozen=True)
 class Problem:
-    """Of a benchmark: what is asked and a right solution."""
+    """A problem of a benchmark: its prompt and a correct solution."""
 
     benchmark: str
     id: str

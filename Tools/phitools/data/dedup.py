@@ -28,7 +28,7 @@ HASH = HashConfig(precision=64, hash_fc="sha1")
 
 
 class CodeWords(WordTokenizer):
-    """Names, numbers and single signs: code has no language that a tokenizer of prose would know."""
+    """Splits code into names, numbers and single signs, which tokenizers of prose do not."""
 
     def word_tokenize(self, text: str) -> list[str]:
         return re.findall(r"\w+|[^\w\s]", text)
@@ -45,8 +45,7 @@ def text_of(document: Document) -> str:
 
 
 def run(folders: list[Path], out: Path, where: Where, near: bool) -> None:
-    """Documents of the folders without their duplicates, into out/documents; the first of equal ones stays. The last
-    removal writes."""
+    """Write the folders' documents without duplicates into out/documents; the first of equal ones is kept."""
     work, exact = out / "logs", ExactDedupConfig(content_getter=text_of, hash_config=HASH)
     where.run([Documents(folders), ExactDedupSignature(str(work / "exact-signatures"), exact)], work / "1")
     where.run([ExactFindDedups(str(work / "exact-signatures"), str(work / "exact"), exact)], work / "2", tasks=1)

@@ -21,7 +21,7 @@ KEY = "PHITOOLS_API_KEY"
 
 
 def runner(rollout: Any, url: str, model: str, out: Path, adapter: Any, concurrent: int = 16) -> InferenceRunner:
-    """The step that asks, and writes what `adapter` makes of each answer into the step's folder."""
+    """The step that sends requests and writes `adapter`'s result for each answer into the step's folder."""
     configuration = InferenceConfig(
         server_type="endpoint", endpoint_url=url, model_name_or_path=model, api_key=os.environ.get(KEY),
         max_concurrent_generations=concurrent, request_timeout=300.0, metric_interval=600)
@@ -34,7 +34,7 @@ def runner(rollout: Any, url: str, model: str, out: Path, adapter: Any, concurre
 
 
 def annotated(self: Any, d: Document) -> dict[str, Any]:
-    """Of `annotate`: the label beside the document."""
+    """The adapter of `annotate`: adds the label to the document."""
     answer = (d.metadata.get("answers") or [None])[0] or {}
     return {
         "text": d.text, "id": d.id,
@@ -42,7 +42,7 @@ def annotated(self: Any, d: Document) -> dict[str, Any]:
 
 
 def written(self: Any, d: Document) -> dict[str, Any]:
-    """Of `textbooks` and `exercises`: the answer becomes the document."""
+    """The adapter of `textbooks` and `exercises`: the answer becomes the document."""
     answer = (d.metadata.get("answers") or [""])[0]
     text = answer if isinstance(answer, str) else getattr(answer, "text", "") or answer.get("text", "")
     return {"text": text, "id": name(text), "metadata": {k: v for k, v in d.metadata.items() if k != "answers"}}

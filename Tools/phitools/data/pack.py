@@ -1,8 +1,8 @@
 """Encode documents and write token shards; `packed.py` reads them.
 
-With `solutions`, what is to be learnt of a document is what follows the docstring of its first function, as a user asks
-for it; the rest is read only. A prompt ends at the closing quotes, so the line break after them counts: evaluation
-strips it (bigcode's protocol for HumanEval).
+With `solutions`, the targets of a document are the tokens after the docstring of its first function, the part that a
+user asks for; tokens before are context only. A prompt ends at the closing quotes, so the line break after them counts:
+evaluation strips it (bigcode's protocol for HumanEval).
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def solution_start(text: str) -> int:
     """The character after the docstring of the first function; 0 where there is none, or where the text is no
     Python."""
     if "\r" in text.replace("\r\n", "\n"):
-        return 0  # Python ends a line there too, and places would not agree
+        return 0  # Python ends a line there too, so positions would differ
     try:
         functions = [
             n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)

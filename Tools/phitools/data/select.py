@@ -1,5 +1,5 @@
-"""Filter by a random forest on phi's embeddings, as in the paper: labels of a sample teach it, it decides about the
-rest.
+"""Filter by a random forest on phi's embeddings, as in the paper: it is trained on a labelled sample and classifies the
+other documents.
 
 A fifth of the labelled sample is held out: precision, recall and the ROC curve on it are in `report.json` and
 `roc.png`.
@@ -17,7 +17,7 @@ from sklearn.metrics import auc, precision_score, recall_score, roc_curve
 
 def teach(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> tuple[
         RandomForestClassifier, dict[str, Any], tuple[np.ndarray, np.ndarray]]:
-    """The forest, its held-out report, and the ROC curve. ValueError where only one label occurs."""
+    """Train the forest: returns it, its held-out report and the ROC curve. ValueError if only one label occurs."""
     if len(set(labels.tolist())) < 2 or len(labels) < 50:
         raise ValueError(f"{len(labels)} labels with {int(labels.sum())} valuable are too few to learn from")
     order = np.random.default_rng(seed).permutation(len(labels))

@@ -1,4 +1,4 @@
-"""What every step is: documents in, a folder with documents and a manifest out, on datatrove's executors.
+"""The form of every step: documents in, a folder with documents and a manifest out, on datatrove's executors.
 
 A step's folder holds `documents/00000.jsonl`, ... and `manifest.json`, which comes last: a folder without one is
 unfinished, and running the step again goes on with the tasks that were not complete. The manifest tells the options,
@@ -73,8 +73,7 @@ def folder_digest(folder: Path) -> str:
 
 
 def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
-    """Whether the step stands there complete with these options and inputs; with others it is an error, not a
-    mixture."""
+    """Whether the step is complete with these options and inputs; with others it is an error."""
     path = out / MANIFEST
     if not path.exists():
         return False
@@ -86,7 +85,7 @@ def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
 
 
 def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], counts: dict[str, Any]) -> None:
-    """Write the manifest, which says that the folder is complete."""
+    """Write the manifest, which marks the folder as complete."""
     files = sorted(
         p for p in out.rglob("*") if p.is_file() and "logs" not in p.relative_to(out).parts and p.name != MANIFEST)
     manifest = {

@@ -2,7 +2,7 @@
 
 A page takes ideas of the exercises' grammar (parts with their words and code) and explains them one at a time: what the
 property or the change is, how Python writes it, a few lines that use it, what they print. Pages never state a whole
-exercise in docstring form; that is the exercises' job.
+exercise in docstring form, as exercises do.
 """
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ ENDS = {
 
 
 def _run(code: str) -> str:
-    """What our own lines print."""
+    """The output of generated lines."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code, "<page>", "exec"), {})

@@ -1,4 +1,4 @@
-"""One exercise while it is being written: its random choices, its parameters and its names.
+"""The state of one exercise during generation: random choices, parameters and names.
 
 A part never fixes a number or a letter: it asks a `Draw` for a constant, which becomes a literal or a parameter of the
 function. Text and code name the constant in the same way; the reference reads its value from the arguments of a call

@@ -1,4 +1,4 @@
-"""A finished exercise: what the pupil sees, a solution, a reference, and the check that one equals the other."""
+"""A finished exercise: prompt, solution, reference, and the check that solution and reference agree."""
 from __future__ import annotations
 
 import copy
@@ -38,7 +38,7 @@ class Exercise:
         return f"{self.name}({', '.join(map(repr, arguments))})"
 
     def answer(self, arguments: tuple[Any, ...]) -> Any:
-        """What the reference says."""
+        """The reference's result."""
         return self.reference(*copy.deepcopy(arguments))
 
     @property
@@ -65,15 +65,15 @@ class Exercise:
         return "def check(candidate):\n" + "".join(lines)
 
     def holds(self) -> bool:
-        """Run the solution against the asserts; and the asserts must tell: a function that gives one value, or its
-        argument, fails them."""
+        """Whether the solution passes the asserts, and a function that returns a constant or its argument fails
+        them."""
         answers = [self.answer(c) for c in self.calls]
         if all(a == answers[0] for a in answers) or any(repr(a) == "nan" for a in answers):
             return False
         if all(any(repr(a) == repr(x) for x in c) for a, c in zip(answers, self.calls)):
             return False
         space: dict[str, Any] = {}
-        exec(compile(self.source, "<solution>", "exec"), space)  # our own sentences: nothing of a stranger runs here
+        exec(compile(self.source, "<solution>", "exec"), space)  # generated code only: no foreign code runs here
         before = copy.deepcopy(self.calls)
         exec(compile(self.test, "<asserts>", "exec"), space)
         try:

@@ -53,7 +53,7 @@ def steps(d: Draw) -> Exercise | None:
 
 
 def cases(d: Draw) -> Exercise | None:
-    """One result if a property holds, another otherwise."""
+    """One result if a property holds, otherwise another."""
     element = d.one("int|int|str")
     x = _number(d) if element == "int" else _word(d)
     p = predicate(d, element)

@@ -16,7 +16,7 @@ GENERIC = "solve|compute|process|answer|result_of|evaluate|f|task"
 def finish(
         d: Draw, family: str, composition: str, name: str, returns: str, text: str, body: str,
         meaning: Callable[[Env], Any]) -> Exercise | None:
-    """The exercise, or None where no drawn arguments tell a right solution from a constant one."""
+    """The exercise, or None if no drawn arguments distinguish a correct solution from a constant."""
     if len(name) > 44 or d.chance(0.08):
         name = d.one(GENERIC)
     if name in d.taken or hasattr(builtins, name) or keyword.iskeyword(name) or not name.isidentifier():

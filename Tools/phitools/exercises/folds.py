@@ -1,4 +1,4 @@
-"""What is made of the elements that were chosen and changed: sums, counts, lists, searches."""
+"""Folds of the chosen and changed elements: sums, counts, lists, searches."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -46,7 +46,7 @@ class Loop:
 
 @dataclass(frozen=True)
 class Fold:
-    """A way to end: words around the set, a body, the meaning, and the kind of elements it takes."""
+    """A fold: words around the set, a body, the meaning, and the kind of elements it takes."""
 
     kind: str
     words: str

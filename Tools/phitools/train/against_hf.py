@@ -1,5 +1,5 @@
-"""Beside Hugging Face's Trainer, in turn, on the same model, batches and optimizer: python -m phitools.train.against_hf
---config FILE [--set ...]
+"""Compares the trainer with Hugging Face's, in turn, on the same model, batches and optimizer: python -m
+phitools.train.against_hf --config FILE [--set ...]
 
 Prints tokens a second of each round and the ratio of the medians, and how far the two loss curves are apart. Needs
 `transformers` and `accelerate`. Dropout and optimizer.muon must be 0 in the configuration: the two draw different
@@ -76,7 +76,7 @@ def ours(c: Config, steps: int) -> tuple[list[float], list[float], Training, dic
 
 def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[
         list[float], list[float]]:
-    """The same of Trainer."""
+    """Losses and times of Hugging Face's Trainer."""
     settings = checkpoint.hugging_face_config(training.shape, training.end)
     model = PhiForCausalLM(
         PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))

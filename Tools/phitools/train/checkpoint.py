@@ -1,8 +1,8 @@
 """Checkpoints: a folder in Hugging Face layout, which `phi convert` and `transformers` load, with the optimizer's state
 beside.
 
-`OUT/checkpoints/step-00000200` holds config.json, model.safetensors, the tokenizer's files and training.pt. A folder is
-whole or not there, so a kill or a full disk leaves the one before.
+`OUT/checkpoints/step-00000200` holds config.json, model.safetensors, the tokenizer's files and training.pt. A folder
+appears only when it is complete, so a kill or a full disk leaves the previous one.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropo
 
 
 def read_shape(folder: Path) -> Shape:
-    """The shape that config.json of a phi checkpoint tells; ValueError names what is missing."""
+    """The shape in config.json of a phi checkpoint; ValueError names a missing key."""
     path = folder / "config.json"
     try:
         c = json.loads(path.read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ def load_weights(folder: Path, shape: Shape) -> dict[str, Tensor]:
 
 def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path, end_of_text: int, dropout: Dropout,
          training: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint; with `training`, what resuming needs too. OSError where the disk is full."""
+    """Write a checkpoint; with `training`, also the state for resuming. OSError if the disk is full."""
     def fill(fresh: Path) -> None:
         config = hugging_face_config(shape, end_of_text, dropout)
         (fresh / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -72,7 +72,7 @@ def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path
                 torch.save(training, fresh / "training.pt")
         except OSError:
             raise
-        except Exception as error:  # safetensors and torch tell of a full disk in their own ways
+        except Exception as error:  # safetensors and torch have exceptions of their own for a full disk
             raise OSError(f"{folder}: cannot be written ({error})") from None
         for name in TOKENIZER_FILES:
             if (tokenizer / name).exists():

@@ -1,5 +1,5 @@
-"""What a run is: a TOML file, every key of which is a field here. An unknown key, a missing one or a wrong type is
-refused by name."""
+"""The configuration of a run: a TOML file, every key of which is a field here. An unknown key, a missing one or a wrong
+type is refused by name."""
 from __future__ import annotations
 
 import dataclasses
@@ -142,7 +142,7 @@ def _build(kind: type, table: dict[str, Any], where: str) -> Any:
 
 
 def check(c: Config) -> Config:
-    """Refuse what can't be run; the same configuration."""
+    """Returns the configuration; ValueError if it cannot be run."""
     def need(condition: bool, why: str) -> None:
         if not condition:
             raise ValueError(why)

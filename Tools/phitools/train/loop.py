@@ -1,4 +1,4 @@
-"""The training loop: one step a line, what it computes depends on the configuration and the step's number alone."""
+"""The training loop. What a step computes depends on the configuration and the step's number alone."""
 from __future__ import annotations
 
 import hashlib
@@ -55,19 +55,19 @@ def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[t
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
-    """Floating point operations a second of a large matrix product here and now: what the FLOPs share is a share of."""
-    n = 8192 if device.type == "cuda" else 768  # a GPU is done with 768 before it is busy
+    """Floating-point operations per second of a large matrix product, the reference of the FLOPs share."""
+    n = 8192 if device.type == "cuda" else 768  # 768 is too small to keep a GPU busy
     a = torch.randn(n, n, device=device, dtype=torch.bfloat16 if precision == "bfloat16" else torch.float32)
     best = float("inf")
     for _ in range(4):
         start = time.perf_counter()
-        (a @ a)[0, 0].item()  # which waits
+        (a @ a)[0, 0].item()  # synchronises
         best = min(best, time.perf_counter() - start)
     return 2 * n**3 / best
 
 
 class Training:
-    """A run from its configuration: resumes where its folder has a checkpoint, starts otherwise."""
+    """A training run: resumes if its folder has a checkpoint, otherwise starts."""
 
     def __init__(self, c: Config, p: processes.Processes) -> None:
         if c.run.threads:
@@ -122,7 +122,7 @@ class Training:
             self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
 
     def _identity(self, tokenizer: str) -> str:
-        """What must be the same for a checkpoint to go on: all that changes the curve."""
+        """The settings that must be the same for a checkpoint to continue: all that affect the curve."""
         c = self.c.as_dict()
         for key in ("out", "threads", "checkpoint_every", "keep", "validate_every", "prompts", "device"):
             c["run"].pop(key)

@@ -1,5 +1,5 @@
-"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once, and none of
-what is no target.
+"""Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once, and only
+those of targets are computed.
 
 Each piece's logits become their own gradient in place while they are in the cache; the backward pass only scales what
 is there.
@@ -17,7 +17,7 @@ IGNORED = -100
 
 
 def targets_of(rows: Tensor, wanted: Tensor) -> Tensor:
-    """What rows of ids are to predict: each id's successor, or IGNORED where `wanted` is 0. rows: [batch, tokens + 1],
+    """The targets of rows of ids: each id's successor, or IGNORED where `wanted` is 0. rows: [batch, tokens + 1],
     wanted: [batch, tokens]"""
     return rows[:, 1:].masked_fill(wanted == 0, IGNORED)
 
@@ -54,11 +54,11 @@ class _HeadLoss(torch.autograd.Function):
         return gx * scale, gw * scale, gb * scale, None
 
 
-@torch.compiler.disable  # compiled on a GPU (PyTorch 2.11, bf16) nothing was learnt
+@torch.compiler.disable  # compiled on a GPU (PyTorch 2.11, bf16) the loss does not fall
 def next_token_loss(x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Sum of -log softmax(x @ weight.T + bias)[target], in nats. x: [positions, hidden], weight: [rows, hidden],
     targets: [positions] (int64)"""
-    counted = (targets != IGNORED).nonzero().squeeze(1)  # the one place in a pass where a GPU is waited for
+    counted = (targets != IGNORED).nonzero().squeeze(1)  # the only synchronisation with a GPU in a pass
     if len(counted) < len(targets):
         x, targets = x.index_select(0, counted), targets[counted]
     return _HeadLoss.apply(x, weight, bias, targets)

@@ -1,6 +1,5 @@
 """Muon (Jordan and others, 2024, "Muon: an optimizer for hidden layers in neural networks"): the momentum of a matrix's
-gradient, made nearly orthogonal, is its update, so that directions which the gradient hardly shows move as far as the
-others.
+gradient, made nearly orthogonal, is its update, so that all directions move equally far.
 """
 from __future__ import annotations
 

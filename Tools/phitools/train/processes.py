@@ -1,5 +1,5 @@
-"""One process or many: who am I, and how a model is spread. Under `torchrun` the environment says so; otherwise there
-is one."""
+"""The processes of a run, and how a model is distributed over them. `torchrun` describes them in the environment;
+without it there is one."""
 from __future__ import annotations
 
 import os
@@ -28,7 +28,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """The one that writes files."""
+        """Whether this process writes the files."""
         return self.rank == 0
 
     def mean(self, value: Tensor) -> Tensor:
@@ -64,7 +64,7 @@ def stop(p: Processes) -> None:
 
 
 def spread(model: nn.Module, p: Processes, strategy: str) -> nn.Module:
-    """The model as all processes train it."""
+    """The model, distributed over all processes."""
     if p.world == 1:
         return model
     if strategy == "fsdp":
@@ -76,7 +76,7 @@ def spread(model: nn.Module, p: Processes, strategy: str) -> nn.Module:
 
 
 def accumulate(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
-    """Around a micro-batch: gradients are exchanged after the last one only."""
+    """A context for a micro-batch: gradients are exchanged after the last one only."""
     if isinstance(model, nn.parallel.DistributedDataParallel) and not last:
         return model.no_sync()
     if hasattr(model, "set_requires_gradient_sync"):

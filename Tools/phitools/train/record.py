@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Record:
-    """Appends lines; on resuming, what lies after the checkpoint is dropped, so that the curve has no step twice."""
+    """Appends lines; on resuming, lines after the checkpoint are dropped, so that the curve has no step twice."""
 
     def __init__(self, path: Path, after: int) -> None:
         kept = [line for line in _lines(path) if line.get("step", 0) <= after]
@@ -32,7 +32,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
             try:
                 lines.append(json.loads(text))
             except ValueError:
-                break  # the line that a kill cut off
+                break  # a line truncated by a kill
     return lines
 
 

@@ -8,7 +8,7 @@ extension ModelTests {
 
     /// The tests that `model` passes: its tokens of `texts`, and after `prompt`, which is not empty and fits the context,
     /// its likeliest tokens. Throws `FormatError` when the logits are not finite or all the same.
-    static func make(
+    package static func make(
         model: LanguageModel, texts: [String], prompt: [TokenID]
     ) throws(FormatError) -> ModelTests {
         let logits = try model.logits(after: prompt)
@@ -26,7 +26,7 @@ extension ModelTests {
 
     /// Tests of the same length as those that ``make(model:texts:prompt:)`` gives, to be put in their place until there is a
     /// model to ask: no reader refuses them.
-    static func placeholder(
+    package static func placeholder(
         tokenizer: Tokenizer, texts: [String], prompt: [TokenID]
     ) -> ModelTests {
         let count = min(expectedCount, tokenizer.vocabulary.count)

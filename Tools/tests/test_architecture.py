@@ -85,6 +85,13 @@ class DocumentTests(unittest.TestCase):
             if "NAME" not in name and not any((base / name).exists() for base in (REPOSITORY, SOURCES, page.parent))]
         self.assertEqual(missing, [])
 
+    def test_types_that_the_architecture_names_exist(self) -> None:
+        code = "".join(path.read_text(encoding="utf-8") for path in SOURCES.rglob("*.swift"))
+        for name, member in re.findall(r"`([A-Z]\w+)\.([a-z]\w+)`", architecture.PAGE.read_text(encoding="utf-8")):
+            if (name, member) not in (("Phi", "docc"), ("CPhiKernels", "h")):
+                self.assertTrue(re.search(rf"(struct|class|enum|protocol|actor) {name}\b", code), name)
+                self.assertTrue(re.search(rf"\b(let|var|func|case) {member}\b", code), f"{name}.{member}")
+
     def test_make_targets_that_documents_name_exist(self) -> None:
         makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
         targets = {name for line in re.findall(r"^([\w-]+(?: [\w-]+)*):", makefile, re.M) for name in line.split()}

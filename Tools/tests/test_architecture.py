@@ -1,8 +1,8 @@
 """Rules of ARCHITECTURE.md and of the documents that a script can check."""
 from __future__ import annotations
 
+import os
 import re
-import subprocess
 import unittest
 from collections import Counter
 from pathlib import Path
@@ -17,11 +17,17 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"`([\w.+-]+(?:/[\w.+-]+)+\.(?:swift|c|h|inc|py|md|map))`")
 
 
-def tracked(*patterns: str) -> list[Path]:
-    """Files of the repository that match, without those that git does not know."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", *patterns], cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout
-    return [path for name in listed.split("\0") if name and (path := REPOSITORY / name).exists()]
+def files(suffixes: str, *folders: str) -> list[Path]:
+    """The files in these folders of the repository that have one of the suffixes, without dot folders."""
+    found = []
+    for folder in folders:
+        for path, names, here in os.walk(REPOSITORY / folder):
+            names[:] = [name for name in names if not name.startswith(".")]
+            found += [Path(path, name) for name in here if Path(name).suffix in suffixes.split()]
+    return sorted(found)
+
+
+PAGES = files(".md", ".")
 
 
 class ModuleTests(unittest.TestCase):
@@ -45,13 +51,13 @@ class ModuleTests(unittest.TestCase):
 
     def test_foundation_stays_out_of_the_library(self) -> None:
         libraries = ("Phi", "PhiFormat", "PhiTokenizer", "PhiCAPI")
-        files = [path for name in libraries for path in (SOURCES / name).rglob("*.swift")]
-        using = [path.name for path in files if "Foundation" in architecture.IMPORT.findall(path.read_text())]
+        swift = files(".swift", *(f"Sources/{name}" for name in libraries))
+        using = [path.name for path in swift if "Foundation" in architecture.IMPORT.findall(path.read_text())]
         self.assertEqual(using, [])
 
     def test_long_files_give_a_reason(self) -> None:
-        files = tracked("Sources/*.swift", "Sources/*.[ch]", "Sources/*.inc", "Tests/*.swift", "Tests/*.[ch]")
-        texts = {str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8") for path in files}
+        sources = files(".swift .c .h .inc", "Sources", "Tests")
+        texts = {str(path.relative_to(REPOSITORY)): path.read_text(encoding="utf-8") for path in sources}
         long = [name for name, text in texts.items() if text.count("\n") > LONGEST and not REASON.search(text)]
         self.assertEqual(long, [], 'a file needs "Longer than 350 lines because ..."')
 
@@ -72,7 +78,7 @@ class DocumentTests(unittest.TestCase):
                     self.assertTrue(f"`{name}`" in pages, f"{module}/{path.name}: no page names {name}")
 
     def test_links_between_documents_lead_somewhere(self) -> None:
-        for page in tracked("*.md"):
+        for page in PAGES:
             for target in LINK.findall(page.read_text(encoding="utf-8")):
                 if "://" not in target and not target.startswith("#"):
                     found = page.parent / target.partition("#")[0]
@@ -80,7 +86,7 @@ class DocumentTests(unittest.TestCase):
 
     def test_files_that_documents_name_exist(self) -> None:
         missing = [
-            f"{page.relative_to(REPOSITORY)} names {name}" for page in tracked("*.md")
+            f"{page.relative_to(REPOSITORY)} names {name}" for page in PAGES
             for name in FILE.findall(page.read_text(encoding="utf-8"))
             if "NAME" not in name and not any((base / name).exists() for base in (REPOSITORY, SOURCES, page.parent))]
         self.assertEqual(missing, [])
@@ -95,15 +101,14 @@ class DocumentTests(unittest.TestCase):
     def test_make_targets_that_documents_name_exist(self) -> None:
         makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
         targets = {name for line in re.findall(r"^([\w-]+(?: [\w-]+)*):", makefile, re.M) for name in line.split()}
-        for page in tracked("*.md"):
+        for page in PAGES:
             named = set(re.findall(r"(?:`|^    )make ([\w-]+)", page.read_text(encoding="utf-8"), re.M))
             self.assertEqual(named - targets, set(), page.relative_to(REPOSITORY))
 
     def test_options_that_the_readme_shows_exist(self) -> None:
-        modules = ("PhiCLI", "PhiCommandSupport", "PhiServerCommand")
-        files = [path for name in modules for path in (SOURCES / name).rglob("*.swift")]
-        files.append(SOURCES / "Phi/Generation/SamplingOptions.swift")
-        code = "".join(path.read_text(encoding="utf-8") for path in files)
+        swift = files(".swift", "Sources/PhiCLI", "Sources/PhiCommandSupport", "Sources/PhiServerCommand")
+        swift.append(SOURCES / "Phi/Generation/SamplingOptions.swift")
+        code = "".join(path.read_text(encoding="utf-8") for path in swift)
         for line in re.findall(r"^phi.*$", (REPOSITORY / "README.md").read_text(encoding="utf-8"), re.M):
             for name in re.findall(r" --([a-z][a-z-]*)", line):
                 variable = re.sub(r"-(\w)", lambda match: match[1].upper(), name)
@@ -116,7 +121,7 @@ class DocumentTests(unittest.TestCase):
 
     def test_lines_of_documents_are_short(self) -> None:
         long = [
-            f"{page.relative_to(REPOSITORY)}:{number}" for page in tracked("*.md")
+            f"{page.relative_to(REPOSITORY)}:{number}" for page in PAGES
             for number, line in enumerate(page.read_text(encoding="utf-8").split("\n"), 1) if len(line) > 160]
         self.assertEqual(long, [])
 

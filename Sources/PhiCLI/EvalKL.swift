@@ -58,7 +58,7 @@ struct EvalKL: ParsableCommand {
                 throw FormatError(
                     baseLogits,
                     "holds \(reader.rows) x \(reader.columns) logits; "
-                        + "\(windows.scored) predictions of \(model.config.vocabulary) tokens are wanted")
+                        + "\(windows.scored) predictions of \(model.config.vocabulary) tokens are required")
             }
             return try Divergence.measure(
                 model, against: { try reader.next($0) }, on: windows, threads: text.threads, cache: text.kvCache,

@@ -16,8 +16,8 @@ struct EvalText: ParsableArguments {
 
     @Option(
         help: """
-            Start a window every so many tokens and predict as many at its end. Without it, windows are adjacent and the \
-            second half of each is predicted.
+            Tokens from one window's start to the next, and predicted at the end of each. Without it, windows are adjacent \
+            and the second half of each is predicted.
             """)
     var stride: Int?
 

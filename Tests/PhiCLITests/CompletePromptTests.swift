@@ -89,7 +89,7 @@ import Testing
         expectWrongUsage(try complete("x", "--top-p", "2"), "top-p")
         expectWrongUsage(try complete("x", "--min-p", "1.5"), "min-p")
         expectWrongUsage(try complete("x", "--top-k=-1"), "top-k")
-        expectWrongUsage(try complete("x", "--repeat-penalty", "0"), "repeat penalty")
+        expectWrongUsage(try complete("x", "--repeat-penalty", "0"), "repeat-penalty")
         expectWrongUsage(try complete("x", "--seed", "18446744073709551616"), "seed")
         expectWrongUsage(try complete("x", "--stop", ""), "stop")
         expectWrongUsage(try complete("x", "--threads", "0"), "--threads")

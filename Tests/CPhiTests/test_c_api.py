@@ -37,7 +37,7 @@ def run(*command: str | Path, **more) -> subprocess.CompletedProcess:
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900, **more)
 
 
-class Door(unittest.TestCase):
+class APITest(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -59,7 +59,7 @@ class Door(unittest.TestCase):
         return program
 
 
-class Installed(Door):
+class Installed(APITest):
     def test_only_what_the_header_declares_is_exported(self) -> None:
         declared = set(re.findall(r"\b(phi_\w+)\(", re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)))
         symbols = self.succeeds(tool("nm"), "--dynamic", "--extern-only", "--defined-only", LIBRARY)
@@ -99,7 +99,7 @@ class Installed(Door):
         tool("cc"), tool("c++")
 
 
-class FromC(Door):
+class FromC(APITest):
     def test_completes_as_the_command_does(self) -> None:
         program = self.build("complete.c")
         expected = run(PREFIX / "bin/phi", "complete", "-m", MODEL, "--no-echo", "-n", "60", PROMPT)
@@ -144,7 +144,7 @@ def phi():
     return module
 
 
-class FromPython(Door):
+class FromPython(APITest):
     @classmethod
     def setUpClass(cls) -> None:
         cls.phi = phi()

@@ -31,7 +31,7 @@ extension ForwardPass {
         commands.record(NormAndQuantise.operation, items: tiles, command)
     }
 
-    /// Computes layer norms of the first `rows` rows of the residual stream immediately, without recording. A conversion
+    /// Computes layer norms of the first `rows` rows of the residual stream immediately, without recording. Conversion
     /// uses it to see the inputs of a matrix before the matrix is encoded.
     package func normaliseNow(_ norm: Weights.Norm, rows: Int) {
         let norm = layerNorm(norm)

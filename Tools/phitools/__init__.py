@@ -1,1 +1,1 @@
-"""Python beside swift-phi: an independent `.phi` reader, sample files, and seeded random checkpoints."""
+"""Python tools of swift-phi: an independent `.phi` reader, sample files, seeded checkpoints, data, training."""

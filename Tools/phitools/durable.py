@@ -10,7 +10,7 @@ from typing import IO
 
 
 def sync(path: Path) -> None:
-    """Flush a file or a folder to the disk."""
+    """Flush a file or folder to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -19,7 +19,7 @@ def sync(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace a file as a whole."""
+    """Replace a file atomically."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         with open(fresh, "w", encoding="utf-8") as f:
@@ -62,5 +62,5 @@ def lock(path: Path) -> IO[str]:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         f.close()
-        raise ValueError(f"{path.parent}: another process is at work in this folder") from None
+        raise ValueError(f"{path.parent}: another process is using this folder") from None
     return f

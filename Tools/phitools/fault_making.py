@@ -1,6 +1,6 @@
-"""Ways to put one fault into the tiny model's file and make every hash right again.
+"""Functions that introduce a single fault into the tiny model's file and then recompute its hashes.
 
-Not run by itself; `faults_of_header.py` and `faults_of_contents.py` are made of these.
+A library module for `faults_of_header.py` and `faults_of_contents.py`.
 """
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from phitools.phi_file_write import NewSection, file_bytes, rehash
 from phitools.sample_model import model, tiny_config
 
 Fault = tuple[str, bytes, str]
-"""Name, bytes, and words that the Python reader's message has."""
+"""Name and bytes of a faulty file, and a part of the Python reader's error message."""
 
 RECORD_FIELDS = {"flags": (48, "I"), "encoding": (52, "I"), "offset": (56, "Q"), "length": (64, "Q"),
                  "alignment": (72, "I"), "rows": (76, "I"), "columns": (80, "I")}
 EXTRA = NewSection("extra", b"unknown", flags=0)
 TILE = 576
-"""Bytes of a q4 tile of one strip, which is all that the tiny model has: 32 of scales, 32 of factors, 512 of codes."""
+"""Bytes of a q4 tile of one strip, the only kind in the tiny model: 32 of scales, 32 of factors, 512 of codes."""
 
 
 def base() -> list[NewSection]:
@@ -31,7 +31,7 @@ def flipped(data: bytes, at: int) -> bytes:
 
 
 def preamble(at: int, layout: str, value: int | bytes) -> bytes:
-    """The file with one field of the preamble changed."""
+    """Return the file with one field of the preamble changed."""
     data = file_bytes(base())
     struct.pack_into("<" + layout, data, at, value)
     rehash(data)
@@ -43,7 +43,7 @@ def record_at(sections: Sequence[NewSection], name: str) -> int:
 
 
 def record(name: str, field: str, value: int, sections: Sequence[NewSection] | None = None) -> bytes:
-    """The file with one field of a section's record changed."""
+    """Return the file with one field of a section's record changed."""
     sections = sections or base()
     data = file_bytes(sections)
     at, layout = RECORD_FIELDS[field]
@@ -53,7 +53,7 @@ def record(name: str, field: str, value: int, sections: Sequence[NewSection] | N
 
 
 def with_section(section: NewSection) -> bytes:
-    """The file with a section more, or with the one of that name replaced."""
+    """Return the file with a section added, or replaced if there is one of that name."""
     sections = base()
     names = [s.name for s in sections]
     if section.name in names:
@@ -69,16 +69,16 @@ def with_data(name: str, data: bytes) -> bytes:
 
 
 def patched(name: str, at: int, layout: str, value: float) -> bytes:
-    """The file with a number inside a section changed."""
+    """Return the file with a number in a section changed."""
     data = bytearray(next(s.data for s in base() if s.name == name))
     struct.pack_into("<" + layout, data, at, value)
     return with_data(name, bytes(data))
 
 
 def shifted(name: str, by: int) -> bytes:
-    """The file with bytes put in before a section, or taken away, and that section and all later ones moved along.
+    """Return the file with `by` bytes inserted before a section, or removed if negative; later sections move along.
 
-    When bytes are taken away the named section comes to lie over the one before it.
+    After a removal the section overlaps the previous one.
     """
     sections = base()
     data = file_bytes(sections)

@@ -1,6 +1,6 @@
-"""Faults of a file's sections (Formats/phi-file.md, sections 2 and 3).
+"""Faults in a file's sections (Formats/phi-file.md, sections 2 and 3).
 
-Not run by itself; `make_samples.py` writes the files.
+A library module: `make_samples.py` writes the files.
 """
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def section_faults() -> Iterator[Fault]:
     yield "retired-encoding-19", record("embedding.weight", "encoding", 19), "no longer read"
     for section in base():
         if section.flags:
-            rest = [s for s in base() if s.name != section.name]
-            yield f"missing-{section.name}", bytes(file_bytes(rest)), f"missing section {section.name}"
+            others = [s for s in base() if s.name != section.name]
+            yield f"missing-{section.name}", bytes(file_bytes(others)), f"missing section {section.name}"
     by_name = {s.name: s for s in base()}
-    norm, inner, embedding = by_name["norm.weight"], by_name["block.0.in.weight"], by_name["embedding.weight"]
+    norm, projection, embedding = by_name["norm.weight"], by_name["block.0.in.weight"], by_name["embedding.weight"]
     tiled = replace(norm, data=bytes(TILE), encoding=enc.Q4)
     yield "encoding-of-norm", with_section(tiled), "wrong encoding"
-    flat = replace(inner, data=bytes(4 * 64), encoding=enc.VECTOR)
+    flat = replace(projection, data=bytes(4 * 64), encoding=enc.VECTOR)
     yield "encoding-of-matrix", with_section(flat), "wrong encoding"
     config = replace(by_name["config"], encoding=enc.VECTOR, rows=16, columns=1)
     yield "encoding-of-config", with_section(config), "not of plain bytes"
-    turned = replace(inner, rows=16, columns=64, data=bytes(TILE))
-    yield "shape-transposed", with_section(turned), "wrong shape"
+    transposed = replace(projection, rows=16, columns=64, data=bytes(TILE))
+    yield "shape-transposed", with_section(transposed), "wrong shape"
     yield "shape-row-too-many", with_section(replace(embedding, rows=embedding.rows + 1)), "wrong shape"
     yield "shape-column-too-few", with_section(replace(embedding, columns=15)), "wrong shape"
     yield "shape-bias-too-short", with_section(replace(norm, data=norm.data[:-4], rows=15)), "wrong shape"
@@ -129,13 +129,13 @@ def tokenizer_faults() -> Iterator[Fault]:
     yield changed("reserved-nonzero", 28, 1, "reserved")
     yield changed("first-start-not-zero", 32, 1, "do not run from 0")
     yield changed("last-start-before-end", 32 + 4 * t, len(b"".join(TOKENS)) - 1, "do not run from 0")
-    yield changed("start-falls", 32 + 4 * (t - 1), 2**31, "starts fall")
-    yield changed("merge-left-beyond-tokens", merges_at, t, "a merge names an id")
-    yield changed("merge-right-beyond-tokens", merges_at + 4, t, "a merge names an id")
-    yield changed("merge-result-beyond-tokens", merges_at + 8, 2**32 - 1, "a merge names an id")
-    yield changed("added-beyond-tokens", added_at, t, "an added token's id")
-    yield changed("merge-result-has-other-bytes", merges_at + 8, SPACE_A, "does not give the bytes")
-    yield rebuilt("pair-merged-twice", "merged twice", merges=[*MERGES, MERGES[0]])
+    yield changed("start-falls", 32 + 4 * (t - 1), 2**31, "starts decrease")
+    yield changed("merge-left-beyond-tokens", merges_at, t, "a merge has a token id")
+    yield changed("merge-right-beyond-tokens", merges_at + 4, t, "a merge has a token id")
+    yield changed("merge-result-beyond-tokens", merges_at + 8, 2**32 - 1, "a merge has a token id")
+    yield changed("added-beyond-tokens", added_at, t, "an added token has an id")
+    yield changed("merge-result-has-other-bytes", merges_at + 8, SPACE_A, "does not result in the bytes")
+    yield rebuilt("pair-merged-twice", "duplicate pair", merges=[*MERGES, MERGES[0]])
     yield rebuilt("byte-without-token", "no token for byte 120",
                   tokens=lambda made: made.__setitem__(ord("x"), b"xx"))
     yield rebuilt("byte-only-added", "no token for byte 120", added={**ADDED, ord("x"): False})
@@ -162,15 +162,15 @@ def tests_faults() -> Iterator[Fault]:
     yield made("text-longer-than-section", numbers(1, 2**32 - 1, 0) + bytes(16), "ends early")
     yield made("id-count-overflow", numbers(1, 0, 2**30) + bytes(16), "ends early")
     yield made("text-not-utf8", tests_bytes([(b"\xff", [255])]), "not UTF-8")
-    yield made("id-beyond-vocabulary", tests_bytes([(text, [len(TOKENS)])]), "an id is no token")
+    yield made("id-beyond-vocabulary", tests_bytes([(text, [len(TOKENS)])]), "id outside the vocabulary")
     yield made("prompt-longer-than-context", tests_bytes([], [TH] * 33, 1.0), "longer than the context")
-    yield made("prompt-id-beyond-vocabulary", tests_bytes([], [len(TOKENS)], 1.0), "an id is no token")
+    yield made("prompt-id-beyond-vocabulary", tests_bytes([], [len(TOKENS)], 1.0), "id outside the vocabulary")
     yield made("logit-count-overflow", numbers(0, 0, 0, 2**29), "ends early")
-    yield made("logit-id-beyond-vocabulary", tests_bytes([], [TH], 1.0, {len(TOKENS): 0.5}), "logit's id")
+    yield made("logit-id-beyond-vocabulary", tests_bytes([], [TH], 1.0, {len(TOKENS): 0.5}), "logit has a token id")
 
 
 def verify_faults() -> Iterator[Fault]:
-    """Files that open, and are refused when everything is verified."""
+    """Yield files that can be opened but fail verification."""
     whole = bytes(file_bytes(base()))
     sections = base()
 
@@ -183,11 +183,11 @@ def verify_faults() -> Iterator[Fault]:
     assert whole[gap] == 0 and gap >= offset("tokenizer") + len(sections[1].data)
     yield "verify-gap-not-zero", flipped(whole, gap), "are not zero"
     yield "verify-padding-column-not-zero", patched("embedding.weight", 64 + 64 * 7, "B", 1), "padding is not zero"
-    last = len(sections[2].data) - TILE  # which has 6 rows
+    last = len(sections[2].data) - TILE  # the last tile has 6 rows
     yield "verify-padding-row-not-zero", patched("embedding.weight", last + 64 + 4 * 15, "B", 1), "padding is not zero"
     yield "verify-padding-scale-not-zero", patched("embedding.weight", last + 2 * 15, "H", 1), "padding scale"
     yield "verify-padding-factor-not-zero", patched("embedding.weight", last + 32 + 2 * 15, "H", 1), "padding factor"
-    # 16 columns are one group of the strip's four.
+    # 16 columns fill one of the strip's four groups.
     yield "verify-padding-group-not-zero", patched("embedding.weight", 32, "H", 1 << 4), "padding factor"
     yield "verify-scale-not-finite", patched("embedding.weight", 0, "H", 0x7C00), "not finite"
     q8 = model(tiny_config(), {"": enc.Q4, "block.0.out.weight": enc.Q8}, zero=True)

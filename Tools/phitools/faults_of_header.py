@@ -1,6 +1,6 @@
-"""Faults of a file's preamble, section table and layout (Formats/phi-file.md, section 1).
+"""Faults in a file's preamble, section table and layout (Formats/phi-file.md, section 1).
 
-Not run by itself; `make_samples.py` writes the files.
+A library module: `make_samples.py` writes the files.
 """
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def record_faults() -> Iterator[Fault]:
     yield "plain-bytes-with-columns", record("extra", "columns", 1, sections), "plain bytes with"
     short = replace(EXTRA, data=bytes(TILE - 1), encoding=enc.Q4, rows=1, columns=1)
     yield "tensor-length-wrong", with_section(short), f"its shape gives {TILE}"
-    tiles, strips = 80_478_822, 55_960_059  # 2^52 + 2 strips of 4096 bytes: 64 bits keep 8192
+    tiles, strips = 80_478_822, 55_960_059  # 2^52 + 2 strips of 4096 bytes: 8192 modulo 2^64
     huge = replace(EXTRA, data=bytes(8192), encoding=enc.F32, rows=16 * tiles, columns=64 * strips)
     yield "rows-times-columns-overflow", with_section(huge), "its shape gives"
 

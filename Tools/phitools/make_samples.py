@@ -1,10 +1,10 @@
-"""Writes the sample files of the `.phi` specification: Formats/good and Formats/refused.
+"""Write the sample files of the `.phi` specification: Formats/good and Formats/refused.
 
     python -m phitools.make_samples [-o Formats]
 
-Every file of `good` must be read; beside NAME.phi, NAME.tensors.txt holds what `phi_file --sha256-of-tensors` prints
-of it. Every file of `refused` must be refused on opening, for the fault in its name; those named `verify-...` open, and
-must be refused when everything is verified. The same bytes are written each time; other .phi files there are removed.
+Readers must accept every file of `good`; NAME.tensors.txt is the output of `phi_file --sha256-of-tensors` for NAME.phi.
+Readers must refuse every file of `refused` on opening, for the fault in its name; those named `verify-...` can be
+opened, but must fail verification. The output is deterministic; other .phi files in these folders are removed.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORMATS = Path(__file__).resolve().parents[2] / "Formats"
 
 
 def good() -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of each file that must be read."""
+    """Yield name and bytes of each file that readers must accept."""
     plain = tiny_config()
     yield "q4", file_bytes(model(plain, enc.Q4))
     yield "q8", file_bytes(model(tiny_config(hidden=24, intermediate=40, heads=3, kv_heads=3), enc.Q8))
@@ -35,7 +35,8 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "grouped-query", file_bytes(model(grouped, enc.Q4))
     mixed = {"": enc.Q4, "head.weight": enc.Q8, "block.0.in.weight": enc.F32, "block.0.out.weight": enc.F16}
     yield "mixed-encodings", file_bytes(model(plain, mixed))
-    # Rows of embedding, head and in are a block and a short one of two strips; those of out end in one strip.
+    # A row of embedding, head and input projection is a block and a short one of two strips; of the output projection,
+    # a block and a short one of one strip.
     wide = tiny_config(hidden=328, intermediate=260)
     yield "wide-blocks", file_bytes(model(wide, {"": enc.Q4, "head.weight": enc.Q8}))
     no_tests = model(plain, enc.Q4)[:-1]
@@ -51,7 +52,7 @@ def good() -> Iterator[tuple[str, bytes]]:
 
 
 def refused() -> Iterator[Fault]:
-    """Name, bytes and the reader's words of each file that must be refused."""
+    """Yield each file that readers must refuse."""
     yield from header_faults()
     yield from content_faults()
 
@@ -71,7 +72,7 @@ def write(folder: Path) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="phitools.make_samples", description="Writes the sample .phi files.")
+    parser = argparse.ArgumentParser(prog="phitools.make_samples", description="Write the sample .phi files.")
     parser.add_argument("-o", dest="folder", type=Path, default=FORMATS)
     folder = parser.parse_args().folder
     write(folder)

@@ -1,8 +1,7 @@
-"""Packed token folders: `tokens-00000.bin`, ... (16-bit little-endian ids, documents ended by `<|endoftext|>`) and
-`manifest.json`; where only some tokens are to be learnt, `targets-00000.bin`, ... with a byte a token beside them (1: a
-target, 0: only read).
+"""Packed token folders: `manifest.json` and `tokens-00000.bin`, ... with 16-bit little-endian ids, each document ended
+by `<|endoftext|>`. If only some tokens are targets, `targets-00000.bin`, ... hold a byte per token (1: target, 0: not).
 
-Written by `phitools.data pack`, read by the trainer. Numpy only.
+`phitools.data pack` writes such folders, the trainer reads them. Needs numpy only.
 """
 from __future__ import annotations
 
@@ -16,23 +15,23 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stream:
-    """Shards as one stream of ids."""
+    """A sequence of shards as one stream of ids."""
 
     shards: list[np.ndarray]
     starts: np.ndarray
-    """Where each shard begins, and the total."""
+    """The start of each shard, and the total length."""
     targets: list[np.ndarray]
-    """Beside each shard: 1 for a token to be learnt, 0 for one that is only read."""
+    """Per shard, 1 for each target token and 0 for every other."""
 
     def __len__(self) -> int:
         return int(self.starts[-1])
 
     def span(self, start: int, length: int) -> np.ndarray:
-        """ids[start : start + length] as int64, across shards; past the end it goes on from the beginning."""
+        """Return ids[start : start + length] as int64, across shards, wrapping at the end."""
         return self._span(self.shards, start, length)
 
     def targets_of(self, start: int, length: int) -> np.ndarray:
-        """The same of `targets`."""
+        """Return the same span of `targets`."""
         return self._span(self.targets, start, length)
 
     def _span(self, shards: list[np.ndarray], start: int, length: int) -> np.ndarray:
@@ -48,7 +47,7 @@ class Stream:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes, in hexadecimal."""
+    """Return a file's SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as f:
         while block := f.read(1 << 20):
@@ -57,7 +56,7 @@ def sha256(path: Path) -> str:
 
 
 def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> Stream:
-    """Map the shards; ValueError names a shard that is missing, cut off, altered, or made with another tokenizer."""
+    """Map the shards; raise ValueError for one that is missing, truncated, altered or of another tokenizer."""
     shards: list[np.ndarray] = []
     targets: list[np.ndarray] = []
     for folder in folders:
@@ -78,7 +77,7 @@ def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> St
         for name, tokens, digest, marks in listed:
             if tokens:
                 shards.append(_map(folder / name, "<u2", tokens, digest, verify))
-                # Without marks all are targets: one byte, seen as many.
+                # Without marks every token is a target: one byte, broadcast.
                 targets.append(
                     _map(folder / marks[0], "u1", tokens, marks[1], verify) if marks
                     else np.broadcast_to(np.uint8(1), tokens))
@@ -92,14 +91,14 @@ def _map(path: Path, kind: str, tokens: int, digest: str, verify: bool) -> np.nd
     if not path.is_file() or path.stat().st_size != size:
         raise ValueError(f"{path}: {path.stat().st_size if path.is_file() else 'no'} bytes instead of {size}")
     if verify and sha256(path) != digest:
-        raise ValueError(f"{path}: its bytes are not those of the manifest")
+        raise ValueError(f"{path}: its bytes do not match the manifest's hash")
     return np.memmap(path, dtype=kind, mode="r")
 
 
 class Sampler:
-    """Which tokens a step sees: a function of the seed and the step, so that resuming needs no state.
+    """The training sequences of each step, a function of seed and step, so that resuming needs no state.
 
-    Each epoch cuts the stream at another offset into sequences, and takes them in another order.
+    Each epoch cuts the stream into sequences at a new offset and visits them in a new order.
     """
 
     def __init__(self, stream: Stream, context: int, sequences: int, seed: int) -> None:
@@ -110,11 +109,11 @@ class Sampler:
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
 
     def batch(self, step: int, first: int, count: int) -> np.ndarray:
-        """Sequences first ..< first + count of a step: [count, context + 1] ids, the last being only a target."""
+        """Return `count` sequences of a step from `first`: [count, context + 1] ids, the last only a target."""
         return np.stack([self.stream.span(self._start(step, i), self.context + 1) for i in range(first, first + count)])
 
     def targets(self, step: int, first: int, count: int) -> np.ndarray:
-        """Which of the same sequences' tokens but the first are to be learnt: [count, context] of 1 and 0."""
+        """Return the target marks of the same sequences, without their first tokens: [count, context] of 1 and 0."""
         return np.stack(
             [self.stream.targets_of(self._start(step, i) + 1, self.context) for i in range(first, first + count)])
 

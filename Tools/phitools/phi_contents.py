@@ -1,7 +1,7 @@
-"""The contents of a `.phi` file's own sections: config, tokenizer and tests (Formats/phi-file.md, section 2).
+"""Readers of the sections config, tokenizer and tests of a `.phi` file (Formats/phi-file.md, section 2).
 
-Not run by itself; `phi_file.py` imports it. Each `read_` function takes a section's bytes and refuses what breaks a
-rule of the specification with a `PhiFileError`.
+A library module for `phi_file.py`. Each `read_` function parses a section's bytes and raises `PhiFileError` if they
+violate the specification.
 """
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Config:
     layer_norm_epsilon: float
 
     def tensors(self) -> dict[str, tuple[int, int]]:
-        """Rows and columns of every tensor the model needs; vectors have one column."""
+        """Return rows and columns of every required tensor; vectors have one column."""
         query, key = self.heads * self.head_size, self.kv_heads * self.head_size
         shapes = {"embedding.weight": (self.vocabulary, self.hidden)}
         for n in range(self.layers):
@@ -49,7 +49,7 @@ class Config:
 
 
 def is_matrix(name: str) -> bool:
-    """Whether a tensor of section 2 is a matrix: it is, unless it is a bias or belongs to a norm."""
+    """Return whether a tensor is a matrix: all are except biases and norm weights."""
     return name.endswith(".weight") and not name.endswith("norm.weight")
 
 
@@ -76,9 +76,9 @@ def read_config(data: bytes) -> Config:
 class Tokenizer:
     tokens: list[bytes]
     merges: list[tuple[int, int, int]]
-    """left, right and result ids, in rank order"""
+    """Left, right and result ids, in rank order."""
     added: dict[int, bool]
-    """ids of added tokens, each with whether it is special"""
+    """The ids of added tokens, each with whether it is special."""
 
 
 def read_tokenizer(data: bytes) -> Tokenizer:
@@ -92,9 +92,9 @@ def read_tokenizer(data: bytes) -> Tokenizer:
     starts, merges, added = np.split(numbers, [t + 1, t + 1 + 3 * m])
     merges, added = merges.reshape(m, 3), added.reshape(a, 2)
     require(starts[0] == 0 and starts[-1] == b, "tokenizer: token starts do not run from 0 to the text's end")
-    require(bool((np.diff(starts) >= 0).all()), "tokenizer: token starts fall")
-    require(bool((merges < t).all()), "tokenizer: a merge names an id that is no token")
-    require(bool((added[:, 0] < t).all()), "tokenizer: an added token's id is no token")
+    require(bool((np.diff(starts) >= 0).all()), "tokenizer: token starts decrease")
+    require(bool((merges < t).all()), "tokenizer: a merge has a token id outside the vocabulary")
+    require(bool((added[:, 0] < t).all()), "tokenizer: an added token has an id outside the vocabulary")
     text = data[length - b :]
     edges = starts.tolist()
     tokens = [text[start:end] for start, end in zip(edges, edges[1:])]
@@ -104,14 +104,14 @@ def read_tokenizer(data: bytes) -> Tokenizer:
     added_bytes = [tokens[i] for i in found.added]
     require(all(added_bytes), "tokenizer: an added token is empty")
     require(len(set(added_bytes)) == a, "tokenizer: two added tokens have the same bytes")
-    alone = {token for i, token in enumerate(tokens) if len(token) == 1 and i not in found.added}
+    single = {token for i, token in enumerate(tokens) if len(token) == 1 and i not in found.added}
     for byte in range(256):
-        require(bytes([byte]) in alone, f"tokenizer: no token for byte {byte}")
+        require(bytes([byte]) in single, f"tokenizer: no token for byte {byte}")
     for left, right, result in found.merges:
         require(tokens[result] == tokens[left] + tokens[right],
-                f"tokenizer: merge of {left} and {right} does not give the bytes of {result}")
+                f"tokenizer: merge of {left} and {right} does not result in the bytes of {result}")
     pairs = {(left, right) for left, right, _ in found.merges}
-    require(len(pairs) == m, "tokenizer: a pair is merged twice")
+    require(len(pairs) == m, "tokenizer: duplicate pair among the merges")
     return found
 
 
@@ -137,7 +137,7 @@ def read_tests(data: bytes, config: Config) -> Tests:
 
     def ids(count: int) -> list[int]:
         found = np.frombuffer(take(4 * count), "<u4").tolist()
-        require(all(i < config.vocabulary for i in found), "tests: an id is no token")
+        require(all(i < config.vocabulary for i in found), "tests: a token id outside the vocabulary")
         return found
 
     texts: list[tuple[str, list[int]]] = []
@@ -156,6 +156,6 @@ def read_tests(data: bytes, config: Config) -> Tests:
     prompt = ids(prompt_count)
     deviation = struct.unpack("<f", take(4))[0]
     pairs = np.frombuffer(take(8 * number()), [("id", "<u4"), ("logit", "<f4")])
-    require(bool((pairs["id"] < config.vocabulary).all()), "tests: an expected logit's id is no token")
+    require(bool((pairs["id"] < config.vocabulary).all()), "tests: a logit has a token id outside the vocabulary")
     require(at == len(data), "tests: bytes left over at the end")
     return Tests(texts, prompt, deviation, dict(zip(pairs["id"].tolist(), pairs["logit"].tolist())))

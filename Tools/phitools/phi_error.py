@@ -1,5 +1,5 @@
-"""The one error of the `.phi` reader. Not run by itself."""
+"""The error of the `.phi` reader."""
 
 
 class PhiFileError(Exception):
-    """A `.phi` file that must be refused; the message is one line that says what is wrong."""
+    """An invalid `.phi` file; the message describes the fault in one line."""

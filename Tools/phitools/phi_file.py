@@ -1,12 +1,12 @@
-"""A second reader of `.phi` files, written from Formats/phi-file.md alone, to hold the Swift reader against.
+"""An independent reader of `.phi` files, written from Formats/phi-file.md alone, for comparison with the Swift reader.
 
-    python -m phitools.phi_file model.phi                            what is in it
-    python -m phitools.phi_file model.phi --verify                   all hashes and all padding too
+    python -m phitools.phi_file model.phi                            list the contents
+    python -m phitools.phi_file model.phi --verify                   check all hashes and padding too
     python -m phitools.phi_file model.phi --tensor NAME -o out.npy   one tensor as float32 [rows, columns]
     python -m phitools.phi_file model.phi --sha256-of-tensors        name, rows, columns, hash of each tensor
 
-The hash is the SHA-256 of the tensor's values as float32, row-major, little-endian. Needs numpy only. Exit status 1 and
-one line on standard error for a file that must be refused.
+The hash is the SHA-256 of the tensor's values as float32, row-major, little-endian. Needs numpy only. For an invalid
+file the exit status is 1, with one line on standard error.
 """
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def round_up(n: int, step: int) -> int:
 
 
 class PhiFile:
-    """An opened file: `config`, `tokenizer`, `sections` by name, `minor` version, `tests` and `provenance` or None."""
+    """An open file: `config`, `tokenizer`, `sections` by name, `minor` version, optional `tests` and `provenance`."""
 
     config: Config
     tokenizer: Tokenizer
@@ -75,7 +75,7 @@ class PhiFile:
         self._read_contents()
 
     def _read_preamble(self) -> int:
-        """Checks the preamble and the header's hash; the number of sections."""
+        """Check the preamble and the header's hash; return the number of sections."""
         fields = PREAMBLE.unpack_from(self.data)
         magic, major, self.minor, order, file_size, header_size, count, reserved, digest = fields
         require(magic == MAGIC, "wrong magic: not a .phi file, or changed by a text-mode transfer")
@@ -120,16 +120,16 @@ class PhiFile:
 
     @property
     def tests(self) -> Tests | None:
-        """What `verify` replays, or None."""
+        """The encodings and logits that `phi verify` reproduces, or None."""
         return read_tests(self._plain("tests"), self.config) if self._has("tests") else None
 
     @property
     def provenance(self) -> dict[str, object] | None:
-        """Where the file comes from, or None."""
+        """The origin of the file, or None."""
         return read_provenance(self._plain("provenance")) if self._has("provenance") else None
 
     def _has(self, name: str) -> bool:
-        """Whether an optional section is there, in an encoding that this reader knows."""
+        """Return whether an optional section exists in an encoding known to this reader."""
         return name in self.sections and self.sections[name].encoding in enc.NAMES
 
     def _section(self, name: str) -> Section:
@@ -153,7 +153,7 @@ class PhiFile:
         require(given == shape, f"section {name} has the wrong shape {given}, not {shape}")
 
     def _tiles(self, section: Section) -> Iterator[tuple[int, enc.Tiles]]:
-        """The matrix a few megabytes at a time: number of the first row, and its tiles."""
+        """Yield a matrix a few megabytes at a time: index of the first row, and tiles."""
         strips = -(-section.columns // enc.STRIP_COLUMNS)
         tile = enc.tile_bytes(section.encoding, strips)
         step = max(1, PIECE_BYTES // tile) * tile
@@ -163,7 +163,7 @@ class PhiFile:
             yield start // tile * enc.TILE_ROWS, enc.unpack(raw, section.encoding, strips)
 
     def pieces(self, name: str) -> Iterator[np.ndarray]:
-        """A tensor's values as float32 [some rows, columns], from the first row to the last."""
+        """Yield a tensor's values in row order as float32 [some rows, columns]."""
         section = self.sections[name]
         if section.encoding == enc.VECTOR:
             yield np.frombuffer(self.data, "<f4", section.rows, section.offset).reshape(-1, 1)
@@ -172,13 +172,13 @@ class PhiFile:
             yield np.ascontiguousarray(tiles.values[: section.rows - row, : section.columns])
 
     def tensor(self, name: str) -> np.ndarray:
-        """A tensor as float32 [rows, columns]."""
+        """Return a tensor as float32 [rows, columns]."""
         if name not in self.sections or not self.sections[name].is_tensor:
             raise PhiFileError(f"no tensor is named {name}")
         return np.concatenate(list(self.pieces(name)))
 
     def tensor_hashes(self) -> Iterator[str]:
-        """For each tensor in the order of the file: name, rows, columns, SHA-256 of its float32 values."""
+        """Yield name, rows, columns and SHA-256 of the float32 values of each tensor, in file order."""
         for section in self.sections.values():
             if section.is_tensor:
                 digest = hashlib.sha256()
@@ -187,8 +187,7 @@ class PhiFile:
                 yield f"{section.name} {section.rows} {section.columns} {digest.hexdigest()}"
 
     def verify(self) -> None:
-        """Checks what opening does not: the optional sections, all hashes, zero bytes between sections, and the
-        tiles."""
+        """Check what opening does not: optional sections, all hashes, zero bytes between sections, and tiles."""
         _ = self.tests, self.provenance
         end = 128 + 128 * len(self.sections)
         for section in self.sections.values():
@@ -204,7 +203,7 @@ class PhiFile:
 
 
 def read_record(record: bytes, index: int) -> Section:
-    """One record of the section table, with the rules that need no other record."""
+    """Parse a record of the section table and check the rules that concern it alone."""
     raw, flags, encoding, offset, length, alignment, rows, columns, reserved, digest = RECORD.unpack(record)
     plain = raw.rstrip(b"\0")
     require(1 <= len(plain) <= 47 and NAME_BYTES.issuperset(plain), f"section {index} has a bad name")
@@ -232,7 +231,7 @@ def read_provenance(data: bytes) -> dict[str, object]:
 
 
 def check_padding(section: Section, row: int, tiles: enc.Tiles) -> None:
-    """Refuses nonzero padding, and codes, factors or scales that section 3 does not allow."""
+    """Refuse nonzero padding and the codes, factors and scales forbidden by section 3."""
     name, rows, columns = section.name, section.rows - row, section.columns
     require(not tiles.bits[rows:].any() and not tiles.bits[:, columns:].any(), f"{name}: padding is not zero")
     if tiles.scales is not None:
@@ -258,15 +257,15 @@ def describe(phi: PhiFile) -> Iterator[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="phitools.phi_file", description="Reads and checks a .phi file.")
+    parser = argparse.ArgumentParser(prog="phitools.phi_file", description="Read and check a .phi file.")
     parser.add_argument("path", type=Path)
     parser.add_argument("--verify", action="store_true", help="check section hashes and padding too")
-    parser.add_argument("--tensor", metavar="NAME", help="write this tensor to the file of -o")
+    parser.add_argument("--tensor", metavar="NAME", help="write this tensor to the file given by -o")
     parser.add_argument("-o", dest="out", type=Path, metavar="out.npy")
     parser.add_argument("--sha256-of-tensors", action="store_true")
     arguments = parser.parse_args()
     if (arguments.tensor is None) != (arguments.out is None):
-        parser.error("--tensor and -o go together")
+        parser.error("--tensor and -o require each other")
     try:
         phi = PhiFile(arguments.path)
         if arguments.verify:

@@ -1,7 +1,7 @@
-"""A small writer of `.phi` files for tests and samples: round-to-nearest quantisation, everything in memory.
+"""A small in-memory writer of `.phi` files for tests and samples, with round-to-nearest quantisation.
 
-Not run by itself and not a converter (`phi convert` is); `make_samples.py` and the tests import it. It knows sections
-as the specification lays them out, and puts them together without checking them, so that faults can be written too.
+A library module for `make_samples.py` and the tests; models are converted by `phi convert`. Sections are written
+without checks, so that faulty files can be made too.
 """
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from phitools.phi_file import MAGIC, PREAMBLE, RECORD, round_up
 
 @dataclass
 class NewSection:
-    """A section to be written; `alignment` None is what the specification asks of writers."""
+    """A section to be written; `alignment` None means the one that the specification requires of writers."""
 
     name: str
     data: bytes
@@ -30,7 +30,7 @@ class NewSection:
 
 
 def config_bytes(**fields: float) -> bytes:
-    """The `config` section from the fields of `phi_contents.Config`, in its order."""
+    """Return a `config` section, given the fields of `phi_contents.Config` in order."""
     return struct.pack("<10I2f16x", *fields.values())
 
 
@@ -66,7 +66,7 @@ def matrix(name: str, values: np.ndarray, encoding: int) -> NewSection:
 
 
 def matrix_bytes(values: np.ndarray, encoding: int) -> bytes:
-    """A float32 matrix in the tiles of an encoding."""
+    """Encode a float32 matrix as tiles."""
     rows, columns = values.shape
     padded = np.zeros((round_up(rows, 16), round_up(columns, 64)), np.float32)
     padded[:rows, :columns] = values
@@ -83,8 +83,8 @@ def matrix_bytes(values: np.ndarray, encoding: int) -> bytes:
         codes = np.where(real, np.clip(np.rint(units), -127, 127) + 128, 0).astype(np.uint8)
         body = as_parts(codes, 64).reshape(-1, strips, 16, 16, 4).swapaxes(2, 3)  # i, k / 4, k mod 4
     else:
-        # n - 8 reaches 8 below zero only, so the factor of a group has the sign that its extreme has not. It is 0 only
-        # where all is zero: a group of small elements would be lost.
+        # code - 8 reaches 8 only below zero, so the factor's sign is opposite to that of the group's extreme. Only an
+        # all-zero group gets factor 0; otherwise groups of small elements would be lost.
         most = extremes(units, enc.GROUP_COLUMNS)
         factors = np.clip(np.rint(most / -8), -8, 7)
         factors = np.where(factors == 0, -np.sign(most), factors).astype(np.int8)
@@ -95,35 +95,35 @@ def matrix_bytes(values: np.ndarray, encoding: int) -> bytes:
         four = as_parts(factors.view(np.uint8) & 15, 4)
         body = np.concatenate([as_bytes(four[..., ::2] | four[..., 1::2] << 4), as_bytes(pairs)], axis=2)
     tiles = np.zeros((len(body), enc.tile_bytes(encoding, strips)), np.uint8)
-    head_places, strip_places = enc.places(encoding, strips)
-    tiles[:, head_places] = as_bytes(as_parts(scales, 1))
-    tiles[:, strip_places] = as_bytes(body)
+    scale_offsets, strip_offsets = enc.offsets(encoding, strips)
+    tiles[:, scale_offsets] = as_bytes(as_parts(scales, 1))
+    tiles[:, strip_offsets] = as_bytes(body)
     return tiles.tobytes()
 
 
 def extremes(values: np.ndarray, width: int) -> np.ndarray:
-    """The element of the largest magnitude, with its sign, in each row and `width` columns."""
+    """Return the element of largest magnitude, with its sign, of each row and group of `width` columns."""
     runs = values.reshape(len(values), -1, width)
     return np.take_along_axis(runs, np.abs(runs).argmax(2, keepdims=True), 2)[..., 0]
 
 
 def quotient(values: np.ndarray, divisors: np.ndarray) -> np.ndarray:
-    """values / divisors; 0 where a divisor is 0."""
+    """Return values / divisors, or 0 where the divisor is 0."""
     return np.divide(values, divisors, out=np.zeros_like(values), where=divisors != 0)
 
 
 def as_parts(values: np.ndarray, width: int) -> np.ndarray:
-    """[16 x tiles, width x parts] to [tiles, parts, 16, width]."""
+    """Reshape [16 x tiles, width x parts] to [tiles, parts, 16, width]."""
     return values.reshape(len(values) // 16, 16, -1, width).swapaxes(1, 2)
 
 
 def as_bytes(parts: np.ndarray) -> np.ndarray:
-    """[tiles, parts, ...] to [tiles, parts, bytes of a part]."""
+    """Reinterpret [tiles, parts, ...] as [tiles, parts, bytes of a part]."""
     return np.ascontiguousarray(parts).reshape(*parts.shape[:2], -1).view(np.uint8)
 
 
 def file_bytes(sections: Sequence[NewSection], minor: int = 1) -> bytearray:
-    """A whole file."""
+    """Assemble a complete file."""
     header = bytearray(128 + 128 * len(sections))
     body = bytearray(header)
     for i, s in enumerate(sections):
@@ -140,7 +140,7 @@ def file_bytes(sections: Sequence[NewSection], minor: int = 1) -> bytearray:
 
 
 def rehash(data: bytearray) -> None:
-    """Puts the header hash right after a change to the header, over as many bytes as the header says it has."""
+    """Recompute the header hash after a change, over the header size that the header declares."""
     size = int.from_bytes(data[24:32], "little")
     data[96:128] = bytes(32)
     data[96:128] = hashlib.sha256(data[: min(size, len(data))]).digest()

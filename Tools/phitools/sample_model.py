@@ -1,6 +1,6 @@
-"""The tiny phi of the sample files: a config, a tokenizer of 262 tokens, seeded or zero weights, test texts.
+"""The tiny phi of the sample files: a config, a tokenizer of 262 tokens, seeded or zero weights, and test texts.
 
-Not run by itself; `make_samples.py`, `fault_making.py` and the tests import it.
+A library module for `make_samples.py`, `fault_making.py` and the tests.
 """
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXTS: list[tuple[str, list[int]]] = [
 
 
 def tiny_config(**changes: Any) -> Config:
-    """One layer of width 16, with changes."""
+    """Return the configuration of one block of width 16, with changes."""
     config = Config(
         hidden=16, intermediate=16, layers=1, heads=2, kv_heads=2, head_size=8, rotary_dimensions=4, context=32,
         vocabulary=len(TOKENS), end_of_text=END_OF_TEXT, rotary_base=10000.0, layer_norm_epsilon=1e-5)
@@ -37,10 +37,10 @@ def tiny_config(**changes: Any) -> Config:
 
 
 def model(config: Config, encoding: int | dict[str, int], *, zero: bool = False) -> list[NewSection]:
-    """All sections of a model, in the specification's order.
+    """Return all sections of a model in the specification's order.
 
-    Weights are seeded by their names, from -1 up to 1 for matrices and -1/8 up to 1/8 for biases, and norm weights
-    near 1; or all zero. `encoding` is that of all matrices, or of each by name, with "" for the others.
+    Weights are either zero or seeded by their names: matrices in [-1, 1), biases in [-1/8, 1/8), norm weights near 1.
+    `encoding` applies to all matrices, or maps their names to encodings, with "" as the default.
     """
     encodings = encoding if isinstance(encoding, dict) else {"": encoding}
     sections = [

@@ -1,10 +1,10 @@
-"""Random phi checkpoints that any program can make again from a rule, without torch.
+"""Random phi checkpoints by a rule that any program can reproduce, without torch.
 
     python -m phitools.seeded --shape phi-1 -o DIR [--tokenizer DIR] [--dtype float32|float16|bfloat16] [--seed 1]
     python -m phitools.seeded --hidden 192 --intermediate 200 --layers 2 --heads 3 --rows 300 --tokens 290 -o DIR
 
-Writes config.json, tokenizer.json and model.safetensors, which `PhiForCausalLM.from_pretrained` loads. phi-1's shape
-is 5.7 GB in float32 and takes about half a minute and 100 MB of memory.
+Writes config.json, tokenizer.json and model.safetensors for `PhiForCausalLM.from_pretrained`. phi-1's shape takes
+5.7 GB in float32, about half a minute and 100 MB of memory.
 
 The rule. All integers are unsigned and wrap at 64 bits. For the tensor of a given name:
 
@@ -45,13 +45,13 @@ from phitools.shapes import SHAPES, Exponents, Shape
 
 GAMMA = 0x9E3779B97F4A7C15
 MASK = (1 << 64) - 1
-PIECE = 1 << 16  # elements made at a time: half a megabyte, so that the passes over it stay in cache
+PIECE = 1 << 16  # elements generated at a time: half a megabyte, so that all passes hit the cache
 DTYPES = {"float32": ("F32", 4), "float16": ("F16", 2), "bfloat16": ("BF16", 2)}
 STEPS = np.arange(1, PIECE + 1, dtype=np.uint64) * np.uint64(GAMMA)
 
 
 def fnv1a(data: bytes) -> int:
-    """The 64-bit FNV-1a hash."""
+    """Return the 64-bit FNV-1a hash."""
     h = 0xCBF29CE484222325
     for byte in data:
         h = (h ^ byte) * 0x100000001B3 & MASK
@@ -59,7 +59,7 @@ def fnv1a(data: bytes) -> int:
 
 
 def piece(seed: int, start: int, count: int) -> np.ndarray:
-    """v of elements `start` to `start + count` (at most PIECE) of the tensor with this seed, as float32."""
+    """Return v of `count` elements (at most PIECE) from `start` of the tensor with this seed, as float32."""
     z = STEPS[:count] + np.uint64((seed + start * GAMMA) & MASK)
     other = z >> np.uint64(30)
     z ^= other
@@ -74,7 +74,7 @@ def piece(seed: int, start: int, count: int) -> np.ndarray:
 
 
 def pieces(name: str, count: int, kind: str, exponents: Exponents, base_seed: int) -> Iterator[np.ndarray]:
-    """The values of a tensor in order, as float32 arrays of at most PIECE elements."""
+    """Yield a tensor's values in order, as float32 arrays of at most PIECE elements."""
     seed = fnv1a(name.encode()) ^ base_seed
     scale = np.float32(2.0 ** (getattr(exponents, kind) - 23))
     for start in range(0, count, PIECE):
@@ -86,7 +86,7 @@ def pieces(name: str, count: int, kind: str, exponents: Exponents, base_seed: in
 
 
 def tensor(shape: Shape, name: str, base_seed: int = 1) -> np.ndarray:
-    """One whole tensor of a seeded checkpoint, as float32."""
+    """Return a whole tensor of a seeded checkpoint as float32."""
     for other, dimensions, kind in shape.tensors():
         if other == name:
             values = pieces(name, prod(dimensions), kind, shape.exponents, base_seed)
@@ -95,7 +95,7 @@ def tensor(shape: Shape, name: str, base_seed: int = 1) -> np.ndarray:
 
 
 def as_bytes(values: np.ndarray, dtype: str) -> bytes:
-    """Float32 values in the bytes of a dtype of DTYPES, rounded to nearest, ties to even."""
+    """Encode float32 values in a dtype of DTYPES, rounded to nearest, ties to even."""
     if dtype == "float16":
         return values.astype("<f2").tobytes()
     if dtype == "bfloat16":
@@ -105,7 +105,7 @@ def as_bytes(values: np.ndarray, dtype: str) -> bytes:
 
 
 def write_safetensors(path: Path, shape: Shape, dtype: str, base_seed: int) -> None:
-    """Streams the checkpoint's tensors into one safetensors file."""
+    """Write the checkpoint's tensors to one safetensors file, a piece at a time."""
     code, size = DTYPES[dtype]
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
@@ -124,7 +124,7 @@ def write_safetensors(path: Path, shape: Shape, dtype: str, base_seed: int) -> N
 def write_checkpoint(
     folder: Path, shape: Shape, *, dtype: str = "float32", base_seed: int = 1, tokenizer: Path | None = None
 ) -> None:
-    """Writes a complete checkpoint directory; the tokenizer is copied from a folder, or generated."""
+    """Write a complete checkpoint folder, with the tokenizer of a given folder or a generated one."""
     folder.mkdir(parents=True, exist_ok=True)
     if tokenizer is None:
         text = json.dumps(generated_tokenizer(shape.tokens), ensure_ascii=False, separators=(",", ":"))
@@ -138,24 +138,24 @@ def write_checkpoint(
 
 
 def chosen_shape(arguments: argparse.Namespace) -> Shape:
-    """The named shape with the numbers given on the command line put in."""
+    """Return the named shape, overridden by the numbers on the command line."""
     shape = SHAPES[arguments.shape]
     if arguments.tokenizer is None:
         shape = replace(shape, end_of_text=END_OF_TEXT_ID)
     given = {f.name: getattr(arguments, f.name, None) for f in fields(Shape)}
     shape = replace(shape, **{name: value for name, value in given.items() if value is not None})
     if shape.hidden % shape.heads or shape.heads % (shape.kv_heads or shape.heads) or shape.tokens > shape.rows:
-        raise ValueError("heads must divide hidden, kv heads divide heads, and tokens be at most rows")
+        raise ValueError("heads must divide hidden, kv heads must divide heads, and tokens must not exceed rows")
     return shape
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="phitools.seeded", description="Writes a seeded random phi checkpoint.")
-    parser.add_argument("--shape", choices=SHAPES, default="phi-1", help="the shape to start from")
+    parser = argparse.ArgumentParser(prog="phitools.seeded", description="Write a seeded random phi checkpoint.")
+    parser.add_argument("--shape", choices=SHAPES, default="phi-1", help="the base shape")
     for number in ("hidden", "intermediate", "layers", "heads", "kv-heads", "rows", "tokens", "context", "end-of-text"):
-        parser.add_argument(f"--{number}", type=int, help="instead of the named shape's")
+        parser.add_argument(f"--{number}", type=int, help="override the base shape's value")
     parser.add_argument("--rotary-factor", type=float)
-    parser.add_argument("--tokenizer", type=Path, help="a folder with tokenizer.json; without it one is generated")
+    parser.add_argument("--tokenizer", type=Path, help="a folder with tokenizer.json (default: generate one)")
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--seed", type=lambda text: int(text, 0) & MASK, default=1)
     parser.add_argument("-o", dest="folder", type=Path, required=True)

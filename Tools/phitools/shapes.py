@@ -1,6 +1,6 @@
-"""Shapes of phi checkpoints by name, with their `config.json` and the list of their tensors in file order.
+"""Named shapes of phi checkpoints, with their `config.json` and their tensors in file order.
 
-Not run by itself; `seeded.py` and the golden makers import it.
+A library module for `seeded.py` and Tools/golden.
 """
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Exponents:
-    """Powers of two that scale a checkpoint's seeded values, by kind of tensor (the rule is in `seeded.py`)."""
+    """Exponents of the powers of two that scale seeded values, by kind of tensor; `seeded.py` has the rule."""
 
     linear: int = -5
     head: int = -5
@@ -22,7 +22,7 @@ class Exponents:
 
 @dataclass(frozen=True)
 class Shape:
-    """What `config.json` says of a phi, and the number of real tokens (at most `rows`, the padded vocabulary)."""
+    """The dimensions in a phi's `config.json`, and the number of real tokens; `rows` is the padded vocabulary."""
 
     hidden: int
     intermediate: int
@@ -45,7 +45,7 @@ class Shape:
         return (self.kv_heads or self.heads) * self.head_size
 
     def config(self, dtype: str = "float32") -> dict[str, Any]:
-        """`config.json`, with the rotary keys at top level as microsoft's checkpoints have them."""
+        """Return `config.json`, with the rotary keys at top level as in Microsoft's checkpoints."""
         return {
             "architectures": ["PhiForCausalLM"],
             "attention_dropout": 0.0,
@@ -74,7 +74,7 @@ class Shape:
         }
 
     def tensors(self) -> Iterator[tuple[str, tuple[int, ...], str]]:
-        """Each tensor's name, shape and kind (a field of `Exponents`), in the order of the file."""
+        """Yield each tensor's name, shape and kind (a field of `Exponents`) in file order."""
         yield "model.embed_tokens.weight", (self.rows, self.hidden), "embedding"
         for i in range(self.layers):
             block = f"model.layers.{i}."

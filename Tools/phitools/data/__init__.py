@@ -1,2 +1,1 @@
-"""The data of the recipe: collect, annotate, filter, textbooks, exercises, deduplicate, decontaminate, tokenize, pack.
-One page each."""
+"""The data pipeline of the recipe: collect, deduplicate, annotate, filter, generate, decontaminate, tokenise, pack."""

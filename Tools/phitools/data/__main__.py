@@ -1,4 +1,4 @@
-"""The data of the recipe, step by step: python -m phitools.data STEP --out FOLDER ... ; `STEP --help` tells the rest.
+"""Run a step of the data pipeline: python -m phitools.data STEP --out FOLDER ...; see `STEP --help`.
 
 A step that is complete with the same options is not run again; a killed step continues.
 """
@@ -128,7 +128,7 @@ def run_tokenizer(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def part_of(identifier: str) -> str:
-    """"validation" for one document in fifty, by its text's hash; "train" for the others."""
+    """Return "validation" for one document in fifty, by the hash of its id, else "train"."""
     return "validation" if int(hashlib.sha256(identifier.encode()).hexdigest()[:8], 16) % 50 == 0 else "train"
 
 
@@ -174,53 +174,53 @@ def parser() -> argparse.ArgumentParser:
         c.add_argument("--out", type=Path, required=True)
         if takes:
             c.add_argument("--input", type=Path, nargs="+", required=True, help="folders of finished steps")
-        c.add_argument("--tasks", type=int, default=1, help="shards of the output and units of work")
+        c.add_argument("--tasks", type=int, default=1, help="number of parallel tasks and output shards")
         c.add_argument("--workers", type=int, default=1)
         c.add_argument("--executor", choices=["local", "slurm", "ray"], default="local")
-        c.add_argument("--partition", default="", help="Slurm's")
+        c.add_argument("--partition", default="", help="Slurm partition")
         c.add_argument("--seed", type=int, default=1)
-        c.add_argument("--verbose", action="store_true", help="datatrove's own log")
+        c.add_argument("--verbose", action="store_true", help="show datatrove's log")
         if asks:
-            c.add_argument("--endpoint", default="", help=f"URL of an OpenAI-compatible server; key in ${endpoint.KEY}")
+            c.add_argument("--endpoint", default="", help=f"URL of an OpenAI-compatible server; its key is in ${endpoint.KEY}")
             c.add_argument("--model", default="")
         return c
-    c = command("collect", run_collect, "Python files with their licences.", takes=False)
+    c = command("collect", run_collect, "Collect Python files with their licences.", takes=False)
     c.add_argument("--folder", action="append", default=[], metavar="PATH:LICENCE")
     c.add_argument("--standard-library", action="store_true")
-    c.add_argument("--packages", action="store_true", help="installed ones with a permissive licence")
-    c.add_argument("--size", type=int, default=2500, help="characters of a piece of a module, about")
-    c.add_argument("--share", type=float, default=1.0, help="of the files, chosen by hash")
-    c.add_argument("--data-set", default="", help="on the Hugging Face hub, streamed")
+    c.add_argument("--packages", action="store_true", help="installed packages under permissive licences")
+    c.add_argument("--size", type=int, default=2500, help="approximate characters per document; longer modules are cut")
+    c.add_argument("--share", type=float, default=1.0, help="share of the files to use, chosen by hash")
+    c.add_argument("--data-set", default="", help="a data set on the Hugging Face hub, streamed")
     c.add_argument("--column", default="content")
     c.add_argument("--licence-column", default="license")
-    c.add_argument("--limit", type=int, default=0, help="rows of the data set for each task; 0: all")
-    command("annotate", run_annotate, "Educational value: by an endpoint, or by a rule.", asks=True)
-    c = command("filter", run_filter, "Keep what a random forest on phi's embeddings finds valuable.")
+    c.add_argument("--limit", type=int, default=0, help="rows of the data set per task; 0: all")
+    command("annotate", run_annotate, "Label the educational value, by an endpoint or a rule.", asks=True)
+    c = command("filter", run_filter, "Keep documents that a random forest on phi's embeddings classifies as valuable.")
     c.add_argument("--checkpoint", type=Path, required=True)
-    c.add_argument("--labelled", type=int, default=100_000, help="documents whose labels are used")
+    c.add_argument("--labelled", type=int, default=100_000, help="labelled documents used for training")
     c.add_argument("--threshold", type=float, default=0.5)
     c = command("dedup", run_dedup, "Remove exact and near duplicates.")
     c.add_argument("--exact-only", action="store_true")
     for kind, do in (("exercises", run_exercises), ("textbooks", run_textbooks)):
-        c = command(kind, do, f"Generate {kind}, offline or by an endpoint.", takes=False, asks=True)
+        c = command(kind, do, f"Generate {kind}, offline or with an endpoint.", takes=False, asks=True)
         c.add_argument("--count", type=int, required=True)
-    c = command("decontaminate", run_decontaminate, "Remove what is near a benchmark's problem.")
-    c.add_argument("--benchmark", type=Path, nargs="+", required=True, help="JSONL of HumanEval's or MBPP's form")
-    c.add_argument("--tau", type=float, default=0.95, help="prune at this match rate of syntax trees; 2: never")
-    c.add_argument("--distance", type=float, default=0.0, help="prune below this distance of embeddings")
-    c.add_argument("--checkpoint", type=Path, help="of the embeddings")
+    c = command("decontaminate", run_decontaminate, "Remove documents similar to a benchmark's problems.")
+    c.add_argument("--benchmark", type=Path, nargs="+", required=True, help="JSONL in HumanEval's or MBPP's format")
+    c.add_argument("--tau", type=float, default=0.95, help="remove at this match rate of syntax trees; 2: never")
+    c.add_argument("--distance", type=float, default=0.0, help="remove below this distance between embeddings")
+    c.add_argument("--checkpoint", type=Path, help="the model for embeddings")
     c = command("tokenizer", run_tokenizer, "Train a BPE tokenizer.")
     c.add_argument("--vocabulary", type=int, required=True)
     c.add_argument("--positions", type=int, default=1024)
-    c.add_argument("--characters", type=int, default=0, help="of each input at most; 0: all")
+    c.add_argument("--characters", type=int, default=0, help="maximum characters from each input; 0: all")
     c = command("pack", run_pack, "Write token shards.")
     c.add_argument("--tokenizer", type=Path, required=True)
-    c.add_argument("--shuffle", action="store_true", help="documents of all inputs, by the seed")
+    c.add_argument("--shuffle", action="store_true", help="shuffle the documents of all inputs, by the seed")
     c.add_argument(
         "--part", choices=["all", "train", "validation"], default="all",
         help="one document in fifty, by its hash, is for validation")
-    c.add_argument("--most", type=int, default=0, help="tokens; 0: all")
-    c.add_argument("--solutions", action="store_true", help="only what follows a function's docstring is to be learnt")
+    c.add_argument("--most", type=int, default=0, help="stop after this many tokens; 0: all")
+    c.add_argument("--solutions", action="store_true", help="train only on the code after a function's docstring")
     return top
 
 

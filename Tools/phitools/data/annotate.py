@@ -1,8 +1,7 @@
-"""Is a file of educational value? The paper's question to a language model behind an endpoint, or a documented rule
-without one.
+"""Annotation of a file's educational value, by the paper's question to a language model or by a rule.
 
-The rule's score is the mean of four parts, each between 0 and 1 (`score_parts`); a document is labelled valuable at
-`VALUABLE` or more.
+The rule's score is the mean of four scores between 0 and 1 (`score_parts`); from `VALUABLE` on, a document is labelled
+valuable.
 """
 from __future__ import annotations
 
@@ -13,23 +12,22 @@ from typing import Any
 from datatrove.pipeline.base import PipelineStep
 
 VALUABLE = 0.65
-"""Where the rule says yes: about a quarter of the standard library and installed packages."""
+"""The rule's threshold; about a quarter of the standard library and installed packages reach it."""
 
 QUESTION = (
     "Determine its educational value for a student whose goal is to learn basic coding concepts. "
     "Answer with one word, yes or no.")
-"""The paper's instruction, after the file."""
+"""The paper's instruction, which follows the file."""
 
 
 def score_parts(text: str) -> dict[str, float]:
-    """Four parts of the rule. A file that does not parse has zero everywhere.
+    """Return the four scores of the rule, all zero for a file that does not parse.
 
-    - self-contained: share of the names that functions use which are their own, builtins or defined in this file, with
-      imports counting half;
+    - self-contained: share of used names that are builtins or defined in this file; imports count half;
     - documented: share of functions and classes with a docstring;
-    - meaningful: loops, conditions, arithmetic and comparisons per statement, none of it in tables of data (saturates
-      at one in two);
-    - simple: function bodies of 2 to 25 lines and shallow nesting.
+    - meaningful: loops, conditions, arithmetic and comparisons per statement, saturating at one half; zero for tables
+      of data;
+    - simple: share of function bodies of 2 to 25 lines, halved by deep nesting.
 """
     zero = {"self-contained": 0.0, "documented": 0.0, "meaningful": 0.0, "simple": 0.0}
     try:
@@ -67,13 +65,13 @@ def score_parts(text: str) -> dict[str, float]:
 
 
 def rule_score(text: str) -> float:
-    """Between 0 and 1."""
+    """Return the rule's score, 0 to 1."""
     parts = score_parts(text)
     return round(sum(parts.values()) / len(parts), 4)
 
 
 class Rule(PipelineStep):
-    """Adds `score` and `label` (1 valuable, 0 not) by the rule."""
+    """A pipeline step that adds `score` and `label` (1: valuable, 0: not) by the rule."""
 
     name, type = "rule", "ANNOTATE"
 
@@ -85,13 +83,13 @@ class Rule(PipelineStep):
 
 
 def answer_label(answer: str) -> int | None:
-    """1 for yes, 0 for no, None where the answer is neither."""
+    """Return 1 for yes, 0 for no, None for any other answer."""
     found = re.findall(r"\b(yes|no)\b", answer.lower())
     return None if not found else int(found[0] == "yes")
 
 
 async def ask(document: Any, generate: Any) -> Any:
-    """datatrove's rollout: the file and the paper's question; the answer's label."""
+    """Ask the paper's question about a file and return the answer's label (a datatrove rollout)."""
     result = await generate(
         {
             "messages": [{"role": "user", "content": f"```python\n{document.text}\n```\n{QUESTION}"}], "max_tokens": 4,

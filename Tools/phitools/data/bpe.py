@@ -1,12 +1,12 @@
 """Train a byte-level BPE tokenizer like phi's and write it as Hugging Face files.
 
-Ids 0 to 255 are the bytes, then merges; then the runs of 31 down to 2 spaces, added tokens as in phi-1's tokenizer; the
-last id is `<|endoftext|>`: begin, end and separator of documents. GPT-2's split pattern, no prefix space, nothing
-normalised.
+Ids 0 to 255 are the bytes, followed by the merges, then runs of 31 down to 2 spaces as added tokens, as in phi-1's
+tokenizer; the last id is the special token `<|endoftext|>`, which begins, ends and separates documents. Pre-tokenisation
+uses GPT-2's pattern, without a prefix space or normalisation.
 
-The runs of spaces are not there for compression alone. GPT-2's pattern gives the last space before a word to the word
-and the rest to the line break ("\\n   " + " return"), so a prompt that ends in a line break would end in a token that
-training text almost never shows there. With the runs cut out first, the line break stands alone in both.
+The runs of spaces do more than compress. GPT-2's pattern joins the last space before a word to the word and the other
+spaces to the line break ("\\n   " + " return"), so a prompt that ends in a line break would end in a token that is rare
+there in training text. With runs as added tokens the line break is a token of its own in both.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RUNS = [" " * n for n in range(31, 1, -1)]
 
 
 def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
-    """A tokenizer with exactly `vocabulary` tokens; ValueError where the texts have too few pairs to merge."""
+    """Train a tokenizer of exactly `vocabulary` tokens; raise ValueError if the texts have too few pairs to merge."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -30,7 +30,7 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
                                   initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False)
     tokenizer.train_from_iterator((part for text in texts for part in re.split("  +", text)), trainer)
     tokenizer.add_tokens([AddedToken(run, normalized=False) for run in RUNS])
-    tokenizer.add_special_tokens([END_OF_TEXT])  # after everything else, so that it takes the last id
+    tokenizer.add_special_tokens([END_OF_TEXT])  # added last, so that it gets the last id
     if tokenizer.get_vocab_size() != vocabulary:
         raise ValueError(
             f"{tokenizer.get_vocab_size()} tokens instead of {vocabulary}: "
@@ -39,8 +39,7 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def save(tokenizer: Tokenizer, folder: Path, positions: int) -> None:
-    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the longest text of the
-    model."""
+    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the model's context."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     tokenizer.model.save(str(folder))
@@ -52,7 +51,7 @@ def save(tokenizer: Tokenizer, folder: Path, positions: int) -> None:
 
 
 def load(folder: Path) -> Tokenizer:
-    """The tokenizer of a folder; FileNotFoundError names it where there is none."""
+    """Load a folder's tokenizer; raise FileNotFoundError if there is none."""
     path = folder / "tokenizer.json"
     if not path.exists():
         raise FileNotFoundError(f"{path}: no tokenizer here; `python -m phitools.data tokenizer` trains one")
@@ -60,5 +59,5 @@ def load(folder: Path) -> Tokenizer:
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:
-    """The id between documents."""
+    """Return the id of the document separator."""
     return int(tokenizer.token_to_id(END_OF_TEXT))

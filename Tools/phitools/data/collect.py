@@ -1,7 +1,6 @@
-"""Collect Python files: of folders, of the running Python's standard library and installed packages, or of a Hugging
-Face data set.
+"""Collection of Python files from folders, the standard library, installed packages or a Hugging Face data set.
 
-Each document carries its origin and its licence; what has no permissive licence is left out and counted.
+Each document states its origin and licence; files without a permissive licence are skipped and counted.
 """
 from __future__ import annotations
 
@@ -28,12 +27,12 @@ NOTICE = re.compile(r"copyright|licen[cs]e|warrant|permission|redistribut|-\*-|a
 
 @dataclass(frozen=True)
 class Origin:
-    """Files of one licence."""
+    """A set of files under one licence."""
 
     name: str
     licence: str
     files: list[tuple[str, Path]]
-    """Name inside the origin, and path."""
+    """Name within the origin, and path."""
 
 
 def licence_of(distribution: importlib.metadata.Distribution) -> str:
@@ -47,7 +46,7 @@ def licence_of(distribution: importlib.metadata.Distribution) -> str:
 
 
 def permissive(licence: str) -> bool:
-    """Whether a licence allows this use, going by its name; doubt means no."""
+    """Return whether a licence's name is known to be permissive."""
     return bool(PERMISSIVE.search(licence)) and not RESTRICTED.search(licence)
 
 
@@ -60,7 +59,7 @@ def standard_library() -> Origin:
 
 
 def packages() -> Iterator[Origin]:
-    """Installed distributions, permissive or not."""
+    """Yield all installed distributions, under whatever licence."""
     for d in sorted(importlib.metadata.distributions(), key=lambda d: (d.metadata["Name"] or "").lower()):
         files = [
             (str(f), Path(str(d.locate_file(f)))) for f in d.files or [] if f.suffix == ".py" and not SKIPPED
@@ -90,7 +89,7 @@ def without_notices(source: str) -> str:
 
 
 def pieces(source: str, size: int) -> Iterator[str]:
-    """Cut a module before top-level statements into pieces of about `size` characters."""
+    """Cut a module at top-level statements into pieces of about `size` characters."""
     part = ""
     for chunk in re.split(r"\n\n+(?=\S)", source):
         if part and len(part) + len(chunk) > size:
@@ -102,7 +101,7 @@ def pieces(source: str, size: int) -> Iterator[str]:
 
 
 class Collect(PipelineStep):
-    """Read the origins' files and cut them into documents. Counts what it leaves out."""
+    """A pipeline source that cuts the origins' files into documents and counts those it skips."""
 
     name, type = "collect", "READER"
 
@@ -127,7 +126,7 @@ class Collect(PipelineStep):
                 continue
             for inside, path in origin.files:
                 if int(name(f"{origin.name}/{inside}")[:8], 16) >= self.share * 2**32:
-                    continue  # a sample of files, the same on every machine
+                    continue  # the same sample of files on every machine
                 number += 1
                 if number % world_size != rank:
                     continue
@@ -146,7 +145,7 @@ class Collect(PipelineStep):
 
 
 def streamed(data_set: str, column: str, licence_column: str, limit: int) -> PipelineStep:
-    """Documents of a data set on the Hugging Face hub, streamed; needs a network and the package `datasets`."""
+    """Stream the documents of a data set on the Hugging Face hub; needs a network and the package `datasets`."""
     from datatrove.pipeline.readers import HuggingFaceDatasetReader
 
     def adapt(self, row, path, number):

@@ -1,11 +1,11 @@
-"""Remove what is too near a benchmark: HumanEval, MBPP, the held-out exercises. The paper's section 5 with its three
-measures.
+"""Removal of documents similar to a benchmark (HumanEval, MBPP, held-out exercises), by the paper's three measures of
+section 5.
 
-- 13-grams: a document that shares 13 words in a row with a benchmark's prompt is removed.
-- Embeddings: the distance of normalised embeddings to the nearest problem is reported, and pruned below `--distance`
-  where that is given.
+- 13-grams: documents that share 13 consecutive words with a benchmark's prompt are removed.
+- Embeddings: the distance of normalised embeddings to the nearest problem is reported; documents below `--distance`
+  are removed.
 - Syntax trees: the match rate (1 - edit distance / longer length) between a document's functions and the nearest
-  solution; the report counts what each tau of 0.95, 0.9, 0.85 and 0.8 would prune, `--tau` prunes.
+  solution. The report counts the documents at each tau of 0.95, 0.9, 0.85 and 0.8; those at `--tau` are removed.
 """
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Problem:
 
 
 def problems(path: Path) -> list[Problem]:
-    """Read HumanEval's or MBPP's JSONL, gzipped or not; ValueError names a line that is neither."""
+    """Read JSONL of HumanEval or MBPP, optionally gzipped; raise ValueError for a line of neither format."""
     opened: Any = gzip.open if path.suffix == ".gz" else open
     found = []
     with opened(path, "rt", encoding="utf-8") as f:
@@ -61,13 +61,13 @@ def words(text: str) -> list[str]:
 
 
 def grams(text: str) -> set[str]:
-    """Runs of 13 words."""
+    """Return the text's word 13-grams."""
     w = words(text)
     return {" ".join(w[i:i + WORDS]) for i in range(len(w) - WORDS + 1)}
 
 
 class _Signs:
-    """Syntax trees as strings, one character a node, so that a string's edit distance is the tree's."""
+    """An encoder of syntax trees as strings with a character per node, for computing edit distances."""
 
     def __init__(self) -> None:
         self.table: dict[str, str] = {}
@@ -76,7 +76,7 @@ class _Signs:
         return self.table.setdefault(kind, chr(0x100 + len(self.table)))
 
     def of(self, node: ast.AST) -> str:
-        """Node kinds in order; constants and called names count, variables' names do not."""
+        """Encode the kinds of a tree's nodes in order, with constants and called names, without variable names."""
         out = []
         for n in ast.walk(node):
             if isinstance(n, (ast.expr_context, ast.arguments)):
@@ -92,8 +92,8 @@ class _Signs:
         return "".join(out)
 
     def functions(self, text: str) -> list[str]:
-        """Of each function, without docstring and annotations. In prose that does not parse, of each block that begins
-        with "def"."""
+        """Encode the body of each function without its docstring; in text that does not parse, of each block that
+        begins with "def"."""
         found = []
         for part in [text, *re.findall(r"^def .*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)]:
             try:
@@ -112,8 +112,7 @@ class _Signs:
 
 
 def match_rates(texts: list[str], benchmark: list[Problem]) -> np.ndarray:
-    """For each text the largest match rate of one of its functions with a solution; 0 where it has none. float32
-    [texts]"""
+    """Return each text's largest match rate between its functions and the solutions, or 0. float32 [texts]"""
     signs = _Signs()
     solutions = sorted({f for p in benchmark for f in signs.functions(p.solution)})
     functions = [(i, f) for i, t in enumerate(texts) for f in signs.functions(t)]
@@ -131,7 +130,7 @@ def match_rates(texts: list[str], benchmark: list[Problem]) -> np.ndarray:
 
 
 def nearest(texts: Iterable[str], benchmark: list[Problem], embed: Any) -> np.ndarray:
-    """Distance of normalised embeddings to the nearest problem. float32 [texts]"""
+    """Return the distance of each text's normalised embedding to the nearest problem. float32 [texts]"""
     def unit(v: np.ndarray) -> np.ndarray:
         return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9)
     a, b = unit(embed(texts)), unit(embed(p.solution for p in benchmark))
@@ -140,7 +139,7 @@ def nearest(texts: Iterable[str], benchmark: list[Problem], embed: Any) -> np.nd
 
 def judge(texts: list[str], benchmark: list[Problem], tau: float, distance: float, embed: Any = None) -> tuple[
         list[bool], dict[str, Any]]:
-    """Which texts stay, and the report. tau above 1 and distance 0 prune nothing by those measures."""
+    """Return whether to keep each text, and a report. A tau above 1 or a distance of 0 disables its measure."""
     forbidden = set().union(*(grams(p.prompt) for p in benchmark)) if benchmark else set()
     shared = np.array([not forbidden.isdisjoint(grams(t)) for t in texts], bool)
     rates = match_rates(texts, benchmark)

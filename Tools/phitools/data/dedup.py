@@ -1,4 +1,4 @@
-"""Remove duplicates: exact ones, then near ones by MinHash, both with datatrove's stages."""
+"""Removal of exact duplicates, then of near duplicates by MinHash, with datatrove's stages."""
 from __future__ import annotations
 
 import re

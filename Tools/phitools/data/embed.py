@@ -1,4 +1,4 @@
-"""Embeddings of documents: the mean of a phi's last hidden states over a document's first tokens. Needs PyTorch."""
+"""Document embeddings: the mean of a phi's last hidden states over a document's first tokens. Needs PyTorch."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from . import bpe
 
 
 class Embedder:
-    """A checkpoint in Hugging Face layout, ready to embed."""
+    """An embedding model from a checkpoint in Hugging Face layout."""
 
     def __init__(self, checkpoint: Path, tokens: int = 256) -> None:
         shape = read_shape(checkpoint)
@@ -24,8 +24,7 @@ class Embedder:
 
     @torch.no_grad()
     def __call__(self, texts: Iterable[str], batch: int = 32) -> np.ndarray:
-        """[documents, hidden], float32. Documents are padded to one length so that none changes another's embedding
-        (attention is causal)."""
+        """Return embeddings as float32 [documents, hidden]. Padding has no effect on them, as attention is causal."""
         rows, iterator = [], iter(texts)
         while part := list(islice(iterator, batch)):
             encoded = [e.ids[:self.tokens] or [0] for e in self.tokenizer.encode_batch(part)]

@@ -1,6 +1,6 @@
-"""Documents through an OpenAI-compatible endpoint, by datatrove's inference runner: retries, a cache of answers on
-disk, and resuming after a kill come from there. Used by `annotate`, `textbooks` and `exercises` when an endpoint is
-given.
+"""Requests to an OpenAI-compatible endpoint for `annotate`, `textbooks` and `exercises`.
+
+datatrove's inference runner provides retries, a cache of answers on disk, and resumption.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from datatrove.pipeline.writers.jsonl import JsonlWriter
 from .steps import DOCUMENTS, name
 
 KEY = "PHITOOLS_API_KEY"
-"""Environment variable with the endpoint's key, so that no command line or manifest shows it."""
+"""The environment variable with the endpoint's key, which thus appears in no command line or manifest."""
 
 
 def runner(rollout: Any, url: str, model: str, out: Path, adapter: Any, concurrent: int = 16) -> InferenceRunner:
@@ -49,7 +49,7 @@ def written(self: Any, d: Document) -> dict[str, Any]:
 
 
 async def write(document: Document, generate: Any) -> Any:
-    """datatrove's rollout: the document is the request."""
+    """Send the document as a request and return the answer (a datatrove rollout)."""
     result = await generate(
         {"messages": [{"role": "user", "content": document.text}], "max_tokens": 1500, "temperature": 0.8})
     return result.text
@@ -75,8 +75,8 @@ CONDITIONS = (
 
 
 class Requests(PipelineStep):
-    """The paper's diversity constraints: topic x audience for textbooks, a function name for exercises; drawn by
-    seed."""
+    """A pipeline source of requests with the paper's diversity constraints, drawn by seed: topic and audience of a
+    textbook, function name of an exercise."""
 
     name, type = "requests", "GENERATOR"
 

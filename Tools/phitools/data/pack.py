@@ -1,4 +1,4 @@
-"""Encode documents and write token shards; `packed.py` reads them.
+"""Encoding of documents into token shards; `packed.py` reads them.
 
 With `solutions`, the targets of a document are the tokens after the docstring of its first function, the part that a
 user asks for; tokens before are context only. A prompt ends at the closing quotes, so the line break after them counts:
@@ -27,8 +27,8 @@ def batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
 
 
 def solution_start(text: str) -> int:
-    """The character after the docstring of the first function; 0 where there is none, or where the text is no
-    Python."""
+    """Return the offset in characters after the first function's docstring; 0 without one, or if the text does not
+    parse."""
     if "\r" in text.replace("\r\n", "\n"):
         return 0  # Python ends a line there too, so positions would differ
     try:
@@ -47,8 +47,8 @@ def solution_start(text: str) -> int:
 def pack(
         texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0,
         solutions: bool = False) -> dict[str, int]:
-    """Join documents by `<|endoftext|>` into shards of at most `tokens_per_shard`; stop after `most` tokens (0: never).
-    Documents and tokens."""
+    """Write documents, each ended by `<|endoftext|>`, to shards of about `tokens_per_shard` tokens; stop after `most`
+    tokens (0: never). Return the numbers of documents and tokens."""
     tokenizer: Tokenizer = bpe.load(tokenizer_folder)
     end = bpe.end_of_text(tokenizer)
     if tokenizer.get_vocab_size() > 1 << 16:

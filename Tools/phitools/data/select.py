@@ -1,8 +1,7 @@
 """Filter by a random forest on phi's embeddings, as in the paper: it is trained on a labelled sample and classifies the
 other documents.
 
-A fifth of the labelled sample is held out: precision, recall and the ROC curve on it are in `report.json` and
-`roc.png`.
+A fifth of the sample is held out for precision and recall (`report.json`) and the ROC curve (`roc.png`).
 """
 from __future__ import annotations
 
@@ -21,9 +20,9 @@ def teach(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> tuple[
     if len(set(labels.tolist())) < 2 or len(labels) < 50:
         raise ValueError(f"{len(labels)} labels with {int(labels.sum())} valuable are too few to learn from")
     order = np.random.default_rng(seed).permutation(len(labels))
-    held, rest = order[:len(order) // 5], order[len(order) // 5:]
+    held, used = order[:len(order) // 5], order[len(order) // 5:]
     forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed, n_jobs=1).fit(
-        embeddings[rest], labels[rest])
+        embeddings[used], labels[used])
     score = forest.predict_proba(embeddings[held])[:, 1]
     false, true, _ = roc_curve(labels[held], score)
     chosen = score >= 0.5
@@ -37,7 +36,7 @@ def teach(embeddings: np.ndarray, labels: np.ndarray, seed: int) -> tuple[
 
 
 def picture(curve: tuple[np.ndarray, np.ndarray], report: dict[str, Any], path: Path) -> None:
-    """The ROC curve."""
+    """Plot the ROC curve."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot

@@ -1,9 +1,8 @@
 """The form of every step: documents in, a folder with documents and a manifest out, on datatrove's executors.
 
-A step's folder holds `documents/00000.jsonl`, ... and `manifest.json`, which comes last: a folder without one is
-unfinished, and running the step again goes on with the tasks that were not complete. The manifest tells the options,
-the inputs' hashes, the counts and the outputs' hashes, so that a data set can be rebuilt to the byte: shards are
-uncompressed and hold no times.
+A step's folder contains `documents/00000.jsonl`, ... and `manifest.json`, written last: a folder without it is
+incomplete, and running the step again resumes with the unfinished tasks. The manifest lists options, counts, and hashes
+of inputs and outputs. Data sets are reproducible to the byte: shards are uncompressed and contain no times.
 """
 from __future__ import annotations
 
@@ -29,20 +28,20 @@ MANIFEST, DOCUMENTS = "manifest.json", "documents"
 
 @dataclass(frozen=True)
 class Where:
-    """Where pipelines run: one option, the same pipeline."""
+    """The executor of pipelines and its options."""
 
     executor: str = "local"
     """"local", "slurm" or "ray"."""
     tasks: int = 1
-    """Shards, and units of work: part of what the bytes depend on."""
+    """The number of tasks and shards, which affects the output's bytes."""
     workers: int = 1
-    """At the same time."""
+    """The number of tasks that run concurrently."""
     partition: str = ""
-    """Slurm's."""
+    """The Slurm partition."""
     time: str = "04:00:00"
 
     def run(self, pipeline: list[Any], logs: Path, tasks: int | None = None) -> None:
-        """Run a pipeline to its end; tasks that a former run completed are skipped."""
+        """Run a pipeline to its end, skipping tasks completed by an earlier run."""
         count = tasks or self.tasks
         if self.executor == "slurm":
             from datatrove.executor.slurm import SlurmPipelineExecutor
@@ -58,14 +57,14 @@ class Where:
 
 
 def writer(out: Path) -> JsonlWriter:
-    """Uncompressed JSONL shards, keys in one order."""
+    """Return a writer of uncompressed JSONL shards with sorted metadata keys."""
     return JsonlWriter(str(out / DOCUMENTS), output_filename="${rank}.jsonl", compression=None,
                        adapter=lambda self,
                        d: {"text": d.text, "id": d.id, "metadata": dict(sorted(d.metadata.items()))})
 
 
 def folder_digest(folder: Path) -> str:
-    """One hash for a step's folder: its manifest's."""
+    """Return the manifest's hash, which identifies a step's folder."""
     path = folder / MANIFEST
     if not path.exists():
         raise FileNotFoundError(f"{path}: missing; that step has not finished")
@@ -96,7 +95,7 @@ def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], co
 
 
 def read(folder: Path) -> Iterator[Document]:
-    """A finished step's documents, in order; ValueError names a shard and line that is broken."""
+    """Yield a finished step's documents in order; raise ValueError with shard and line of an invalid one."""
     manifest = folder / MANIFEST
     if not manifest.exists():
         raise FileNotFoundError(f"{manifest}: missing; that step has not finished")
@@ -111,7 +110,7 @@ def read(folder: Path) -> Iterator[Document]:
 
 
 def count(out: Path) -> dict[str, int]:
-    """Documents and characters of a folder that is being finished."""
+    """Count the documents and characters in a folder."""
     documents = characters = 0
     for path in sorted((out / DOCUMENTS).glob("*.jsonl")):
         with open(path, encoding="utf-8") as f:
@@ -121,7 +120,7 @@ def count(out: Path) -> dict[str, int]:
 
 
 class Documents(PipelineStep):
-    """The documents of finished folders; task r of n takes every n-th."""
+    """A pipeline source of the documents of finished folders; task r of n reads every n-th document from r."""
 
     name, type = "folders", "READER"
 
@@ -141,5 +140,5 @@ class Documents(PipelineStep):
 
 
 def name(text: str) -> str:
-    """A document's id: its text's hash."""
+    """Return a document's id, a hash of its text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]

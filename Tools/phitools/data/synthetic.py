@@ -1,4 +1,4 @@
-"""Pipeline sources that need no network: generated exercises and textbook pages."""
+"""Offline pipeline sources of generated exercises and textbook pages."""
 from __future__ import annotations
 
 import random
@@ -12,7 +12,7 @@ from .textbooks import pages
 
 
 class Exercises(PipelineStep):
-    """`count` checked exercises over all tasks; task r has the seed (seed, r)."""
+    """A source of `count` checked exercises over all tasks; the task's rank is part of its seed."""
 
     name, type = "exercises", "GENERATOR"
 
@@ -28,7 +28,7 @@ class Exercises(PipelineStep):
 
 
 class Textbooks(PipelineStep):
-    """`count` textbook pages over all tasks."""
+    """A source of `count` textbook pages over all tasks."""
 
     name, type = "textbooks", "GENERATOR"
 

@@ -1,4 +1,4 @@
-"""Textbook pages: a topic, an audience, an explanation, code, and its output, made by running it.
+"""Generated textbook pages: a topic, an audience, an explanation, code, and the output of running it.
 
 A page takes ideas of the exercises' grammar (parts with their words and code) and explains them one at a time: what the
 property or the change is, how Python writes it, a few lines that use it, what they print. Pages never state a whole
@@ -63,7 +63,7 @@ def _run(code: str) -> str:
 
 
 def _section(r: random.Random, topic: str) -> str | None:
-    """A paragraph, code, and its output."""
+    """Return a paragraph, code and its output, or None if the draw is unsuitable."""
     d = Draw(r)
     source = {**NUMBERS, **STRINGS, **CHARACTERS}[topic](d)
     p = sets.predicate(d, source.element) if d.chance(0.8) else None
@@ -105,7 +105,7 @@ def _section(r: random.Random, topic: str) -> str | None:
 
 
 def pages(r: random.Random, count: int) -> Iterator[tuple[str, str, str]]:
-    """`count` pages: topic, audience, text."""
+    """Yield topic, audience and text of `count` pages."""
     topics = list(sets.SOURCE_WEIGHTS)
     titles = {
         "numbers": "Lists of numbers", "dict values": "The values of a dictionary", "digits": "The digits of a number",

@@ -193,7 +193,7 @@ class Configuration(unittest.TestCase):
         self.refused(CONFIG.replace("hidden = 32", 'hidden = "32"'), "model.hidden = '32' must be of type int")
         self.refused(CONFIG.replace("heads = 2", "heads = 3"), "multiple of model.heads")
         self.refused(CONFIG.replace("context = 32", "context = 999"), "exceeds model.positions")
-        self.refused(CONFIG + 'mode = "finetune"\n', "run.init goes with")
+        self.refused(CONFIG + 'mode = "finetune"\n', "run.init requires")
         self.refused("[model", "c.toml")
 
     def test_the_repository_s_files_load(self) -> None:

@@ -181,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
         c.add_argument("--seed", type=int, default=1)
         c.add_argument("--verbose", action="store_true", help="show datatrove's log")
         if asks:
-            c.add_argument("--endpoint", default="", help=f"URL of an OpenAI-compatible server; its key is in ${endpoint.KEY}")
+            c.add_argument("--endpoint", default="", help=f"URL of an OpenAI-compatible server (key: ${endpoint.KEY})")
             c.add_argument("--model", default="")
         return c
     c = command("collect", run_collect, "Collect Python files with their licences.", takes=False)

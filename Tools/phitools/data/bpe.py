@@ -1,8 +1,8 @@
 """Train a byte-level BPE tokenizer like phi's and write it as Hugging Face files.
 
 Ids 0 to 255 are the bytes, followed by the merges, then runs of 31 down to 2 spaces as added tokens, as in phi-1's
-tokenizer; the last id is the special token `<|endoftext|>`, which begins, ends and separates documents. Pre-tokenisation
-uses GPT-2's pattern, without a prefix space or normalisation.
+tokenizer; the last id is the special token `<|endoftext|>`, which begins, ends and separates documents.
+Pre-tokenisation uses GPT-2's pattern, without a prefix space or normalisation.
 
 The runs of spaces do more than compress. GPT-2's pattern joins the last space before a word to the word and the other
 spaces to the line break ("\\n   " + " return"), so a prompt that ends in a line break would end in a token that is rare

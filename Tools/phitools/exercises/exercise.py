@@ -9,7 +9,8 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Exercise:
-    """A function to write. `composition` names its parts without constants, names and wording; the split goes by it."""
+    """A function to be written. `composition` identifies its parts, without constants, names and wording; the held-out
+    split is determined by it."""
 
     family: str
     composition: str
@@ -18,7 +19,7 @@ class Exercise:
     """Name and annotation."""
     returns: str
     text: str
-    """The docstring's sentence."""
+    """The text of the docstring."""
     body: str
     reference: Callable[..., Any]
     """Computes the answer from the parts, not from `body`."""
@@ -26,7 +27,7 @@ class Exercise:
     """Argument lists of the asserts."""
     annotated: bool = True
     examples: int = 0
-    """How many of the calls the docstring shows."""
+    """The number of calls shown in the docstring."""
 
     @property
     def signature(self) -> str:
@@ -43,14 +44,14 @@ class Exercise:
 
     @property
     def prompt(self) -> str:
-        """Signature and docstring, up to the line break after its closing quotes."""
+        """The signature and docstring, up to the line break after its closing quotes."""
         shown = "".join(f"    >>> {self._call(c)}\n    {self.answer(c)!r}\n" for c in self.calls[:self.examples])
         docstring = f'    """{self.text}\n\n{shown}    """\n' if shown else f'    """{self.text}"""\n'
         return f"{self.signature}\n{docstring}"
 
     @property
     def solution(self) -> str:
-        """The indented body."""
+        """The function's indented body."""
         return "".join(f"    {line}\n" if line else "\n" for line in self.body.split("\n"))
 
     @property
@@ -60,7 +61,7 @@ class Exercise:
 
     @property
     def test(self) -> str:
-        """HumanEval's form: a function `check(candidate)` of asserts."""
+        """The test in HumanEval's form: a function `check(candidate)` of asserts."""
         lines = [f"    assert candidate({', '.join(map(repr, c))}) == {self.answer(c)!r}\n" for c in self.calls]
         return "def check(candidate):\n" + "".join(lines)
 

@@ -1,4 +1,4 @@
-"""Families over single values: steps, cases, arithmetic of two arguments, pairs of lists, repeated division."""
+"""Families over single values: steps, cases, arithmetic of two arguments, pairs of lists, search."""
 from __future__ import annotations
 
 from typing import Any
@@ -100,7 +100,7 @@ OPERATIONS = [
 
 
 def _operand(d: Draw, x: str) -> tuple[str, str, Any, str]:
-    """A parameter or a changed parameter: words, code, meaning, kind."""
+    """Draw a parameter, possibly changed: words, code, meaning, kind."""
     if d.chance(0.5):
         return x, x, lambda env: env[x], "-"
     m = numbers.MAPS[d.one("square|cube|double|triple|negation|absolute|digit")](d)
@@ -108,7 +108,7 @@ def _operand(d: Draw, x: str) -> tuple[str, str, Any, str]:
 
 
 def arithmetic(d: Draw) -> Exercise | None:
-    """An operation on two arguments, each possibly changed, and perhaps a third."""
+    """An operation on two arguments, each possibly changed, and possibly a further change."""
     a, b = (
         d.parameter("a|b|c|x|y|m|n|first|second|width|height|left|right", "int", lambda r: r.randint(-9, 20))
         for _ in range(2))
@@ -167,7 +167,7 @@ def pairs(d: Draw) -> Exercise | None:
 
 
 def search(d: Draw) -> Exercise | None:
-    """The smallest or largest integer with a property in a range; all of them."""
+    """The smallest or largest integer above or below a bound with a property."""
     n = d.parameter("n|start|limit|number", "int", lambda r: r.randint(1, 40))
     p = predicate(d, "int")
     x = d.name("x|k|i|candidate")
@@ -188,7 +188,7 @@ def search(d: Draw) -> Exercise | None:
             if p.meaning(v, env):
                 return v
         return float("nan")
-    try_first = p.meaning  # an attribute with no solution would make the loop endless: try before
+    try_first = p.meaning  # a property without a solution would make the loop endless
     for probe in (1, 20, 40):
         env = {name: rule(d.r) for name, _, rule in d.parameters} | {n: probe}
         if not any(try_first(probe + (i if up else -i), env) for i in range(-1, 500)):

@@ -1,4 +1,4 @@
-"""Families over sets: choose elements of a source, change them, fold them."""
+"""Families over sets: filter the elements of a source, map them, fold them."""
 from __future__ import annotations
 
 from typing import Any
@@ -26,7 +26,7 @@ SOURCE_WEIGHTS = {
 
 
 def any_source(d: Draw, windows: float = 0.12) -> Source:
-    """A source, sometimes narrowed to a part of it."""
+    """Draw a source, sometimes narrowed to a part of it."""
     kind = d.r.choices(list(SOURCE_WEIGHTS), list(SOURCE_WEIGHTS.values()))[0]
     source = SOURCES[kind](d)
     if kind in ("numbers", "words", "characters", "text words") and d.chance(windows):
@@ -35,7 +35,7 @@ def any_source(d: Draw, windows: float = 0.12) -> Source:
 
 
 def predicate(d: Draw, element: str) -> Predicate:
-    """A property of elements of this type, sometimes of one of their attributes ("whose length is even")."""
+    """Draw a property of elements of this type, sometimes of an attribute ("whose length is even")."""
     if element in ATTRIBUTES and d.chance(0.15):
         attribute = d.r.choice(list(ATTRIBUTES[element]))
         m = MAPS[element][attribute](d)
@@ -54,7 +54,7 @@ def change(d: Draw, element: str) -> Map:
 
 
 def set_words(d: Draw, source: Source, p: Predicate | None) -> str:
-    """"the even numbers in xs", "the words in text that start with 'a'"."""
+    """Describe a set: "the even numbers in xs", "the words in text that start with 'a'"."""
     if p is None:
         return d.one(
             f"the {source.noun} {source.place}|all {source.noun} {source.place}") if " of " not in source.kind else f"the {source.noun} {source.place}"
@@ -65,7 +65,7 @@ def set_words(d: Draw, source: Source, p: Predicate | None) -> str:
 
 
 def two(d: Draw, element: str) -> tuple[Predicate, str]:
-    """Two properties joined by "and" or "or"."""
+    """Draw two properties joined by "and" or "or"."""
     first, second = predicate(d, element), predicate(d, element)
     while first.kind.removeprefix("not ") == second.kind.removeprefix("not "):
         second = predicate(d, element)
@@ -89,19 +89,19 @@ def loop_of(source: Source, p: Predicate | None, m: Map | None) -> Loop:
 
 
 def chosen(source: Source, p: Predicate | None, m: Map | None, env: Env) -> list[Any]:
-    """The meaning of a loop's elements."""
+    """Compute a loop's elements for the reference."""
     elements = [v for v in source.elements(env) if p is None or p.meaning(v, env)]
     return [m.meaning(v, env) for v in elements] if m else elements
 
 
 def slugs(d: Draw, *parts: str) -> str:
-    """A function name of some of the parts."""
+    """Draw a function name from some of the parts."""
     kept = [p for i, p in enumerate(parts) if p and (i == 0 or d.chance(0.75))]
     return "_".join(kept)
 
 
 def fold_family(d: Draw, filters: int, mapped: bool) -> Exercise | None:
-    """`filters` properties (0 to 2), a map or none, a fold."""
+    """A fold over elements with `filters` properties (0 to 2), possibly mapped."""
     source = any_source(d)
     p = None if filters == 0 else predicate(d, source.element) if filters == 1 else two(d, source.element)[0]
     m = change(d, source.element) if mapped else None
@@ -132,7 +132,7 @@ def fold_family(d: Draw, filters: int, mapped: bool) -> Exercise | None:
 
 
 def quantifier(d: Draw) -> Exercise | None:
-    """Any, all, none."""
+    """Whether any, all or none of the elements have a property."""
     source = any_source(d)
     p = predicate(d, source.element) if d.chance(0.6) else two(d, source.element)[0]
     kind = d.one("any|all|none")
@@ -163,7 +163,7 @@ def quantifier(d: Draw) -> Exercise | None:
 
 
 def position(d: Draw) -> Exercise | None:
-    """The index of the first or the last element with a property; all indices of them."""
+    """The first, last or every index of an element with a property."""
     source = SOURCES[d.one("numbers|words|characters")](d)
     p = predicate(d, source.element) if d.chance(0.7) else two(d, source.element)[0]
     kind = d.one("first|last|every")
@@ -196,7 +196,7 @@ def position(d: Draw) -> Exercise | None:
 
 
 def conditional(d: Draw) -> Exercise | None:
-    """A list where elements with a property are changed one way and the others another way or not at all."""
+    """A list with elements changed in one way if they have a property, else in another way or not at all."""
     source = any_source(d, 0)
     p = predicate(d, source.element)
     element = source.element
@@ -238,7 +238,7 @@ def conditional(d: Draw) -> Exercise | None:
 
 
 def table(d: Draw) -> Exercise | None:
-    """A dictionary: element to changed element, or element to how often it occurs."""
+    """A dictionary from elements to changed elements or to their counts."""
     source = any_source(d, 0)
     p = predicate(d, source.element) if d.chance(0.6) else None
     x = source.variable
@@ -273,7 +273,7 @@ def table(d: Draw) -> Exercise | None:
 
 
 def two_folds(d: Draw) -> Exercise | None:
-    """Two folds of one source, put together by an arithmetic operation or a comparison."""
+    """Two folds of one source, combined by an arithmetic operation or a comparison."""
     source = any_source(d, 0)
     sides = []
     for _ in range(2):

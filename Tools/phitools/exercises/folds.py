@@ -11,25 +11,24 @@ from .parts import Source
 
 @dataclass(frozen=True)
 class Loop:
-    """A source, an optional condition and an element expression, ready to be written as a loop or as a
-    comprehension."""
+    """A source, an optional condition and an element expression, for writing a loop or a comprehension."""
 
     source: Source
     condition: str
     element: str
 
     def generator(self) -> str:
-        """`x ** 2 for x in xs if x > 0`"""
+        """Return a generator expression, such as `x ** 2 for x in xs if x > 0`."""
         s = self.source
         head = f"for row in {s.nested} for {s.variable} in row" if s.nested else f"for {s.variable} in {s.iterable}"
         return f"{self.element} {head}" + (f" if {self.condition}" if self.condition else "")
 
     def plain(self) -> bool:
-        """Whether the elements are the source itself."""
+        """Return whether the elements are the source's, unfiltered and unchanged."""
         return not self.condition and self.element == self.source.variable and not self.source.nested
 
     def statement(self, start: list[str], inside: list[str], end: list[str], enumerated: bool = False) -> str:
-        """Lines around a `for`; `inside` stands under the condition."""
+        """Return a `for` statement with lines before, inside (under the condition) and after it."""
         s, lines = self.source, list(start)
         if s.nested:
             lines += [f"for row in {s.nested}:", f"    for {s.variable} in row:"]
@@ -50,18 +49,18 @@ class Fold:
 
     kind: str
     words: str
-    """Alternatives with `$s`, the set: "Return the sum of $s"."""
+    """Alternative wordings, with `$s` for the set: "Return the sum of $s"."""
     note: str
     """A second sentence, or empty."""
     returns: str
-    """"$e" is the element's type."""
+    """The return type, with "$e" for the element's type."""
     body: Callable[[Draw, Loop], str]
     meaning: Callable[[list[Any]], Any]
     takes: str
-    """Types of elements: "int", "str", or both."""
+    """Accepted types of elements: "int", "str", or both."""
     slug: str
     changes: bool = True
-    """Whether a map before it makes sense."""
+    """Whether the elements may be mapped."""
     filtered: bool = False
     """Whether it needs a predicate."""
 

@@ -1,7 +1,7 @@
-"""The stream of exercises, and the split that keeps some families and compositions out of training.
+"""The stream of exercises, and the split that holds out some families and compositions from training.
 
-Same seed, same stream, on any machine: the choices come from Python's `random.Random`, the split from a hash of the
-parts' names.
+The stream depends only on the seed: choices come from Python's `random.Random`, the split from a hash of the parts'
+names.
 """
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ HELD_OUT_FAMILIES = frozenset({
     "conditional map over dict values",
     "3 steps of str", "pairs to ascending", "dictionary of digits", "two folds of range", "last index in words",
     "map fold over text words", "filter map fold over dict values"})
-"""Kinds of exercise that training never sees in any form; their parts occur in other families."""
+"""Families held out from training; their parts occur in other families."""
 
 HELD_OUT_SHARE = 0.1
-"""Of the compositions (parts and the order in which they are put together) of the other families."""
+"""The held-out share of the other families' compositions (parts and their order)."""
 
 
 def held_out_kind(family: str, composition: str) -> str:
-    """"family", "composition", or empty: for training."""
+    """Return "family" or "composition" for a held-out exercise, and "" for training."""
     if family in HELD_OUT_FAMILIES:
         return "family"
     digest = hashlib.sha256(f"{family}: {composition}".encode()).digest()
@@ -43,12 +43,12 @@ def held_out_kind(family: str, composition: str) -> str:
 
 
 def held_out(exercise: Exercise) -> str:
-    """The same, of an exercise."""
+    """Return `held_out_kind` of an exercise."""
     return held_out_kind(exercise.family, exercise.composition)
 
 
 def draw(seed: int) -> Iterator[Exercise]:
-    """An endless stream of checked exercises of both sides of the split."""
+    """Yield checked exercises of both sides of the split, endlessly."""
     r = random.Random(seed)
     makers, weights = zip(*FAMILIES)
     while True:
@@ -58,7 +58,7 @@ def draw(seed: int) -> Iterator[Exercise]:
 
 
 def training(seed: int, count: int) -> Iterator[Exercise]:
-    """`count` exercises of the training side, no two with the same text."""
+    """Yield `count` training exercises with distinct texts."""
     seen: set[bytes] = set()
     for exercise in draw(seed):
         if len(seen) == count:

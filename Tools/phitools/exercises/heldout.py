@@ -1,8 +1,7 @@
 """Write the held-out exercises: python -m phitools.exercises.heldout Tools/exercises/heldout.jsonl.gz
 
-HumanEval's JSONL: prompt, entry_point, test, canonical_solution. 240 problems of compositions that training never sees,
-160 of families that it never sees; no composition twice, no family more than twenty times. Seconds; the same bytes
-every time.
+HumanEval's JSONL: prompt, entry_point, test, canonical_solution. 240 problems of held-out compositions and 160 of
+held-out families, with no composition twice and no family more than twenty times. Takes seconds and is deterministic.
 """
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ SEED, WANTED = 20_261, {"composition": 240, "family": 160}
 
 
 def choose(seed: int, wanted: dict[str, int]) -> list[tuple[str, Exercise]]:
-    """Kind and exercise, composition and family taking turns as they come."""
+    """Choose exercises of each held-out kind, in the order of the stream."""
     left, seen, families = dict(wanted), set(), Counter()
     chosen: list[tuple[str, Exercise]] = []
     for exercise in draw(seed):
@@ -38,7 +37,7 @@ def choose(seed: int, wanted: dict[str, int]) -> list[tuple[str, Exercise]]:
 
 
 def lines(chosen: list[tuple[str, Exercise]]) -> list[str]:
-    """JSONL, with the family, the composition and the kind of the split beside HumanEval's keys."""
+    """Return JSONL with HumanEval's keys and the family, composition and held-out kind."""
     out = []
     for i, (kind, e) in enumerate(chosen):
         out.append(

@@ -1,7 +1,7 @@
-"""What the parts of the grammar are.
+"""The types of the grammar's parts.
 
-Each part says three things: the words, the code, and the meaning (a Python function that the reference uses). The
-meaning is written another way than the code wherever there is another way.
+Each part has words, code, and a meaning: a Python function for the reference. Wherever possible, the meaning is written
+differently from the code.
 """
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ class Predicate:
 
     kind: str
     singular: str
-    """As in "a number that ...": "is even", "starts with 'a'"."""
+    """Verb phrase after "a number that": "is even", "starts with 'a'"."""
     plural: str
-    """As in "numbers that ...": "are even", "start with 'a'"."""
+    """Verb phrase after "numbers that": "are even", "start with 'a'"."""
     adjective: str
-    """As in "... numbers", or empty."""
+    """Adjective before "numbers", or empty."""
     code: Callable[[str], str]
-    """The condition for a variable or an attribute access."""
+    """Returns the condition for a variable or an attribute access."""
     meaning: Callable[[Any, Env], bool]
     slug: str
-    """For function names: "even", "longer"."""
+    """Part of function names: "even", "longer"."""
 
 
 @dataclass(frozen=True)
 class Map:
-    """A change of an element into another."""
+    """A change of an element."""
 
     kind: str
     plural: str
-    """As in "the ... of the numbers": "squares"."""
+    """Noun in "the ... of the numbers": "squares"."""
     singular: str
-    """As in "the ... of n": "square"."""
+    """Noun in "the ... of n": "square"."""
     verb: str
-    """As in "take n, ...": "square it"; empty where there is none."""
+    """Imperative in "take n, ...": "square it"; may be empty."""
     code: Callable[[str], str]
     meaning: Callable[[Any, Env], Any]
     slug: str
@@ -50,7 +50,7 @@ class Map:
 
 @dataclass(frozen=True)
 class Source:
-    """What is gone through: words, code of the iterable, elements of one call."""
+    """A source of elements: its words, the code of the iterable, and the elements of a call."""
 
     kind: str
     noun: str
@@ -58,14 +58,14 @@ class Source:
     one: str
     """Singular: "number"."""
     place: str
-    """As in "the even numbers ...": "in `values`", "from 1 to n"."""
+    """Phrase after "the even numbers": "in `values`", "from 1 to n"."""
     iterable: str
     element: str
     """"int", "str" (a word) or "char"."""
     elements: Callable[[Env], list[Any]]
     variable: str
     nested: str = ""
-    """An outer loop's iterable, for rows of rows: `for row in {nested}: for x in row`."""
+    """The iterable of the outer loop for nested lists: `for row in {nested}: for x in row`."""
     slug: str = ""
 
 
@@ -86,7 +86,7 @@ SourceRule = Callable[[Draw], Source]
 
 
 def atom(code: str) -> str:
-    """Put parentheses around an expression that binds less tightly than a call."""
+    """Parenthesise an expression that binds less tightly than a call."""
     if all(c.isalnum() or c in "_.[]'" for c in code):
         return code
     depth, start = 0, code.find("(")

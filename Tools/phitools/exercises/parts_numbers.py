@@ -6,14 +6,14 @@ from .parts import VERBS, Map, MapRule, Predicate, PredicateRule, atom
 
 
 def _plain(kind: str, adjective: str, code: str, meaning, slug: str = "") -> PredicateRule:
-    """A predicate without a constant; `x` in `code` is the element."""
+    """Return a predicate without a constant; `x` in `code` is the element."""
     return lambda d: Predicate(kind, f"is {adjective}", f"are {adjective}", adjective, lambda x: code.replace("x", x),
                                lambda v, env: meaning(v), slug or adjective)
 
 
 def _compare(
         kind: str, phrases: str, operator: str, meaning, low: int, high: int, names: str, slug: str) -> PredicateRule:
-    """A predicate that compares with a constant, in one of several wordings."""
+    """Return a predicate that compares with a constant, in one of several wordings."""
     def rule(d: Draw) -> Predicate:
         phrase = d.one(phrases)
         k = d.integer(low, high, names)
@@ -83,7 +83,7 @@ def _map(kind: str, plural: str, singular: str, code: str, meaning, slug: str) -
 def _map_k(
         kind: str, plural: str, singular: str, code: str, meaning, low: int, high: int, names: str,
         slug: str) -> MapRule:
-    """A map with a constant. `$s` in the words is the set or the element: "the numbers plus 5"."""
+    """Return a map with a constant; `$s` in the words is the set or the element: "the numbers plus 5"."""
     def rule(d: Draw) -> Map:
         k = d.integer(low, high, names)
         return Map(

@@ -1,4 +1,4 @@
-"""What an exercise goes through: lists, dicts, texts, ranges, digits, rows."""
+"""The sources of elements: lists, dictionaries, texts, ranges, digits, rows."""
 from __future__ import annotations
 
 import random
@@ -13,7 +13,7 @@ WORDS = ("level apple noon banana radar Code python STATS kayak tree Data hello 
 
 
 def integers(r: random.Random, least: int = 0, most: int = 8) -> list[int]:
-    """A list with small and negative numbers, zeros and repetitions."""
+    """Draw a list with small and negative numbers, zeros and repetitions."""
     return [r.choice([r.randint(-9, 30), r.randint(0, 12)]) for _ in range(r.randint(least, most))]
 
 
@@ -117,7 +117,7 @@ def characters(d: Draw) -> Source:
 
 
 def _window(kind: str, words_: str, code: str, meaning: Any, slug: str):
-    """Narrow a source that is a list or text to a part of it."""
+    """Return a function that narrows a list or text source to a part of it."""
     def narrow(d: Draw, source: Source) -> Source:
         k = d.integer(2, 5, "count|size|m", 0.2) if "$k" in words_ else None
         t = k.text if k else ""

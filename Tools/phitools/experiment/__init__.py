@@ -1,2 +1,2 @@
-"""phi-1's experiment at a millionth of its size: does selected data beat more data? `python -m phitools.experiment
---help`"""
+"""phi-1's experiment at a millionth of its size: does selected data beat more data? See `python -m
+phitools.experiment --help`."""

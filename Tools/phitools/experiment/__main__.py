@@ -1,6 +1,6 @@
-"""python -m phitools.experiment run --folder runs/nano --phi .build/release/phi        then: report --folder runs/nano
+"""Run the experiment: python -m phitools.experiment run --folder runs/nano --phi .build/release/phi
 
-The queue goes on where it was stopped; start it again after a kill. `plan` prints the jobs and which are done.
+Then `report --folder runs/nano` prints the table. `run` resumes after a kill; `plan` lists the jobs and those done.
 """
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment", description=__doc__.split("\n")[0])
     top.add_argument("do", choices=["run", "plan", "report"])
     top.add_argument("--folder", type=Path, required=True)
-    top.add_argument("--phi", type=Path, default=Path(".build/release/phi"), help="the command that scores")
+    top.add_argument("--phi", type=Path, default=Path(".build/release/phi"), help="the phi command")
     top.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     top.add_argument(
-        "--benchmark", type=Path, nargs="*", default=[], help="HumanEval's and MBPP's files, for decontamination")
+        "--benchmark", type=Path, nargs="*", default=[], help="files of HumanEval and MBPP for decontamination")
     top.add_argument("--workers", type=int, default=2)
     top.add_argument("--nice", type=int, default=19)
-    top.add_argument("--picture", type=Path, help="of report: where to draw it")
+    top.add_argument("--picture", type=Path, help="the figure written by report")
     a = top.parse_args()
     o = plan.Options(
         a.folder.resolve(), a.phi.resolve(), tuple(a.seeds), benchmarks=tuple(p.resolve() for p in a.benchmark))

@@ -1,4 +1,4 @@
-"""What the experiment consists of: data sets, then runs, then scores, each a job that names what it waits for."""
+"""The plan of the experiment: jobs for data sets, runs and scores, with their dependencies."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,45 +13,45 @@ CONFIGS = TOOLS / "configs"
 
 ARMS = {"a": "unfiltered code", "b": "filtered code", "c": "filtered code and textbooks", "d": "c, then exercises"}
 CONTROLS = {"a-long": "unfiltered code, as many tokens as d", "a-exercises": "a, then exercises"}
-"""With the first seed only: what a has in fewer tokens than d, and what d owes to its pretraining."""
+"""Controls, with the first seed only: for d's larger number of tokens, and for its pretraining data."""
 KINDS = ("code", "filtered", "textbooks", "exercises")
 
 
 @dataclass(frozen=True)
 class Options:
-    """Sizes of an experiment."""
+    """The sizes of an experiment."""
 
     folder: Path
     phi: Path
-    """The `phi` command, which scores."""
+    """The `phi` command, which converts and scores."""
     seeds: tuple[int, ...] = (1, 2, 3)
     share: float = 0.15
-    """Of the Python files found."""
+    """Share of the Python files found."""
     exercises: int = 72_000
     textbooks: int = 14_000
     vocabulary: int = 2048
     labelled: int = 4000
     benchmarks: tuple[Path, ...] = ()
-    """HumanEval and MBPP, for decontamination, where they are at hand."""
+    """HumanEval and MBPP, if available, for decontamination."""
     pretrain: tuple[str, ...] = ()
     """Overrides of configs/nano.toml."""
     finetune: tuple[str, ...] = ()
     """Overrides of configs/nano-finetune.toml."""
     packages: bool = True
     limit: int = 0
-    """Held-out problems to score; 0: all."""
+    """Number of held-out problems to score; 0: all."""
     tokenizer_characters: int = 3_000_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command that leaves `product` when it is done."""
+    """A command whose completion creates `product`."""
 
     name: str
     product: Path
     needs: tuple[str, ...]
     command: Callable[[str], list[str]]
-    """From the Python interpreter to the command line."""
+    """Returns the command line for a Python interpreter."""
     kind: str = "data"
     save_output: bool = False
     """Whether the product is the command's standard output."""
@@ -73,7 +73,7 @@ def _pack(o: Options, name: str, inputs: tuple[str, ...], part: str, *options: s
 
 
 def jobs(o: Options) -> list[Job]:
-    """Everything, in an order that gives a whole seed before the next one begins."""
+    """Return all jobs, ordered so that each seed is completed before the next one begins."""
     f, first = o.folder, o.seeds[0]
     near = [str(p) for p in (HELD_OUT, *o.benchmarks)]
     out = [
@@ -106,7 +106,7 @@ def jobs(o: Options) -> list[Job]:
         _pack(o, "mixed", ("filtered", "clean-textbooks"), "train"),
     ]
     for seed in o.seeds:
-        for arm in "acdb" if seed == first else "abcd":  # the first seed shows early what the whole will give
+        for arm in "acdb" if seed == first else "abcd":  # the first seed gives the decisive arms early
             out += _run(o, arm, seed)
     return out + [job for arm in CONTROLS for job in _run(o, arm, first)]
 
@@ -116,7 +116,7 @@ def _steps(config: Path, overrides: tuple[str, ...]) -> int:
 
 
 def _run(o: Options, arm: str, seed: int) -> list[Job]:
-    """Train, convert, score."""
+    """Return the jobs that train, convert and score one arm with one seed."""
     f, name = o.folder, f"{arm}-{seed}"
     packed = {
         "a": "code", "b": "filtered", "c": "mixed", "d": "exercises", "a-long": "code", "a-exercises": "exercises"}[arm]

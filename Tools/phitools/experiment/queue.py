@@ -1,5 +1,4 @@
-"""The experiment's jobs as a queue that outlives kills: what stands complete is not done again, what was cut off goes
-on."""
+"""A resumable queue of the experiment's jobs: completed jobs are skipped, interrupted ones resume."""
 from __future__ import annotations
 
 import os
@@ -15,11 +14,11 @@ from .plan import Job
 
 
 def run(jobs: list[Job], logs: Path, workers: int, nice: int) -> int:
-    """Do every job whose product is missing, at most `workers` at once; 0, or 1 where a job failed (its dependants are
-    left)."""
+    """Run every job whose product is missing, at most `workers` at once; return 0, or 1 if a job failed and its
+    dependants were skipped."""
     logs.mkdir(parents=True, exist_ok=True)
     held = lock(logs.parent / "queue.lock")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the jobs end with the queue
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the jobs together with the queue
     done = {j.name for j in jobs if j.product.exists()}
     failed: set[str] = set()
     running: dict[str, tuple[Job, subprocess.Popen[bytes]]] = {}
@@ -67,7 +66,7 @@ def _start(job: Job, logs: Path, nice: int) -> subprocess.Popen[bytes]:
 
 
 def _keep(job: Job, logs: Path) -> bool:
-    """Put a saved output in place."""
+    """Move a job's saved output into place."""
     if job.save_output:
         os.replace(job.product.with_suffix(".part"), job.product)
     return job.product.exists()

@@ -1,4 +1,4 @@
-"""The experiment's table and picture, from what the runs left; what is missing is said to be missing."""
+"""The experiment's table and figure, from the files of the runs; missing results are marked."""
 from __future__ import annotations
 
 import gzip
@@ -12,7 +12,7 @@ from .plan import ARMS, CONTROLS, HELD_OUT, Options
 
 
 def scores(o: Options) -> dict[str, dict[int, dict[str, Any]]]:
-    """Arm to seed to what was measured: pass@1 in percent, that of the two splits, validation losses, tokens seen."""
+    """Return measurements by arm and seed: pass@1 in percent, overall and per split, validation losses, tokens."""
     split = {}
     with gzip.open(HELD_OUT, "rt", encoding="utf-8") as f:
         for line in f:
@@ -36,14 +36,14 @@ def _log(run: Path) -> list[dict[str, Any]]:
 
 
 def _tokens(run: Path) -> int:
-    """Seen in this run and in the one that it began from."""
+    """Return the training tokens of a run and of the run that initialised it."""
     lines = _log(run)
     before = lines[0]["config"]["run"]["init"]
     return lines[-1]["step"] * lines[0]["tokens_per_step"] + (_tokens(Path(before).parent) if before else 0)
 
 
 def pass_rates(measured: dict[str, Any]) -> dict[str, float]:
-    """Percent of all problems and of each split, from phi's JSON."""
+    """Return the pass rate in percent, overall and per split, from phi's JSON."""
     groups: dict[str, list[bool]] = {"all": []}
     for problem in measured["result"]["results"]:
         passed = problem["samples"][0]["verdict"] == "passed"
@@ -60,7 +60,7 @@ def _cell(values: list[float], digits: int) -> str:
 
 
 def table(o: Options) -> str:
-    """Markdown: a row an arm, means and standard deviations over seeds."""
+    """Return Markdown with a row per arm: means and standard deviations over seeds."""
     found = scores(o)
     kinds = ["code", "textbooks", "exercises"]
     rows = [
@@ -77,7 +77,7 @@ def table(o: Options) -> str:
 
 
 def picture(o: Options, path: Path) -> None:
-    """Points for seeds, bars for means."""
+    """Plot seeds as points and means as bars."""
     import matplotlib
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "phi"

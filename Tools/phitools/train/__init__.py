@@ -1,2 +1,1 @@
-"""The trainer: phi in PyTorch, one configuration file, one process or many. `python -m phitools.train --config
-configs/nano.toml`."""
+"""A trainer of phi in PyTorch, for one process or several: `python -m phitools.train --config configs/nano.toml`."""

@@ -1,5 +1,7 @@
-"""python -m phitools.train --config Tools/configs/nano.toml [--set run.out=runs/nano] (under torchrun for several
-processes)"""
+"""Train phi: python -m phitools.train --config Tools/configs/nano.toml [--set run.out=runs/nano]
+
+Run it under torchrun for several processes.
+"""
 from __future__ import annotations
 
 import argparse
@@ -13,11 +15,11 @@ from .loop import Training
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="phitools.train", description="Train phi. Goes on where the folder run.out has a checkpoint.")
+        prog="phitools.train", description="Train phi; resume from the last checkpoint in the folder run.out.")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument(
         "--set", action="append", default=[], metavar="TABLE.KEY=VALUE",
-        help="override a key of the file (may be repeated)")
+        help="override a key of the configuration (repeatable)")
     arguments = parser.parse_args()
     p = None
     try:

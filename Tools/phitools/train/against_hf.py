@@ -1,9 +1,11 @@
 """Compares the trainer with Hugging Face's, in turn, on the same model, batches and optimizer: python -m
 phitools.train.against_hf --config FILE [--set ...]
 
-Prints tokens a second of each round and the ratio of the medians, and how far the two loss curves are apart. Needs
-`transformers` and `accelerate`. Dropout and optimizer.muon must be 0 in the configuration: the two draw different
-masks, and Trainer has AdamW. Time it on a quiet machine only.
+    python -m phitools.train.against_hf --config FILE [--set ...]
+
+Prints tokens per second of each round, the ratio of the medians, and the largest difference of the losses. Needs
+`transformers` and `accelerate`, and an idle machine. The configuration must set dropout and optimizer.muon to 0: the
+two draw different masks, and Trainer has only AdamW.
 """
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from .loss import targets_of
 
 
 class _Rows(Dataset):
-    """Our sampler's sequences in our order."""
+    """A data set of our sampler's sequences in our order."""
 
     def __init__(self, training: Training, steps: int) -> None:
         n = training.c.batch.sequences
@@ -44,7 +46,7 @@ class _Rows(Dataset):
 
 
 class _InOrder(Trainer):
-    """Trainer without shuffling."""
+    """A Trainer without shuffling."""
 
     def _get_train_sampler(self, *_: Any) -> Any:
         return torch.utils.data.SequentialSampler(self.train_dataset)
@@ -64,7 +66,7 @@ class _Clock(TrainerCallback):
 
 
 def ours(c: Config, steps: int) -> tuple[list[float], list[float], Training, dict[str, Any]]:
-    """Losses and times after each step; the training and the weights it began with."""
+    """Return losses and times after each step, the training, and its initial weights."""
     training = Training(c, processes.start(c.run.device))
     begun = {k: v.clone() for k, v in training.model.state_dict().items()}
     losses, times = [], []

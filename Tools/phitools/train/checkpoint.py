@@ -1,5 +1,4 @@
-"""Checkpoints: a folder in Hugging Face layout, which `phi convert` and `transformers` load, with the optimizer's state
-beside.
+"""Checkpoints in Hugging Face layout, for `phi convert` and `transformers`, with the optimizer's state.
 
 `OUT/checkpoints/step-00000200` holds config.json, model.safetensors, the tokenizer's files and training.pt. A folder
 appears only when it is complete, so a kill or a full disk leaves the previous one.
@@ -23,7 +22,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "mer
 
 
 def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropout()) -> dict[str, Any]:
-    """config.json; rotary keys at top level, which every version of transformers reads."""
+    """Return config.json, with rotary keys at top level, as read by every version of transformers."""
     return {
         "architectures": ["PhiForCausalLM"], "model_type": "phi", "vocab_size": shape.rows, "hidden_size": shape.hidden,
         "intermediate_size": shape.intermediate, "num_hidden_layers": shape.layers,
@@ -52,7 +51,7 @@ def read_shape(folder: Path) -> Shape:
 
 
 def load_weights(folder: Path, shape: Shape) -> dict[str, Tensor]:
-    """Weights in this package's names."""
+    """Load a checkpoint's weights under this package's names."""
     path = folder / "model.safetensors"
     try:
         return from_hugging_face(shape, load_file(path))
@@ -82,11 +81,11 @@ def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path
 
 
 def checkpoints(out: Path) -> list[Path]:
-    """Complete checkpoints of a run, oldest first."""
+    """Return the complete checkpoints of a run, oldest first."""
     return sorted(p for p in (out / "checkpoints").glob("step-*") if (p / "training.pt").exists())
 
 
 def prune(out: Path, keep: int) -> None:
-    """Remove all but the last and `keep` more."""
+    """Remove all checkpoints but the last and `keep` before it."""
     for old in checkpoints(out)[:-(keep + 1)]:
         shutil.rmtree(old, ignore_errors=True)

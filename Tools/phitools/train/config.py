@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 @dataclass
 class Model:
-    """phi's shape; the vocabulary is the tokenizer's."""
+    """The shape of a phi; the tokenizer determines the vocabulary."""
 
     hidden: int
     layers: int
@@ -19,9 +19,9 @@ class Model:
     intermediate: int
     positions: int
     rotary: float = 0.5
-    """Share of a head's dimensions that are rotated."""
+    """Share of a head's dimensions with rotary embedding."""
     rows: int = 0
-    """Rows of embedding and head; 0: as many as tokens (phi-1 pads its 50,295 to 51,200)."""
+    """Rows of embedding and head; 0: one per token (phi-1 pads its 50,295 to 51,200)."""
 
 
 @dataclass
@@ -32,19 +32,19 @@ class Data:
     validation: dict[str, str] = field(default_factory=dict)
     """Name to packed folder."""
     validation_tokens: int = 65536
-    """At most this many of each."""
+    """Maximum number of tokens from each validation set."""
     verify: bool = True
-    """Hash every shard at the start."""
+    """Whether to check every shard's hash at the start."""
 
 
 @dataclass
 class Batch:
     sequences: int
-    """In one step, over all processes and accumulations."""
+    """Sequences per step, over all processes and accumulations."""
     context: int
-    """Tokens of a sequence."""
+    """Tokens per sequence."""
     micro: int = 0
-    """Sequences of one forward pass in one process; 0: all of a process's share."""
+    """Sequences per forward pass of a process; 0: its whole share."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Schedule:
     steps: int
     peak: float
     warmup: int
-    """Steps from 0 to the peak; then linearly to 0 at the end."""
+    """Steps of linear warm-up to the peak; the rate then falls linearly to 0 at the end."""
 
 
 @dataclass
@@ -63,14 +63,14 @@ class Optimizer:
     beta2: float = 0.98
     epsilon: float = 1e-8
     muon: float = 0.0
-    """Peak rate of Muon for the blocks' matrices (schedule.peak and AdamW are for the rest then); 0: AdamW for all."""
+    """Peak rate of Muon for the blocks' matrices, with AdamW and schedule.peak for the others; 0: AdamW for all."""
     clip: float = 1.0
-    """Largest norm of the whole gradient; 0: unlimited."""
+    """Maximum norm of the whole gradient; 0: unlimited."""
 
 
 @dataclass(frozen=True)
 class Dropout:
-    """Rates."""
+    """The dropout rates."""
 
     attention: float = 0.0
     residual: float = 0.0
@@ -86,7 +86,7 @@ class Run:
     """A checkpoint in Hugging Face layout."""
     seed: int = 1
     threads: int = 0
-    """0: PyTorch's choice."""
+    """PyTorch threads; 0: PyTorch's default."""
     device: str = "auto"
     """"auto", "cpu", "cuda"."""
     precision: str = "float32"
@@ -96,10 +96,10 @@ class Run:
     """For several processes: "ddp" or "fsdp"."""
     checkpoint_every: int = 200
     keep: int = 2
-    """Checkpoints kept beside the last; older ones are removed."""
+    """Number of checkpoints kept besides the last."""
     validate_every: int = 200
     prompts: list[str] = field(default_factory=list)
-    """Completed greedily at each validation, into samples.jsonl."""
+    """Prompts completed greedily at each validation; samples.jsonl receives the completions."""
 
 
 @dataclass
@@ -121,7 +121,7 @@ def _build(kind: type, table: dict[str, Any], where: str) -> Any:
     fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in table:
         if key not in fields:
-            raise ValueError(f"{where}{key}: no such key; there are {', '.join(fields)}")
+            raise ValueError(f"{where}{key}: no such key; known keys: {', '.join(fields)}")
     values: dict[str, Any] = {}
     for name, f in fields.items():
         if name not in table:
@@ -153,7 +153,7 @@ def check(c: Config) -> Config:
         "batch, layers and steps must be positive")
     need(0 <= c.schedule.warmup <= c.schedule.steps, "schedule.warmup must be between 0 and schedule.steps")
     need(c.run.mode in ("pretrain", "finetune"), "run.mode must be pretrain or finetune")
-    need((c.run.mode == "finetune") == bool(c.run.init), "run.init goes with run.mode = finetune")
+    need((c.run.mode == "finetune") == bool(c.run.init), "run.init requires run.mode = finetune and vice versa")
     need(c.run.precision in ("float32", "bfloat16"), "run.precision must be float32 or bfloat16")
     need(c.run.strategy in ("ddp", "fsdp"), "run.strategy must be ddp or fsdp")
     need(
@@ -165,7 +165,7 @@ def check(c: Config) -> Config:
 
 
 def load(path: Path, overrides: list[str]) -> Config:
-    """Read a file; each override is "table.key=VALUE" with VALUE in TOML's notation (a bare word is a string)."""
+    """Read a file, applying overrides "table.key=VALUE" with VALUE in TOML syntax (a bare word is a string)."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -173,7 +173,7 @@ def load(path: Path, overrides: list[str]) -> Config:
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
-            raise ValueError(f"{override}: write table.key=VALUE")
+            raise ValueError(f"{override}: expected table.key=VALUE")
         try:
             value = tomllib.loads(f"v = {text}")["v"]
         except tomllib.TOMLDecodeError:

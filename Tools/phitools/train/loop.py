@@ -27,16 +27,16 @@ from .record import Record, draw
 
 
 def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
-    """Of step 0, 1, ...: a straight line up to the peak at `warmup`, and one down to zero at `steps`."""
+    """Return the rate of a step from 0: linear warm-up to the peak at `warmup`, then linear decay to 0 at `steps`."""
     if step < warmup:
         return peak * (step + 1) / warmup
     return peak * (steps - step) / max(1, steps - warmup)
 
 
 def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
-    """AdamW, with decay for matrices only; before it Muon, where the configuration wants it, for the blocks' matrices.
+    """Return AdamW, with decay for matrices only, preceded by Muon for the blocks' matrices if configured.
 
-    A block's one output bias stands for two of Hugging Face's, whose equal steps add up: its rate is twice the others'.
+    A block's output bias replaces two biases of Hugging Face's, whose equal steps add up, so its rate is doubled.
     """
     o, muon = c.optimizer, []
     if o.muon:
@@ -73,7 +73,7 @@ class Training:
         if c.run.threads:
             torch.set_num_threads(c.run.threads)
         if c.batch.sequences % p.world:
-            raise ValueError(f"batch.sequences = {c.batch.sequences} can't be shared by {p.world} processes")
+            raise ValueError(f"batch.sequences = {c.batch.sequences} can't be divided among {p.world} processes")
         if c.optimizer.muon and p.world > 1 and c.run.strategy == "fsdp":
             raise ValueError("optimizer.muon needs whole matrices: use run.strategy = ddp, or optimizer.muon = 0")
         self.c, self.p, self.out = c, p, Path(c.run.out)
@@ -114,7 +114,7 @@ class Training:
             state = torch.load(existing[-1] / "training.pt", map_location="cpu", weights_only=True)
             if state["identity"] != self.identity:
                 raise ValueError(
-                    f"{existing[-1]}: belongs to a run of another configuration; give another run.out or remove it")
+                    f"{existing[-1]}: belongs to a run of another configuration; choose another run.out or remove it")
             self._restore(state)
             self.done = int(state["step"])
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
@@ -143,7 +143,7 @@ class Training:
             owner[names[name]].state[names[name]] = {k: v.to(self.p.device) for k, v in values.items()}
 
     def save(self) -> None:
-        """A checkpoint of the steps done so far."""
+        """Write a checkpoint of the current state."""
         c, p = self.c, self.p
         if p.world > 1 and c.run.strategy == "fsdp":
             weights, optimizer = processes.whole_state(self.model, self.optimizers[-1])
@@ -167,7 +167,7 @@ class Training:
             self.p.device.type, torch.bfloat16) if self.c.run.precision == "bfloat16" else nullcontext()
 
     def step(self) -> dict[str, float]:
-        """One update of the weights; loss (mean over all targets of all processes), gradient norm, learning rate."""
+        """Update the weights once; return loss (mean over all processes' targets), gradient norm, learning rate."""
         c, p, step = self.c, self.p, self.done
         self.model.train()
         torch.manual_seed(hash((c.run.seed, step, p.rank)) & 0x7FFFFFFF)  # dropout: a function of the step too
@@ -191,21 +191,21 @@ class Training:
         value = float(p.mean(total))
         if value != value:
             raise ValueError(
-                f"step {step + 1}: the loss is not a number; the last checkpoint is whole, lower schedule.peak")
+                f"step {step + 1}: the loss is not a number; the last checkpoint is intact, lower schedule.peak")
         self.done += 1
         return {
             "loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm),
             "lr": rate * c.schedule.peak}
 
     def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, Tensor]:
-        """Ids and targets of one forward pass. wanted: the step's, [sequences, context]"""
+        """Return ids and targets of one forward pass. wanted: the step's target marks, [sequences, context]"""
         rows = torch.from_numpy(self.sampler.batch(step, first, self.micro))
         targets = targets_of(rows, torch.from_numpy(wanted[first:first + self.micro]))
         return rows[:, :-1].to(self.p.device), targets.to(self.p.device)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Mean loss of each validation set's targets among its first tokens, without dropout."""
+        """Return the mean loss over the targets among each validation set's first tokens, without dropout."""
         self.model.eval()
         losses = {}
         for name, stream in self.validation.items():
@@ -224,7 +224,7 @@ class Training:
 
     @torch.no_grad()
     def complete(self, prompt: str, most: int = 80) -> str:
-        """Greedy continuation of a prompt."""
+        """Complete a prompt greedily."""
         self.model.eval()
         ids = self.tokenizer.encode(prompt).ids
         start = len(ids)
@@ -236,7 +236,7 @@ class Training:
         return self.tokenizer.decode(ids[start:])
 
     def run(self) -> Path:
-        """Train to the last step; the folder of the final checkpoint."""
+        """Train to the last step and return the folder of the final checkpoint."""
         c, p = self.c, self.p
         final = self.out / "final"
         tokens, peak = c.batch.sequences * c.batch.context, matmul_rate(p.device, c.run.precision) * p.world

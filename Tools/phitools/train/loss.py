@@ -1,8 +1,8 @@
 """Next-token cross entropy with the head inside, in pieces: logits of the whole batch never exist at once, and only
 those of targets are computed.
 
-Each piece's logits become their own gradient in place while they are in the cache; the backward pass only scales what
-is there.
+The forward pass turns each chunk's logits into their gradient in place, while they are cached; the backward pass only
+scales the accumulated gradients.
 """
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 PIECE = 1024
-"""Positions of a piece."""
+"""Positions per chunk."""
 
 IGNORED = -100
-"""In place of a target: this position does not count (PyTorch's and Hugging Face's number)."""
+"""The target of a position without one, as in PyTorch and Hugging Face."""
 
 
 def targets_of(rows: Tensor, wanted: Tensor) -> Tensor:

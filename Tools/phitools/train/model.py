@@ -1,9 +1,9 @@
-"""phi for training, and its weights in Hugging Face's names.
+"""phi for training, and its weights under Hugging Face's names.
 
-The function is `transformers.PhiForCausalLM`'s (a test compares logits and gradients). Because both branches of a block
-read the same normed input and add to the same residual, a block is two matrix products around attention: [q; k; v; fc1]
-stacked along rows, [dense | fc2] joined along columns, their biases summed. On small widths that is where the time
-goes.
+It computes the same function as `transformers.PhiForCausalLM` (a test compares logits and gradients). Both branches of
+a block read the same normalised input and add to the same residual stream, so a block needs only two matrix products
+besides attention: the input projection [q; k; v; fc1], stacked along rows, and the output projection [dense | fc2],
+concatenated along columns, with summed biases. These products dominate the time at small widths.
 """
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .loss import next_token_loss
 
 @dataclass(frozen=True)
 class Shape:
-    """Numbers of a phi."""
+    """The dimensions of a phi."""
 
     rows: int
-    """Of embedding and head."""
+    """Rows of embedding and head."""
     hidden: int
     layers: int
     heads: int
@@ -32,30 +32,30 @@ class Shape:
 
     @property
     def block_parameters(self) -> int:
-        """Parameters of all blocks."""
+        """The number of parameters in all blocks."""
         h, f = self.hidden, self.intermediate
         return self.layers * (2 * h + (h + 1) * (3 * h + f) + (h + f) * h + h)
 
     @property
     def matrix_parameters(self) -> int:
-        """Weights that each token is multiplied with: the blocks' and the head's."""
+        """The number of weights in each token's matrix products: those of blocks and head."""
         h, f = self.hidden, self.intermediate
         return self.layers * (h * (3 * h + f) + (h + f) * h) + self.rows * h
 
     def flops_per_token(self, context: int) -> float:
-        """Of a training step: 6 for each weight, and attention's scores and sums over half the context."""
+        """Return the operations of a training step: 6 per weight, plus attention over half the context on average."""
         return 6 * self.matrix_parameters + 6 * self.layers * self.hidden * context
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary embedding of the first dimensions of each head, half-split pairs. x: [batch, heads, tokens, head]"""
+    """Apply rotary embedding to the first dimensions of each head, half-split. x: [batch, heads, tokens, head]"""
     half = cos.shape[-1]
-    a, b, rest = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
-    return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], -1)
+    a, b, unrotated = x[..., :half], x[..., half:2 * half], x[..., 2 * half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin, unrotated], -1)
 
 
 class Block(nn.Module):
-    """x + dense(attention(norm(x))) + fc2(gelu(fc1(norm(x))))"""
+    """A transformer block: x + dense(attention(norm(x))) + fc2(gelu(fc1(norm(x))))."""
 
     def __init__(self, shape: Shape, dropout: Dropout) -> None:
         super().__init__()
@@ -73,13 +73,13 @@ class Block(nn.Module):
         a, m = a.transpose(1, 2).reshape(batch, tokens, hidden), F.gelu(m, approximate="tanh")
         if self.dropout.residual == 0 or not self.training:
             return x + self.out(torch.cat([a, m], -1))
-        w = self.out.weight  # as Hugging Face: one mask for each branch
+        w = self.out.weight  # a dropout mask per branch, as in Hugging Face
         attention, mlp = F.linear(a, w[:, :hidden], self.out.bias), F.linear(m, w[:, hidden:])
         return x + F.dropout(attention, self.dropout.residual) + F.dropout(mlp, self.dropout.residual)
 
 
 class Phi(nn.Module):
-    """Token ids to logits, or with targets to the sum of their losses."""
+    """A phi model, from token ids to logits or, given targets, to the sum of their losses."""
 
     def __init__(self, shape: Shape, dropout: Dropout = Dropout()) -> None:
         super().__init__()
@@ -95,16 +95,16 @@ class Phi(nn.Module):
         self.apply(self._start)
 
     def _start(self, module: nn.Module) -> None:
-        """Normal weights of 1/sqrt(hidden), no biases: 0.022 at phi-1's width, for which Hugging Face has 0.02. With
-        0.02 at a width of 128 attention's scores start near zero and copying is learned late (0.12 nats behind after
-        0.8 million tokens of exercises)."""
+        """Initialise weights normally with deviation 1/sqrt(hidden), and biases to 0. That is 0.022 at phi-1's width,
+        where Hugging Face has 0.02. At a width of 128, 0.02 makes attention scores start near zero and delays learning
+        to copy (a loss 0.12 nats higher after 0.8 million tokens of exercises)."""
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=self.shape.hidden**-0.5)
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
 
     def hidden_states(self, ids: Tensor) -> Tensor:
-        """The normed last hidden states: [batch, tokens, hidden]"""
+        """Return the last hidden states after the final norm: [batch, tokens, hidden]"""
         x = F.dropout(self.embedding(ids), self.dropout.embedding, self.training)
         cos, sin = self.cos[:ids.shape[1]], self.sin[:ids.shape[1]]
         for block in self.blocks:
@@ -112,8 +112,8 @@ class Phi(nn.Module):
         return self.norm(x)
 
     def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
-        """ids: [batch, tokens]. Without targets logits [batch, tokens, rows]; with them the sum of their negative
-        log-likelihoods, in nats."""
+        """Return logits [batch, tokens, rows] or, given targets, the sum of their negative log-likelihoods in nats.
+        ids: [batch, tokens]"""
         x = self.hidden_states(ids)
         if targets is None:
             return self.head(x)
@@ -121,7 +121,7 @@ class Phi(nn.Module):
 
 
 def to_hugging_face(shape: Shape, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in the names of `PhiForCausalLM`. The joined bias is dense's, fc2 gets zeros: the same function."""
+    """Rename weights for `PhiForCausalLM`. The summed output bias becomes dense's, and fc2's is zero."""
     h = shape.hidden
     out = {"model.embed_tokens.weight": state["embedding.weight"], "model.final_layernorm.weight": state["norm.weight"],
            "model.final_layernorm.bias": state["norm.bias"], "lm_head.weight": state["head.weight"],
@@ -141,7 +141,7 @@ def to_hugging_face(shape: Shape, state: dict[str, Tensor]) -> dict[str, Tensor]
 
 
 def from_hugging_face(shape: Shape, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse; ValueError names a tensor that is missing or has another shape."""
+    """Invert `to_hugging_face`; raise ValueError for a missing tensor or a wrong shape."""
     def get(name: str, *size: int) -> Tensor:
         if name not in weights:
             raise ValueError(f"tensor {name} is missing")

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 STEPS, COEFFICIENTS = 5, (3.4445, -4.7750, 2.0315)
-"""Of the Newton-Schulz iteration x <- a x + b (x xT) x + c (x xT)^2 x, which takes singular values to about 1 (0.7 to
-1.2)."""
+"""The coefficients of the Newton-Schulz iteration x <- a x + b (x xT) x + c (x xT)^2 x, which maps singular values to
+about 1 (0.7 to 1.2)."""
 
 
 def orthogonal(g: Tensor) -> Tensor:
-    """Matrices with g's singular vectors and singular values near 1. g: [matrices, rows, columns]"""
+    """Return matrices with g's singular vectors and singular values near 1. g: [matrices, rows, columns]"""
     a, b, c = COEFFICIENTS
     x = g.mT if g.shape[1] > g.shape[2] else g
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
@@ -23,14 +23,14 @@ def orthogonal(g: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices that may be several side by side: each part is made orthogonal by itself, so that how a checkpoint's
-    matrices are stored together changes nothing. A part moves by rate * sqrt(max(1, rows / columns)) times an
-    orthogonal matrix; weight decay as in AdamW."""
+    """A Muon optimizer for matrices that may be concatenations: each part is orthogonalised separately, so that
+    concatenation does not affect the result. A part's update is rate * sqrt(max(1, rows / columns)) times a nearly
+    orthogonal matrix, with weight decay as in AdamW."""
 
     def __init__(
             self, parts: list[tuple[Tensor, list[int], int]], rate: float, decay: float,
             momentum: float = 0.95) -> None:
-        """`parts`: a matrix, the sizes of the parts it consists of, and the axis along which they lie."""
+        """Create an optimizer; `parts` lists each matrix, the sizes of its parts, and their axis of concatenation."""
         super().__init__([p for p, _, _ in parts], {"lr": rate, "weight_decay": decay, "momentum": momentum})
         self.cut = {p: (sizes, axis) for p, sizes, axis in parts}
 
@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             rate, momentum = group["lr"], group["momentum"]
-            # on a GPU parts of one size, for fewer kernels; one by one a core has them in its cache
+            # batched by shape on a GPU for fewer kernels; one at a time on a CPU, for its cache
             together: dict[object, list[tuple[Tensor, Tensor]]] = {}
             for p in group["params"]:
                 if p.grad is None:

@@ -20,7 +20,7 @@ from torch.distributed.checkpoint.state_dict import (
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among all."""
+    """The rank of this process among all, and its device."""
 
     rank: int
     world: int
@@ -32,20 +32,20 @@ class Processes:
         return self.rank == 0
 
     def mean(self, value: Tensor) -> Tensor:
-        """Over all processes."""
+        """Return a value's mean over all processes."""
         if self.world > 1:
             dist.all_reduce(value)
             value /= self.world
         return value
 
     def wait(self) -> None:
-        """For all processes."""
+        """Wait for all processes."""
         if self.world > 1:
             dist.barrier()
 
 
 def start(device: str) -> Processes:
-    """Join the group of processes; gloo on CPUs, NCCL on GPUs."""
+    """Join the process group, with gloo on CPUs and NCCL on GPUs."""
     rank, world, local = (
         int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -58,7 +58,7 @@ def start(device: str) -> Processes:
 
 
 def stop(p: Processes) -> None:
-    """Leave the group."""
+    """Leave the process group."""
     if p.world > 1:
         dist.destroy_process_group()
 
@@ -88,10 +88,10 @@ WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
 def whole_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Weights and optimizer state as one process has them, gathered from all; every process must call this."""
+    """Gather unsharded weights and optimizer state from all processes; each of them must call this."""
     return get_model_state_dict(model, options=WHOLE), get_optimizer_state_dict(model, optimizer, options=WHOLE)
 
 
 def load_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """The inverse for the optimizer."""
+    """Restore the optimizer from the state of `whole_state`."""
     set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))

@@ -1,4 +1,4 @@
-"""A run's records: log.jsonl (one line a step), samples.jsonl, loss.png."""
+"""A run's records: log.jsonl (a line per step), samples.jsonl, loss.png."""
 from __future__ import annotations
 
 import json
@@ -21,7 +21,7 @@ class Record:
         self._file.flush()
 
     def sync(self) -> None:
-        """Before a checkpoint is renamed into place: its steps are on the disk."""
+        """Flush to disk; called before a checkpoint of these steps is renamed into place."""
         os.fsync(self._file.fileno())
 
 
@@ -37,7 +37,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def draw(out: Path) -> None:
-    """loss.png from log.jsonl: training (each step, and a running mean) and validation."""
+    """Plot log.jsonl as loss.png: training (each step, and a running mean) and validation."""
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot

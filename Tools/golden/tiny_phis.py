@@ -1,20 +1,18 @@
-"""Truth for the forward pass: Hugging Face's float32 logits of small seeded phis of many shapes.
+"""Golden files for the forward pass: Hugging Face's float32 logits of small seeded phis of many shapes.
 
     PYTHONPATH=Tools python Tools/golden/tiny_phis.py            needs torch and transformers; ten seconds
 
-For each shape below writes Tests/PhiTests/Goldens/NAME: config.json, ids.json (the prompt), logits.npy (float32
-[tokens, real vocabulary], the logits after each id) and meta.json; and once, generated-tokenizer-290.json, the
-tokenizer.json of all of them. The weights are not kept: they follow from the tensors' names by the rule at the top of
-`phitools/seeded.py` (values, exponents by kind, order of tensors), so that a test in any language makes them again.
-The base seed is meta.json's `base_seed`, the exponents are its `exponents`, not the rule's defaults. Weights are
-[outputs, inputs] as in the checkpoint; embedding and head have `vocab_size` rows, padding included. `weights_sha256`
-is the SHA-256 of all tensors in the rule's order as little-endian float32.
+Writes Tests/PhiTests/Goldens/NAME for each shape below: config.json, ids.json (the prompt), logits.npy (float32
+[tokens, real vocabulary], the logits after each id) and meta.json; and generated-tokenizer-290.json, the tokenizer.json
+of all shapes. Weights are not stored: any program can reproduce them from the tensors' names by the rule at the top of
+`phitools/seeded.py` (values, exponents by kind, order of tensors), with the `base_seed` and `exponents` of meta.json.
+Weights are [outputs, inputs] as in the checkpoint; embedding and head have `vocab_size` rows, padding included.
+`weights_sha256` is the SHA-256 of all tensors in the rule's order as little-endian float32.
 
-The ids are v + 2^23, modulo the real vocabulary, of a tensor named `ids`, the first two replaced by 0 and the last
-real token. `float32_error` is what float32 itself costs: the largest difference from the same computed in float64
-(but for the rotary frequencies and the softmax, which Hugging Face keeps in float32), divided by the logits' standard
-deviation. `sensitivity` is how far, in the same unit, the logits move when one thing is done wrong: a test's
-tolerance has to lie between the two.
+The ids are v + 2^23, modulo the real vocabulary, of a tensor named `ids`, with the first two replaced by 0 and the last
+real token. `float32_error` is the error of float32: the largest difference from the logits in float64 (except rotary
+frequencies and softmax, which Hugging Face computes in float32), in standard deviations of the logits. `sensitivity` is
+the change of the logits, in the same unit, caused by one deliberate mistake; a test's tolerance must lie between them.
 """
 from __future__ import annotations
 
@@ -59,7 +57,7 @@ def prompt(shape: Shape, count: int) -> list[int]:
 
 
 def sensitivity(model: Any, ids: list[int], right: np.ndarray) -> dict[str, float]:
-    """How far the logits move, in standard deviations, when one thing is done wrong. Leaves the model changed."""
+    """Return the change of the logits, in standard deviations, for each deliberate mistake. Modifies the model."""
     config = model.config
     std = float(right.std())
 

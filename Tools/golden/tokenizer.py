@@ -1,13 +1,13 @@
-"""Writes what `tokenizers` makes of many texts to Tests/PhiTokenizerTests/Goldens.
+"""Write golden ids by `tokenizers` to Tests/PhiTokenizerTests/Goldens.
 
     python Tools/golden/tokenizer.py DATA
 
-small.json      two small tokenizers, trained here, with texts and their ids: tests that always run
-classes.json    a tokenizer that tells from its ids where GPT-2's pattern splits, and hashes over all code points
-codegen.json    hashes of what phi-1's own tokenizer makes of random documents, HumanEval and MBPP
+small.json      two small tokenizers, trained here, with texts and their ids, for tests that always run
+classes.json    a tokenizer whose ids reveal the pre-token boundaries of GPT-2's pattern; hashes over all code points
+codegen.json    hashes of phi-1's tokenizer's ids of random documents, HumanEval and MBPP
 
-DATA is a folder with codegen-tokenizer/tokenizer.json, HumanEval.jsonl.gz and mbpp.jsonl, as SWIFT_PHI_DATA names it to
-the tests. A hash is FNV-1a, 64 bits, over the ids as little-endian 32-bit integers, an id of -1 after each document.
+DATA is a folder with codegen-tokenizer/tokenizer.json, HumanEval.jsonl.gz and mbpp.jsonl, the tests' SWIFT_PHI_DATA.
+A hash is 64-bit FNV-1a over the ids as little-endian 32-bit integers, with -1 after each document.
 """
 
 import argparse
@@ -32,7 +32,7 @@ Ein Größenvergleich ist möglich. L'été dernier, une naïve façade.
 👨‍👩‍👧‍👦 ❤️ 😀😁😂 🇦🇧 éé
 """ * 20
 WHITE = [" " * n for n in range(31, 1, -1)] + ["\t" * n for n in range(9, 1, -1)]
-# None that is also a byte's token in the printable alphabet, as "a" and "é" are: `tokenizers` would give both one id.
+# None may equal a byte's token in the byte-level alphabet, like "a" or "é": `tokenizers` would give both the same id.
 OVERLAPPING = ["ab", "abcd", "bc", "cde", "ef", "ee", "日本", "本", "  a", "<|", "<<|e", "\n\n", " \n", "\x00", "\xa0 "]
 TEXTS = (
     ["", " ", "\t", "\n", "\r\n", "a", "é", "\x00", "\x00\x00a\x00", "\ufeff", "\ufffd", "\U0010ffff"]
@@ -54,10 +54,10 @@ TEXTS = (
 
 
 def bytes_of(text):
-    """The bytes that characters of GPT-2's printable alphabet stand for."""
+    """Decode a text in GPT-2's byte-level alphabet."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    hidden = [byte for byte in range(256) if byte not in plain]
-    table = {chr(byte): byte for byte in plain} | {chr(256 + place): byte for place, byte in enumerate(hidden)}
+    others = [byte for byte in range(256) if byte not in plain]
+    table = {chr(byte): byte for byte in plain} | {chr(256 + index): byte for index, byte in enumerate(others)}
     return bytes(table[character] for character in text)
 
 
@@ -91,7 +91,7 @@ def hashes_of_documents(tokenizer, groups, per_group):
 
 
 def vocabulary(tokenizer):
-    """Tokens in hex, merges and added tokens, as `Vocabulary` takes them."""
+    """Return tokens in hexadecimal, merges and added tokens in the form of `Vocabulary`."""
     model = json.loads(tokenizer.to_str())["model"]
     added = tokenizer.get_added_tokens_decoder()
     tokens = [b""] * tokenizer.get_vocab_size()
@@ -113,7 +113,7 @@ def trained(extra):
         vocab_size=600, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=[], show_progress=False
     )
     tokenizer.train_from_iterator([FOREIGN, *((library / name).read_text() for name in MODULES)], trainer)
-    # Not normalised, as there is no normaliser: all added tokens are looked for at once, as the specification says.
+    # With normalized=False all added tokens are matched in a single pass, as specified.
     tokenizer.add_special_tokens([AddedToken("<|endoftext|>", normalized=False)])
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in extra])
     return tokenizer
@@ -143,15 +143,15 @@ def small(extra):
 
 
 def classes():
-    """Merges join each of four characters, one of each class, with each first byte of a sequence: where it stays split
-    from it, the two were in different pieces."""
-    disguise = {bytes_of(character)[0]: character for character in pre_tokenizers.ByteLevel.alphabet()}
-    vocab = {disguise[byte]: byte for byte in range(256)}
+    """Return a tokenizer that merges a character of each class with every first byte of a sequence. They remain
+    unmerged only in different pre-tokens."""
+    alphabet = {bytes_of(character)[0]: character for character in pre_tokenizers.ByteLevel.alphabet()}
+    vocab = {alphabet[byte]: byte for byte in range(256)}
     merges = []
     for character in b"!a1\t":
         for second in [*range(0x80), *range(0xC2, 0xF5)]:
-            merges.append((disguise[character], disguise[second]))
-            vocab[disguise[character] + disguise[second]] = len(vocab)
+            merges.append((alphabet[character], alphabet[second]))
+            vocab[alphabet[character] + alphabet[second]] = len(vocab)
     tokenizer = byte_level(models.BPE(vocab=vocab, merges=merges))
     codes = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     blocks = [codes[start : start + 4096] for start in range(0, len(codes), 4096)]

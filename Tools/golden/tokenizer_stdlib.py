@@ -1,10 +1,9 @@
-"""Compares `phi tokenize` with `tokenizers` on every source file of the running Python's standard library.
+"""Compare `phi tokenize` with `tokenizers` on every source file of Python's standard library.
 
     python Tools/golden/tokenizer_stdlib.py TOKENIZER.json .build/release/phi [-m MODEL] [--documents 1000]
 
-TOKENIZER.json is the one that the model was converted with; without -m it is the small model's that `phi` carries.
-Random documents (documents.py) are compared too. Prints a line for each difference and the counts; exits with 1 if
-anything differs.
+TOKENIZER.json is the tokenizer of the converted model, by default the embedded small model. Random documents
+(documents.py) are compared too. Prints a line per difference and the counts; the exit status is 1 if any text differs.
 """
 
 import argparse
@@ -18,7 +17,7 @@ import tokenizers
 
 from documents import SplitMix64, document
 
-SEED = 20230621  # another one than the committed goldens'
+SEED = 20230621  # different from that of the committed goldens
 
 
 def texts(documents):
@@ -27,10 +26,10 @@ def texts(documents):
         if "site-packages" in path.parts:
             continue
         try:
-            # Newlines as they are.
+            # Decoded without newline translation.
             yield str(path), path.read_bytes().decode()
         except UnicodeDecodeError:
-            continue  # a few of the library's tests are in other encodings, on purpose
+            continue  # a few of the library's tests are deliberately in other encodings
     random = SplitMix64(SEED)
     for number in range(documents):
         yield f"document {number}", document(random)
@@ -39,7 +38,7 @@ def texts(documents):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tokenizer", type=pathlib.Path)
-    parser.add_argument("phi", help="the command")
+    parser.add_argument("phi", help="the phi command")
     parser.add_argument("-m", "--model")
     parser.add_argument("--documents", type=int, default=1000)
     arguments = parser.parse_args()

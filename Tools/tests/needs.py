@@ -1,4 +1,4 @@
-"""Packages that tests need; tests are skipped without them."""
+"""Requirements of tests; a test whose requirements are missing is skipped with a message."""
 from __future__ import annotations
 
 import importlib.util

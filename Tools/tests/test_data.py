@@ -1,4 +1,4 @@
-"""Tests of the data steps: selection, manifests, reproducibility, resuming after a kill, endpoints, errors."""
+"""Tests of the data steps: filtering, manifests, determinism, resuming after a kill, an endpoint, errors."""
 from __future__ import annotations
 
 import gzip
@@ -56,7 +56,7 @@ def environment() -> dict[str, str]:
 
 
 def step(*options: str | Path, fails: bool = False) -> str:
-    """Run a step; its standard output, or the last line of its standard error."""
+    """Run a step; return its standard output or, if it must fail, the last line of its standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "phitools.data", *map(str, options)], env=environment(), capture_output=True, text=True)
     if fails:
@@ -156,7 +156,7 @@ class Tokens(unittest.TestCase):
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that fails its first request and counts."""
+    """An OpenAI-compatible server that counts requests and fails the first."""
 
     requests = 0
 

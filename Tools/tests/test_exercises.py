@@ -1,5 +1,4 @@
-"""Tests of the exercises: same seed, same stream; correct solutions; asserts that detect wrong ones; no held-out
-exercise in training."""
+"""Tests of the exercises: determinism, correct solutions, discriminating asserts, no held-out exercises in training."""
 from __future__ import annotations
 
 import ast
@@ -58,7 +57,7 @@ class Stream(unittest.TestCase):
             type(e)(**{**e.__dict__, "body": "return 'neither of these'"}).holds()
 
     def test_references_are_not_the_bodies(self) -> None:
-        """A part's meaning against its code, on every value of a small range."""
+        """Compare each part's meaning with its code on every value of a small range."""
         import random
         for element, values in (
                 ("int", list(range(-40, 41))), ("str", ["", "a", "Ab", "level", "XYZ", "12", "stone"]),

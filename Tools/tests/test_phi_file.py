@@ -1,4 +1,4 @@
-"""The `.phi` reader against the test writer, and against plain loops over the formulas of Formats/phi-file.md.
+"""Tests of the `.phi` reader against the test writer and against plain loops over the formulas of Formats/phi-file.md.
 
     python -m pytest Tools/tests        or        PYTHONPATH=Tools python -m unittest discover Tools/tests
 """
@@ -19,11 +19,11 @@ from phitools.phi_file import PhiFile
 from phitools.sample_model import model, tiny_config
 
 SIZES = {enc.F32: (4096, 0), enc.F16: (2048, 0), enc.Q8: (1024, 32), enc.Q4: (544, 32)}
-"""Bytes a strip and before a block, once more."""
+"""Bytes per strip and of a block's scales, stated independently of `phi_encodings`."""
 
 
 def element(data: bytes, encoding: int, columns: int, r: int, c: int) -> float:
-    """One element, by section 3's formulas."""
+    """Decode one element by the formulas of section 3."""
     strips = -(-columns // 64)
     blocks = -(-strips // 4)
     size, head = SIZES[encoding]

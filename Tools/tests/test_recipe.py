@@ -1,5 +1,4 @@
-"""The whole recipe at the smallest size, as a user runs it: collect, filter, textbooks, exercises, train, convert with
-`phi`, score with `phi`."""
+"""A test of the whole recipe at the smallest size: collect, filter, textbooks, exercises, train, convert, score."""
 from __future__ import annotations
 
 import json

@@ -1,5 +1,4 @@
-"""Tests of the sample files: good ones are read, refused ones are refused for the right reason, and the committed files
-are current."""
+"""Tests of the sample files: good ones are read, faulty ones refused for the right reason, committed ones current."""
 from __future__ import annotations
 
 import tempfile

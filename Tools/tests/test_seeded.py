@@ -1,4 +1,4 @@
-"""Seeded checkpoints: the rule against plain integers, the file's layout, and the generated tokenizer."""
+"""Tests of seeded checkpoints: the rule in plain integers, the file's layout, and the generated tokenizer."""
 from __future__ import annotations
 
 import json
@@ -22,7 +22,7 @@ TINY = replace(SHAPES["phi-1"], hidden=24, intermediate=20, layers=2, heads=3, k
 
 
 def v_of(name: str, i: int, base_seed: int) -> int:
-    """v by the rule at the top of seeded.py."""
+    """Return v by the rule at the top of seeded.py."""
     z = (seeded.fnv1a(name.encode()) ^ base_seed) + (i + 1) * 0x9E3779B97F4A7C15 & MASK
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 & MASK
     z = (z ^ z >> 27) * 0x94D049BB133111EB & MASK

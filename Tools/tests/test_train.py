@@ -1,4 +1,4 @@
-"""Tests of the trainer: Hugging Face's function and loss, bit-exact resuming, several processes, errors."""
+"""Tests of the trainer: equality with Hugging Face, the loss, bit-exact resuming, several processes, errors."""
 from __future__ import annotations
 
 import json
@@ -66,7 +66,7 @@ prompts = ["def f(x):\\n"]
 
 
 def make_data(folder: Path) -> None:
-    """A tokenizer and a packed folder of a few exercises, and the configuration above."""
+    """Write a tokenizer, a packed folder of a few exercises, and the configuration above."""
     texts = [e.source for e in training(1, 300)]
     bpe.save(bpe.train(texts, 400), folder / "tokenizer", 128)
     pack(texts, folder / "tokenizer", folder / "packed", tokens_per_shard=7000)
@@ -84,7 +84,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def curve(out: Path) -> list[tuple[int, float, float]]:
-    """Step, loss and norm of every step; a step twice or missing shows."""
+    """Return step, loss and norm of every logged step, so that repeated or missing steps are detected."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     return [(r["step"], r["loss"], r["norm"]) for r in lines if "loss" in r]
 

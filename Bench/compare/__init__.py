@@ -1,1 +1,2 @@
-"""Compares swift-phi with its peers on one machine: `python -m compare`, run by `make bench`; see ../README.md."""
+"""A benchmark of swift-phi against its peers on one machine: `python -m compare`, run by `make bench`. ../README.md
+has method and results."""

@@ -1,11 +1,11 @@
-"""Prepares the peers, runs them in turn and writes the results, the table and the picture.
+"""Prepare the peers, run them in turn, and write the results, the tables and the chart.
 
-    make bench                                     all of it; what is there already is kept
+    make bench                                     everything; existing builds and samples are kept
     python -m compare prepare                      builds and conversions only
     python -m compare run --rounds 3 --peers swift-phi,llama.cpp
     python -m compare report Bench/results/NAME.json
 
-An interrupted run continues when it is started again with the same name.
+An interrupted run resumes when it is started again with the same name.
 """
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from compare.peers.transformers import Transformers
 from compare.picture import draw
 from compare.processes import REPOSITORY, Failed
 from compare.results import Results
-from compare.table import page, put_in
-from compare.workplace import Workplace
+from compare.table import insert_results, page
+from compare.workspace import Workspace
 
 CONTENDERS: list[Contender] = [
     SwiftPhi("q4", 4), LlamaCpp("Q4_0", 4), LlamaCpp("Q4_K_M", 4), IkLlamaCpp("Q4_0", 4), OpenVINO(),
@@ -43,19 +43,21 @@ def main() -> None:
         if arguments.action == "report":
             report(arguments.results, arguments.readme)
             return
-        place = Workplace(
+        workspace = Workspace(
             folder=arguments.folder.resolve(), phi=arguments.phi.resolve(), threads=arguments.threads,
             isa=arguments.isa,
             tokenizer=arguments.tokenizer, ik_llama=arguments.ik_llama)
-        place.folder.mkdir(parents=True, exist_ok=True)
-        chosen = [c for c in CONTENDERS if c.peer in arguments.peers and (c.peer != IkLlamaCpp.peer or place.ik_llama)]
-        setting = {"machine": machine(), "threads": place.threads, "isa": place.isa, "commit": commit(REPOSITORY)}
+        workspace.folder.mkdir(parents=True, exist_ok=True)
+        chosen = [c for c in CONTENDERS if c.peer in arguments.peers and (
+            c.peer != IkLlamaCpp.peer or workspace.ik_llama)]
+        setting = {
+            "machine": machine(), "threads": workspace.threads, "isa": workspace.isa, "commit": commit(REPOSITORY)}
         name = arguments.name or default_name(setting)
         results = None if arguments.action == "prepare" else Results(BENCH / "results" / f"{name}.json", setting)
-        ready = prepare(chosen, place, results)
+        ready = prepare(chosen, workspace, results)
         if results is None:
             return
-        measure(ready, place, results, arguments.rounds, arguments.cases)
+        measure(ready, workspace, results, arguments.rounds, arguments.cases)
         report(results.path, arguments.readme)
     except Failed as failure:
         sys.exit(f"compare: {failure}")
@@ -63,12 +65,12 @@ def main() -> None:
         sys.exit("compare: stopped; the same command goes on")
 
 
-def prepare(chosen: list[Contender], place: Workplace, results: Results | None) -> list[Contender]:
-    """Returns the contenders that are ready; the results record why others are not."""
+def prepare(chosen: list[Contender], workspace: Workspace, results: Results | None) -> list[Contender]:
+    """Prepare contenders and return those that are ready; the results record the others' failures."""
     ready = []
     for contender in chosen:
         try:
-            version = contender.prepare(place)
+            version = contender.prepare(workspace)
             print(f"ready: {contender.label}, {version}", file=sys.stderr, flush=True)
             ready.append(contender)
             if results:
@@ -81,9 +83,9 @@ def prepare(chosen: list[Contender], place: Workplace, results: Results | None) 
     return ready
 
 
-def measure(ready: list[Contender], place: Workplace, results: Results, rounds: int, names: list[str]) -> None:
-    """Measures round after round; within a round, each turn's cases by one contender after another. A contender that
-    fails is left out from then on, and the results record why."""
+def measure(ready: list[Contender], workspace: Workspace, results: Results, rounds: int, names: list[str]) -> None:
+    """Measure round by round; within a round, all contenders measure one group of cases before the next. A contender
+    that fails is skipped from then on, and its failure is recorded."""
     failed: set[str] = set()
     for number, turn, contender in product(range(rounds), TURNS, ready):
         if contender.label in failed:
@@ -92,7 +94,7 @@ def measure(ready: list[Contender], place: Workplace, results: Results, rounds: 
             BY_NAME[name] for name in turn
             if name in names and contender.can(BY_NAME[name]) and not results.has(number, contender.label, name)]
         try:
-            for found in contender.measure(place, missing):
+            for found in contender.measure(workspace, missing):
                 results.add(number, contender.label, found.case.name, found.command, found.value, found.details)
                 print(
                     f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} "
@@ -105,14 +107,14 @@ def measure(ready: list[Contender], place: Workplace, results: Results, rounds: 
 
 
 def report(results: Path, readme: Path | None) -> None:
-    """Writes the table and the picture beside the results, and into the page if one is named."""
+    """Write the tables and the chart next to the results, and the tables into `readme` if given."""
     data = json.loads(results.read_text())
     picture = results.with_suffix(".svg")
     draw(data, picture)
     results.with_suffix(".md").write_text(page(data, picture.name))
     if readme:
         inside = page(data, picture.resolve().relative_to(readme.resolve().parent).as_posix())
-        readme.write_text(put_in(readme.read_text(), inside))
+        readme.write_text(insert_results(readme.read_text(), inside))
     print(results.with_suffix(".md").read_text())
 
 
@@ -128,7 +130,7 @@ def chosen_from(known: list[str]):
         names = [name.strip() for name in text.split(",") if name.strip()]
         for name in names:
             if name not in known:
-                raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(known)}")
+                raise argparse.ArgumentTypeError(f"unknown: {name}; known: {', '.join(known)}")
         return names
 
     return read
@@ -142,19 +144,19 @@ def parsed() -> argparse.Namespace:
     for action in ("prepare", "run"):
         sub = actions.add_parser(action)
         sub.add_argument(
-            "--folder", type=Path, default=REPOSITORY / ".build" / "bench", help="where peers and models are kept")
+            "--folder", type=Path, default=REPOSITORY / ".build" / "bench", help="folder of peers and models")
         sub.add_argument(
             "--phi", type=Path, default=REPOSITORY / ".build" / "release" / "phi", help="the command to measure")
-        sub.add_argument("--peers", type=chosen_from(PEERS), default=PEERS, help=f"of {','.join(PEERS)}")
-        sub.add_argument("--cases", type=chosen_from(names), default=names, help=f"of {','.join(names)}")
+        sub.add_argument("--peers", type=chosen_from(PEERS), default=PEERS, help=f"subset of {','.join(PEERS)}")
+        sub.add_argument("--cases", type=chosen_from(names), default=names, help=f"subset of {','.join(names)}")
         sub.add_argument("--rounds", type=int, default=5)
         sub.add_argument("--threads", type=int, default=2)
         sub.add_argument(
-            "--isa", choices=["native", "avx2"], default="native", help="avx2: hold swift-phi and llama.cpp to AVX2")
-        sub.add_argument("--name", help="of the files in Bench/results; the CPU's otherwise")
-        sub.add_argument("--tokenizer", type=Path, help="a folder with phi's tokenizer; a generated one otherwise")
+            "--isa", choices=["native", "avx2"], default="native", help="avx2: limit swift-phi and llama.cpp to AVX2")
+        sub.add_argument("--name", help="name of the files in Bench/results (default: the CPU's)")
+        sub.add_argument("--tokenizer", type=Path, help="a folder with phi's tokenizer (default: a generated one)")
         sub.add_argument("--ik-llama", type=Path, help="a build folder of ik_llama.cpp")
-        sub.add_argument("--readme", type=Path, help="a page to put the results into")
+        sub.add_argument("--readme", type=Path, help="a page to insert the results into")
     sub = actions.add_parser("report")
     sub.add_argument("results", type=Path)
     sub.add_argument("--readme", type=Path)

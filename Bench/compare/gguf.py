@@ -1,6 +1,6 @@
-"""python -m compare.gguf LLAMA_CPP CHECKPOINT OUT: llama.cpp's own converter, told that the tokenizer is phi's.
+"""Run llama.cpp's converter as if the tokenizer were phi's: python -m compare.gguf LLAMA_CPP CHECKPOINT OUT
 
-The converter identifies tokenizers by a hash of their output and refuses the generated one of a seeded checkpoint. The
+The converter recognises tokenizers by a hash of their output and refuses a seeded checkpoint's generated one. The
 tokenizer does not affect speed.
 """
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The description of the machine that every result carries."""
+"""The description of the machine for a results file."""
 from __future__ import annotations
 
 import os
@@ -20,7 +20,7 @@ def text_of(path: str) -> str:
 
 
 def machine() -> dict[str, object]:
-    """CPU, its vector instructions, cores that may be used, memory, system."""
+    """Return CPU, vector instructions, usable cores, memory and system."""
     cpu = text_of("/proc/cpuinfo")
     name = re.search(r"^model name\s*:\s*(.+)$", cpu, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", cpu, re.MULTILINE)
@@ -37,7 +37,7 @@ def machine() -> dict[str, object]:
 
 
 def commit(folder: Path) -> str:
-    """The commit that is checked out, with "+changes" if files differ from it."""
+    """Return the checked-out commit, with "+changes" if files differ from it."""
     def git(*arguments: str) -> str:
         return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True).stdout.strip()
 

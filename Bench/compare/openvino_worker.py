@@ -1,7 +1,7 @@
-"""python -m compare.openvino_worker MODEL THREADS CASE...: tokens a second, by OpenVINO GenAI's own metrics.
+"""Measure tokens per second by OpenVINO GenAI's metrics: python -m compare.openvino_worker MODEL THREADS CASE...
 
-Prompts are random tokens and never the same twice, so that no prefix is found in a cache. Prefill: the prompt's
-tokens over the time to the first token. Decode: one over the mean time of the tokens after the first.
+Prompts are different sequences of arbitrary tokens, so that no prefix cache hits. Prefill: the prompt's tokens over the
+time to the first token. Decode: the inverse of the mean time per token after the first.
 """
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def main() -> None:
 
 def timed(pipeline: openvino_genai.LLMPipeline, case: Case, seed: int) -> float:
     count = max(case.depth + case.prompt, 1)
-    # Decode at depth 0 starts after a single token, as in llama-bench.
+    # Decode at depth 0 follows a prompt of a single token, as in llama-bench.
     draw = random.Random(seed)
     ids = np.array([[draw.randrange(50000) for _ in range(count)]], dtype=np.int64)
     inputs = openvino_genai.TokenizedInputs(openvino.Tensor(ids), openvino.Tensor(np.ones_like(ids)))
@@ -43,7 +43,7 @@ def timed(pipeline: openvino_genai.LLMPipeline, case: Case, seed: int) -> float:
         return count / (metrics.get_ttft().mean * 1e-3)
     made = metrics.get_num_generated_tokens()
     if made != case.generate + 1:
-        sys.exit(f"{made} tokens were made instead of {case.generate + 1}")
+        sys.exit(f"{made} tokens were generated instead of {case.generate + 1}")
     return 1e3 / metrics.get_tpot().mean
 
 

@@ -1,4 +1,4 @@
-"""The bar chart of README.md, as SVG. The same numbers give the same file."""
+"""The README's bar chart as SVG, deterministic for the same numbers."""
 from __future__ import annotations
 
 from pathlib import Path

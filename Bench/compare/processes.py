@@ -1,4 +1,4 @@
-"""Runs a contender's program and returns its output, its duration and its memory without mapped files."""
+"""Running of a contender's program, with its output, total time and anonymous memory."""
 from __future__ import annotations
 
 import os
@@ -15,30 +15,30 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Failed(Exception):
-    """A contender that could not be prepared or run, with the reason in one line."""
+    """A failure to prepare or run a contender, with a one-line reason."""
 
 
 @dataclass(frozen=True)
 class Finished:
     output: str
-    seconds: float  # from before the process was made until it had ended
-    anonymous_bytes: int | None  # the most of Linux's RssAnon seen, sampled every 10 ms; None without /proc
+    seconds: float  # from before the start of the process to its end
+    anonymous_bytes: int | None  # maximum of Linux's RssAnon, sampled every 10 ms; None without /proc
 
 
 def shown(command: list[str], environment: dict[str, str] | None = None) -> str:
-    """The command as a reader would type it in the repository's folder."""
+    """Return the command line as typed in the repository's folder."""
     command = [word.removeprefix(f"{REPOSITORY}/") for word in command]
     settings = [f"{name}={shlex.quote(value)}" for name, value in sorted((environment or {}).items())]
     return " ".join(settings + [shlex.join(command)])
 
 
 def run(command: list[str], environment: dict[str, str] | None = None, limit: float = 3600) -> Finished:
-    """Runs a command to its end; raises `Failed` with the last line of its error output."""
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as complaint:
+    """Run a command to its end; raise `Failed` with the last line of its standard error."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         start = time.perf_counter()
         try:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=complaint,
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors,
                 env={**os.environ, **(environment or {})})
         except OSError as error:
             raise Failed(f"{command[0]}: {error.strerror}") from None
@@ -53,19 +53,19 @@ def run(command: list[str], environment: dict[str, str] | None = None, limit: fl
             seconds = time.perf_counter() - start
             watcher.stop()
         output.seek(0)
-        complaint.seek(0)
+        errors.seek(0)
         if status != 0:
-            raise Failed(f"{Path(command[0]).name} ended with {status}: {last_line(complaint.read())}")
+            raise Failed(f"{Path(command[0]).name} ended with {status}: {last_line(errors.read())}")
         return Finished(output.read().decode(errors="replace"), seconds, watcher.most)
 
 
 def last_line(text: bytes) -> str:
     lines = [line.strip() for line in text.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no complaint"
+    return lines[-1][:300] if lines else "no output"
 
 
 class MemoryWatcher:
-    """Samples a process's RssAnon while it lives."""
+    """A thread that samples a process's RssAnon while it runs."""
 
     def __init__(self, process: int) -> None:
         self.most: int | None = None

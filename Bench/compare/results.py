@@ -1,4 +1,4 @@
-"""The results file: every sample, with everything that is needed to measure it again."""
+"""The results file: all samples, and everything needed to reproduce them."""
 from __future__ import annotations
 
 import json
@@ -11,10 +11,10 @@ from compare.processes import Failed
 
 
 class Results:
-    """Samples by round, contender and case, written after each one so that an interrupted run can continue."""
+    """Samples by round, contender and case, saved after each one, so that an interrupted run can resume."""
 
     def __init__(self, path: Path, setting: dict[str, Any]) -> None:
-        """Opens the file to continue it, or creates it. All samples of a file share `setting`."""
+        """Open an existing file to resume, or start a new one; all samples of a file must share `setting`."""
         self.path = path
         if path.exists():
             self.data = json.loads(path.read_text())
@@ -22,7 +22,7 @@ class Results:
                 if self.data["setting"].get(key) != value:
                     raise Failed(
                         f"{path}: was measured with {key} {self.data['setting'].get(key)}, not {value}; "
-                        "name another file")
+                        "choose another name")
         else:
             self.data = {
                 "setting": setting, "date": now(), "versions": {}, "commands": {}, "failures": {}, "samples": []}

@@ -1,4 +1,4 @@
-"""Medians, ratios and the Markdown of a results file."""
+"""Medians, ratios and Markdown of a results file, independent of how it was measured."""
 from __future__ import annotations
 
 from statistics import median
@@ -7,7 +7,7 @@ from typing import Any
 
 from compare.cases import CASES, DECODE, DECODE_AT_DEPTH, Case
 
-# Our weight types and the peers' types of about as many bits; the table's first ratio is against the first.
+# Each of our weight types with the peers' of about as many bits; ratios refer to the first of them.
 KINDS = {
     "swift-phi q4": ["llama.cpp Q4_0", "llama.cpp Q4_K_M", "ik_llama.cpp Q4_0", "OpenVINO GenAI int4"],
     "swift-phi q8": ["llama.cpp Q8_0", "ik_llama.cpp Q8_0"],
@@ -17,7 +17,7 @@ Medians = dict[tuple[str, str], float]
 
 
 def medians(data: dict[str, Any]) -> Medians:
-    """The median sample of each contender's case."""
+    """Return the median sample of each contender and case."""
     values: dict[tuple[str, str], list[float]] = {}
     for sample in data["samples"]:
         values.setdefault((sample["contender"], sample["case"]), []).append(sample["value"])
@@ -28,28 +28,28 @@ def samples(data: dict[str, Any], contender: str, case: str) -> list[dict[str, A
     return [sample for sample in data["samples"] if (sample["contender"], sample["case"]) == (contender, case)]
 
 
-def middle(data: dict[str, Any], contender: str, case: str, detail: str) -> float | None:
-    """The median of a detail of samples, such as the share of the read rate."""
+def median_detail(data: dict[str, Any], contender: str, case: str, detail: str) -> float | None:
+    """Return the median of a detail of the samples, such as the share of the read rate."""
     values = [sample[detail] for sample in samples(data, contender, case) if sample.get(detail) is not None]
     return median(values) if values else None
 
 
-def times(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -> float | None:
-    """The median of the ratios of one contender's case to another's, round by round: a machine's speed drifts, and a
-    round's samples are moments apart."""
+def median_ratio(data: dict[str, Any], over: tuple[str, str], under: tuple[str, str]) -> float | None:
+    """Return the median over rounds of the ratio of two samples. Samples of the same round are compared, because a
+    machine's speed drifts."""
     above, below = ({sample["round"]: sample["value"] for sample in samples(data, *which)} for which in (over, under))
     both = [above[number] / below[number] for number in above.keys() & below.keys()]
     return median(both) if both else None
 
 
 def better(data: dict[str, Any], ours: str, theirs: str, case: Case) -> float | None:
-    """How many times better our result is: faster, sooner or smaller."""
+    """Return how many times better ours is: faster, earlier or smaller."""
     pair = ((ours, case.name), (theirs, case.name))
-    return times(data, *(pair if case.more_is_better else reversed(pair)))
+    return median_ratio(data, *(pair if case.more_is_better else reversed(pair)))
 
 
 def contenders(data: dict[str, Any]) -> list[str]:
-    """In the order of their first samples, then those that failed before any."""
+    """Return the contenders in the order of their first samples, then those without samples."""
     order = list(dict.fromkeys(sample["contender"] for sample in data["samples"]))
     return order + [label for label in data["failures"] if label not in order]
 
@@ -65,7 +65,7 @@ def shown(value: float | None, case: Case) -> str:
 
 
 def figures(data: dict[str, Any]) -> str:
-    """The table of medians: a contender a row, a case a column."""
+    """Return the table of medians, with a row per contender and a column per case."""
     found = medians(data)
     cases = [case for case in CASES if any((label, case.name) in found for label in contenders(data))]
     lines = ["| tok/s unless stated | " + " | ".join(case.title for case in cases) + " |"]
@@ -79,7 +79,7 @@ def figures(data: dict[str, Any]) -> str:
 
 
 def ratios(data: dict[str, Any]) -> str:
-    """The table of comparisons: ours, how many times the peers', and the share of the machine's limit."""
+    """Return the table of comparisons: our medians, the ratios to the peers, and the share of the machine's limit."""
     found = medians(data)
     lines = [
         "| | swift-phi | against llama.cpp | against the best peer | of the machine's limit |", "|---|---|---|---|---|"]
@@ -106,24 +106,24 @@ def ratios(data: dict[str, Any]) -> str:
 
 def limit(data: dict[str, Any], contender: str, case: Case) -> str:
     if case.generate:
-        share, rate = (middle(data, contender, case.name, name) for name in ("read_share", "read_gbps"))
+        share, rate = (median_detail(data, contender, case.name, name) for name in ("read_share", "read_gbps"))
         return f"{share:.2f} of {rate:.1f} GB/s" if share and rate else "-"
-    share, rate = (middle(data, contender, case.name, name) for name in ("int8_share", "int8_tops"))
+    share, rate = (median_detail(data, contender, case.name, name) for name in ("int8_share", "int8_tops"))
     return f"{share:.2f} of {rate:.2f} TOPS" if share and rate else "-"
 
 
 def keep(data: dict[str, Any], contender: str) -> float | None:
-    """The share of its speed that decode keeps at depth 1024."""
-    return times(data, (contender, DECODE_AT_DEPTH), (contender, DECODE))
+    """Return the ratio of decode speed at depth 1024 to that at depth 0."""
+    return median_ratio(data, (contender, DECODE_AT_DEPTH), (contender, DECODE))
 
 
 def wrapped(text: str) -> str:
-    """The text in lines of at most 160 characters."""
+    """Wrap a text at 160 characters."""
     return fill(text, width=160, break_long_words=False, break_on_hyphens=False)
 
 
 def page(data: dict[str, Any], picture: str) -> str:
-    """A whole results file as Markdown."""
+    """Return a results file as Markdown."""
     setting, count = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
     machine = setting["machine"]
     flags = ", ".join(machine["flags"])
@@ -149,12 +149,12 @@ def page(data: dict[str, Any], picture: str) -> str:
 BEGIN, END = "<!-- results: made by make bench -->", "<!-- end of results -->"
 
 
-def put_in(document: str, text: str) -> str:
-    """The document with the part between its markers replaced."""
+def insert_results(document: str, text: str) -> str:
+    """Return the document with the text between its marks replaced."""
     before, found, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not found or not end:
-        raise ValueError("the page lacks the marks of the results")
+        raise ValueError("the page has no marks for the results")
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 

@@ -1,5 +1,7 @@
-"""python -m compare.transformers_worker CHECKPOINT DTYPE THREADS CASE...: tokens a second of a plain forward pass with
-KV cache."""
+"""Measure tokens per second of a plain forward pass with KV cache.
+
+    python -m compare.transformers_worker CHECKPOINT DTYPE THREADS CASE...
+"""
 from __future__ import annotations
 
 import json

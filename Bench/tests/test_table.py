@@ -4,7 +4,7 @@ import unittest
 from pathlib import Path
 
 from compare.cases import BY_NAME
-from compare.table import BEGIN, END, better, figures, keep, medians, page, put_in, ratios
+from compare.table import BEGIN, END, better, figures, insert_results, keep, medians, page, ratios
 
 
 def results(*samples, failures=None):
@@ -76,9 +76,9 @@ class TableTests(unittest.TestCase):
         self.assertIn("medians of 0 rounds", page(results(), "x.svg"))
 
     def test_only_the_marked_part_is_replaced(self):
-        self.assertEqual(put_in(f"a\n{BEGIN}\nold\n{END}\nb\n", "new\n"), f"a\n{BEGIN}\n\nnew\n\n{END}\nb\n")
+        self.assertEqual(insert_results(f"a\n{BEGIN}\nold\n{END}\nb\n", "new\n"), f"a\n{BEGIN}\n\nnew\n\n{END}\nb\n")
         with self.assertRaises(ValueError):
-            put_in("a page without marks", "new")
+            insert_results("a page without marks", "new")
 
 
 class ReadmeTests(unittest.TestCase):
@@ -89,7 +89,7 @@ class ReadmeTests(unittest.TestCase):
         names = [line.partition("](")[2].rstrip(")") for line in part.splitlines() if line.startswith("![")]
         for name in names:
             data = json.loads((bench / name).with_suffix(".json").read_text())
-            self.assertEqual(put_in(readme, page(data, name)), readme)
+            self.assertEqual(insert_results(readme, page(data, name)), readme)
         self.assertTrue(names or "no results" in part.lower())
 
 

@@ -1,4 +1,4 @@
-"""The contenders, one engine a file. `ALL` is the order in which a round goes through them."""
+"""The contenders, one file per engine, listed in measuring order in `ALL`."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from compare.cases import Case
-from compare.workplace import Workplace
+from compare.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One number, the command that measured it, and other output of the run."""
+    """A measured value, its command, and further details reported by the program."""
 
     case: Case
     value: float
@@ -20,17 +20,17 @@ class Measured:
 
 
 class Contender(Protocol):
-    """An engine with a model in one weight type."""
+    """An engine with a model of one weight type."""
 
     label: str  # shown in tables: "llama.cpp Q4_0"
-    peer: str  # what --peers takes: "llama.cpp"
-    bits: int  # of its weights, roughly: contenders of a kind are compared
+    peer: str  # name for --peers: "llama.cpp"
+    bits: int  # approximate bits per weight; contenders with equal bits are compared
 
-    def prepare(self, place: Workplace) -> str:
-        """Builds or converts what is missing; returns the version. Raises `Failed`."""
+    def prepare(self, workspace: Workspace) -> str:
+        """Build or convert missing files and return the version; raise `Failed`."""
 
     def can(self, case: Case) -> bool:
-        """Whether it has a way to measure this case."""
+        """Return whether it supports a case."""
 
-    def measure(self, place: Workplace, cases: list[Case]) -> Iterator[Measured]:
-        """Measures each case once, after a warm-up. Raises `Failed`."""
+    def measure(self, workspace: Workspace, cases: list[Case]) -> Iterator[Measured]:
+        """Measure each case once, after a warm-up; raise `Failed`."""

@@ -1,5 +1,4 @@
-"""llama.cpp as it comes in the source distribution of llama-cpp-python, and ik_llama.cpp, its faster fork, where there
-is a build."""
+"""llama.cpp from the source distribution of llama-cpp-python, and its faster fork ik_llama.cpp if a build is given."""
 from __future__ import annotations
 
 import json
@@ -13,12 +12,12 @@ from pathlib import Path
 from compare.cases import FIRST_TOKEN, MEMORY, Case
 from compare.peers import Measured
 from compare.processes import Failed, run, shown
-from compare.workplace import Workplace, step, tool
+from compare.workspace import Workspace, step, tool
 
 VERSION = "0.3.36"
 PROGRAMS = ["llama-bench", "llama-completion", "llama-quantize"]
 MEASURED = PROGRAMS[:2]
-# What differs from "native" when both sides are restricted to AVX2.
+# Build options of llama.cpp with --isa avx2.
 AVX2 = ["-DGGML_NATIVE=OFF", "-DGGML_AVX=ON", "-DGGML_AVX2=ON", "-DGGML_FMA=ON", "-DGGML_F16C=ON", "-DGGML_BMI2=ON"]
 KV_BYTES_PER_POSITION = 24 * 2 * 2048 * 2  # phi-1: layers, keys and values, width, f16
 
@@ -31,37 +30,37 @@ class LlamaCpp:
         self.label = f"llama.cpp {weights}"
         self.bits = bits
 
-    def prepare(self, place: Workplace) -> str:
-        place.make_checkpoint()
-        build(place)
-        make_gguf(place, self.weights)
-        return f"llama-cpp-python {VERSION}, {'native' if place.isa == 'native' else 'AVX2 only'}, {compiler()[0]}"
+    def prepare(self, workspace: Workspace) -> str:
+        workspace.make_checkpoint()
+        build(workspace)
+        make_gguf(workspace, self.weights)
+        return f"llama-cpp-python {VERSION}, {'native' if workspace.isa == 'native' else 'AVX2 only'}, {compiler()[0]}"
 
     def can(self, case: Case) -> bool:
         return True
 
-    def programs(self, place: Workplace) -> Path:
-        return build_folder(place) / "bin"
+    def programs(self, workspace: Workspace) -> Path:
+        return build_folder(workspace) / "bin"
 
-    def measure(self, place: Workplace, cases: list[Case]) -> Iterator[Measured]:
-        model, threads = str(gguf(place, self.weights)), str(place.threads)
+    def measure(self, workspace: Workspace, cases: list[Case]) -> Iterator[Measured]:
+        model, threads = str(gguf(workspace, self.weights)), str(workspace.threads)
         for case in cases:
             if case.name == FIRST_TOKEN:
-                # Without its warm-up, which a user of the command would wait for.
+                # Without warm-up, as the time to the first token would include it.
                 command = [
-                    str(self.programs(place) / "llama-completion"), "-m", model, "-t", threads, "-n", "1", "-no-cnv",
-                    "--no-display-prompt", "--no-warmup", "--temp", "0", "-p", place.prompt_of_five()]
+                    str(self.programs(workspace) / "llama-completion"), "-m", model, "-t", threads, "-n", "1",
+                    "-no-cnv", "--no-display-prompt", "--no-warmup", "--temp", "0", "-p", workspace.prompt_of_five()]
                 run(command)
                 yield Measured(case, run(command).seconds, shown(command), {})
                 continue
             command = [
-                str(self.programs(place) / "llama-bench"), "-m", model, *case.options, "-t", threads, "-o", "json",
+                str(self.programs(workspace) / "llama-bench"), "-m", model, *case.options, "-t", threads, "-o", "json",
                 *self.extra()]
             finished = run(command)
             row = parse(finished.output)
             if case.name == MEMORY:
                 if finished.anonymous_bytes is None:
-                    raise Failed("the system does not tell a process's memory")
+                    raise Failed("the system does not report a process's memory")
                 value = (
                     finished.anonymous_bytes - positions(row["n_prompt"] + row["n_gen"]) * KV_BYTES_PER_POSITION) / 1e6
             else:
@@ -73,7 +72,7 @@ class LlamaCpp:
 
 
 class IkLlamaCpp(LlamaCpp):
-    """The fork reads the same files; with `-rtr 1` it repacks them when it loads, its fastest mode."""
+    """The fork with the same files; `-rtr 1` repacks weights when loading, which is fastest."""
 
     peer = "ik_llama.cpp"
 
@@ -81,26 +80,26 @@ class IkLlamaCpp(LlamaCpp):
         super().__init__(weights, bits)
         self.label = f"ik_llama.cpp {weights}"
 
-    def prepare(self, place: Workplace) -> str:
-        if place.ik_llama is None:
+    def prepare(self, workspace: Workspace) -> str:
+        if workspace.ik_llama is None:
             raise Failed("not built; --ik-llama names a build folder")
-        if not (self.programs(place) / "llama-bench").exists():
-            raise Failed(f"{self.programs(place)}: there is no llama-bench")
-        super().prepare(place)
-        return f"build at {place.ik_llama}"
+        if not (self.programs(workspace) / "llama-bench").exists():
+            raise Failed(f"{self.programs(workspace)}: has no llama-bench")
+        super().prepare(workspace)
+        return f"build at {workspace.ik_llama}"
 
     def can(self, case: Case) -> bool:
         return case.name not in (FIRST_TOKEN, MEMORY) and case.depth == 0
 
-    def programs(self, place: Workplace) -> Path:
-        return (place.ik_llama or Path()) / "bin"
+    def programs(self, workspace: Workspace) -> Path:
+        return (workspace.ik_llama or Path()) / "bin"
 
     def extra(self) -> list[str]:
         return ["-rtr", "1"]
 
 
 def parse(output: str) -> dict[str, object]:
-    """The one row of `llama-bench -o json`. Raises `Failed` for anything else."""
+    """Return the single row of `llama-bench -o json`; raise `Failed` for any other output."""
     try:
         rows = json.loads(output)
         (row,) = rows
@@ -112,37 +111,38 @@ def parse(output: str) -> dict[str, object]:
 
 
 def positions(tokens: int) -> int:
-    """Positions that llama-bench allocates: a multiple of 256."""
+    """Return the number of positions allocated by llama-bench, a multiple of 256."""
     return (tokens + 255) // 256 * 256
 
 
 def compiler() -> tuple[str, list[str]]:
-    """Clang where there is one, as with Swift: its code was 1.7 times as fast as GCC 12's, whose build ended with an
-    illegal instruction on a CPU with AMX. Swift's clang has no OpenMP; the threads are then ggml's own."""
+    """Return name and CMake options of the compiler: Clang if available, as for swift-phi. Its code was 1.7 times as
+    fast as GCC 12's, which failed with an illegal instruction on a CPU with AMX. Swift's Clang has no OpenMP, so ggml
+    uses its own threads."""
     clang = shutil.which("clang"), shutil.which("clang++")
     if None in clang:
         return "the system's compiler", []
     return "Clang", [f"-DCMAKE_C_COMPILER={clang[0]}", f"-DCMAKE_CXX_COMPILER={clang[1]}", "-DGGML_OPENMP=OFF"]
 
 
-def build_folder(place: Workplace) -> Path:
-    words = ["build", *(["clang"] if compiler()[1] else []), *([] if place.isa == "native" else [place.isa])]
-    return place.folder / "llama.cpp" / "-".join(words)
+def build_folder(workspace: Workspace) -> Path:
+    words = ["build", *(["clang"] if compiler()[1] else []), *([] if workspace.isa == "native" else [workspace.isa])]
+    return workspace.folder / "llama.cpp" / "-".join(words)
 
 
-def gguf(place: Workplace, weights: str) -> Path:
-    return place.folder / f"phi1-{weights.lower()}.gguf"
+def gguf(workspace: Workspace, weights: str) -> Path:
+    return workspace.folder / f"phi1-{weights.lower()}.gguf"
 
 
-def build(place: Workplace) -> None:
-    """Release, native flags or AVX2 only."""
-    folder, programs = build_folder(place), build_folder(place) / "bin"
+def build(workspace: Workspace) -> None:
+    """Build llama.cpp in release mode for the native CPU or AVX2."""
+    folder, programs = build_folder(workspace), build_folder(workspace) / "bin"
     if all((programs / name).exists() for name in MEASURED):
         return
-    source = place.folder / "llama.cpp"
+    source = workspace.folder / "llama.cpp"
     if not (source / "CMakeLists.txt").exists():
-        unpack(place)
-    flags = ["-DGGML_NATIVE=ON"] if place.isa == "native" else AVX2
+        unpack(workspace)
+    flags = ["-DGGML_NATIVE=ON"] if workspace.isa == "native" else AVX2
     step([
         tool("cmake"), "-S", str(source), "-B", str(folder), "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={tool('ninja')}",
         "-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_OPENSSL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF",
@@ -150,8 +150,8 @@ def build(place: Workplace) -> None:
     step([tool("cmake"), "--build", str(folder), "-j", str(os.cpu_count() or 2), "--target", *PROGRAMS])
 
 
-def unpack(place: Workplace) -> None:
-    sdist = place.folder / "sdist"
+def unpack(workspace: Workspace) -> None:
+    sdist = workspace.folder / "sdist"
     archive = sdist / f"llama_cpp_python-{VERSION}.tar.gz"
     if not archive.exists():
         step([
@@ -162,16 +162,17 @@ def unpack(place: Workplace) -> None:
         for member in files:
             if member.name.startswith(top):
                 member.name = member.name[len(top):]
-                files.extract(member, place.folder / "llama.cpp", filter="data")
+                files.extract(member, workspace.folder / "llama.cpp", filter="data")
 
 
-def make_gguf(place: Workplace, weights: str) -> None:
-    if gguf(place, weights).exists():
+def make_gguf(workspace: Workspace, weights: str) -> None:
+    if gguf(workspace, weights).exists():
         return
-    whole = gguf(place, "bf16")
+    whole = gguf(workspace, "bf16")
     if not whole.exists():
-        step([sys.executable, "-m", "compare.gguf", str(place.folder / "llama.cpp"), str(place.checkpoint), str(whole)])
-    quantize = build_folder(place) / "bin" / "llama-quantize"
+        source = workspace.folder / "llama.cpp"
+        step([sys.executable, "-m", "compare.gguf", str(source), str(workspace.checkpoint), str(whole)])
+    quantize = build_folder(workspace) / "bin" / "llama-quantize"
     new = whole.with_name("new.gguf")
-    step([str(quantize), str(whole), str(new), weights, str(place.threads)])
-    new.replace(gguf(place, weights))
+    step([str(quantize), str(whole), str(new), weights, str(workspace.threads)])
+    new.replace(gguf(workspace, weights))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from compare.peers.python_peer import PythonPeer
 from compare.processes import Failed
-from compare.workplace import Workplace, step, tool
+from compare.workspace import Workspace, step, tool
 
 
 class OpenVINO(PythonPeer):
@@ -13,18 +13,18 @@ class OpenVINO(PythonPeer):
     module = "compare.openvino_worker"
     package = "openvino-genai"
 
-    def prepare(self, place: Workplace) -> str:
-        version = super().prepare(place)
-        place.make_checkpoint()
-        model = place.folder / "openvino-int4"
+    def prepare(self, workspace: Workspace) -> str:
+        version = super().prepare(workspace)
+        workspace.make_checkpoint()
+        model = workspace.folder / "openvino-int4"
         if not (model / "openvino_model.bin").exists():
             step([
-                tool("optimum-cli"), "export", "openvino", "--model", str(place.checkpoint), "--task",
+                tool("optimum-cli"), "export", "openvino", "--model", str(workspace.checkpoint), "--task",
                 "text-generation-with-past",
                 "--weight-format", "int4", "--group-size", "32", "--ratio", "1.0", "--sym", str(model)])
-        if place.isa != "native":
-            raise Failed("cannot be held to AVX2")
+        if workspace.isa != "native":
+            raise Failed("cannot be limited to AVX2")
         return version
 
-    def arguments(self, place: Workplace) -> list[str]:
-        return [str(place.folder / "openvino-int4")]
+    def arguments(self, workspace: Workspace) -> list[str]:
+        return [str(workspace.folder / "openvino-int4")]

@@ -1,5 +1,5 @@
-"""The base of peers that are Python libraries: one process per round loads the model once and prints a line of JSON per
-case."""
+"""The common base of peers that are Python libraries: a process per round loads the model once and prints a line of
+JSON for each case."""
 from __future__ import annotations
 
 import importlib.metadata
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from compare.cases import Case
 from compare.peers import Measured
 from compare.processes import Failed, run, shown
-from compare.workplace import Workplace
+from compare.workspace import Workspace
 
 
 class PythonPeer:
@@ -18,9 +18,9 @@ class PythonPeer:
     label: str
     bits: int
     module: str  # run as `python -m MODULE MODEL THREADS CASE...`
-    package: str  # whose version is reported
+    package: str  # for the reported version
 
-    def prepare(self, place: Workplace) -> str:
+    def prepare(self, workspace: Workspace) -> str:
         try:
             return f"{self.package} {importlib.metadata.version(self.package)}"
         except importlib.metadata.PackageNotFoundError:
@@ -29,13 +29,13 @@ class PythonPeer:
     def can(self, case: Case) -> bool:
         return case.unit == "tok/s"
 
-    def measure(self, place: Workplace, cases: list[Case]) -> Iterator[Measured]:
+    def measure(self, workspace: Workspace, cases: list[Case]) -> Iterator[Measured]:
         if not cases:
             return
         command = [
-            sys.executable, "-m", self.module, *self.arguments(place), str(place.threads),
+            sys.executable, "-m", self.module, *self.arguments(workspace), str(workspace.threads),
             *(case.name for case in cases)]
-        output = run(command, self.environment(place)).output
+        output = run(command, self.environment(workspace)).output
         rates = {}
         for line in output.splitlines():
             if line.startswith("{"):
@@ -43,11 +43,11 @@ class PythonPeer:
                 rates[row["case"]] = row["rate"]
         for case in cases:
             if case.name not in rates:
-                raise Failed(f"{self.module} said nothing of {case.name}")
-            yield Measured(case, rates[case.name], shown(command, self.environment(place)), {})
+                raise Failed(f"{self.module} reported nothing for {case.name}")
+            yield Measured(case, rates[case.name], shown(command, self.environment(workspace)), {})
 
-    def arguments(self, place: Workplace) -> list[str]:
+    def arguments(self, workspace: Workspace) -> list[str]:
         raise NotImplementedError
 
-    def environment(self, place: Workplace) -> dict[str, str]:
-        return {"OMP_NUM_THREADS": str(place.threads)}
+    def environment(self, workspace: Workspace) -> dict[str, str]:
+        return {"OMP_NUM_THREADS": str(workspace.threads)}

@@ -8,7 +8,7 @@ from compare.cases import FIRST_TOKEN, MEMORY, Case
 from compare.machine import commit
 from compare.peers import Measured
 from compare.processes import REPOSITORY, Failed, run, shown
-from compare.workplace import Workplace, step
+from compare.workspace import Workspace, step
 
 
 class SwiftPhi:
@@ -19,40 +19,40 @@ class SwiftPhi:
         self.label = f"swift-phi {weights}"
         self.bits = bits
 
-    def prepare(self, place: Workplace) -> str:
-        if not place.phi.exists():
-            raise Failed(f"{place.phi}: not there; run make build")
-        place.make_checkpoint()
-        if not self._model(place).exists():
-            # Calibration is useless for random weights, and does not affect speed.
+    def prepare(self, workspace: Workspace) -> str:
+        if not workspace.phi.exists():
+            raise Failed(f"{workspace.phi} is missing; run make build")
+        workspace.make_checkpoint()
+        if not self._model(workspace).exists():
+            # Calibration is pointless for random weights and does not affect speed.
             calibrate = ["--calibrate", "none"]
             step(
                 [
-                    str(place.phi), "convert", str(place.checkpoint), "-o", str(self._model(place)), "--type",
-                    self.weights, *calibrate])
+                    str(workspace.phi), "convert", str(workspace.checkpoint), "-o", str(self._model(workspace)),
+                    "--type", self.weights, *calibrate])
         return commit(REPOSITORY)
 
     def can(self, case: Case) -> bool:
         return True
 
-    def measure(self, place: Workplace, cases: list[Case]) -> Iterator[Measured]:
-        environment = {} if place.isa == "native" else {"PHI_ISA": place.isa}
-        model, threads = str(self._model(place)), str(place.threads)
+    def measure(self, workspace: Workspace, cases: list[Case]) -> Iterator[Measured]:
+        environment = {} if workspace.isa == "native" else {"PHI_ISA": workspace.isa}
+        model, threads = str(self._model(workspace)), str(workspace.threads)
         for case in cases:
             if case.name == FIRST_TOKEN:
                 command = [
-                    str(place.phi), "complete", "-m", model, "--threads", threads, "-n", "1", "--no-echo",
-                    place.prompt_of_five()]
+                    str(workspace.phi), "complete", "-m", model, "--threads", threads, "-n", "1", "--no-echo",
+                    workspace.prompt_of_five()]
                 run(command, environment)
                 finished = run(command, environment)
                 yield Measured(case, finished.seconds, shown(command, environment), {})
                 continue
-            command = [str(place.phi), "bench", "-m", model, *case.options, "-t", threads, "-o", "json"]
+            command = [str(workspace.phi), "bench", "-m", model, *case.options, "-t", threads, "-o", "json"]
             finished = run(command, environment)
             (row,) = json.loads(finished.output)
             if case.name == MEMORY:
                 if finished.anonymous_bytes is None:
-                    raise Failed("the system does not tell a process's memory")
+                    raise Failed("the system does not report a process's memory")
                 value = (finished.anonymous_bytes - row["kv_cache_bytes"]) / 1e6
             else:
                 value = row["avg_ts"]
@@ -60,5 +60,5 @@ class SwiftPhi:
                 "cpu_info", "instruction_set", "read_gbps", "read_share", "int8_tops", "int8_share")}
             yield Measured(case, value, shown(command, environment), details)
 
-    def _model(self, place: Workplace):
-        return place.folder / f"phi1-{self.weights}.phi"
+    def _model(self, workspace: Workspace):
+        return workspace.folder / f"phi1-{self.weights}.phi"

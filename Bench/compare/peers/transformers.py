@@ -1,13 +1,13 @@
-"""transformers on PyTorch: a plain forward pass with its KV cache."""
+"""Hugging Face transformers on PyTorch: a plain forward pass with KV cache."""
 from __future__ import annotations
 
 from compare.machine import machine
 from compare.peers.python_peer import PythonPeer
-from compare.workplace import Workplace
+from compare.workspace import Workspace
 
 
 class Transformers(PythonPeer):
-    """bfloat16 where the CPU multiplies it; float32, which PyTorch then does faster, where it does not."""
+    """A contender in bfloat16 if the CPU multiplies it natively, else in float32, which is then faster."""
 
     peer = "transformers"
     bits = 16
@@ -19,10 +19,10 @@ class Transformers(PythonPeer):
         self.dtype = "bfloat16" if {"avx512_bf16", "amx_bf16"} & set(flags) else "float32"
         self.label = f"transformers {'bf16' if self.dtype == 'bfloat16' else 'fp32'}"
 
-    def prepare(self, place: Workplace) -> str:
-        version = super().prepare(place)
-        place.make_checkpoint()
+    def prepare(self, workspace: Workspace) -> str:
+        version = super().prepare(workspace)
+        workspace.make_checkpoint()
         return version
 
-    def arguments(self, place: Workplace) -> list[str]:
-        return [str(place.checkpoint), self.dtype]
+    def arguments(self, workspace: Workspace) -> list[str]:
+        return [str(workspace.checkpoint), self.dtype]

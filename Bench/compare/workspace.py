@@ -1,4 +1,4 @@
-"""The working folder, in which peers are built and models converted, and steps that contenders share."""
+"""The build folder for peers and models, which git ignores, and preparation steps shared by several contenders."""
 from __future__ import annotations
 
 import subprocess
@@ -10,12 +10,12 @@ from compare.processes import REPOSITORY, Failed, last_line
 
 
 @dataclass(frozen=True)
-class Workplace:
+class Workspace:
     folder: Path
-    phi: Path  # the command that is measured
+    phi: Path  # the command to measure
     threads: int
-    isa: str  # "native", or "avx2" to restrict swift-phi and llama.cpp to it
-    tokenizer: Path | None  # a folder with the published tokenizer; a generated one otherwise
+    isa: str  # "native", or "avx2" to limit swift-phi and llama.cpp to AVX2
+    tokenizer: Path | None  # a folder with the published tokenizer, or None for a generated one
     ik_llama: Path | None  # a build folder of ik_llama.cpp
 
     @property
@@ -23,8 +23,8 @@ class Workplace:
         return self.folder / "phi-1"
 
     def make_checkpoint(self) -> None:
-        """phi-1's shape with seeded random weights, bfloat16: nothing to download, and speed does not depend on the
-        values."""
+        """Write a bfloat16 checkpoint of phi-1's shape with seeded random weights, because speed does not depend on
+        their values and nothing needs to be downloaded."""
         if (self.checkpoint / "model.safetensors").exists():
             return
         command = [
@@ -35,7 +35,7 @@ class Workplace:
         step(command, environment={"PYTHONPATH": str(REPOSITORY / "Tools")})
 
     def prompt_of_five(self) -> str:
-        """A text of five tokens in the checkpoint's tokenizer, which is also the peers'."""
+        """Return a text of five tokens by the checkpoint's tokenizer, which the peers use too."""
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self.checkpoint / "tokenizer.json"))
@@ -47,7 +47,7 @@ class Workplace:
 
 
 def step(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> None:
-    """Runs one command of the preparations; raises `Failed` with the last line of its output."""
+    """Run a command of the preparations; raise `Failed` with the last line of its output."""
     import os
 
     print("+ " + " ".join(command), file=sys.stderr, flush=True)
@@ -63,6 +63,6 @@ def step(command: list[str], environment: dict[str, str] | None = None, folder: 
 
 
 def tool(name: str) -> str:
-    """A program such as cmake, from the environment that this runs in, otherwise from the system."""
+    """Return the path of a program, such as cmake, from this Python environment if it has one, else the system's."""
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.exists() else name

@@ -62,7 +62,7 @@ def main() -> None:
     except Failed as failure:
         sys.exit(f"compare: {failure}")
     except KeyboardInterrupt:
-        sys.exit("compare: stopped; the same command goes on")
+        sys.exit("compare: stopped; repeat the command to resume")
 
 
 def prepare(chosen: list[Contender], workspace: Workspace, results: Results | None) -> list[Contender]:

@@ -1,4 +1,4 @@
-/* The list of instruction sets and the question which of them this CPU has. */
+/* The list of instruction sets, and detection of those that this CPU has. */
 #define _GNU_SOURCE /* syscall */
 #include "kernels.h"
 
@@ -44,7 +44,7 @@ static bool cpu_has_avx512_vnni(void) {
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Linux keeps tile registers only for processes that ask for them. */
+/* Linux saves tile registers only for processes that request it. */
 static bool system_lets_use_tiles(void) {
     enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18 };
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;

@@ -1,8 +1,8 @@
-/* How work is cut into items, the unit that a thread takes. */
+/* How operations are divided into items, the unit of work that threads claim. */
 #include "kernels.h"
 
-/* Enough weights for a few microseconds of work, so that taking an item costs nothing beside it: of one token a single tile
- * may do, which makes an even end; for more, tiles go in threes (see MATMUL_TILES). */
+/* Enough weights for a few microseconds of work, beside which claiming an item costs nothing. For one token an item may be a single
+ * tile, so that threads finish together; for more tokens it is a multiple of three (see MATMUL_TILES). */
 static size_t tiles_per_item(const phi_matmul_args *args) {
     size_t step = args->tokens == 1 ? 1 : 3, bytes = args->tokens == 1 ? 48 << 10 : 96 << 10;
     size_t tiles = bytes / args->tile_bytes / step * step;
@@ -54,8 +54,8 @@ size_t phi_attention_items(const phi_attention_args *args) {
     return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK);
 }
 
-/* Heads go in groups through one run of queries after the other: their keys and values stay in the second cache, and their queries are
- * read from rows in pieces that are long enough to be fetched ahead. */
+/* Groups of heads go through one run of queries after the other: their keys and values stay in the second-level cache, and their queries
+ * are pieces of rows long enough for the hardware to prefetch. */
 phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t item) {
     enum { TOGETHER = 8 };
     size_t runs = divide_up(args->tokens, PHI_QUERY_BLOCK);

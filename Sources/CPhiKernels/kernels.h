@@ -8,7 +8,7 @@
 
 #include "CPhiKernels.h"
 
-/* a * b + c must round twice where it is written so: it would differ between instruction sets. */
+/* a * b + c rounds twice where it is written so, on every instruction set. */
 #pragma STDC FP_CONTRACT OFF
 
 #define PHI_INLINE static inline __attribute__((always_inline))
@@ -111,7 +111,7 @@ PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {
 #define PHI_GELU_FACTOR (-1.5957691216057308f) /* -2 sqrt(2/pi) */
 #define PHI_QUANTISE_LEAST 1e-30f
 
-/* What makes integers of up to 127 of x, the largest of which is `largest`, and what makes x of them again. */
+/* The factor that scales x, of magnitude up to `largest`, to integers of up to 127, and the scale that reverses it. */
 PHI_INLINE float phi_quantise_by(float largest, float *scale) {
     bool zero = largest < PHI_QUANTISE_LEAST;
     *scale = zero ? 0 : largest / 127.0f;

@@ -1,5 +1,5 @@
-/* Every operation in plain C: the definition that all instruction sets equal bit for bit. Written for reading, not for
- * speed; where the order of operations matters it is the one CPhiKernels.h states. */
+/* Every operation in plain C: the definition that all instruction sets equal bit for bit. Written for reading, not for speed; where
+ * the order of operations matters it is the one that CPhiKernels.h states. */
 #include "kernels.h"
 
 static float fused(float a, float b, float c) { return fmaf(a, b, c); }
@@ -46,10 +46,10 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                     a->q[first * a->width + (strip * n + t) * PHI_STRIP_COLUMNS + i % PHI_STRIP_COLUMNS] = q;
                     sum += q;
                     group_sum = i % PHI_GROUP ? group_sum + q : q;
-                    if (a->tokens == 1) a->group_starts[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
+                    if (a->tokens == 1) a->group_zero_corrections[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
                 }
                 a->scales[first * blocks + b * n + t] = zero ? 0 : largest / 127.0f;
-                a->starts[first * blocks + b * n + t] = -a->zero_point * sum;
+                a->zero_corrections[first * blocks + b * n + t] = -a->zero_point * sum;
             }
     }
 }
@@ -184,8 +184,8 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
 static float load_f32(const void *p, size_t i) { return ((const float *)p)[i]; }
 static float load_f16(const void *p, size_t i) { return phi_half_to_float(((const uint16_t *)p)[i]); }
 
-/* How a cache is read: the score of position `at` with a query, before the scale, and the weighted values of a position
- * added to o. */
+/* How a KV cache of one encoding is read: `score` returns the dot product of a query with position `at`, `add` adds p times that
+ * position's values to o. */
 typedef struct {
     float (*score)(const phi_attention_args *, const float *q, size_t kv, size_t at);
     void (*add)(const phi_attention_args *, float p, size_t kv, size_t at, float *o);
@@ -289,12 +289,12 @@ static void attention_q8(const void *a, size_t begin, size_t end) {
     attention(a, begin, end, (cache_reader){score_q8, add_q8});
 }
 
-/* ---- Weights into tiles ---- */
+/* ---- Weights to tiles ---- */
 
 /* Up to a block's weights of one row. */
 typedef struct {
     const float *w;
-    float aims[PHI_BLOCK_COLUMNS];      /* the weights, or what error feedback has made of them */
+    float targets[PHI_BLOCK_COLUMNS];      /* the weights, with errors fed back if there is error feedback */
     const float *importance;            /* of the columns; or null */
     size_t count;
 } row_block;
@@ -303,19 +303,19 @@ static float half_of(float x) { return phi_half_to_float(phi_float_to_half(withi
 static float inverse_of(float x) { return fabsf(x) > 0 ? 1.0f / x : 0; }
 static float nearest(float x, float low, float high) { return rintf(within(x, low, high)); }
 
-/* What rounding a row's block needs of the row's other columns. */
+/* Error feedback for a block of a row. */
 typedef struct {
     const phi_encode_args *a;
     float *differences;     /* [columns][16] of the row; or null */
     size_t first;           /* column of the matrix that the block begins with */
 } feedback;
 
-/* Adds the errors of the columns from `from` to before `to` to what column k of the block aims at. */
+/* Adds the errors of columns `from` ..< `to` to the target of the block's column k. */
 static void compensate(const feedback *f, size_t from, size_t to, row_block *b, size_t k) {
     if (!f->differences) return;
     size_t run = f->first / f->a->feedback_block * f->a->feedback_block;
     for (size_t j = from; j < to; j++)
-        b->aims[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run], b->aims[k]);
+        b->targets[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run], b->targets[k]);
 }
 
 /* How an encoding of integers rounds: codes from `least` to `most`, times the factor of a group, times the scale of a block. */
@@ -340,7 +340,7 @@ static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t
         float factor = r->choose_factor(b, g, end, scale), inverse = inverse_of(scale * factor);
         for (size_t c = g; c < end; c++) {
             compensate(f, f->first + g, f->first + c, b, c);
-            float n = nearest(b->aims[c] * inverse, r->least, r->most);
+            float n = nearest(b->targets[c] * inverse, r->least, r->most);
             uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * r->encoding->strip_bytes;
             r->put(strip, i, c % PHI_STRIP_COLUMNS, (int)factor, (int)n);
             stored[c] = scale * (factor * n);
@@ -370,7 +370,7 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, const phi
                 size_t count = a->columns - c < PHI_BLOCK_COLUMNS ? a->columns - c : PHI_BLOCK_COLUMNS;
                 float stored[PHI_BLOCK_COLUMNS];
                 row_block b = {.w = w, .count = count, .importance = a->importance ? a->importance + c : NULL};
-                memcpy(b.aims, w, count * sizeof *w);
+                memcpy(b.targets, w, count * sizeof *w);
                 feedback f = {a, a->feedback ? a->differences + tile * a->columns * PHI_TILE_ROWS + i : NULL, c};
                 round(&f, &b, strips, i, stored);
                 for (size_t k = 0; k < count; k++) {

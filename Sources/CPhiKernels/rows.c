@@ -1,4 +1,5 @@
-/* What no instruction set is chosen for: 16-bit floats, encodings by number, single rows and strips, quantisation residuals. */
+/* Functions with one implementation for all instruction sets: 16-bit floats, encodings by number, single rows and strips,
+ * quantisation residuals. */
 #include "kernels.h"
 
 /* ---- 16-bit floats ---- */
@@ -80,7 +81,7 @@ const char *phi_strip_fault(uint32_t encoding, const void *strip, size_t rows, s
     return NULL;
 }
 
-/* `weight`: of row i, column k of a strip, without the scale of its block. */
+/* `weight` returns the weight of row i, column k of a strip, without the scale of its block. */
 PHI_INLINE void dequantise_row(const uint8_t *tile, const phi_encoding *e, size_t i, size_t columns, float *out,
                                float (*weight)(const uint8_t *strip, size_t i, size_t k)) {
     for (size_t c = 0; c < columns; c++) {
@@ -104,12 +105,12 @@ void phi_row(const void *weights, uint32_t encoding, size_t row, size_t columns,
 
 /* ---- Activations ---- */
 
-void phi_quantised_rest(const float *x, size_t width, float *rest) {
+void phi_quantisation_residual(const float *x, size_t width, float *residual) {
     for (size_t b = 0; b < phi_blocks(width); b++) {
         size_t begin = b * PHI_BLOCK_COLUMNS, end = begin + phi_block_strips(width, b) * PHI_STRIP_COLUMNS;
         float largest = 0;
         for (size_t i = begin; i < end; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
         float scale, inverse = phi_quantise_by(largest, &scale);
-        for (size_t i = begin; i < end; i++) rest[i] = x[i] - scale * rintf(x[i] * inverse);
+        for (size_t i = begin; i < end; i++) residual[i] = x[i] - scale * rintf(x[i] * inverse);
     }
 }

@@ -1,4 +1,4 @@
-/* Which processors this process may run on. */
+/* The processors that this process may run on. */
 #define _GNU_SOURCE
 #include "CPhiSupport.h"
 

@@ -10,15 +10,17 @@ extension KernelCase {
             for i in 0..<min(width, 256) { values[i] = i < 32 ? 0 : 1e-38 }
             for i in min(width, 256)..<min(width, 288) { values[i] = 0 }
             let x = Guarded(values), q = Guarded<Int8>(tokens * width)
-            let scales = Guarded<Float>(tokens * blocks(width)), starts = Guarded<Int32>(tokens * blocks(width))
-            let groupStarts = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
+            let scales = Guarded<Float>(tokens * blocks(width)),
+                zeroCorrections = Guarded<Int32>(tokens * blocks(width))
+            let groupZeroCorrections = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
             var arguments = phi_quantise_args(
                 x: x.pointer, x_stride: width, width: width, tokens: tokens, zero_point: 128, code_zero_point: 8,
-                q: q.pointer, scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
+                q: q.pointer, scales: scales.pointer, zero_corrections: zeroCorrections.pointer,
+                group_zero_corrections: groupZeroCorrections.pointer)
             return KernelRun(
                 [arguments], items: phi_quantise_items(&arguments), bytes: tokens * (width * 5 + blocks(width) * 8),
-                outputs: [{ q.bytes }, { scales.bytes }, { starts.bytes }, { groupStarts.bytes }],
-                keeping: [x, q, scales, starts, groupStarts])
+                outputs: [{ q.bytes }, { scales.bytes }, { zeroCorrections.bytes }, { groupZeroCorrections.bytes }],
+                keeping: [x, q, scales, zeroCorrections, groupZeroCorrections])
         }
     }
 

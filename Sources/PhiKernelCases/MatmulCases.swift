@@ -20,7 +20,8 @@ extension KernelCase {
                 var arguments = phi_matmul_args(
                     weights: tiles.pointer, bias: bias.pointer, rows: rows, width: width, tokens: tokens, x: x.pointer,
                     x_stride: width, q: activations.q.pointer, scales: activations.scales.pointer,
-                    starts: activations.starts.pointer, group_starts: activations.groupStarts.pointer, out: out.pointer,
+                    zero_corrections: activations.zeroCorrections.pointer,
+                    group_zero_corrections: activations.groupZeroCorrections.pointer, out: out.pointer,
                     out_stride: outStride, accumulate: accumulate, tile_bytes: 0)
                 items = phi_matmul_items(&arguments, encoding.number)
                 return arguments
@@ -38,18 +39,19 @@ extension KernelCase {
 private final class QuantisedActivations {
     let q: Guarded<Int8>
     let scales: Guarded<Float>
-    let starts: Guarded<Int32>
-    let groupStarts: Guarded<Int32>
+    let zeroCorrections: Guarded<Int32>
+    let groupZeroCorrections: Guarded<Int32>
 
     init(_ x: Guarded<Float>, width: Int, tokens: Int, _ encoding: WeightEncoding) {
         q = Guarded(tokens * width)
         scales = Guarded(tokens * blocks(width))
-        starts = Guarded(tokens * blocks(width))
-        groupStarts = Guarded(tokens == 1 ? width / 16 : 0)
+        zeroCorrections = Guarded(tokens * blocks(width))
+        groupZeroCorrections = Guarded(tokens == 1 ? width / 16 : 0)
         var arguments = phi_quantise_args(
             x: x.pointer, x_stride: width, width: width, tokens: tokens,
             zero_point: encoding.listed.zero_point, code_zero_point: encoding.listed.code_zero_point, q: q.pointer,
-            scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
+            scales: scales.pointer, zero_corrections: zeroCorrections.pointer,
+            group_zero_corrections: groupZeroCorrections.pointer)
         let items = phi_quantise_items(&arguments)
         refer("quantise", &arguments, items: items)
     }

@@ -54,8 +54,8 @@ static const size_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 15, 16, 17
 static void take_scales(trial *t, phi_quantise_args *a) {
     size_t blocks = up(a->width, PHI_BLOCK_COLUMNS) / PHI_BLOCK_COLUMNS;
     a->scales = take(t, "scales", a->tokens * blocks, sizeof *a->scales);
-    a->starts = take(t, "starts", a->tokens * blocks, sizeof *a->starts);
-    a->group_starts = take(t, "group starts", a->tokens == 1 ? a->width / PHI_GROUP : 0, sizeof *a->group_starts);
+    a->zero_corrections = take(t, "zero corrections", a->tokens * blocks, sizeof *a->zero_corrections);
+    a->group_zero_corrections = take(t, "group zero corrections", a->tokens == 1 ? a->width / PHI_GROUP : 0, sizeof *a->group_zero_corrections);
 }
 
 bool try_quantise(trial *t, phi_operation run, size_t which) {
@@ -150,8 +150,8 @@ static bool try_matmul(trial *t, phi_operation run, size_t which, const phi_enco
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
         a.q = quantise.q;
         a.scales = quantise.scales;
-        a.starts = quantise.starts;
-        a.group_starts = quantise.group_starts;
+        a.zero_corrections = quantise.zero_corrections;
+        a.group_zero_corrections = quantise.group_zero_corrections;
     }
     a.out_stride = up(a.rows, PHI_TILE_ROWS) + which % 3;
     a.out = take_floats(t, "out", (a.tokens - 1) * a.out_stride + up(a.rows, PHI_TILE_ROWS), 1);

@@ -115,19 +115,21 @@ struct MatmulTests {
         let q = Guarded<Int8>(tokens * width)
         let blocks = roundUp(width, 256) / 256
         let scales = Guarded<Float>(tokens * blocks)
-        let starts = Guarded<Int32>(tokens * blocks)
-        let groupStarts = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
+        let zeroCorrections = Guarded<Int32>(tokens * blocks)
+        let groupZeroCorrections = Guarded<Int32>(tokens == 1 ? width / 16 : 0)
         var quantise = phi_quantise_args(
             x: padded.pointer, x_stride: width, width: width, tokens: tokens,
             zero_point: encoding.listed.zero_point, code_zero_point: encoding.listed.code_zero_point, q: q.pointer,
-            scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
+            scales: scales.pointer, zero_corrections: zeroCorrections.pointer,
+            group_zero_corrections: groupZeroCorrections.pointer)
         kernels.quantise(&quantise, 0, phi_quantise_items(&quantise))
         let out = Guarded([Float](repeating: 0.25, count: tokens * outStride))
         let biases = Guarded(bias)
         var arguments = phi_matmul_args(
             weights: tiles.pointer, bias: biases.pointer, rows: rows, width: width, tokens: tokens, x: padded.pointer,
-            x_stride: width, q: q.pointer, scales: scales.pointer, starts: starts.pointer,
-            group_starts: groupStarts.pointer, out: out.pointer, out_stride: outStride, accumulate: accumulate,
+            x_stride: width, q: q.pointer, scales: scales.pointer, zero_corrections: zeroCorrections.pointer,
+            group_zero_corrections: groupZeroCorrections.pointer, out: out.pointer, out_stride: outStride,
+            accumulate: accumulate,
             tile_bytes: 0)
         let items = phi_matmul_items(&arguments, encoding.number)
         phi_parallel(threads, items, encoding.matmul(kernels), &arguments)
@@ -172,14 +174,15 @@ struct ActivationTests {
         var x = random.weights(width, scale: 3)
         for i in 0..<64 { x[width - 1 - i] = i < 32 ? 0 : 1e-31 }
         let source = Guarded(x), rest = Guarded<Float>(width)
-        phi_quantised_rest(source.pointer, width, rest.pointer)
+        phi_quantisation_residual(source.pointer, width, rest.pointer)
         for set in InstructionSet.fast {
             let q = Guarded<Int8>(width), scales = Guarded<Float>((width + 255) / 256)
-            let starts = Guarded<Int32>((width + 255) / 256), groupStarts = Guarded<Int32>(width / 16)
+            let zeroCorrections = Guarded<Int32>((width + 255) / 256), groupZeroCorrections = Guarded<Int32>(width / 16)
             var arguments = phi_quantise_args(
                 x: source.pointer, x_stride: width, width: width, tokens: 1, zero_point: 128,
                 code_zero_point: 8, q: q.pointer,
-                scales: scales.pointer, starts: starts.pointer, group_starts: groupStarts.pointer)
+                scales: scales.pointer, zero_corrections: zeroCorrections.pointer,
+                group_zero_corrections: groupZeroCorrections.pointer)
             set.kernels.quantise(&arguments, 0, phi_quantise_items(&arguments))
             for i in 0..<width {
                 let stored = scales.elements[i / 256] * Float(q.elements[i])

@@ -1,5 +1,5 @@
-/* The files of all encodings. Each has up to three sections: its layout, in plain C, for whoever includes it; what the reference
- * adds, where PHI_REFERENCE is defined; and the vector kernels, for each instruction set, where PHI_VECTOR is. */
+/* The files of all encodings. Each has three sections: its layout, in plain C; rounding in the reference, where PHI_REFERENCE is
+ * defined; and the kernels of each instruction set, where PHI_VECTOR is defined. */
 #include "f16.h"
 #include "f32.h"
 #include "q4.h"

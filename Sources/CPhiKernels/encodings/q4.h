@@ -6,8 +6,8 @@
 
 enum { PHI_Q4_FACTOR_BYTES = 32 }; /* of a strip, before its codes */
 
-/* The search for scales: a block's largest weight is put on 64 times each of these, and for each scale a group tries the factors
- * around the one that its own largest weight asks for; the least squared error wins, the first among equals. */
+/* The search for scales: candidates map a block's largest weight to 64 times each of these, and for each candidate a group tries the
+ * factors around the one that suits its own largest weight. The least squared error wins, the first of equals. */
 #define PHI_Q4_SCALES 5
 #define PHI_Q4_SCALE_FACTOR(step) (0.84f + 0.06f * (float)(step))
 #define PHI_Q4_FACTORS 3
@@ -44,17 +44,17 @@ PHI_INLINE const char *phi_fault_q4(const uint8_t *strip, size_t rows, size_t co
 #if defined(PHI_REFERENCE)
 static float square_of(const row_block *b, size_t k, size_t end) {
     float square = 0;
-    for (; k < end; k++) square = fused(b->importance ? b->importance[k] * b->aims[k] : b->aims[k], b->aims[k], square);
+    for (; k < end; k++) square = fused(b->importance ? b->importance[k] * b->targets[k] : b->targets[k], b->targets[k], square);
     return square;
 }
 
-/* A group's factor, and sums over its columns of importance times: aim times level, level squared. */
+/* A group's factor, and sums over its columns of importance * target * level and importance * level^2. */
 typedef struct {
     float factor, product, power;
 } choice;
 
 static choice choose_factor(const row_block *b, size_t k, size_t end, float square, float scale) {
-    float reach = largest_of(b->aims + k, end - k) * inverse_of(scale), best_error = square;
+    float reach = largest_of(b->targets + k, end - k) * inverse_of(scale), best_error = square;
     choice best = {0};
     for (int side = 0; side < 2; side++) {
         float middle = nearest(reach * (side ? 1.0f / 7 : -1.0f / 8), -8, 7);
@@ -62,9 +62,9 @@ static choice choose_factor(const row_block *b, size_t k, size_t end, float squa
             choice c = {.factor = within(middle + (float)(step - PHI_Q4_FACTORS / 2), -8, 7)};
             float inverse = inverse_of(scale * c.factor);
             for (size_t j = k; j < end; j++) {
-                float level = c.factor * nearest(b->aims[j] * inverse, -8, 7);
+                float level = c.factor * nearest(b->targets[j] * inverse, -8, 7);
                 float heavy = b->importance ? b->importance[j] * level : level;
-                c.product = fused(heavy, b->aims[j], c.product);
+                c.product = fused(heavy, b->targets[j], c.product);
                 c.power = fused(heavy, level, c.power);
             }
             float error = fused(scale, fused(scale, c.power, -2 * c.product), square);
@@ -78,7 +78,7 @@ static choice choose_factor(const row_block *b, size_t k, size_t end, float squa
 }
 
 static float scale_q4(const row_block *b) {
-    float largest = largest_of(b->aims, b->count), square = 0, best_error = INFINITY, best = 0;
+    float largest = largest_of(b->targets, b->count), square = 0, best_error = INFINITY, best = 0;
     for (size_t k = 0; k < b->count; k += PHI_GROUP) square += square_of(b, k, phi_group_end(b->count, k));
     for (int step = 0; step < PHI_Q4_SCALES; step++) {
         float scale = half_of(largest / (64 * PHI_Q4_SCALE_FACTOR(step))), product = 0, power = 0;
@@ -110,7 +110,7 @@ static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 /* ---- Products ---- */
 
 /* Factors multiply the sums of 16 columns. The dot is in two sums, so that one need not wait for the other. */
-PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, const int32_t *group_starts, const int tokens) {
+PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, const int tokens) {
     (void)tokens;
     vi factors = vi_load_factors(strip), dots[2] = {*dot, vi_set(0)};
     _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++, q += PHI_GROUP) {
@@ -118,13 +118,13 @@ PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, co
         prefetch(strip + 128 * g, g < 3 ? 128 : phi_q4.strip_bytes - 3 * 128);
         vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g, &codes[0], &codes[1]);
         vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 64, &codes[2], &codes[3]);
-        dots[g % 2] = vi_accumulate_group(dots[g % 2], group_starts[g], codes, q, vi_factor(factors, g));
+        dots[g % 2] = vi_accumulate_group(dots[g % 2], group_zero_corrections[g], codes, q, vi_factor(factors, g));
     }
     *dot = vi_add(dots[0], dots[1]);
 }
 
-PHI_INLINE vi gemv_start_q4(int32_t start) {
-    (void)start; /* each group has its own */
+PHI_INLINE vi gemv_start_q4(int32_t zero_correction) {
+    (void)zero_correction; /* groups have their own */
     return vi_set(0);
 }
 
@@ -141,14 +141,14 @@ static void matmul_q4(const void *a, size_t begin, size_t end) { matmul_integer(
 
 /* ---- Rounding ---- */
 
-/* A group's factor, and sums over its columns of importance times: aim times level, level squared. */
+/* A group's factor, and sums over its columns of importance * target * level and importance * level^2. */
 typedef struct {
     vf factor, product, power;
 } choice;
 
-/* The best factor for the columns from k to `end`, whose squares sum to `square`, with a scale. */
+/* The best factor for columns k ..< end, whose squares sum to `square`, with a scale. */
 PHI_INLINE choice choose_factor(const block *b, const float *importance, size_t k, size_t end, vf square, vf scale) {
-    vf inverse = inverse_of(scale), reach = vf_mul(largest_of(b->aims + k, end - k), inverse);
+    vf inverse = inverse_of(scale), reach = vf_mul(largest_of(b->targets + k, end - k), inverse);
     choice best = {vf_set(0), vf_set(0), vf_set(0)};
     vf best_error = square;
     for (int side = 0; side < 2; side++) {
@@ -157,9 +157,9 @@ PHI_INLINE choice choose_factor(const block *b, const float *importance, size_t 
             choice c = {vf_within(vf_add(middle, vf_set((float)(step - PHI_Q4_FACTORS / 2))), -8, 7), vf_set(0), vf_set(0)};
             vf inverse_both = inverse_of(vf_mul(scale, c.factor));
             for (size_t j = k; j < end; j++) {
-                vf aim = vf_load(b->aims[j]), level = vf_mul(c.factor, nearest(vf_mul(aim, inverse_both), -8, 7));
+                vf target = vf_load(b->targets[j]), level = vf_mul(c.factor, nearest(vf_mul(target, inverse_both), -8, 7));
                 vf heavy = importance ? vf_mul(vf_set(importance[j]), level) : level;
-                c.product = vf_fma(heavy, aim, c.product);
+                c.product = vf_fma(heavy, target, c.product);
                 c.power = vf_fma(heavy, level, c.power);
             }
             vf error = vf_fma(scale, vf_fma(scale, c.power, vf_mul(vf_set(-2), c.product)), square);
@@ -175,14 +175,14 @@ PHI_INLINE choice choose_factor(const block *b, const float *importance, size_t 
 PHI_INLINE vf square_of(const block *b, const float *importance, size_t k, size_t end) {
     vf square = vf_set(0);
     for (; k < end; k++) {
-        vf aim = vf_load(b->aims[k]);
-        square = vf_fma(importance ? vf_mul(vf_set(importance[k]), aim) : aim, aim, square);
+        vf target = vf_load(b->targets[k]);
+        square = vf_fma(importance ? vf_mul(vf_set(importance[k]), target) : target, target, square);
     }
     return square;
 }
 
 PHI_INLINE vf scale_q4(const block *b, const float *importance) {
-    vf largest = largest_of(b->aims, b->count), squares[PHI_BLOCK_COLUMNS / PHI_GROUP], square = vf_set(0);
+    vf largest = largest_of(b->targets, b->count), squares[PHI_BLOCK_COLUMNS / PHI_GROUP], square = vf_set(0);
     for (size_t k = 0; k < b->count; k += PHI_GROUP) {
         squares[k / PHI_GROUP] = square_of(b, importance, k, phi_group_end(b->count, k));
         square = vf_add(square, squares[k / PHI_GROUP]);

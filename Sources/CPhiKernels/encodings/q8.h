@@ -23,7 +23,7 @@ PHI_INLINE const char *phi_fault_q8(const uint8_t *strip, size_t rows, size_t co
 #endif
 
 #if defined(PHI_REFERENCE)
-static float scale_q8(const row_block *b) { return half_of(fabsf(largest_of(b->aims, b->count)) / 127.0f); }
+static float scale_q8(const row_block *b) { return half_of(fabsf(largest_of(b->targets, b->count)) / 127.0f); }
 
 static float factor_q8(const row_block *b, size_t k, size_t end, float scale) {
     (void)b, (void)k, (void)end, (void)scale;
@@ -43,8 +43,8 @@ static void round_q8(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 /* ---- Products ---- */
 
 /* Each dot in two sums, so that one need not wait for the other. */
-PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_starts, const int tokens) {
-    (void)group_starts;
+PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, const int tokens) {
+    (void)group_zero_corrections;
     vi more[2] = {vi_set(0), vi_set(0)};
     _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
         prefetch(strip + 64 * j, 64);
@@ -81,7 +81,7 @@ static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(
 PHI_INLINE vf scale_q8(const block *b, const float *importance) {
     (void)importance;
     uint16_t half[PHI_TILE_ROWS];
-    return as_half(vf_div(vf_abs(largest_of(b->aims, b->count)), vf_set(127.0f)), half);
+    return as_half(vf_div(vf_abs(largest_of(b->targets, b->count)), vf_set(127.0f)), half);
 }
 
 PHI_INLINE vf factor_q8(const block *b, const float *importance, size_t k, size_t end, vf scale) {

@@ -1,7 +1,7 @@
 /* Arithmetic on raw memory for swift-phi: no allocation, no files, no notion of a model.
  *
- * Every operation is a function over a range of independent items. All instruction sets give the same bits as the plain
- * C of reference.c, whatever the range, so neither threads nor batches can change a result.
+ * Every operation is a function over a range of independent items. All instruction sets compute the same bits as the plain C of
+ * reference.c, whatever the range, so neither threads nor batches can change a result.
  *
  * Adding to it: an operation is a line in operations.inc, its arguments here, its plain form in reference.c and its vector form
  * in vector/. An encoding of weights is a line in encodings.inc and a file in encodings/. An instruction set is a line in
@@ -17,8 +17,8 @@
 
 enum {
     PHI_TILE_ROWS = 16,
-    PHI_STRIP_COLUMNS = 64,   /* what columns are rounded up to */
-    PHI_BLOCK_STRIPS = 4,     /* strips that share a scale, in weights and in activations; the last block has what is left */
+    PHI_STRIP_COLUMNS = 64,   /* columns are rounded up to whole strips */
+    PHI_BLOCK_STRIPS = 4,     /* strips that share a scale, in weights and in activations; the last block may have fewer */
     PHI_BLOCK_COLUMNS = PHI_BLOCK_STRIPS * PHI_STRIP_COLUMNS,
     PHI_BLOCK_SCALE_BYTES = 32, /* before a block of integers: the f16 scales of its 16 rows */
     PHI_GROUP = 16,           /* columns of a row that may share a factor */
@@ -51,21 +51,21 @@ const phi_encoding *phi_encoding_numbered(uint32_t number);
 
 /* ---- Arguments of the operations ---- */
 
-/* Activations to int8 in blocks of 256 columns with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all
- * zero when max|x| is below 1e-30. Tokens are laid out in tiles of 16, the last one with as many as are left: in a tile of n
- * tokens, one strip of 64 columns of all n, then the next, so that a product walks through them in one line. Item: up to
- * PHI_QUANTISE_CHUNK columns of one tile, all of a tile's columns before the next tile's. */
+/* Quantises activations to int8 in blocks of 256 columns with an f32 scale: q = round(x * 127 / max|x|), scale = max|x| / 127; all
+ * zero when max|x| is below 1e-30. Tokens are laid out in tiles of 16, the last of which may have fewer: in a tile of n tokens, one
+ * strip of 64 columns of all n, then the next, so that a product reads them sequentially. Item: up to PHI_QUANTISE_CHUNK columns of
+ * one tile, all of a tile's columns before the next tile's. */
 enum { PHI_TOKEN_TILE = 16, PHI_QUANTISE_CHUNK = 1024 };
 typedef struct {
     const float *x;     /* [tokens][x_stride]; columns and zeros up to width */
     size_t x_stride;
     size_t width;       /* columns rounded up to 64 */
     size_t tokens;
-    int32_t zero_point, code_zero_point;    /* of the encoding of the weights that these activations will be multiplied by */
+    int32_t zero_point, code_zero_point;    /* of the weights' encoding */
     int8_t *q;          /* [tokens / 16][width / 64][n][64] */
     float *scales;      /* [tokens / 16][width / 256][n] */
-    int32_t *starts;    /* [tokens / 16][width / 256][n]: -zero_point * sum of the block's q, where an integer dot starts */
-    int32_t *group_starts;  /* [width / 16], of a single token only: -code_zero_point * sum of the group's q */
+    int32_t *zero_corrections;          /* [tokens / 16][width / 256][n]: -zero_point * sum of the block's q */
+    int32_t *group_zero_corrections;    /* [width / 16], for a single token only: -code_zero_point * sum of the group's q */
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken
@@ -81,14 +81,14 @@ typedef struct {
     size_t x_stride;
     const int8_t *q;        /* for integers: as phi_quantise_args left them */
     const float *scales;
-    const int32_t *starts, *group_starts;
+    const int32_t *zero_corrections, *group_zero_corrections;
     float *out;             /* [tokens][out_stride]; rows rounded up to 16 are written */
     size_t out_stride;
     bool accumulate;
     size_t tile_bytes;      /* set by phi_matmul_items */
 } phi_matmul_args;
 
-/* Keys and values into the cache: keys in tiles of 16 positions, [kv head][position / 16][head_size][16], values as
+/* Appends keys and values to the KV cache: keys in tiles of 16 positions, [kv head][position / 16][head_size][16], values as
  * [kv head][position][value_size].
  *
  * The 8-bit cache has, for each position, kv head and group of 32 dimensions, an f16 scale = max|x| / 127 and integers
@@ -104,14 +104,14 @@ typedef struct {
     uint16_t *key_scales, *value_scales;
     size_t scale_stride;                /* elements between kv heads */
     size_t head_size;
-    size_t value_size;      /* head_size rounded up to 16; what is beyond is never written */
+    size_t value_size;      /* head_size rounded up to 16; elements beyond head_size are never written */
 } phi_store_args;
 
 /* Causal attention with a running softmax over blocks of 64 absolute positions. For every query and block:
  *   s[j] = scale * sum over d of fma(q[d], k[j][d], .)         m' = max(m, max s)      c = exp(m - m')
  *   p[j] = exp(s[j] - m')      sum[l] = fma(sum[l], c, (p[l] + p[l+16]) + (p[l+32] + p[l+48]))  for 16 lanes l
  *   o[d] = o[d] * c, then fma(p[j], v[j][d], o[d]) for j = 0, 1, ...
- * and at last o / sum, the sum's lanes added as a tree of halves.
+ * and finally o / sum, the sum's lanes added as a tree of halves.
  *
  * With the 8-bit cache the query is quantised like an activation, and for groups g of 32 dimensions
  *   s[j] = scale * sum over g of fma(float(sum of n_k n_q over the group), scale_k[j][g] * scale_q[g], .)
@@ -126,7 +126,7 @@ typedef struct {
     const uint16_t *key_scales, *value_scales;
     size_t scale_stride;                /* elements between kv heads */
     size_t head_size;
-    size_t value_size;      /* head_size rounded up to 16; the rest is zero */
+    size_t value_size;      /* head_size rounded up to 16; elements beyond head_size are zero */
     size_t heads, kv_heads;
     size_t first;           /* position of the first query */
     size_t tokens;
@@ -147,32 +147,31 @@ typedef struct {
 } phi_gelu_args;
 enum { PHI_GELU_CHUNK = 512 };
 
-/* Weights into tiles. Item: one tile. Rows beyond the last and columns beyond the matrix are taken as zero.
+/* Rounds weights to an encoding and lays them out in tiles. Item: one tile. Rows and columns beyond the matrix are zero.
  *
  * Integers also round with error feedback when they are given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form
- * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a run of `feedback_block` columns then aims at
+ * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a run of `feedback_block` columns is then rounded from
  *   w[k] + sum over the run's j < k of (w[j] - stored[j]) * feedback[j][k - the run's first]
- * one chain of fused multiply-adds in the order of j, instead of w[k]. A block's scale is chosen when the columns before the
- * block have been added, in q4 a group's factor when those before the group have; q4 searches both with squared errors
- * weighted by importance. */
+ * one chain of fused multiply-adds in the order of j, instead of w[k]. A block's scale is chosen when the errors of all columns before
+ * the block have been added, a group's factor when those before the group have; a search for them weights squared errors by importance. */
 typedef struct {
     const float *rows;      /* [row count][columns] */
     size_t row_count, columns;
     void *out;              /* tiles, one after the other */
     double *errors;         /* [tiles]: sum of squared differences between the weights and what was stored */
     double *squares;        /* [tiles]: sum of squared weights */
-    const float *feedback;  /* [columns][feedback_stride], of each block read above the diagonal only; or null */
+    const float *feedback;  /* [columns][feedback_stride], read above each block's diagonal only; or null */
     size_t feedback_stride;
     size_t feedback_block;  /* a multiple of PHI_BLOCK_COLUMNS */
     const float *importance;    /* [columns] */
-    float *differences;     /* [tiles][columns][16]: w - stored, for the operation's own use */
+    float *differences;     /* [tiles][columns][16]: w - stored, scratch memory */
 } phi_encode_args;
 
-/* What the machine can do at most, for benchmarks. probe_read: an item reads PHI_PROBE_BYTES of memory. probe_dot: an item
- * makes about PHI_PROBE_DOTS integer dots of 16 rows by 4 columns from registers. */
+/* The machine's limits, for benchmarks. probe_read: an item reads PHI_PROBE_BYTES of memory. probe_dot: an item computes about
+ * PHI_PROBE_DOTS integer dots of 16 rows by 4 columns from registers. */
 typedef struct {
     const void *memory;     /* probe_dot: 64 bytes */
-    int32_t *sink;          /* [items]: sums, so that no work can be left out */
+    int32_t *sink;          /* [items]: sums, so that no work can be optimised away */
 } phi_probe_args;
 enum { PHI_PROBE_BYTES = 1 << 16, PHI_PROBE_DOTS = 12000 };
 
@@ -187,18 +186,18 @@ typedef struct PHI_SENDABLE {
 #undef PHI_OPERATION
 } phi_kernels;
 
-/* Instruction sets in order of preference; the last is "reference", plain C, which every machine has. */
+/* Instruction sets in order of preference; the last is "reference", plain C, which every machine runs. */
 size_t phi_instruction_set_count(void);
 const phi_kernels *phi_instruction_set(size_t index);
 bool phi_instruction_set_runs_here(size_t index);
 
-/* The operations of operations.inc by number, for those who go through all of them: tests and benchmarks. */
+/* The operations of operations.inc by number, for tests and benchmarks that iterate over them. */
 size_t phi_operation_count(void);
 const char *phi_operation_name(size_t index);
 phi_operation phi_operation_at(const phi_kernels *kernels, size_t index);
 
-/* What quantising a row of activations loses: x less what its integers and scales stand for. Width a multiple of 64. */
-void phi_quantised_rest(const float *x, size_t width, float *rest);
+/* The quantisation residual of a row of activations: x - scale * q. The width is a multiple of 64. */
+void phi_quantisation_residual(const float *x, size_t width, float *residual);
 
 /* The operations of `kernels` for an encoding; null if there is none of that number. */
 phi_operation phi_matmul_operation(const phi_kernels *kernels, uint32_t encoding);
@@ -226,17 +225,17 @@ uint16_t phi_float_to_half(float value);
 
 /* ---- Threads ---- */
 
-/* One operation in a list of them: all of its items, done by whichever threads come free. */
+/* An operation in a list, all of its items, which the threads share by work stealing. */
 typedef struct {
     phi_operation operation;
     const void *args;
     size_t items;
-    bool waits;         /* for all steps before it; if not, it may run beside the one before */
-    size_t done;        /* phi_run's own: items that are done */
+    bool waits;         /* for all steps before it; if not, it may run concurrently with the one before */
+    size_t done;        /* items that are done; used by phi_run */
 } phi_step;
 enum { PHI_MAX_THREADS = 1024 };
 
-/* Does all steps on up to PHI_MAX_THREADS threads, in one parallel region; returns when all are done. `shares` is room for its own use:
+/* Does all steps on up to PHI_MAX_THREADS threads, in one parallel region; returns when all are done. `shares` is scratch memory,
  * phi_share_stride(count) words for each thread. */
 void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares);
 size_t phi_share_stride(size_t count);

@@ -52,7 +52,7 @@ PHI_INLINE vf vf_sub(vf x, vf y) { return (vf)EACH2(vsubq_f32, x, y); }
 PHI_INLINE vf vf_mul(vf x, vf y) { return (vf)EACH2(vmulq_f32, x, y); }
 PHI_INLINE vf vf_div(vf x, vf y) { return (vf)EACH2(vdivq_f32, x, y); }
 PHI_INLINE vf vf_fma(vf x, vf y, vf z) { return (vf)EACH3(vfmaq_f32, z, x, y); }
-/* The second operand unless the first is larger or smaller, as on x86: NEON's own give NaN where either is. */
+/* The second operand unless the first is larger or smaller, as on x86: NEON's own instructions return NaN if either is. */
 PHI_INLINE float32x4_t larger(float32x4_t x, float32x4_t y) { return vbslq_f32(vcgtq_f32(x, y), x, y); }
 PHI_INLINE float32x4_t smaller(float32x4_t x, float32x4_t y) { return vbslq_f32(vcltq_f32(x, y), x, y); }
 PHI_INLINE vf vf_max(vf x, vf y) { return (vf)EACH2(larger, x, y); }

@@ -1,5 +1,5 @@
-/* AMX's part of a product: the dots of up to 16 tokens, rows of a tile register, with 16 rows of weights, its columns. The
- * file's order of weights is that of AMX's second operand, 4 columns of 16 rows in 64 bytes. */
+/* AMX as a dot unit: dots of up to 16 tokens, rows of a tile register, with 16 rows of weights, its columns. A vw is a row of AMX's
+ * second operand. */
 #define MATMUL_DOT_UNIT
 #define MATMUL_UNIT_TOKENS 6 /* with fewer it has no advantage */
 
@@ -30,7 +30,6 @@ PHI_INLINE void dot_unit_zero(const int tiles) {
     EACH_DOT_UNIT_TILE(ZERO);
 #undef ZERO
 }
-/* Adds a strip of `tiles` tiles of weights, signed, times that of the tokens. */
 PHI_INLINE void dot_unit_add(const int8_t *q, const uint8_t (*weights)[64], const int tiles) {
     _tile_loadd(3, q, PHI_STRIP_COLUMNS);
 #define ADD(I) \

@@ -85,7 +85,7 @@ PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], cons
 PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     const __m512i low_four = _mm512_set1_epi8(15), even = _mm512_set1_epi16(255);
     const char zero = is_signed ? 0 : (char)phi_q4.zero_point;
-    /* By a factor's four bits: its size, what turns codes around, and the offset -|f| z. */
+    /* For a factor's four bits: its magnitude, the mask that mirrors codes, and the offset -|f| z. */
     const __m512i sizes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1));
     const __m512i turns = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 15, 15, 15, 15, 15, 15, 15, 15));
     const __m512i offsets = _mm512_broadcast_i32x4(_mm_setr_epi8(

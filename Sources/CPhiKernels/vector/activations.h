@@ -1,4 +1,4 @@
-/* Quantising activations, and GELU. */
+/* Quantisation of activations, and GELU. */
 
 /* exp(x) for x <= PHI_EXP_HIGH; reference.c has the plain form. */
 PHI_INLINE vf vf_exp(vf x) {
@@ -16,10 +16,10 @@ PHI_INLINE vf vf_exp(vf x) {
     return vf_where_less(x, vf_set(PHI_EXP_LOW), vf_set(0), vf_times_power(p, n));
 }
 
-/* A block of a token, `strips` strips, of which q has the next n times 64 bytes on. Returns the integers' sum; those of groups
- * times -code_zero_point go to group_starts, unless it is null. */
+/* Quantises a block of a token, `strips` strips, which q has n times 64 bytes apart. Returns the integers' sum; writes those of groups,
+ * times -code_zero_point, to group_zero_corrections unless it is null. */
 PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t code_zero_point,
-                                  int32_t *group_starts) {
+                                  int32_t *group_zero_corrections) {
     vf largest[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
     for (size_t i = 0; i < strips * PHI_STRIP_COLUMNS; i += 64)
         for (size_t j = 0; j < 4; j++) largest[j] = vf_max(vf_abs(vf_load(x + i + 16 * j)), largest[j]);
@@ -31,7 +31,7 @@ PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size
             vi sixteen = vf_round(vf_mul(vf_load(x + 16 * j), inverse));
             vi_store_bytes(q + 16 * j, sixteen);
             sum = vi_add(sum, sixteen);
-            if (group_starts) *group_starts++ = -code_zero_point * vi_lane_sum(sixteen);
+            if (group_zero_corrections) *group_zero_corrections++ = -code_zero_point * vi_lane_sum(sixteen);
         }
     return vi_lane_sum(sum);
 }
@@ -47,14 +47,14 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 size_t at = first * blocks + b * n + t, column = b * PHI_BLOCK_COLUMNS;
                 const float *x = a->x + (first + t) * a->x_stride + column;
                 int8_t *q = a->q + first * a->width + column * n + t * PHI_STRIP_COLUMNS;
-                int32_t *group_starts = a->tokens == 1 ? a->group_starts + column / PHI_GROUP : NULL;
+                int32_t *group_zero_corrections = a->tokens == 1 ? a->group_zero_corrections + column / PHI_GROUP : NULL;
                 size_t strips = phi_block_strips(a->width, b);
-                a->starts[at] = -a->zero_point * quantise_block(x, strips, q, n, a->scales + at, a->code_zero_point, group_starts);
+                a->zero_corrections[at] = -a->zero_point * quantise_block(x, strips, q, n, a->scales + at, a->code_zero_point, group_zero_corrections);
             }
     }
 }
 
-/* A group of a query for the 8-bit cache, as integers; returns their sum. */
+/* Quantises a group of a query for the 8-bit cache; returns the integers' sum. */
 PHI_INLINE int32_t quantise_group(const float *x, int8_t bytes[PHI_CACHE_GROUP], float *scale) {
     vf x0 = vf_load(x), x1 = vf_load(x + 16);
     vf inverse = vf_set(phi_quantise_by(vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))), scale));

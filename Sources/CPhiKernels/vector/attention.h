@@ -1,6 +1,6 @@
-/* Causal attention over blocks of 64 positions. Queries of a batch go together through a block, so that its keys and
- * values are read and widened once for them all. ATTENTION_QUERIES is the number that the registers hold, for
- * ATTENTION_TILES tiles of keys or slices of values, one or two. */
+/* Causal attention over blocks of 64 positions. Queries of a batch go through a block together, so that its keys and
+ * values are read and widened once for all of them. Registers hold the sums of ATTENTION_QUERIES queries for ATTENTION_TILES tiles of
+ * keys or slices of values, one or two. */
 
 static void store_f32(const void *raw, size_t begin, size_t end) {
     const phi_store_args *a = raw;
@@ -14,7 +14,7 @@ static void store_f32(const void *raw, size_t begin, size_t end) {
         }
 }
 
-/* The f16 of `count` floats, sixteen at a time. */
+/* Converts `count` floats to f16. */
 PHI_INLINE void halves(const float *from, size_t count, uint16_t *to) {
     size_t d = 0;
     for (; d + 16 <= count; d += 16) vf_store_half(to + d, vf_load(from + d));
@@ -34,7 +34,7 @@ static void store_f16(const void *raw, size_t begin, size_t end) {
         }
 }
 
-/* One position's keys or values of one group in 8 bits: the integers, and their scale. */
+/* Quantises one position's keys or values of one group to 8 bits. */
 PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_CACHE_GROUP], uint16_t *half) {
     float padded[PHI_CACHE_GROUP] = {0};
     if (count < PHI_CACHE_GROUP) {
@@ -66,7 +66,7 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
                 for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_CACHE_ZERO_POINT);
                 for (size_t j = 0; j < 8; j++) memcpy(keys + (d / 4 + j) * 64, n + 4 * j, 4);
                 cache_group(a->v + from + d, count, n, &a->value_scales[scale + 16 * g]);
-                if (count == PHI_CACHE_GROUP) memcpy(values + d, n, PHI_CACHE_GROUP); /* without a call */
+                if (count == PHI_CACHE_GROUP) memcpy(values + d, n, PHI_CACHE_GROUP); /* inlined */
                 else memcpy(values + d, n, count);
             }
         }
@@ -81,22 +81,23 @@ PHI_INLINE vf load_cache(const void *cache, size_t at, const size_t size) {
                        : vf_load_bytes((const int8_t *)cache + at);
 }
 
-/* Starts to read what the next block will want. */
-PHI_INLINE void fetch_cache(const void *cache, size_t at, const size_t size) {
+/* Prefetches a cache line for the next block. */
+PHI_INLINE void prefetch_cache(const void *cache, size_t at, const size_t size) {
     __builtin_prefetch((const uint8_t *)cache + at * size, 0, 3);
 }
 
-/* What a query carries from block to block. */
+/* State of a query between blocks. */
 typedef struct {
-    int8_t q[PHI_MAX_HEAD_SIZE];             /* with the 8-bit cache: the query in integers, */
+    int8_t q[PHI_MAX_HEAD_SIZE];             /* for the 8-bit cache: the quantised query, */
     float scales[PHI_MAX_HEAD_SIZE / PHI_CACHE_GROUP];
-    int32_t starts[PHI_MAX_HEAD_SIZE / PHI_CACHE_GROUP]; /* and where its dots start */
+    int32_t zero_corrections[PHI_MAX_HEAD_SIZE / PHI_CACHE_GROUP]; /* and its zero corrections */
     vf sum;                                  /* of the probabilities, by lane */
-    float most;                              /* the largest score so far */
-    float out[PHI_MAX_HEAD_SIZE];            /* the weighted values so far */
+    float most;                              /* maximum of the scores so far */
+    float out[PHI_MAX_HEAD_SIZE];            /* sum of the weighted values so far */
 } running;
 
-/* Scores of one query with 64 positions turned into probabilities; positions from `count` on get none. */
+/* Turns scores of one query with 64 positions into probabilities, before division by their sum; those of positions from `count` on
+ * are zero. */
 PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t count, float scale, vf *shrink) {
     vf lanes = vf_lanes(), none = vf_set(-INFINITY), s[4], most = vf_set(r->most);
     for (int i = 0; i < 4; i++) {
@@ -114,8 +115,8 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
-/* Keys or values of a block of one head: where they are, whether they are f16 made floats, and what a lone query goes on to, the next
- * block or the next head's first. */
+/* Keys or values of a block of one head: where they are, whether they have been widened from f16 to f32, and what a single query reads
+ * after them, the next block or the next head's first. */
 typedef struct {
     const void *from;
     bool wide;
@@ -126,11 +127,11 @@ PHI_INLINE vf load_block(cache_block block, size_t at, const size_t size) {
     return size == 2 && block.wide ? vf_load((const float *)block.from + at) : load_cache(block.from, at, size);
 }
 
-/* Adds a block's weighted values to dimensions d to d + 16 `slices`. */
+/* Adds a block's weighted values in dimensions d ..< d + 16 * slices. */
 PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const vf *shrink,
                              const size_t *seen, cache_block values, size_t kv, size_t block, size_t d, const int queries,
                              const int slices, const size_t size) {
-    /* In 8 bits the positions' scales go into the probabilities, for one or two groups of dimensions. */
+    /* Scales of 8-bit values are multiplied into the probabilities, for one or two groups of dimensions. */
     const int parts = size == 1 && slices == 4 ? 2 : 1;
     float scaled[ATTENTION_QUERIES][2][PHI_POSITION_BLOCK];
     if (size == 1) {
@@ -147,7 +148,7 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     for (; j < seen[0]; j++, at += a->value_size) {
         if (slices == 4)
             for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size))
-                fetch_cache(values.next, at + 16 * u, size);
+                prefetch_cache(values.next, at + 16 * u, size);
         /* One slice after the other, so that sums stay in registers. */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
@@ -157,7 +158,7 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
             }
         }
     }
-    for (; j < seen[queries - 1]; j++, at += a->value_size) { /* what only the later queries see */
+    for (; j < seen[queries - 1]; j++, at += a->value_size) { /* positions that only later queries attend to */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
             EACH(i, queries) if (j < seen[i]) o[i][u] = vf_fma(vf_set(size == 1 ? scaled[i][0][j] : p[i][j]), v, o[i][u]);
@@ -166,14 +167,14 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     EACH(i, queries) EACH(u, slices) vf_store(r[i].out + d + 16 * u, o[i][u]);
 }
 
-/* Scores of a tile of 16 positions, or of `tiles` of them, with each query. */
+/* Scores of `tiles` tiles of 16 positions with each query. */
 PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_block keys, size_t at, vf (*s)[4],
                             const int queries, const int tiles, const size_t size) {
     for (size_t d = 0; d < a->head_size; d++, at += 16) {
         vf k[4];
         EACH(u, tiles) k[u] = load_block(keys, at + (size_t)u * 16 * a->head_size, size);
         if (queries == 1 && d % 2 == 0)
-            EACH(u, tiles) fetch_cache(keys.next, at + (size_t)u * 16 * a->head_size, size);
+            EACH(u, tiles) prefetch_cache(keys.next, at + (size_t)u * 16 * a->head_size, size);
         EACH(i, queries) {
             vf x = vf_set(q[(size_t)i * a->q_stride + d]);
             EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
@@ -181,16 +182,16 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_b
     }
 }
 
-PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const uint8_t *keys, const uint8_t *fetched,
+PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const uint8_t *keys, const uint8_t *prefetched,
                          const uint16_t *scales, vf (*s)[4], const int queries, const int tiles) {
     size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_CACHE_GROUP * 16;
-    for (size_t g = 0; g < groups; g++, keys += 512, fetched += 512) {
+    for (size_t g = 0; g < groups; g++, keys += 512, prefetched += 512) {
         vi dot[ATTENTION_QUERIES][4];
-        EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_u8(r[i].starts[g]);
+        EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_u8(r[i].zero_corrections[g]);
         for (size_t j = 0; j < 8; j++) {
             vw k[4];
             EACH(u, tiles) k[u] = vw_load_u8(keys + (size_t)u * next + 64 * j);
-            if (queries == 1) EACH(u, tiles) __builtin_prefetch(fetched + (size_t)u * next + 64 * j, 0, 3);
+            if (queries == 1) EACH(u, tiles) __builtin_prefetch(prefetched + (size_t)u * next + 64 * j, 0, 3);
             EACH(i, queries) {
                 vq four = vq_load(r[i].q + g * PHI_CACHE_GROUP + 4 * j);
                 EACH(u, tiles) dot[i][u] = vi_dot_u8(dot[i][u], k[u], four);
@@ -208,14 +209,15 @@ PHI_INLINE size_t key_columns(const phi_attention_args *a, const size_t size) {
     return size == 1 ? phi_cache_groups(a->head_size) * PHI_CACHE_GROUP : a->head_size;
 }
 
-/* How many positions of a block each of `queries` neighbouring queries sees: the first `count`, each next one more, up to all. */
+/* The number of a block's positions that each of `queries` neighbouring queries attends to: `count` for the first, one more for each
+ * next, up to all. */
 PHI_INLINE void count_seen(size_t seen[ATTENTION_QUERIES], size_t count, const int queries) {
     for (int i = 0; i < queries; i++)
         seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
 }
 
-/* A lone query goes through four tiles of keys at once, so that its sums need not wait for each other, and through as many slices of
- * values. */
+/* A single query goes through four tiles of keys at once, so that its sums need not wait for each other, and through as many slices
+ * of values. */
 PHI_INLINE int tiles_at_once(const int queries) { return queries == 1 ? 4 : ATTENTION_TILES; }
 
 /* Probabilities of a block's positions for `queries` neighbouring queries. */
@@ -259,30 +261,30 @@ PHI_INLINE cache_block block_at(const void *cache, size_t stride, size_t columns
     return (cache_block){(const uint8_t *)cache + from * size, false, (const uint8_t *)cache + next * size};
 }
 
-/* `count` f16 keys or values as floats, for heads of up to WIDE_HEAD dimensions. */
+/* Widens `count` f16 keys or values to f32, for heads of up to WIDE_HEAD dimensions. */
 enum { WIDE_HEAD = 128 };
 PHI_INLINE cache_block widen(cache_block block, size_t count, float *wide) {
     for (size_t at = 0; at < count; at += 16) vf_store(wide + at, load_cache(block.from, at, 2));
     return (cache_block){wide, true, block.next};
 }
 
-/* The query in integers, group by group. */
+/* Quantises the query, group by group. */
 PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
     for (size_t d = 0, g = 0; d < head_size; d += PHI_CACHE_GROUP, g++) {
         float padded[PHI_CACHE_GROUP] = {0};
         memcpy(padded, q + d, (head_size - d < PHI_CACHE_GROUP ? head_size - d : PHI_CACHE_GROUP) * sizeof *q);
-        r->starts[g] = -PHI_CACHE_ZERO_POINT * quantise_group(padded, r->q + d, &r->scales[g]);
+        r->zero_corrections[g] = -PHI_CACHE_ZERO_POINT * quantise_group(padded, r->q + d, &r->scales[g]);
     }
 }
 
-/* Neighbouring queries whose positions are in the same block, `groups` times `queries` of them: a block of keys, then of values, stays
- * in the nearest cache for them all, and f16 is made floats once for them all. */
+/* `groups` * `queries` neighbouring queries whose positions are in the same block: a block of keys, then of values, stays in the
+ * first-level cache for all of them, and f16 is widened once. */
 PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, size_t groups, const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
     const size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1, count = groups * (size_t)queries;
     const size_t key_size = key_columns(a, size);
     const bool wide = size == 2 && groups > 1 && a->value_size <= WIDE_HEAD;
-    _Alignas(64) float room[PHI_POSITION_BLOCK * WIDE_HEAD];
+    _Alignas(64) float floats[PHI_POSITION_BLOCK * WIDE_HEAD];
     float p[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
     vf shrink[PHI_QUERY_BLOCK];
     running r[PHI_QUERY_BLOCK];
@@ -296,13 +298,13 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         size_t seen[ATTENTION_QUERIES], most = end + count - 1 - block;
         if (most > PHI_POSITION_BLOCK) most = PHI_POSITION_BLOCK;
         cache_block keys = block_at(a->keys, a->key_stride, key_size, kv, block, end, size);
-        if (wide) keys = widen(keys, (most + 31) / 32 * 32 * key_size, room);
+        if (wide) keys = widen(keys, (most + 31) / 32 * 32 * key_size, floats);
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
             score_block(a, r + i, q + i * a->q_stride, keys, kv, block, seen, p + i, shrink + i, queries, size);
         }
         cache_block values = block_at(a->values, a->value_stride, a->value_size, kv, block, end, size);
-        if (wide) values = widen(values, most * a->value_size, room);
+        if (wide) values = widen(values, most * a->value_size, floats);
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
             weigh_block(a, r + i, values, kv, block, seen, p + i, shrink + i, queries, size);

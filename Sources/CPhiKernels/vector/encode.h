@@ -1,9 +1,8 @@
-/* Weights into tiles. The sixteen rows of a tile are the sixteen lanes, so each lane does what reference.c does to a
- * row. */
+/* Weights to tiles. The sixteen rows of a tile are the sixteen lanes, so each lane does what reference.c does to a row. */
 
 typedef struct {
     float w[PHI_BLOCK_COLUMNS][PHI_TILE_ROWS];       /* the weights, transposed; zero beyond the matrix */
-    float aims[PHI_BLOCK_COLUMNS][PHI_TILE_ROWS];    /* the weights, or what error feedback has made of them */
+    float targets[PHI_BLOCK_COLUMNS][PHI_TILE_ROWS];    /* the weights, with errors fed back if there is error feedback */
     float stored[PHI_BLOCK_COLUMNS][PHI_TILE_ROWS];  /* what they became */
     int8_t codes[PHI_BLOCK_COLUMNS][PHI_TILE_ROWS];      /* what scales and factors multiply */
     int8_t factors[PHI_BLOCK_COLUMNS / PHI_GROUP][PHI_TILE_ROWS];
@@ -30,18 +29,18 @@ PHI_INLINE vf as_half(vf x, uint16_t half[PHI_TILE_ROWS]) {
 
 /* ---- Error feedback ---- */
 
-/* Adds the errors of the columns from `from` to before `to` to what `columns` columns of the block, from k on, aim at. */
+/* Adds the errors of columns `from` ..< `to` to the targets of `columns` columns of the block, from k on. */
 PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, size_t from, size_t to, size_t k,
                            const size_t columns, block *b) {
     size_t run = b->first / a->feedback_block * a->feedback_block;
-    vf aims[4];
-    for (size_t n = 0; n < columns; n++) aims[n] = vf_load(b->aims[k + n]);
+    vf targets[4];
+    for (size_t n = 0; n < columns; n++) targets[n] = vf_load(b->targets[k + n]);
     const float *feedback = a->feedback + from * a->feedback_stride + b->first - run + k;
     for (size_t j = from; j < to; j++, feedback += a->feedback_stride) {
         vf difference = vf_load(differences + PHI_TILE_ROWS * j);
-        for (size_t n = 0; n < columns; n++) aims[n] = vf_fma(difference, vf_set(feedback[n]), aims[n]);
+        for (size_t n = 0; n < columns; n++) targets[n] = vf_fma(difference, vf_set(feedback[n]), targets[n]);
     }
-    for (size_t n = 0; n < columns; n++) vf_store(b->aims[k + n], aims[n]);
+    for (size_t n = 0; n < columns; n++) vf_store(b->targets[k + n], targets[n]);
 }
 
 PHI_INLINE void compensate_all(const phi_encode_args *a, const float *differences, size_t from, size_t to, size_t k,
@@ -52,7 +51,7 @@ PHI_INLINE void compensate_all(const phi_encode_args *a, const float *difference
 
 /* ---- Tiles ---- */
 
-/* Rounds the block, whose aims are its weights, to codes from `least` to `most` times a scale that `choose_scale` returns times a
+/* Rounds the block, whose targets are its weights, to codes from `least` to `most` times a scale that `choose_scale` returns times a
  * factor of each group that `choose_factor` does, with error feedback if there is any. */
 PHI_INLINE void round_block(const phi_encode_args *a, float *differences, block *b,
                             vf (*choose_scale)(const block *, const float *importance),
@@ -71,7 +70,7 @@ PHI_INLINE void round_block(const phi_encode_args *a, float *differences, block 
         vf inverse = inverse_of(vf_mul(scale, factor));
         for (size_t k = g; k < end; k++) {
             if (differences) compensate(a, differences, b->first + g, b->first + k, k, 1, b);
-            vf n = nearest(vf_mul(vf_load(b->aims[k]), inverse), least, most);
+            vf n = nearest(vf_mul(vf_load(b->targets[k]), inverse), least, most);
             vi_store_bytes(b->codes[k], vf_round(n));
             vf stored = vf_mul(scale, vf_mul(factor, n));
             vf_store(b->stored[k], stored);
@@ -100,7 +99,7 @@ PHI_INLINE void encode(const phi_encode_args *a, size_t begin, size_t end, const
                 const float *row = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + first;
                 for (size_t k = 0; k < b.count; k++) b.w[k][i] = row[k];
             }
-            memcpy(b.aims, b.w, sizeof b.w);
+            memcpy(b.targets, b.w, sizeof b.w);
             round(a, differences, &b);
             uint8_t *strips = out + phi_strip_at(first / PHI_STRIP_COLUMNS, e);
             for (size_t i = 0; i < rows; i++) {

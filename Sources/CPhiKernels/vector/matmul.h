@@ -1,5 +1,5 @@
-/* Matrix products: MATMUL_TILES tiles of 16 rows for MATMUL_TOKENS tokens at a time, as many as the instruction set has
- * registers for. A weight is then loaded once for all the tokens, an activation once for all the tiles. */
+/* Matrix products: MATMUL_TILES tiles of 16 rows for MATMUL_TOKENS tokens at a time, as many as the registers hold. A weight is
+ * loaded once for all of these tokens, an activation once for all of these tiles. */
 
 PHI_INLINE void put(const phi_matmul_args *a, float *out, vf sum, vf bias) {
     vf y = vf_add(sum, bias);
@@ -17,11 +17,11 @@ PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf s
     put(a, out, sum, vf_load(bias));
 }
 
-/* Unrolled at once, so that the arrays over tokens become registers. */
+/* Unrolled early, so that arrays over tokens become registers. */
 #define EACH_TOKEN _Pragma("clang loop unroll(full)") for (int t = 0; t < tokens; t++)
 
-/* A lone token reads weights once and in order, as fast as the memory gives them: far ahead into the second cache, then
- * near into the first, a few lines at a time among the arithmetic. */
+/* GEMV reads weights once and in order, at the memory's bandwidth: it prefetches far ahead into the second-level cache and nearer
+ * into the first, a few lines at a time between the arithmetic. */
 PHI_INLINE void prefetch(const uint8_t *weights, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 64) {
         __builtin_prefetch(weights + 12288 + i, 0, 2);
@@ -29,9 +29,9 @@ PHI_INLINE void prefetch(const uint8_t *weights, size_t bytes) {
     }
 }
 
-/* ---- Weights in floats ---- */
+/* ---- Encodings of floats ---- */
 
-/* Written for a constant number of tokens; the compiler makes a copy for each. */
+/* `tokens` is a constant; the compiler makes a copy for each. */
 PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t token, const int tokens, vf (*load)(const uint8_t *),
                               const size_t size) {
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
@@ -48,7 +48,7 @@ PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t toke
     EACH_TOKEN finish(a, tile, token + (size_t)t, sum[t]);
 }
 
-/* The operation for weights of `size` bytes; `load` returns the sixteen of a column as f32. */
+/* The operation for an encoding of floats of `size` bytes; `load` returns the sixteen of a column as f32. */
 PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end, vf (*load)(const uint8_t *), const size_t size) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
@@ -61,56 +61,56 @@ PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end,
     }
 }
 
-/* ---- Weights in integers ---- */
+/* ---- Encodings of integers ---- */
 
-/* Some tokens of a token tile of n. */
+/* Consecutive tokens of a token tile of n, one block of them. */
 typedef struct {
     const int8_t *q;        /* of a block's first strip; the next strip is n times 64 bytes on */
     const float *scales;
-    const int32_t *starts;
+    const int32_t *zero_corrections;
 } token_run;
 
 PHI_INLINE token_run run_at(const phi_matmul_args *a, size_t first, size_t t, size_t n, size_t block) {
     size_t at = first * phi_blocks(a->width) + block * n + t;
     const int8_t *q = a->q + first * a->width + (block * PHI_BLOCK_STRIPS * n + t) * PHI_STRIP_COLUMNS;
-    return (token_run){q, a->scales + at, a->starts + at};
+    return (token_run){q, a->scales + at, a->zero_corrections + at};
 }
 
-/* Lines of the same tile of unpacked weights are so many bytes apart. */
+/* Bytes between neighbouring vw of a tile's unpacked weights. */
 enum { UNPACKED_STEP = 64 * MATMUL_TILES };
 
 /* An encoding of integers as a product uses it. */
 typedef struct {
     const phi_encoding *encoding;
-    /* Up to gemv_tokens tokens, 1 or 2, use strips as they lie in the file: where a block's dot starts, and a strip added to the
-     * tokens' dots. */
+    /* GEMV, for up to gemv_tokens tokens, 1 or 2, reads strips in place: where a block's dot starts, and a strip added to the dots of
+     * the tokens. */
     int gemv_tokens;
-    vi (*gemv_start)(int32_t start);
-    void (*gemv_strip)(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_starts, int tokens);
-    /* More use blocks that have been unpacked to bytes, 64 for 4 columns of 16 rows, as dot_start and dot take them, or, for a dot
+    vi (*gemv_start)(int32_t zero_correction);
+    void (*gemv_strip)(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, int tokens);
+    /* GEMM, for more, unpacks blocks to a vw for 4 columns, UNPACKED_STEP bytes apart, as dot_start and dot need them or, for a dot
      * unit, signed. */
     void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
-    vi (*dot_start)(int32_t start);
+    vi (*dot_start)(int32_t zero_correction);
     vi (*dot)(vi dot, vw weights, vq four);
 } integer_product;
 
-/* One tile for one token or two. */
+/* The product of one tile with one token or two. */
 PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, const integer_product *p) {
     const size_t strip_bytes = p->encoding->strip_bytes;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const int8_t *q = a->q;
-    const int32_t *group_starts = a->group_starts, *starts = a->starts;
+    const int32_t *group_zero_corrections = a->group_zero_corrections, *zero_corrections = a->zero_corrections;
     const float *scales = a->scales;
     vf sum[2];
     EACH_TOKEN sum[t] = vf_set(0);
-    for (size_t b = 0; b < phi_blocks(a->width); b++, starts += tokens, scales += tokens) {
+    for (size_t b = 0; b < phi_blocks(a->width); b++, zero_corrections += tokens, scales += tokens) {
         vf scale = vf_load_half((const void *)w);
         vi dot[2];
-        EACH_TOKEN dot[t] = p->gemv_start(starts[t]);
+        EACH_TOKEN dot[t] = p->gemv_start(zero_corrections[t]);
         w += PHI_BLOCK_SCALE_BYTES;
         for (size_t s = 0; s < phi_block_strips(a->width, b); s++, w += strip_bytes, q += tokens * PHI_STRIP_COLUMNS) {
-            p->gemv_strip(dot, w, q, group_starts, tokens);
-            group_starts += PHI_STRIP_COLUMNS / PHI_GROUP;
+            p->gemv_strip(dot, w, q, group_zero_corrections, tokens);
+            group_zero_corrections += PHI_STRIP_COLUMNS / PHI_GROUP;
         }
         EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(scales[t])), sum[t]);
     }
@@ -120,23 +120,23 @@ PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, co
 /* GEMM: a block of weights at a time is unpacked for all tokens, scales to f32 and weights to bytes, and read again from the nearest
  * cache. */
 typedef struct {
-    size_t tile, token;     /* the first of the item's */
+    size_t tile, token;     /* the first */
     _Alignas(64) uint8_t weights[PHI_BLOCK_COLUMNS / 4][MATMUL_TILES][64];
     _Alignas(64) float scales[MATMUL_TILES][PHI_TILE_ROWS];
     _Alignas(64) float biases[MATMUL_TILES][PHI_TILE_ROWS];
     _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
 #ifdef MATMUL_DOT_UNIT
     _Alignas(64) int32_t dots[2][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of a token tile and the next */
-    size_t shape; /* for how many tokens the unit is set up */
+    size_t shape; /* tokens that the unit is set up for */
 #endif
 } unpacked;
 
-/* The weights of the next block, of which each strip of this one prefetches a few lines: all at once they would wait for one
- * another, and the sums for them. */
+/* Prefetches the weights of the next block, a few lines for each strip of this one: all at once they would wait for one another, and
+ * the sums for them. */
 typedef struct {
     const uint8_t *next;
     size_t tile_bytes;
-    size_t left, pace;      /* lines of each tile, and how many of them a strip prefetches */
+    size_t left, pace;      /* remaining lines of each tile, and lines for each strip */
 } prefetcher;
 
 #define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
@@ -151,13 +151,13 @@ PHI_INLINE void prefetch_some(prefetcher *f, const int tiles) {
         EACH_TILE __builtin_prefetch(f->next + (size_t)i * f->tile_bytes, 0, 2);
 }
 
-/* The activations of the token tile after this one, into the first cache. */
+/* Prefetches the activations of the next token tile into the first-level cache. */
 PHI_INLINE void prefetch_activations(const phi_matmul_args *a, const int8_t *q, size_t tokens) {
     for (size_t t = 0; t < tokens; t++)
         __builtin_prefetch(q + PHI_TOKEN_TILE * a->width + t * PHI_STRIP_COLUMNS, 0, 3);
 }
 
-/* A block may be a token's first, with which its sums begin, and its last, with which they are the output. */
+/* A token's sums begin with its first block and become output with its last. */
 enum { FIRST_BLOCK = 1, LAST_BLOCK = 2 };
 #define EACH_KIND_OF_BLOCK(DO) \
     switch ((block == 0 ? FIRST_BLOCK : 0) | (block + 1 == phi_blocks(a->width) ? LAST_BLOCK : 0)) { \
@@ -183,7 +183,7 @@ PHI_INLINE void accumulate_block(const phi_matmul_args *a, unpacked *r, size_t b
                                  const int tokens, const int tiles, const integer_product *p, prefetcher *ahead) {
     token_run run = run_at(a, first, from, n, block);
     vi dot[MATMUL_TOKENS][MATMUL_TILES];
-    EACH_TOKEN EACH_TILE dot[t][i] = p->dot_start(run.starts[t]);
+    EACH_TOKEN EACH_TILE dot[t][i] = p->dot_start(run.zero_corrections[t]);
     const int8_t *q = run.q;
     for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
         prefetch_some(ahead, tiles);
@@ -214,7 +214,7 @@ PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t bl
     if (t < n) accumulate_block(a, r, block, first, t, n, 1, tiles, p, ahead);
 }
 
-/* Where the sums will go: a line of each token, far apart. */
+/* Prefetches the output, a line of each token far apart. */
 PHI_INLINE void prefetch_output(const phi_matmul_args *a, size_t tile, size_t token, size_t end, const int tiles) {
     for (size_t t = token; t < end; t++) {
         const float *out = a->out + t * a->out_stride + tile * PHI_TILE_ROWS;
@@ -223,7 +223,7 @@ PHI_INLINE void prefetch_output(const phi_matmul_args *a, size_t tile, size_t to
 }
 
 #ifdef MATMUL_DOT_UNIT
-/* Dots of a token tile that wait to be added to the sums. */
+/* Dots of a token tile that have not been added to the sums yet. */
 typedef struct {
     const int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS];
     const float *scales;
@@ -325,7 +325,7 @@ PHI_INLINE void gemm_item(const phi_matmul_args *a, phi_matmul_item item, const 
 #endif
 }
 
-/* The operation for one encoding. */
+/* The operation for an encoding of integers. */
 PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const integer_product *p) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);

@@ -1,4 +1,4 @@
-/* The machine's two limits, measured with the same registers and threads that the kernels use. */
+/* The machine's two limits, measured with the instructions and threads that the kernels use. */
 
 static void probe_read(const void *raw, size_t begin, size_t end) {
     const phi_probe_args *a = raw;
@@ -23,7 +23,7 @@ static void probe_dot(const void *raw, size_t begin, size_t end) {
         for (int i = 0; i < PROBE_CHAINS; i++) sum[i] = vi_set(i);
         for (size_t n = 0; n < PHI_PROBE_DOTS; n += PROBE_CHAINS)
             for (int i = 0; i < PROBE_CHAINS; i++) {
-                OPAQUE(four); /* changed, for all the compiler knows, so that no part of a dot can be left out */
+                OPAQUE(four); /* so that no part of a dot can be optimised away */
                 sum[i] = vi_dot_u7(sum[i], low, four);
             }
         vi all = sum[0];

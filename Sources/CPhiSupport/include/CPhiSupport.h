@@ -1,4 +1,4 @@
-/* What the engine needs of C beside its kernels: the processors of this process, and SHA-256. */
+/* C functions that are not arithmetic: the processors of this process, and SHA-256. */
 #ifndef CPHISUPPORT_H
 #define CPHISUPPORT_H
 

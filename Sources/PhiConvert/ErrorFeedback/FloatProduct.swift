@@ -27,7 +27,7 @@ struct FloatProduct {
         let zeros = FloatBuffer(rows)
         var arguments = phi_matmul_args(
             weights: tiles, bias: zeros.base, rows: rows, width: (columns + 63) / 64 * 64, tokens: x.count, x: x.start,
-            x_stride: x.stride, q: nil, scales: nil, starts: nil, group_starts: nil, out: out.start,
+            x_stride: x.stride, q: nil, scales: nil, zero_corrections: nil, group_zero_corrections: nil, out: out.start,
             out_stride: out.stride, accumulate: accumulate, tile_bytes: 0)
         let items = phi_matmul_items(&arguments, TensorEncoding.f32.rawValue)
         phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)

@@ -52,8 +52,8 @@ extension ForwardPass {
         var product = phi_matmul_args(
             weights: matrix.tiles, bias: bias.elements, rows: matrix.rows, width: matrix.width, tokens: rows,
             x: UnsafePointer(x.start), x_stride: x.stride, q: activations.quantised.start,
-            scales: activations.scales.start, starts: activations.starts.start,
-            group_starts: activations.groupStarts.start, out: out.start, out_stride: out.stride,
+            scales: activations.scales.start, zero_corrections: activations.zeroCorrections.start,
+            group_zero_corrections: activations.groupZeroCorrections.start, out: out.start, out_stride: out.stride,
             accumulate: accumulate, tile_bytes: 0)
         let items = phi_matmul_items(&product, matrix.encoding.rawValue)
         commands.record(kernels.matmul(matrix.encoding), items: items, product)
@@ -121,8 +121,9 @@ extension ForwardPass {
         phi_quantise_args(
             x: UnsafePointer(x.start), x_stride: x.stride, width: matrix.width, tokens: rows,
             zero_point: matrix.encoding.zeroPoint, code_zero_point: matrix.encoding.codeZeroPoint,
-            q: activations.quantised.start, scales: activations.scales.start, starts: activations.starts.start,
-            group_starts: activations.groupStarts.start)
+            q: activations.quantised.start, scales: activations.scales.start,
+            zero_corrections: activations.zeroCorrections.start,
+            group_zero_corrections: activations.groupZeroCorrections.start)
     }
 
     private var geluArguments: phi_gelu_args {

@@ -30,7 +30,7 @@ struct NormAndQuantise: BitwiseCopyable {
         for row in stride(from: rows.lowerBound, to: rows.upperBound, by: 2) {
             norm.normalise(row / 2, into: row)
             let y = norm.y + row * norm.stride
-            phi_quantised_rest(y, quantisation.width, y + norm.stride)
+            phi_quantisation_residual(y, quantisation.width, y + norm.stride)
         }
     }
 }

@@ -34,7 +34,7 @@ import Testing
             checkpoint.tensors.append(
                 ("model.layers.2.mlp.fc1.bias", TestTensor(shape: [2], floats: [1, 2])))
         },
-        Fault("no tensors", in: "checkpoint", "there are none") { _, checkpoint in checkpoint.tensors = [] },
+        Fault("no tensors", in: "checkpoint", "holds no tensors") { _, checkpoint in checkpoint.tensors = [] },
         Fault("wrong shape", in: "model.safetensors", "'lm_head.bias'") { _, checkpoint in
             checkpoint.tensors[checkpoint.tensors.count - 1].tensor.shape = [1, 320]
         },

@@ -35,7 +35,7 @@ import Testing
         let outcome = try shop.convert()
         #expect(outcome.status == 0)
         #expect(outcome.outputText.hasPrefix(shop.output + ": "))
-        #expect(outcome.outputText.contains("4.31 bits a weight in the blocks"))
+        #expect(outcome.outputText.contains("4.31 bits per weight in the blocks"))
         #expect(outcome.error.isEmpty, "progress is for terminals")
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
     }

@@ -221,7 +221,7 @@ class FromPython(APITest):
             other.append(ids[-1:])
             self.assertEqual(bytes(other.logits()), truth)
         self.assertEqual(fork.complete(PROMPT, maximum_tokens=8), self.session().complete(PROMPT, maximum_tokens=8))
-        with self.assertRaisesRegex(self.phi.PhiError, "damaged"):
+        with self.assertRaisesRegex(self.phi.PhiError, "truncated or altered"):
             restored.restore(saved[:-1])
 
     def test_text(self) -> None:

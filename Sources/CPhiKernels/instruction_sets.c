@@ -55,8 +55,8 @@ static bool system_lets_use_tiles(void) { return false; }
 
 static bool cpu_has_amx_int8(void) {
     cpuid_leaf seven = leaf(7, 0);
-    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(seven.d, 24) /* TILE */ &&
-           bit(seven.d, 25) /* INT8 */ && bit(seven.c, 8) /* GFNI */ && system_lets_use_tiles();
+    return cpu_has_avx512_vnni() && system_saves(0x60000) && bit(seven.d, 24) /* TILE */ && bit(seven.d, 25) /* INT8 */ &&
+           bit(seven.c, 8) /* GFNI */ && system_lets_use_tiles();
 }
 
 static bool cpu_has_avx_vnni(void) { return cpu_has_avx2_fma() && leaf(7, 0).a >= 1 && bit(leaf(7, 1).a, 4); }
@@ -106,9 +106,7 @@ static const char *const operation_names[] = {
 
 size_t phi_operation_count(void) { return sizeof operation_names / sizeof *operation_names; }
 
-const char *phi_operation_name(size_t index) {
-    return index < phi_operation_count() ? operation_names[index] : NULL;
-}
+const char *phi_operation_name(size_t index) { return index < phi_operation_count() ? operation_names[index] : NULL; }
 
 phi_operation phi_operation_at(const phi_kernels *kernels, size_t index) {
     const phi_operation all[] = {

@@ -50,9 +50,7 @@ phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t ite
     };
 }
 
-size_t phi_attention_items(const phi_attention_args *args) {
-    return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK);
-}
+size_t phi_attention_items(const phi_attention_args *args) { return args->heads * divide_up(args->tokens, PHI_QUERY_BLOCK); }
 
 /* Groups of heads go through one run of queries after the other: their keys and values stay in the second-level cache, and their queries
  * are pieces of rows long enough for the hardware to prefetch. */
@@ -69,6 +67,4 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
     };
 }
 
-size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens) {
-    return tokens * divide_up(args->columns, PHI_GELU_CHUNK);
-}
+size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens) { return tokens * divide_up(args->columns, PHI_GELU_CHUNK); }

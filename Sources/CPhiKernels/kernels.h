@@ -89,7 +89,8 @@ PHI_INLINE bool phi_padding_is_zero(const uint8_t *strip, size_t rows, size_t co
 }
 
 /* `exponent`: its bits, which are all set in an infinity or a NaN. */
-PHI_INLINE const char *phi_float_fault(const uint8_t *strip, size_t rows, size_t columns, phi_stored stored, uint32_t exponent) {
+PHI_INLINE const char *phi_float_fault(const uint8_t *strip, size_t rows, size_t columns, phi_stored stored,
+                                       uint32_t exponent) {
     if (!phi_padding_is_zero(strip, rows, columns, stored)) return PHI_FAULT_PADDING;
     bool is_finite = true;
     for (size_t k = 0; k < PHI_STRIP_COLUMNS; k++)
@@ -103,9 +104,7 @@ PHI_INLINE const char *phi_float_fault(const uint8_t *strip, size_t rows, size_t
 
 /* The 8-bit cache: dimensions with those that fill the last group, and where a position's scales begin. */
 PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_CACHE_GROUP - 1) / PHI_CACHE_GROUP; }
-PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) {
-    return position / 16 * groups * 16 + position % 16;
-}
+PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) { return position / 16 * groups * 16 + position % 16; }
 
 #define PHI_GELU_CUBE 0.044715f
 #define PHI_GELU_FACTOR (-1.5957691216057308f) /* -2 sqrt(2/pi) */

@@ -46,7 +46,8 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                     a->q[first * a->width + (strip * n + t) * PHI_STRIP_COLUMNS + i % PHI_STRIP_COLUMNS] = q;
                     sum += q;
                     group_sum = i % PHI_GROUP ? group_sum + q : q;
-                    if (a->tokens == 1) a->group_zero_corrections[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
+                    if (a->tokens == 1)
+                        a->group_zero_corrections[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
                 }
                 a->scales[first * blocks + b * n + t] = zero ? 0 : largest / 127.0f;
                 a->zero_corrections[first * blocks + b * n + t] = -a->zero_point * sum;
@@ -81,7 +82,7 @@ static void finish(const phi_matmul_args *a, size_t token, size_t row, float sum
 typedef float (*weight_reader)(const uint8_t *strip, size_t i, size_t k);
 
 PHI_INLINE float product_float(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, const phi_encoding *e,
-                            weight_reader weight) {
+                               weight_reader weight) {
     float sum = 0;
     for (size_t k = 0; k < a->width; k++) {
         float w = weight(tile + phi_strip_at(k / PHI_STRIP_COLUMNS, e), i, k % PHI_STRIP_COLUMNS);
@@ -91,7 +92,7 @@ PHI_INLINE float product_float(const phi_matmul_args *a, const uint8_t *tile, si
 }
 
 PHI_INLINE float product_integer(const phi_matmul_args *a, const uint8_t *tile, size_t i, size_t token, const phi_encoding *e,
-                              weight_reader weight) {
+                                 weight_reader weight) {
     float sum = 0;
     size_t blocks = phi_blocks(a->width), t = token % PHI_TOKEN_TILE, first = token - t;
     size_t n = phi_tile_tokens(a->tokens, first);
@@ -166,7 +167,8 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
         for (size_t t = 0; t < a->tokens; t++)
             for (size_t g = 0; g < groups; g++) {
                 size_t position = a->first + t, from = t * a->stride + head * a->head_size + g * PHI_CACHE_GROUP;
-                size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP : PHI_CACHE_GROUP;
+                size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP
+                                                                                    : PHI_CACHE_GROUP;
                 size_t scale = head * a->scale_stride + phi_cache_scale_at(position, groups) + 16 * g;
                 uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16;
                 int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
@@ -223,7 +225,8 @@ static float score_q8(const phi_attention_args *a, const float *q, size_t kv, si
     const uint8_t *keys = (const uint8_t *)a->keys + kv * a->key_stride + at / 16 * groups * PHI_CACHE_GROUP * 16;
     float sum = 0;
     for (size_t g = 0; g < groups; g++) {
-        size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP : PHI_CACHE_GROUP;
+        size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP
+                                                                            : PHI_CACHE_GROUP;
         float largest = fabsf(largest_of(q + g * PHI_CACHE_GROUP, count));
         bool zero = largest < PHI_QUANTISE_LEAST;
         float inverse = zero ? 0 : 127.0f / largest;
@@ -294,8 +297,8 @@ static void attention_q8(const void *a, size_t begin, size_t end) {
 /* Up to a block's weights of one row. */
 typedef struct {
     const float *w;
-    float targets[PHI_BLOCK_COLUMNS];      /* the weights, with errors fed back if there is error feedback */
-    const float *importance;            /* of the columns; or null */
+    float targets[PHI_BLOCK_COLUMNS]; /* the weights, with errors fed back if there is error feedback */
+    const float *importance; /* of the columns; or null */
     size_t count;
 } row_block;
 
@@ -306,8 +309,8 @@ static float nearest(float x, float low, float high) { return rintf(within(x, lo
 /* Error feedback for a block of a row. */
 typedef struct {
     const phi_encode_args *a;
-    float *differences;     /* [columns][16] of the row; or null */
-    size_t first;           /* column of the matrix that the block begins with */
+    float *differences; /* [columns][16] of the row; or null */
+    size_t first; /* column of the matrix that the block begins with */
 } feedback;
 
 /* Adds the errors of columns `from` ..< `to` to the target of the block's column k. */
@@ -315,7 +318,8 @@ static void compensate(const feedback *f, size_t from, size_t to, row_block *b, 
     if (!f->differences) return;
     size_t run = f->first / f->a->feedback_block * f->a->feedback_block;
     for (size_t j = from; j < to; j++)
-        b->targets[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run], b->targets[k]);
+        b->targets[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run],
+                              b->targets[k]);
 }
 
 /* How an encoding of integers rounds: codes from `least` to `most`, times the factor of a group, times the scale of a block. */
@@ -394,7 +398,9 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, const phi
 /* ---- The operations for each encoding ---- */
 
 #define PHI_ENCODING(name, ...) \
-    static void matmul_##name(const void *a, size_t begin, size_t end) { matmul(a, begin, end, &phi_##name, phi_weight_##name); } \
+    static void matmul_##name(const void *a, size_t begin, size_t end) { \
+        matmul(a, begin, end, &phi_##name, phi_weight_##name); \
+    } \
     static void encode_##name(const void *a, size_t begin, size_t end) { encode(a, begin, end, &phi_##name, round_##name); }
 #include "encodings.inc"
 #undef PHI_ENCODING

@@ -55,14 +55,16 @@ static void take_scales(trial *t, phi_quantise_args *a) {
     size_t blocks = up(a->width, PHI_BLOCK_COLUMNS) / PHI_BLOCK_COLUMNS;
     a->scales = take(t, "scales", a->tokens * blocks, sizeof *a->scales);
     a->zero_corrections = take(t, "zero corrections", a->tokens * blocks, sizeof *a->zero_corrections);
-    a->group_zero_corrections = take(t, "group zero corrections", a->tokens == 1 ? a->width / PHI_GROUP : 0, sizeof *a->group_zero_corrections);
+    a->group_zero_corrections = take(t, "group zero corrections", a->tokens == 1 ? a->width / PHI_GROUP : 0,
+                                     sizeof *a->group_zero_corrections);
 }
 
 bool try_quantise(trial *t, phi_operation run, size_t which) {
     if (which >= COUNT(token_counts)) return false;
-    phi_quantise_args a = {
-        .width = which == 5 ? PHI_QUANTISE_CHUNK + 64 : 64 * (1 + which % 6), .tokens = token_counts[which],
-        .zero_point = which % 2 ? 128 : 64, .code_zero_point = which % 3 ? 8 : 0};
+    phi_quantise_args a = {.width = which == 5 ? PHI_QUANTISE_CHUNK + 64 : 64 * (1 + which % 6),
+                           .tokens = token_counts[which],
+                           .zero_point = which % 2 ? 128 : 64,
+                           .code_zero_point = which % 3 ? 8 : 0};
     a.x_stride = a.width + which % 5;
     size_t values = (a.tokens - 1) * a.x_stride + a.width;
     float *x = take_floats(t, "x", values, 1);
@@ -105,7 +107,8 @@ static void *take_tiles(trial *t, size_t count, const phi_encoding *e, size_t wi
             bool has_scales = e->block_scale_bytes && s % PHI_BLOCK_STRIPS == 0;
             size_t halves = !e->block_scale_bytes ? numbers : has_scales ? PHI_TILE_ROWS : 0;
             for (size_t i = 0; i < halves; i++) {
-                uint16_t half = (uint16_t)(draw(t) % 64 == 0 ? draw(t) & 0x83ff : (uint64_t)phi_float_to_half(draw_float(t, 0.05f)));
+                uint16_t half = (uint16_t)(draw(t) % 64 == 0 ? draw(t) & 0x83ff
+                                                             : (uint64_t)phi_float_to_half(draw_float(t, 0.05f)));
                 memcpy(at + 2 * i, &half, 2);
             }
             if (!e->block_scale_bytes) continue;
@@ -142,9 +145,12 @@ static bool try_matmul(trial *t, phi_operation run, size_t which, const phi_enco
     for (size_t i = 0; i < 32; i++) x[i] = x[i] < 0 ? -1.0f : 1.0f;
     a.x = x;
     if (e->block_scale_bytes) {
-        phi_quantise_args quantise = {
-            .x = a.x, .x_stride = a.x_stride, .width = a.width, .tokens = a.tokens,
-            .zero_point = e->zero_point, .code_zero_point = e->code_zero_point};
+        phi_quantise_args quantise = {.x = a.x,
+                                      .x_stride = a.x_stride,
+                                      .width = a.width,
+                                      .tokens = a.tokens,
+                                      .zero_point = e->zero_point,
+                                      .code_zero_point = e->code_zero_point};
         quantise.q = take(t, "q", a.tokens * a.width, 1);
         take_scales(t, &quantise);
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
@@ -159,15 +165,14 @@ static bool try_matmul(trial *t, phi_operation run, size_t which, const phi_enco
     return true;
 }
 
-
 /* ---- Keys and values, attention ---- */
 
 typedef struct {
     size_t heads, kv_heads, head_size, first, tokens;
 } attention_shape;
 static const attention_shape attention_shapes[] = {
-    {1, 1, 64, 0, 1},  {2, 2, 64, 63, 1},   {2, 2, 64, 64, 1},  {2, 1, 32, 15, 70}, {3, 3, 80, 100, 37},
-    {3, 3, 80, 17, 9}, {4, 2, 32, 200, 3},  {5, 1, 8, 5, 130},  {2, 2, 96, 61, 7},  {1, 1, 1, 62, 4},
+    {1, 1, 64, 0, 1},  {2, 2, 64, 63, 1},   {2, 2, 64, 64, 1},  {2, 1, 32, 15, 70},   {3, 3, 80, 100, 37},
+    {3, 3, 80, 17, 9}, {4, 2, 32, 200, 3},  {5, 1, 8, 5, 130},  {2, 2, 96, 61, 7},    {1, 1, 1, 62, 4},
     {2, 1, 40, 0, 17}, {1, 1, 128, 127, 2}, {1, 1, 64, 130, 1}, {11, 11, 16, 40, 70}, {1, 1, 144, 70, 40},
 };
 
@@ -200,11 +205,20 @@ static void store(trial *t, phi_operation run, const attention_shape *s, const c
     float *k = take_floats(t, "k", count, 0.5f), *v = take_floats(t, "v", count, 1);
     for (size_t i = 0; wild && i < count; i += 5) v[i] *= i % 2 ? 1e-6f : 1e6f;
     for (size_t i = 0; i < s->head_size; i++) k[i] = i == 3 ? 1e-9f : 0.0f;
-    phi_store_args a = {
-        .k = k, .v = v, .stride = stride, .tokens = tokens, .first = first, .keys = c->keys, .values = c->values,
-        .key_stride = c->key_stride, .value_stride = c->value_stride, .key_scales = c->key_scales,
-        .value_scales = c->value_scales, .scale_stride = c->scale_stride, .head_size = s->head_size,
-        .value_size = c->value_size};
+    phi_store_args a = {.k = k,
+                        .v = v,
+                        .stride = stride,
+                        .tokens = tokens,
+                        .first = first,
+                        .keys = c->keys,
+                        .values = c->values,
+                        .key_stride = c->key_stride,
+                        .value_stride = c->value_stride,
+                        .key_scales = c->key_scales,
+                        .value_scales = c->value_scales,
+                        .scale_stride = c->scale_stride,
+                        .head_size = s->head_size,
+                        .value_size = c->value_size};
     run_items(t, run, &a, s->kv_heads);
 }
 
@@ -237,11 +251,20 @@ static bool try_attention(trial *t, phi_operation run, size_t which, size_t byte
                                     : bytes == 2 ? reference()->store_f16
                                                  : reference()->store_q8;
     store(t, reference_store, s, &c, 0, s->first + s->tokens, s->kv_heads * s->head_size, false);
-    phi_attention_args a = {
-        .keys = c.keys, .values = c.values, .key_stride = c.key_stride, .value_stride = c.value_stride,
-        .key_scales = c.key_scales, .value_scales = c.value_scales, .scale_stride = c.scale_stride,
-        .head_size = s->head_size, .value_size = c.value_size, .heads = s->heads, .kv_heads = s->kv_heads,
-        .first = s->first, .tokens = s->tokens, .scale = 0.125f};
+    phi_attention_args a = {.keys = c.keys,
+                            .values = c.values,
+                            .key_stride = c.key_stride,
+                            .value_stride = c.value_stride,
+                            .key_scales = c.key_scales,
+                            .value_scales = c.value_scales,
+                            .scale_stride = c.scale_stride,
+                            .head_size = s->head_size,
+                            .value_size = c.value_size,
+                            .heads = s->heads,
+                            .kv_heads = s->kv_heads,
+                            .first = s->first,
+                            .tokens = s->tokens,
+                            .scale = 0.125f};
     a.q_stride = s->heads * s->head_size + which % 2;
     a.q = take_floats(t, "q", (s->tokens - 1) * a.q_stride + s->heads * s->head_size, 1);
     a.out_stride = s->heads * s->head_size + which % 5;
@@ -259,7 +282,8 @@ bool try_attention_q8(trial *t, phi_operation run, size_t which) { return try_at
 static bool try_encode(trial *t, phi_operation run, size_t which, uint32_t encoding) {
     static const struct {
         size_t rows, columns, block;    /* of error feedback, or 0 */
-    } shapes[] = {{1, 1, 0}, {16, 64, 0}, {17, 65, 0}, {5, 31, 0}, {48, 33, 0}, {33, 200, 0}, {2, 1000, 0}, {17, 300, 0}, {33, 200, 256}, {17, 300, 512}, {5, 600, 256}};
+    } shapes[] = {{1, 1, 0},    {16, 64, 0},  {17, 65, 0},    {5, 31, 0},     {48, 33, 0},  {33, 200, 0},
+                  {2, 1000, 0}, {17, 300, 0}, {33, 200, 256}, {17, 300, 512}, {5, 600, 256}};
     if (which >= COUNT(shapes)) return false;
     size_t rows = shapes[which].rows, columns = shapes[which].columns, tiles = up(rows, PHI_TILE_ROWS) / PHI_TILE_ROWS;
     phi_encode_args a = {.row_count = rows, .columns = columns};
@@ -290,7 +314,9 @@ static bool try_encode(trial *t, phi_operation run, size_t which, uint32_t encod
 /* ---- The operations for each encoding ---- */
 
 #define PHI_ENCODING(name, number, ...) \
-    bool try_matmul_##name(trial *t, phi_operation run, size_t which) { return try_matmul(t, run, which, phi_encoding_numbered(number)); } \
+    bool try_matmul_##name(trial *t, phi_operation run, size_t which) { \
+        return try_matmul(t, run, which, phi_encoding_numbered(number)); \
+    } \
     bool try_encode_##name(trial *t, phi_operation run, size_t which) { return try_encode(t, run, which, number); }
 #include <encodings.inc>
 #undef PHI_ENCODING

@@ -14,8 +14,7 @@ int main(int argc, char **argv) {
     phi_status status;
     if (argc != 4) return 64;
     options.maximum_tokens = atoi(argv[3]);
-    if ((status = phi_model_open(argv[1], &model)) == PHI_OK &&
-        (status = phi_session_open(model, NULL, &session)) == PHI_OK &&
+    if ((status = phi_model_open(argv[1], &model)) == PHI_OK && (status = phi_session_open(model, NULL, &session)) == PHI_OK &&
         (status = phi_generation_begin_text(session, argv[2], strlen(argv[2]), &options, &text)) == PHI_OK)
         while ((status = phi_generation_next(text, &piece)) == PHI_OK) fwrite(piece.text, 1, piece.text_length, stdout);
     if (status != PHI_END) fprintf(stderr, "complete: %s\n", phi_error_message());

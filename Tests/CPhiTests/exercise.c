@@ -58,7 +58,7 @@ static void tokens(phi_model *model) {
     char text[64];
     size_t count = 0, length = 0;
     const char special[] = "a<|endoftext|>";
-    const char odd[] = { 'x', (char)0xff, 0, (char)0xc3, 'y' };
+    const char odd[] = {'x', (char)0xff, 0, (char)0xc3, 'y'};
     CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, NULL, 0, &count) == PHI_ERROR_ROOM && count > 0 && count < 64);
     CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, list, 64, &count) == PHI_OK);
     CHECK(phi_detokenize(model, list, count, 0, text, 64, &length) == PHI_OK);
@@ -181,12 +181,15 @@ static void generations(phi_model *model) {
     phi_generation_options options = PHI_GENERATION_OPTIONS_INIT;
     phi_generation *text = NULL;
     phi_piece piece = PHI_PIECE_INIT;
-    phi_logit_bias bias = { 0, -INFINITY };
+    phi_logit_bias bias = {0, -INFINITY};
     phi_token first, huge = 1 << 30;
-    const char *stop[] = { "\n" };
+    const char *stop[] = {"\n"};
     char whole[4096] = "";
     int steps = 0;
-    struct { phi_generation_options options; char tail[8]; } larger;
+    struct {
+        phi_generation_options options;
+        char tail[8];
+    } larger;
 
     CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), NULL, &text) == PHI_OK);
     CHECK(phi_generation_next(text, &piece) == PHI_OK);

@@ -87,7 +87,7 @@ typedef struct phi_model_info {
     uint64_t bytes_per_token; /* bytes of weights read to decode a token */
     char encoding[8];        /* of the transformer blocks: "q4", "q8", "f16", "f32" */
 } phi_model_info;
-#define PHI_MODEL_INFO_INIT { sizeof(phi_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
+#define PHI_MODEL_INFO_INIT {sizeof(phi_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
 
 phi_status phi_model_describe(const phi_model *model, phi_model_info *info);
 
@@ -103,8 +103,8 @@ enum { PHI_SPECIAL_TOKENS = 1 };
 phi_status phi_tokenize(const phi_model *model, const char *text, size_t length, uint32_t flags, phi_token *tokens,
                         size_t capacity, size_t *count);
 /* Decodes tokens to bytes, without a terminating zero. `flags`: PHI_SPECIAL_TOKENS or 0. */
-phi_status phi_detokenize(const phi_model *model, const phi_token *tokens, size_t token_count, uint32_t flags,
-                          char *text, size_t capacity, size_t *count);
+phi_status phi_detokenize(const phi_model *model, const phi_token *tokens, size_t token_count, uint32_t flags, char *text,
+                          size_t capacity, size_t *count);
 
 /* ---- Sessions: a sequence of tokens and its KV cache ---- */
 
@@ -119,7 +119,7 @@ typedef struct phi_session_options {
     phi_cache cache;         /* encoding of the KV cache */
     int32_t reserved;
 } phi_session_options;
-#define PHI_SESSION_OPTIONS_INIT { sizeof(phi_session_options), 0, 0, PHI_CACHE_BY_MODEL, 0 }
+#define PHI_SESSION_OPTIONS_INIT {sizeof(phi_session_options), 0, 0, PHI_CACHE_BY_MODEL, 0}
 
 /* `options` may be NULL. */
 phi_status phi_session_open(const phi_model *model, const phi_session_options *options, phi_session **session);
@@ -176,8 +176,7 @@ typedef struct phi_generation_options {
     const phi_logit_bias *logit_bias;
     size_t logit_bias_count;
 } phi_generation_options;
-#define PHI_GENERATION_OPTIONS_INIT \
-    { sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0 }
+#define PHI_GENERATION_OPTIONS_INIT {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0}
 
 typedef enum phi_stop {
     PHI_STOP_NOT = 0,        /* the completion continues */
@@ -204,7 +203,7 @@ typedef struct phi_piece {
     const phi_token_probability *alternatives; /* the most likely tokens in descending order */
     size_t alternative_count;
 } phi_piece;
-#define PHI_PIECE_INIT { sizeof(phi_piece), 0, PHI_STOP_NOT, NULL, 0, 0.0, NULL, 0 }
+#define PHI_PIECE_INIT {sizeof(phi_piece), 0, PHI_STOP_NOT, NULL, 0, 0.0, NULL, 0}
 
 /* Begins a completion of `count` tokens; an empty prompt stands for <|endoftext|>. The session's tokens are reused as
  * far as they agree with the prompt. `options` may be NULL. Nothing is computed yet. Nothing else may change the

@@ -43,7 +43,9 @@ static void keep_f16(const phi_encode_args *a, float *differences, block *b) {
     }
 }
 
-static void place_f16(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) { (void)phi_put_f16(strip, i, k, b->w[c][i]); }
+static void place_f16(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) {
+    (void)phi_put_f16(strip, i, k, b->w[c][i]);
+}
 
 static void encode_f16(const void *a, size_t begin, size_t end) { encode(a, begin, end, &phi_f16, keep_f16, place_f16); }
 #endif

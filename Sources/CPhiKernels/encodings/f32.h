@@ -40,7 +40,9 @@ static void keep_f32(const phi_encode_args *a, float *differences, block *b) {
     memcpy(b->stored, b->w, b->count * sizeof *b->w);
 }
 
-static void place_f32(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) { (void)phi_put_f32(strip, i, k, b->w[c][i]); }
+static void place_f32(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) {
+    (void)phi_put_f32(strip, i, k, b->w[c][i]);
+}
 
 static void encode_f32(const void *a, size_t begin, size_t end) { encode(a, begin, end, &phi_f32, keep_f32, place_f32); }
 #endif

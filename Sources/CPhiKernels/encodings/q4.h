@@ -44,7 +44,8 @@ PHI_INLINE const char *phi_fault_q4(const uint8_t *strip, size_t rows, size_t co
 #if defined(PHI_REFERENCE)
 static float square_of(const row_block *b, size_t k, size_t end) {
     float square = 0;
-    for (; k < end; k++) square = fused(b->importance ? b->importance[k] * b->targets[k] : b->targets[k], b->targets[k], square);
+    for (; k < end; k++)
+        square = fused(b->importance ? b->importance[k] * b->targets[k] : b->targets[k], b->targets[k], square);
     return square;
 }
 
@@ -110,7 +111,8 @@ static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 /* ---- Products ---- */
 
 /* Factors multiply the sums of 16 columns. The dot is in two sums, so that one need not wait for the other. */
-PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, const int tokens) {
+PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections,
+                              const int tokens) {
     (void)tokens;
     vi factors = vi_load_factors(strip), dots[2] = {*dot, vi_set(0)};
     _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++, q += PHI_GROUP) {
@@ -132,10 +134,13 @@ PHI_INLINE void unpack_strip_q4(const uint8_t *strip, uint8_t *to, const bool by
     unpack_q4(strip, to, UNPACKED_STEP, by_unit);
 }
 
-static const integer_product product_q4 = {
-    .encoding = &phi_q4, .gemv_tokens = 1, .gemv_start = gemv_start_q4, .gemv_strip = gemv_strip_q4,
-    .unpack_strip = unpack_strip_q4, .dot_start = vi_start_u7, .dot = vi_dot_u7,
-};
+static const integer_product product_q4 = {.encoding = &phi_q4,
+                                           .gemv_tokens = 1,
+                                           .gemv_start = gemv_start_q4,
+                                           .gemv_strip = gemv_strip_q4,
+                                           .unpack_strip = unpack_strip_q4,
+                                           .dot_start = vi_start_u7,
+                                           .dot = vi_dot_u7};
 
 static void matmul_q4(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, &product_q4); }
 

@@ -43,7 +43,8 @@ static void round_q8(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 /* ---- Products ---- */
 
 /* Each dot in two sums, so that one need not wait for the other. */
-PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, const int tokens) {
+PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections,
+                              const int tokens) {
     (void)group_zero_corrections;
     vi more[2] = {vi_set(0), vi_set(0)};
     _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
@@ -69,10 +70,13 @@ PHI_INLINE void unpack_strip_q8(const uint8_t *strip, uint8_t *to, const bool by
     }
 }
 
-static const integer_product product_q8 = {
-    .encoding = &phi_q8, .gemv_tokens = 2, .gemv_start = vi_start_u8, .gemv_strip = gemv_strip_q8,
-    .unpack_strip = unpack_strip_q8, .dot_start = vi_start_u8, .dot = vi_dot_u8,
-};
+static const integer_product product_q8 = {.encoding = &phi_q8,
+                                           .gemv_tokens = 2,
+                                           .gemv_start = vi_start_u8,
+                                           .gemv_strip = gemv_strip_q8,
+                                           .unpack_strip = unpack_strip_q8,
+                                           .dot_start = vi_start_u8,
+                                           .dot = vi_dot_u8};
 
 static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(a, begin, end, &product_q8); }
 

@@ -27,9 +27,7 @@ PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq four) {
     return (vi){dot(sum.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(four, w.a)),
                 dot(sum.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(four, w.b))};
 }
-PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) {
-    return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)};
-}
+PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)}; }
 /* Sums of even and of odd pairs of columns fit in 16 bits, as does their total. */
 PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
     __m256i a = _mm256_set1_epi32(start & 0xffff), b = a;

@@ -58,9 +58,7 @@ PHI_INLINE float32x4_t smaller(float32x4_t x, float32x4_t y) { return vbslq_f32(
 PHI_INLINE vf vf_max(vf x, vf y) { return (vf)EACH2(larger, x, y); }
 PHI_INLINE vf vf_min(vf x, vf y) { return (vf)EACH2(smaller, x, y); }
 PHI_INLINE vf vf_abs(vf x) { return (vf)EACH1(vabsq_f32, x); }
-PHI_INLINE vf vf_lanes(void) {
-    return (vf){{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13, 14, 15}};
-}
+PHI_INLINE vf vf_lanes(void) { return (vf){{0, 1, 2, 3}, {4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13, 14, 15}}; }
 PHI_INLINE vf vf_where_less(vf p, vf q, vf x, vf y) {
     return (vf){vbslq_f32(vcltq_f32(p.a, q.a), x.a, y.a), vbslq_f32(vcltq_f32(p.b, q.b), x.b, y.b),
                 vbslq_f32(vcltq_f32(p.c, q.c), x.c, y.c), vbslq_f32(vcltq_f32(p.d, q.d), x.d, y.d)};
@@ -158,7 +156,8 @@ PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
             for (int j = 0; j < 4; j++) {
                 uint8x16_t pairs = vld1q_u8(strip + PHI_Q4_FACTOR_BYTES + 64 * (2 * g + j / 2) + 16 * r);
                 uint8x16_t codes = j % 2 ? vshrq_n_u8(pairs, 4) : vandq_u8(pairs, vdupq_n_u8(15));
-                int8x16_t weights = vmulq_s8(vsubq_s8(vreinterpretq_s8_u8(codes), vdupq_n_s8((int8_t)phi_q4.code_zero_point)), f);
+                int8x16_t weights = vmulq_s8(vsubq_s8(vreinterpretq_s8_u8(codes), vdupq_n_s8((int8_t)phi_q4.code_zero_point)),
+                                             f);
                 vst1q_s8((int8_t *)to + step * (size_t)(4 * g + j) + 16 * r, weights);
             }
         }

@@ -12,6 +12,8 @@
 #pragma clang diagnostic push
 #pragma clang diagnostic error "-Wundefined-internal"
 
+/* clang-format off */
+
 /* ---- f32 ---- */
 
 PHI_INLINE vf vf_set(float x);                          /* x in each lane */
@@ -84,6 +86,7 @@ PHI_INLINE vi vi_load(const int32_t *p);                /* aligned to 64 bytes *
 PHI_INLINE vw vw_signed_u8(vw w);                       /* weights of vw_load_u8 less their zero point */
 #endif
 
+/* clang-format on */
 #pragma clang diagnostic pop
 
 /* ---- Macros ---- */

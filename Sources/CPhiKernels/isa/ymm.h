@@ -108,8 +108,8 @@ PHI_INLINE vi vi_factor(vi factors, int g) {
 }
 
 /* As in zmm.h. */
-PHI_INLINE __m256i by_sixteen(int8_t a, int8_t b, int8_t c, int8_t d, int8_t e, int8_t f, int8_t g, int8_t h, int8_t i, int8_t j,
-                              int8_t k, int8_t l, int8_t m, int8_t n, int8_t o, int8_t p) {
+PHI_INLINE __m256i by_sixteen(int8_t a, int8_t b, int8_t c, int8_t d, int8_t e, int8_t f, int8_t g, int8_t h, int8_t i,
+                              int8_t j, int8_t k, int8_t l, int8_t m, int8_t n, int8_t o, int8_t p) {
     return _mm256_broadcastsi128_si256(_mm_setr_epi8(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p));
 }
 PHI_INLINE void unpack_half(const uint8_t *strip, __m256i factors, uint8_t *to, size_t step) {

@@ -23,9 +23,7 @@ PHI_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
 PHI_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
 PHI_INLINE vf vf_abs(vf a) { return _mm512_abs_ps(a); }
 PHI_INLINE vf vf_lanes(void) { return _mm512_setr_ps(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15); }
-PHI_INLINE vf vf_where_less(vf a, vf b, vf x, vf y) {
-    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
-}
+PHI_INLINE vf vf_where_less(vf a, vf b, vf x, vf y) { return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x); }
 PHI_INLINE float vf_lane_max(vf a) { return _mm512_reduce_max_ps(a); }
 PHI_INLINE float vf_lane_sum(vf a) {
     __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
@@ -68,12 +66,8 @@ PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     *high = _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask);
 #endif
 }
-PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
-    return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip));
-}
-PHI_INLINE vi vi_factor(vi factors, int g) {
-    return _mm512_srai_epi16(_mm512_slli_epi16(factors, (unsigned)(12 - 4 * g)), 12);
-}
+PHI_INLINE vi vi_load_factors(const uint8_t *strip) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip)); }
+PHI_INLINE vi vi_factor(vi factors, int g) { return _mm512_srai_epi16(_mm512_slli_epi16(factors, (unsigned)(12 - 4 * g)), 12); }
 PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
     vi dot = _mm512_set1_epi32(start);
     for (int j = 0; j < 4; j++) dot = _mm512_dpbusd_epi32(dot, codes[j], vq_load(q + 4 * j));
@@ -88,14 +82,15 @@ PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
     /* For a factor's four bits: its magnitude, the mask that mirrors codes, and the offset -|f| z. */
     const __m512i sizes = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 7, 6, 5, 4, 3, 2, 1));
     const __m512i turns = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 15, 15, 15, 15, 15, 15, 15, 15));
-    const __m512i offsets = _mm512_broadcast_i32x4(_mm_setr_epi8(
-        zero, zero - 8, zero - 16, zero - 24, zero - 32, zero - 40, zero - 48, zero - 56, zero - 56, zero - 49, zero - 42,
-        zero - 35, zero - 28, zero - 21, zero - 14, zero - 7));
+    const __m512i offsets = _mm512_broadcast_i32x4(_mm_setr_epi8(zero, zero - 8, zero - 16, zero - 24, zero - 32, zero - 40,
+                                                                 zero - 48, zero - 56, zero - 56, zero - 49, zero - 42,
+                                                                 zero - 35, zero - 28, zero - 21, zero - 14, zero - 7));
     __m512i factors = vi_load_factors(strip);
     strip += PHI_Q4_FACTOR_BYTES;
     for (int g = 0; g < 4; g++) {
-        __m512i pair = _mm512_shuffle_epi8(factors, g < 2 ? _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12))
-                                                          : _mm512_broadcast_i32x4(_mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13)));
+        __m512i pair = _mm512_shuffle_epi8(
+            factors, g < 2 ? _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12))
+                           : _mm512_broadcast_i32x4(_mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13)));
         __m512i factor = _mm512_and_si512(g % 2 ? _mm512_srli_epi16(pair, 4) : pair, low_four);
         __m512i size = _mm512_and_si512(_mm512_shuffle_epi8(sizes, factor), even);
         __m512i turn = _mm512_shuffle_epi8(turns, factor), offset = _mm512_shuffle_epi8(offsets, factor);

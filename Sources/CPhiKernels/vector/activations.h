@@ -49,7 +49,8 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 int8_t *q = a->q + first * a->width + column * n + t * PHI_STRIP_COLUMNS;
                 int32_t *group_zero_corrections = a->tokens == 1 ? a->group_zero_corrections + column / PHI_GROUP : NULL;
                 size_t strips = phi_block_strips(a->width, b);
-                a->zero_corrections[at] = -a->zero_point * quantise_block(x, strips, q, n, a->scales + at, a->code_zero_point, group_zero_corrections);
+                a->zero_corrections[at] = -a->zero_point * quantise_block(x, strips, q, n, a->scales + at, a->code_zero_point,
+                                                                          group_zero_corrections);
             }
     }
 }

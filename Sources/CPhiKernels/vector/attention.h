@@ -147,8 +147,7 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
     size_t at = d, j = 0;
     for (; j < seen[0]; j++, at += a->value_size) {
         if (slices == 4)
-            for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size))
-                prefetch_cache(values.next, at + 16 * u, size);
+            for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size)) prefetch_cache(values.next, at + 16 * u, size);
         /* One slice after the other, so that sums stay in registers. */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
@@ -173,8 +172,7 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_b
     for (size_t d = 0; d < a->head_size; d++, at += 16) {
         vf k[4];
         EACH(u, tiles) k[u] = load_block(keys, at + (size_t)u * 16 * a->head_size, size);
-        if (queries == 1 && d % 2 == 0)
-            EACH(u, tiles) prefetch_cache(keys.next, at + (size_t)u * 16 * a->head_size, size);
+        if (queries == 1 && d % 2 == 0) EACH(u, tiles) prefetch_cache(keys.next, at + (size_t)u * 16 * a->head_size, size);
         EACH(i, queries) {
             vf x = vf_set(q[(size_t)i * a->q_stride + d]);
             EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
@@ -212,8 +210,7 @@ PHI_INLINE size_t key_columns(const phi_attention_args *a, const size_t size) {
 /* The number of a block's positions that each of `queries` neighbouring queries attends to: `count` for the first, one more for each
  * next, up to all. */
 PHI_INLINE void count_seen(size_t seen[ATTENTION_QUERIES], size_t count, const int queries) {
-    for (int i = 0; i < queries; i++)
-        seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
+    for (int i = 0; i < queries; i++) seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
 }
 
 /* A single query goes through four tiles of keys at once, so that its sums need not wait for each other, and through as many slices
@@ -234,8 +231,7 @@ PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float
             if (size == 1)
                 score_q8(a, r, (const uint8_t *)keys.from + j * key_size, keys.next + j * key_size,
                          a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups), s, queries, tiles);
-            else
-                score_float(a, q, keys, j * key_size, s, queries, tiles, size);
+            else score_float(a, q, keys, j * key_size, s, queries, tiles, size);
         }
         EACH(i, queries) EACH(u, tiles) vf_store(p[i] + j + 16 * u, s[i][u]);
     }
@@ -279,7 +275,8 @@ PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
 
 /* `groups` * `queries` neighbouring queries whose positions are in the same block: a block of keys, then of values, stays in the
  * first-level cache for all of them, and f16 is widened once. */
-PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, size_t groups, const size_t size) {
+PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, const int queries, size_t groups,
+                       const size_t size) {
     const float *q = a->q + token * a->q_stride + head * a->head_size;
     const size_t kv = head / (a->heads / a->kv_heads), end = a->first + token + 1, count = groups * (size_t)queries;
     const size_t key_size = key_columns(a, size);

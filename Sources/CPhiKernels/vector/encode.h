@@ -43,8 +43,8 @@ PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, s
     for (size_t n = 0; n < columns; n++) vf_store(b->targets[k + n], targets[n]);
 }
 
-PHI_INLINE void compensate_all(const phi_encode_args *a, const float *differences, size_t from, size_t to, size_t k,
-                               size_t end, block *b) {
+PHI_INLINE void compensate_all(const phi_encode_args *a, const float *differences, size_t from, size_t to, size_t k, size_t end,
+                               block *b) {
     for (; k + 4 <= end; k += 4) compensate(a, differences, from, to, k, 4, b);
     for (; k < end; k++) compensate(a, differences, from, to, k, 1, b);
 }
@@ -58,8 +58,7 @@ PHI_INLINE void round_block(const phi_encode_args *a, float *differences, block 
                             vf (*choose_factor)(const block *, const float *importance, size_t k, size_t end, vf scale),
                             const float least, const float most) {
     const float *importance = a->importance ? a->importance + b->first : NULL;
-    if (differences)
-        compensate_all(a, differences, b->first / a->feedback_block * a->feedback_block, b->first, 0, b->count, b);
+    if (differences) compensate_all(a, differences, b->first / a->feedback_block * a->feedback_block, b->first, 0, b->count, b);
     vf scale = choose_scale(b, importance);
     vf_store_half(b->scales, scale);
     for (size_t g = 0; g < b->count; g += PHI_GROUP) {

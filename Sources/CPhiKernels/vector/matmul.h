@@ -32,8 +32,8 @@ PHI_INLINE void prefetch(const uint8_t *weights, size_t bytes) {
 /* ---- Encodings of floats ---- */
 
 /* `tokens` is a constant; the compiler makes a copy for each. */
-PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t token, const int tokens, vf (*load)(const uint8_t *),
-                              const size_t size) {
+PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t token, const int tokens,
+                              vf (*load)(const uint8_t *), const size_t size) {
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const float *x = a->x + token * a->x_stride;
     vf sum[MATMUL_TOKENS];
@@ -49,12 +49,14 @@ PHI_INLINE void product_float(const phi_matmul_args *a, size_t tile, size_t toke
 }
 
 /* The operation for an encoding of floats of `size` bytes; `load` returns the sixteen of a column as f32. */
-PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end, vf (*load)(const uint8_t *), const size_t size) {
+PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end, vf (*load)(const uint8_t *),
+                             const size_t size) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
         for (size_t tile = item.tile; tile < item.tile_end; tile++) {
             size_t t = item.token;
-            for (; item.token_end - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) product_float(a, tile, t, MATMUL_TOKENS, load, size);
+            for (; item.token_end - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
+                product_float(a, tile, t, MATMUL_TOKENS, load, size);
             for (; item.token_end - t >= 3; t += 3) product_float(a, tile, t, 3, load, size);
             for (; t < item.token_end; t++) product_float(a, tile, t, 1, load, size);
         }
@@ -65,7 +67,7 @@ PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end,
 
 /* Consecutive tokens of a token tile of n, one block of them. */
 typedef struct {
-    const int8_t *q;        /* of a block's first strip; the next strip is n times 64 bytes on */
+    const int8_t *q; /* of a block's first strip; the next strip is n times 64 bytes on */
     const float *scales;
     const int32_t *zero_corrections;
 } token_run;
@@ -120,7 +122,7 @@ PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, co
 /* GEMM: a block of weights at a time is unpacked for all tokens, scales to f32 and weights to bytes, and read again from the nearest
  * cache. */
 typedef struct {
-    size_t tile, token;     /* the first */
+    size_t tile, token; /* the first */
     _Alignas(64) uint8_t weights[PHI_BLOCK_COLUMNS / 4][MATMUL_TILES][64];
     _Alignas(64) float scales[MATMUL_TILES][PHI_TILE_ROWS];
     _Alignas(64) float biases[MATMUL_TILES][PHI_TILE_ROWS];
@@ -136,7 +138,7 @@ typedef struct {
 typedef struct {
     const uint8_t *next;
     size_t tile_bytes;
-    size_t left, pace;      /* remaining lines of each tile, and lines for each strip */
+    size_t left, pace; /* remaining lines of each tile, and lines for each strip */
 } prefetcher;
 
 #define EACH_TILE _Pragma("clang loop unroll(full)") for (int i = 0; i < tiles; i++)
@@ -153,8 +155,7 @@ PHI_INLINE void prefetch_some(prefetcher *f, const int tiles) {
 
 /* Prefetches the activations of the next token tile into the first-level cache. */
 PHI_INLINE void prefetch_activations(const phi_matmul_args *a, const int8_t *q, size_t tokens) {
-    for (size_t t = 0; t < tokens; t++)
-        __builtin_prefetch(q + PHI_TOKEN_TILE * a->width + t * PHI_STRIP_COLUMNS, 0, 3);
+    for (size_t t = 0; t < tokens; t++) __builtin_prefetch(q + PHI_TOKEN_TILE * a->width + t * PHI_STRIP_COLUMNS, 0, 3);
 }
 
 /* A token's sums begin with its first block and become output with its last. */
@@ -171,10 +172,8 @@ enum { FIRST_BLOCK = 1, LAST_BLOCK = 2 };
 PHI_INLINE void add_dot(const phi_matmul_args *a, unpacked *r, size_t t, size_t i, vi dot, vf x, const int kind) {
     float *at = r->sums[t][i], *out = a->out + (r->token + t) * a->out_stride + (r->tile + i) * PHI_TILE_ROWS;
     vf sum = vf_fma(vf_of(dot), vf_mul(vf_load(r->scales[i]), x), kind & FIRST_BLOCK ? vf_set(0) : vf_load(at));
-    if (kind & LAST_BLOCK)
-        put(a, out, sum, vf_load(r->biases[i]));
-    else
-        vf_store(at, sum);
+    if (kind & LAST_BLOCK) put(a, out, sum, vf_load(r->biases[i]));
+    else vf_store(at, sum);
 }
 
 /* Accumulates the unpacked block, number `block`, in the sums of `tokens` tokens, from number `from` on in a token tile of n that
@@ -241,7 +240,7 @@ PHI_INLINE void add_waiting(const phi_matmul_args *a, unpacked *r, waiting_dots 
 /* Accumulates the unpacked block in the sums of all tokens up to `end`, by a unit that computes the dots of a whole token tile from
  * signed weights. While it computes those of one, those of the one before are added. */
 PHI_INLINE void accumulate_block_by_unit(const phi_matmul_args *a, unpacked *r, size_t block, size_t end, const int tiles,
-                                  prefetcher *ahead, const int kind) {
+                                         prefetcher *ahead, const int kind) {
     waiting_dots waiting = {0};
     size_t strips = phi_block_strips(a->width, block), step = PHI_TOKEN_TILE / strips;
     int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS] = r->dots[0];

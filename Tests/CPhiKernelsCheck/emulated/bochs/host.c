@@ -119,7 +119,8 @@ int64_t system_call(uint64_t number, uint64_t a, uint64_t b, uint64_t c) {
     case 13: /* rt_sigaction */
         if (b && a < 32) handlers[a] = ((const signal_action *)b)->handler;
         return 0;
-    case 60: case 231: /* exit, exit_group */ stop((int)a);
+    case 60:
+    case 231: /* exit, exit_group */ stop((int)a);
     case 158: /* arch_prctl */
         if (a != 0x1002) return -ENOSYS;
         write_msr(0xc0000100, b); /* FS base */
@@ -231,8 +232,8 @@ __attribute__((section(".start"))) void start(void) {
     }
     words[0] = count;
     n += 2; /* the ends of arguments and environment */
-    const uint64_t auxiliary[] = {AT_PHDR, headers, AT_PHENT, elf->e_phentsize, AT_PHNUM, elf->e_phnum,
-                                  AT_PAGESZ, PAGE, AT_ENTRY, elf->e_entry, AT_RANDOM, PROGRAM, AT_NULL, 0};
+    const uint64_t auxiliary[] = {AT_PHDR, headers,  AT_PHENT,     elf->e_phentsize, AT_PHNUM, elf->e_phnum, AT_PAGESZ,
+                                  PAGE,    AT_ENTRY, elf->e_entry, AT_RANDOM,        PROGRAM,  AT_NULL,      0};
     memcpy(words + n, auxiliary, sizeof auxiliary);
     memcpy((void *)STACK_TOP, words, sizeof words);
     __asm__ volatile("mov %0, %%rsp\n xor %%edx, %%edx\n jmp *%1" : : "r"(STACK_TOP), "r"(elf->e_entry) : "rdx");

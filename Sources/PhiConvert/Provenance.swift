@@ -3,7 +3,7 @@ import Phi
 import PhiFormat
 import PhiJSON
 
-/// Where a `.phi` file comes from: the `provenance` section, a JSON object for people.
+/// The origin of a `.phi` file: its section `provenance`, a JSON object for people.
 struct Provenance: Encodable {
     struct Source: Encodable {
         let name: String
@@ -26,7 +26,7 @@ struct Provenance: Encodable {
     let matrices: [String: Matrices]
 
     /// Hashes the checkpoint's files. Throws ``FormatError`` when one cannot be read, and `CancellationError` when
-    /// `shouldContinue` says so.
+    /// `shouldContinue` returns false.
     init(_ checkpoint: CheckpointModel, _ report: ConversionReport, while shouldContinue: () -> Bool) throws {
         converter = "swift-phi \(swiftPhiVersion)"
         type = report.type.rawValue

@@ -65,16 +65,16 @@ package final class TileEncoder {
 }
 
 /// What encoding changed, summed over weights.
-public struct EncodingError: Sendable, Equatable {
+package struct EncodingError: Sendable, Equatable {
     /// Sum of squared differences between weights and what was stored.
-    public var squaredError = 0.0
+    package var squaredError = 0.0
     /// Sum of squared weights.
-    public var squaredWeights = 0.0
+    package var squaredWeights = 0.0
     /// Number of weights.
-    public var weights = 0
+    package var weights = 0
 
     /// Root of the mean squared error as a share of the weights' own: 0.07 means 7%.
-    public var relative: Double { squaredWeights > 0 ? (squaredError / squaredWeights).squareRoot() : 0 }
+    package var relative: Double { squaredWeights > 0 ? (squaredError / squaredWeights).squareRoot() : 0 }
 
     static func += (sum: inout EncodingError, other: EncodingError) {
         sum.squaredError += other.squaredError

@@ -2,7 +2,7 @@ import PhiFormat
 
 /// What `phi convert --type` offers: the encoding of the blocks' matrices, where nearly all weights are, by its name. Those of
 /// embedding and head follow from it.
-public enum WeightType: String, Sendable, CaseIterable {
+package enum WeightType: String, Sendable, CaseIterable {
     /// Blocks and embedding in 4 bits, head in 8.
     case q4
     /// Everything in 8 bits.
@@ -13,21 +13,21 @@ public enum WeightType: String, Sendable, CaseIterable {
     case f32
 
     /// The encoding of the blocks' matrices.
-    public var blocks: TensorEncoding { TensorEncoding.allCases.first { $0.name == rawValue } ?? .f32 }
+    package var blocks: TensorEncoding { TensorEncoding.allCases.first { $0.name == rawValue } ?? .f32 }
 
     /// The encoding of the embedding. In few bits too: rounding it with error feedback keeps what the first block sees of it.
-    public var embedding: TensorEncoding { blocks }
+    package var embedding: TensorEncoding { blocks }
 
     /// The encoding of the head: 8 bits where blocks have fewer, as its errors go straight into the logits, with no later layer to
     /// even them out, and it is a small part of what a token reads.
-    public var head: TensorEncoding { isCoarse ? .q8 : blocks }
+    package var head: TensorEncoding { isCoarse ? .q8 : blocks }
 
     /// The encoding that stands for the checkpoint's own blocks where a conversion compares the file's with them: 8 bits are exact
     /// enough beside fewer, and several times as fast as floats.
     var reference: TensorEncoding { isCoarse ? .q8 : .f32 }
 
     /// Whether weights are rounded to integers, so that the errors of some can be compensated by others.
-    public var isRounded: Bool { blocks.isQuantised }
+    package var isRounded: Bool { blocks.isQuantised }
 
     /// Whether weights have so few bits that scales are searched for.
     var isCoarse: Bool { blocks.bitsPerWeight < 8 }

@@ -6,19 +6,19 @@
     import Darwin
 #endif
 
-/// A file that appears under its name only when it is complete: until ``commit()`` it has a temporary name beside it, and
-/// goes away with this object.
+/// A new file that appears under its name only when it is complete: until ``commit()`` it has a temporary name in the same
+/// directory, and is deleted with this object.
 package final class AtomicFile {
-    /// Where the finished file will be.
+    /// Path of the finished file.
     package let path: String
-    /// Where it is until then.
+    /// Path until ``commit()``.
     package let temporaryPath: String
-    /// Where ``append(_:)-(UnsafeRawBufferPointer)`` writes next.
+    /// Offset at which ``append(_:)-(UnsafeRawBufferPointer)`` writes next.
     package private(set) var position = 0
     private let descriptor: Int32
     private var isCommitted = false
 
-    /// Throws ``FormatError`` when something is at `path` that may not be replaced, or nothing can be written there.
+    /// Throws ``FormatError`` when `path` exists and may not be replaced, or cannot be written.
     package init(path: String, overwrite: Bool) throws(FormatError) {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
@@ -48,7 +48,7 @@ package final class AtomicFile {
         try bytes.withBytes { bytes throws(FormatError) in try append(bytes) }
     }
 
-    /// Writes over what is there.
+    /// Overwrites bytes at `offset`.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FormatError) {
         var done = 0
         while done < bytes.count {
@@ -62,7 +62,7 @@ package final class AtomicFile {
         }
     }
 
-    /// Makes sure that everything is on the disk, and gives the file its name.
+    /// Flushes the file to the disk and gives it its name.
     package func commit() throws(FormatError) {
         guard fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else { throw failure() }
         isCommitted = true
@@ -80,7 +80,7 @@ package final class AtomicFile {
 }
 
 extension Array where Element: BitwiseCopyable {
-    /// The elements as bytes, for a body whose errors keep their type.
+    /// Calls `body` with the elements as bytes; unlike `withUnsafeBytes`, keeps the type of its errors.
     func withBytes(_ body: (UnsafeRawBufferPointer) throws(FormatError) -> Void) throws(FormatError) {
         var fault: FormatError?
         withUnsafeBytes { bytes in

@@ -1,4 +1,4 @@
-/// A file that cannot be read or written: which one, and what is wrong with it.
+/// A fault of a file that cannot be read or written.
 public struct FormatError: Error, Equatable, CustomStringConvertible {
     /// The file's path as it was given.
     public let file: String

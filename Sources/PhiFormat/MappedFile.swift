@@ -6,10 +6,10 @@
     import Darwin
 #endif
 
-/// Bytes that stay where they are for as long as somebody holds this: a file mapped read-only, or memory that lives as
-/// long as the process.
+/// Bytes at a fixed address for the lifetime of this object: a file mapped read-only, or memory that lives as long as the
+/// process.
 ///
-/// Processes that map one file share its pages. A file that is cut short while it is mapped kills its readers; replace
+/// Processes that map one file share its pages. A file that is truncated while it is mapped kills its readers; replace
 /// files by renaming a new one over them, as ``PhiFileWriter`` does.
 public final class MappedFile: Sendable {
     /// The file's path, or a name for memory; errors begin with it.

@@ -1,18 +1,18 @@
-/// A `.phi` file, opened: its header checked, its sections ready to be read where they lie.
+/// A `.phi` file, opened: its header is checked, its sections are read in place.
 ///
 /// ```swift
 /// let file = try PhiFile(MappedFile(path: "model.phi"))
 /// for section in file.sections { print(section.name, section.length) }
 /// ```
 ///
-/// Opening reads the header only, so it takes the same time for any size. ``verify(progress:)`` reads everything.
-/// What the sections mean is not known here.
+/// Opening reads the header only, so it takes the same time for any size. ``verify(progress:)`` reads everything. The
+/// contents of sections are not interpreted here.
 public struct PhiFile: Sendable {
-    /// The bytes that it lies in.
+    /// Its bytes.
     public let mapping: MappedFile
     /// All sections, in the file's order.
     public let sections: [Section]
-    /// Of the format: major, minor.
+    /// Version of the format: major, minor.
     public let version: (major: Int, minor: Int)
     /// The header hash, which covers every section's hash: it identifies the file.
     public let digest: SHA256Digest
@@ -21,8 +21,7 @@ public struct PhiFile: Sendable {
     /// The path it was opened by.
     public var path: String { mapping.path }
 
-    /// Checks all that `Formats/phi-file.md` 1.3 asks for before any contents are looked at; throws ``FormatError``
-    /// with the first fault.
+    /// Checks the header by `Formats/phi-file.md` 1.3; throws ``FormatError`` with the first fault.
     public init(_ mapping: MappedFile) throws(FormatError) {
         self.mapping = mapping
         let count = try Self.checkPreamble(mapping)
@@ -59,8 +58,8 @@ public struct PhiFile: Sendable {
         UnsafeRawBufferPointer(rebasing: mapping.bytes[section.offset..<section.offset + section.length])
     }
 
-    /// Reads everything: throws ``FormatError`` naming the first section whose bytes are not those that were written,
-    /// or the first byte between sections that is not zero. `progress` is told the bytes done.
+    /// Reads everything: throws ``FormatError`` naming the first section whose hash does not match, or that follows a byte of
+    /// padding that is not zero. `progress` gets the bytes done.
     public func verify(progress: (Int) -> Void = { _ in }) throws(FormatError) {
         var end = PhiHeader.size(sections: sections.count)
         for section in sections {
@@ -128,7 +127,7 @@ public struct PhiFile: Sendable {
         return digest
     }
 
-    /// The section that `record` describes, which must follow on `end`.
+    /// The section that `record` describes, which must be the next one after `end`.
     private static func section(
         _ record: UnsafeRawBufferPointer, _ number: Int, after end: Int, in mapping: MappedFile
     ) throws(FormatError) -> Section {

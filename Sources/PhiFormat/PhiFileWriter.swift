@@ -2,12 +2,12 @@ import CPhiSupport
 
 /// Writes a `.phi` file section by section, under a temporary name beside its own until ``commit()``.
 ///
-/// The header is written last, so a file that was not finished is refused by every reader; and a writer that goes away
-/// before ``commit()`` takes its temporary file along.
+/// The header is written last, so every reader refuses an unfinished file; a writer that is released before ``commit()``
+/// deletes its temporary file.
 public final class PhiFileWriter {
-    /// Where the finished file will be.
+    /// Path of the finished file.
     public var path: String { file.path }
-    /// Where it is until then.
+    /// Path until ``commit()``.
     public var temporaryPath: String { file.temporaryPath }
     private let file: AtomicFile
     private let sectionCount: Int
@@ -17,8 +17,8 @@ public final class PhiFileWriter {
     /// Sections of this size and more start on a 64 KiB boundary, smaller ones on a 64-byte one.
     static let largeSection = 1 << 20
 
-    /// Starts a file of `sectionCount` sections at `path`. Throws ``FormatError`` when something is there that may not be
-    /// replaced, or nothing can be written there.
+    /// Starts a file of `sectionCount` sections at `path`. Throws ``FormatError`` when `path` exists and may not be
+    /// replaced, or cannot be written.
     public init(path: String, sectionCount: Int, overwrite: Bool) throws(FormatError) {
         self.sectionCount = sectionCount
         file = try AtomicFile(path: path, overwrite: overwrite)
@@ -63,14 +63,14 @@ public final class PhiFileWriter {
         sections.append(open.with(digest: SHA256Digest(finishing: &hash).bytes))
     }
 
-    /// Writes the header as of now and maps the temporary file, so that what has been written can be tried. All
-    /// sections must be there.
+    /// Writes the header and maps the temporary file, so that the model can be run before ``commit()``. All sections must have
+    /// been written.
     public func preview() throws(FormatError) -> PhiFile {
         try seal()
         return try PhiFile(MappedFile(path: file.temporaryPath))
     }
 
-    /// Puts other bytes of the same length into a section that has been written.
+    /// Replaces the bytes of a section that has been written by others of the same length.
     public func replace(_ name: String, bytes: [UInt8]) throws(FormatError) {
         guard let number = sections.firstIndex(where: { $0.name == name }), sections[number].length == bytes.count
         else {
@@ -80,7 +80,7 @@ public final class PhiFileWriter {
         sections[number] = sections[number].with(digest: bytes.withUnsafeBytes { SHA256Digest($0) }.bytes)
     }
 
-    /// Writes the header, makes sure that everything is on the disk, and gives the file its name.
+    /// Writes the header, flushes the file to the disk and gives it its name.
     public func commit() throws(FormatError) {
         try seal()
         try file.commit()

@@ -1,20 +1,20 @@
-/// One section of a `.phi` file: where it is and what it is (`Formats/phi-file.md`, 1.2).
+/// A section's record in the header of a `.phi` file (`Formats/phi-file.md`, 1.2).
 public struct Section: Sendable, Equatable {
-    /// What the section is called, unique in its file.
+    /// Its name, unique in its file.
     public let name: String
     /// Whether a reader that does not know the name must refuse the file.
     public let isRequired: Bool
     /// The encoding's number; 0 for plain bytes.
     public let encodingNumber: UInt32
-    /// Of the first byte, from the start of the file.
+    /// Offset of the first byte in the file.
     public let offset: Int
-    /// In bytes.
+    /// Length in bytes.
     public let length: Int
-    /// Divides ``offset``.
+    /// Alignment in the file, which divides ``offset``.
     public let alignment: Int
-    /// Of the tensor; 0 for plain bytes.
+    /// Rows of the tensor; 0 for plain bytes.
     public let rows: Int
-    /// Of the tensor; 0 for plain bytes.
+    /// Columns of the tensor; 0 for plain bytes.
     public let columns: Int
     /// SHA-256 of the section's bytes.
     public let digest: [UInt8]

@@ -9,7 +9,7 @@
 /// A regular file, opened once and read by position.
 ///
 /// Checkpoints are read with `pread` and not mapped: mapped pages count as the process's own memory while a 5 GB
-/// checkpoint goes by, and a file that is cut short while it is mapped kills the process instead of failing a read.
+/// checkpoint goes by, and a file that is truncated while it is mapped kills the process instead of failing a read.
 /// Any number of threads may read at once.
 package final class ReadableFile: Sendable {
     /// The path as it was given.
@@ -94,7 +94,7 @@ package final class ReadableFile: Sendable {
     }
 }
 
-/// What a path leads to.
+/// The kind of file at a path.
 package enum PathKind {
     /// A regular file, or a link to one.
     case file
@@ -102,10 +102,10 @@ package enum PathKind {
     case directory
     /// A pipe, socket or device.
     case other
-    /// Nothing that can be seen, and why.
+    /// Nothing that can be accessed, and why.
     case missing(fault: String)
 
-    /// Looks at `path`, following links.
+    /// The kind of `path`, following links.
     package init(_ path: String) {
         var status = stat()
         if path.utf8.contains(0) {

@@ -1,6 +1,6 @@
 extension String {
-    /// The string as it may stand in a one-line error: in quotes, control characters replaced, cut to 80 characters.
-    /// Names in a damaged file can be anything.
+    /// The string for a one-line error: in quotes, without control characters, cut to 80 characters. Names in a damaged file
+    /// can be anything.
     package var shown: String {
         var text = ""
         for scalar in unicodeScalars.prefix(80) {

@@ -2,25 +2,25 @@ import CPhiCalibration
 import PhiFormat
 import PhiTokenizer
 
-/// A text that shows a conversion what goes into a model's matrices, so that rounding spares what matters.
+/// A text on which a conversion measures the inputs of a model's matrices, so that rounding changes its outputs least.
 package struct CalibrationText: Sendable {
-    /// What the file's provenance calls it.
+    /// Its name in the file's provenance.
     package let name: String
-    /// Where it came from, for errors.
+    /// Its origin, for errors.
     let path: String
     private let bytes: [UInt8]
 
-    /// Tokens that are used at most: four for each of phi-1's hidden columns (`Bench/README.md` has what more and fewer give).
+    /// Most tokens that are used: four for each of phi-1's hidden columns.
     static let mostTokens = 8192
-    /// Tokens without which there is nothing to learn.
+    /// Fewest tokens that a calibration needs.
     static let leastTokens = 1024
-    /// Tokens that are run as one text.
+    /// Most tokens of a sequence.
     private static let window = 512
 
-    /// The text inside: generated exercises and this repository's own Python.
+    /// The built-in text: generated exercises and this repository's own Python.
     package static var builtIn: CalibrationText {
         let bytes = UnsafeRawBufferPointer(start: phi_calibration_text(), count: phi_calibration_text_size())
-        return CalibrationText(name: "builtin", path: "the text inside", bytes: [UInt8](bytes))
+        return CalibrationText(name: "builtin", path: "the built-in calibration text", bytes: [UInt8](bytes))
     }
 
     /// Reads a file of up to 64 MB. Throws ``FormatError`` when it cannot be read or is not UTF-8.
@@ -39,8 +39,8 @@ package struct CalibrationText: Sendable {
     /// SHA-256 of its bytes.
     var hash: SHA256Digest { bytes.withUnsafeBytes { SHA256Digest($0) } }
 
-    /// Its first tokens in texts of at most 512. Throws ``FormatError`` when there are fewer than a calibration needs.
-    func texts(_ tokenizer: Tokenizer, context: Int) throws(FormatError) -> [[TokenID]] {
+    /// Its first tokens in sequences of at most 512. Throws ``FormatError`` when there are fewer than a calibration needs.
+    func sequences(_ tokenizer: Tokenizer, context: Int) throws(FormatError) -> [[TokenID]] {
         // No text needs more than 32 bytes a token.
         let tokens = tokenizer.encode(bytes: Array(bytes.prefix(32 * Self.mostTokens)), specialTokens: false)
             .prefix(Self.mostTokens)

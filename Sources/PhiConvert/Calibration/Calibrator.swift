@@ -34,7 +34,7 @@ final class Calibrator {
         self.exactEncoding = exactEncoding
         self.kernels = kernels
         self.threads = threads
-        let sequences = try text.texts(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
+        let sequences = try text.sequences(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
         func runner() throws -> BlockRunner {
             try BlockRunner(checkpoint.config, sequences, kernels: kernels, threads: Int(threads))
         }

@@ -79,15 +79,15 @@ private struct BlockSolver {
         products = FloatBuffer(count * Self.panel)
     }
 
-    /// Turns each of the `count` rows of c, [count][stride], into its y.
+    /// Replaces each of the `count` rows of c, [count][stride], by its y.
     func solve(_ c: UnsafeMutableBufferPointer<Float>) {
         let panels = Swift.stride(from: 0, to: count, by: Self.panel).map { $0..<min($0 + Self.panel, count) }
         let inverses = panels.map(inverse)
         // z Uᵀ = c from the last columns to the first, and of that z / D.
         for (panel, inverse) in zip(panels, inverses).reversed() {
-            let rest = panel.upperBound..<count
-            subtract(c, rest, from: panel) { p, j in
-                factor[(panel.lowerBound + p) * stride + rest.lowerBound + j] * importance[rest.lowerBound + j]
+            let later = panel.upperBound..<count
+            subtract(c, later, from: panel) { p, j in
+                factor[(panel.lowerBound + p) * stride + later.lowerBound + j] * importance[later.lowerBound + j]
             }
             replace(c, panel) { p, k in inverse[p * panel.count + k] / importance[panel.lowerBound + p] }
         }
@@ -98,7 +98,7 @@ private struct BlockSolver {
         }
     }
 
-    /// Takes the sum over `columns` of c[i][j] * weight(p, j) from each c[i][p] of the panel.
+    /// Subtracts the sum over `columns` of c[i][j] * weight(p, j) from each c[i][p] of the panel.
     private func subtract(
         _ c: UnsafeMutableBufferPointer<Float>, _ columns: Range<Int>, from panel: Range<Int>,
         _ weight: (Int, Int) -> Float
@@ -111,7 +111,7 @@ private struct BlockSolver {
         }
     }
 
-    /// Makes each c[i][p] of the panel the sum over the panel's columns of c[i][k] * weight(p, k).
+    /// Replaces each c[i][p] of the panel by the sum over the panel's columns of c[i][k] * weight(p, k).
     private func replace(
         _ c: UnsafeMutableBufferPointer<Float>, _ panel: Range<Int>, _ weight: (Int, Int) -> Float
     ) {
@@ -122,7 +122,7 @@ private struct BlockSolver {
         }
     }
 
-    /// Leaves the sums over `columns` of c[i][j] * weight(p, j), p below `rows`, in the products.
+    /// products[i][p] = sum over `columns` of c[i][j] * weight(p, j), for p below `rows`.
     private func multiply(
         _ c: UnsafeMutableBufferPointer<Float>, _ columns: Range<Int>, _ rows: Int, _ weight: (Int, Int) -> Float
     ) {

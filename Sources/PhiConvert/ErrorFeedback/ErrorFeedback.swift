@@ -1,13 +1,13 @@
 import Phi
 import PhiFormat
 
-/// How the rounding errors of a matrix's columns are made good by later columns (GPTQ, arXiv 2210.17323, in the form that
-/// arXiv 2307.13304 calls LDLQ).
+/// Error feedback of a matrix's columns: each column compensates the rounding errors of the columns before it (GPTQ, arXiv
+/// 2210.17323, in the form that arXiv 2307.13304 calls LDLQ).
 ///
 /// Let H be the sum of x xᵀ over the matrix's inputs, as far as it is in blocks on the diagonal, a little added to the diagonal,
 /// and H = (F + 1) D (F + 1)ᵀ with F strictly upper triangular and D diagonal. Errors E = W - stored change the outputs by the
 /// sum over rows and columns k of D[k] (E[k] + sum over j < k of E[j] F[j][k])², so if column k aims at W[k] + that sum, each
-/// square is as small as rounding can make it, and D says how much it counts.
+/// square is as small as rounding can make it, with D as its weight.
 package final class ErrorFeedback {
     /// Columns of a block, and floats from one row of F to the next.
     package let blockWidth: Int
@@ -16,18 +16,18 @@ package final class ErrorFeedback {
     /// D, [width]; all positive.
     package let importance: FloatBuffer
 
-    /// What the matrix makes good of what has become of its inputs; nil when that is not known.
+    /// The correction for the drift of the inputs; nil if the drift is not known.
     package private(set) var correction: DriftCorrection?
 
     private let product: FloatProduct
 
     /// Columns that are eliminated together.
     static let panel = 64
-    /// How often what is added to the diagonal grows by tens if it does not suffice.
+    /// The number of attempts at a factorisation, each with ten times as much added to the diagonal.
     private static let dampings = 5
 
-    /// Factors `moments`, whose memory it takes over; nil when they are not finite. `damping` is what is added to the diagonal, as
-    /// a share of its mean: for sums over few inputs more than a little, as they say less about other inputs.
+    /// Factors `moments`, which it finishes and whose memory it takes over; nil if they are not finite. `damping` is added to the
+    /// diagonal as a share of its mean: more for sums over few inputs, which generalise less.
     package init?(_ moments: InputMoments, damping: Float = 0.01, kernels: Kernels, threads: Int32) {
         moments.finish()
         product = FloatProduct(kernels: kernels, threads: threads)
@@ -51,7 +51,7 @@ package final class ErrorFeedback {
         _ h: UnsafeMutableBufferPointer<Float>, _ importance: UnsafeMutableBufferPointer<Float>, _ damping: Float
     ) -> Bool {
         let count = importance.count
-        // What is below the diagonal is a copy to begin from again.
+        // The elements below the diagonal are a copy for the next attempt.
         for row in 0..<count {
             for column in row + 1..<max(row + 1, count) {
                 h[column * blockWidth + row] = h[row * blockWidth + column]

@@ -7,20 +7,21 @@ struct FloatProduct {
     let kernels: Kernels
     let threads: Int32
 
-    /// Rows of a left matrix, `stride` floats apart. What is beyond a row's end, up to a multiple of 64, is read and must be finite.
+    /// Rows of a left matrix, `stride` floats apart. Elements beyond a row's end, up to a multiple of 64, are read and must be
+    /// finite.
     struct Rows {
         let start: UnsafePointer<Float>
         let stride, count: Int
     }
 
-    /// Where a product goes: rows are `stride` floats apart, and each is written up to a multiple of 16.
+    /// Memory for a product: rows are `stride` floats apart, and each is written up to a multiple of 16.
     struct Output {
         let start: UnsafeMutablePointer<Float>
         let stride: Int
     }
 
-    /// out[i][j] = sum over k of x[i][k] * matrix[j][k], or that added; the matrix, [rows][columns], as tiles, which may be some
-    /// of a larger matrix's.
+    /// out[i][j] = sum over k of x[i][k] * matrix[j][k], or += if `accumulate`. The matrix, [rows][columns], is given as tiles,
+    /// which may be some of a larger matrix.
     func run(
         _ x: Rows, by tiles: UnsafeRawPointer?, rows: Int, columns: Int, into out: Output, accumulate: Bool = false
     ) {

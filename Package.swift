@@ -72,10 +72,10 @@ let package = Package(
             dependencies: [
                 "CPhiCalibration", "CPhiKernels", "Phi", "PhiCheckpoint", "PhiFormat", "PhiJSON", "PhiTokenizer",
             ]),
-        // One description of what the kernels' tests check and the benchmark times.
-        .target(name: "PhiKernelCases", dependencies: ["CPhiKernels"]),
+        // The cases of the kernels that the check program, the tests and the benchmark run.
+        .target(name: "CPhiKernelCases", dependencies: ["CPhiKernels"], cSettings: cSettings),
         .target(
-            name: "PhiBench", dependencies: ["CPhiKernels", "Phi", "PhiFormat", "PhiKernelCases", "PhiTokenizer"]),
+            name: "PhiBench", dependencies: ["CPhiKernelCases", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
         .target(
             name: "PhiEval", dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
@@ -98,10 +98,7 @@ let package = Package(
         .target(
             name: "PhiTestSupport", dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiFormat", "PhiTokenizer"],
             path: "Tests/Support"),
-        .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernels", "CPhiKernelsCheck", "PhiKernelCases"]),
-        .target(
-            name: "CPhiKernelsCheck", dependencies: ["CPhiKernels", "CPhiSupport"], path: "Tests/CPhiKernelsCheck",
-            exclude: ["main.c", "emulated"], cSettings: cSettings),
+        .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernelCases", "CPhiKernels"]),
         .testTarget(
             name: "PhiTokenizerTests", dependencies: ["PhiTestSupport", "PhiTokenizer"], exclude: ["Goldens"]),
         .testTarget(

@@ -18,7 +18,7 @@ BEGIN, END = "<!-- modules: written by Tools/architecture.py -->", "<!-- end of 
 LAYERS: list[tuple[str, list[str]]] = [
     ("C", ["CPhi", "CPhiCalibration", "CPhiKernels", "CPhiModel", "CPhiPlayground", "CPhiSupport", "CZlib"]),
     ("text and files", ["PhiTokenizer", "PhiFormat"]),
-    ("engine", ["Phi", "PhiJSON", "PhiKernelCases"]),
+    ("engine", ["Phi", "PhiJSON", "CPhiKernelCases"]),
     ("around the engine", ["PhiCAPI", "PhiCheckpoint", "PhiBench", "PhiEval", "PhiServer"]),
     ("conversion", ["PhiConvert"]),
     ("shared by commands", ["PhiCommandSupport"]),

@@ -1,14 +1,14 @@
+import CPhiKernelCases
 import CPhiKernels
 import Phi
-import PhiKernelCases
 
 /// Times single kernel operations on phi-1's shapes, for one instruction set and number of threads.
 public struct KernelBenchmark {
-    /// What an operation took.
+    /// Times and rates of one case.
     public struct Result: Sendable {
         /// The operation's name in `operations.inc`.
         public let operation: String
-        /// The shape, for people.
+        /// The shape as text.
         public let shape: String
         /// Nanoseconds of one run, for each of the samples.
         public let samples: [Double]
@@ -30,27 +30,38 @@ public struct KernelBenchmark {
     }
 
     /// Names of all operations that are timed.
-    public static let operations: [String] = Array(Set(cases(tokens: [1]).map(\.operation))).sorted()
+    public static let operations: [String] = (0..<phi_operation_count()).filter { phi_timed_case_count($0, 1) > 0 }
+        .compactMap(name).sorted()
+
+    private static func name(of operation: Int) -> String? { phi_operation_name(operation).map { String(cString: $0) } }
 
     /// Times the operations called `names`, all when it is empty, for each number of `tokens`, and passes on each result
     /// as it comes.
     public func run(_ names: [String], tokens: [Int], body: (Result) throws -> Void) rethrows {
-        for item in Self.cases(tokens: tokens) where names.isEmpty || names.contains(item.operation) {
-            guard let operation = kernelOperation(item.operation, of: kernels.table) else { continue }
-            try body(time(item, operation))
+        for tokens in tokens {
+            for operation in 0..<phi_operation_count() {
+                guard let name = Self.name(of: operation), names.isEmpty || names.contains(name) else { continue }
+                for index in 0..<phi_timed_case_count(operation, tokens) {
+                    try body(time(operation, name, phi_timed_case_at(operation, tokens, index)))
+                }
+            }
         }
     }
 
-    private static func cases(tokens: [Int]) -> [KernelCase] {
-        KernelCase.phi1(WeightEncoding.quantised, tokens: tokens)
-    }
-
-    private func time(_ item: KernelCase, _ operation: phi_operation) -> Result {
-        // More than any cache, so that weights come from memory as they do in a decoded token.
-        let run = item.prepare(spread: 192 << 20)
-        let clock = ContinuousClock()
+    private func time(_ operation: Int, _ name: String, _ shape: phi_case_shape) -> Result {
+        var shape = shape, item = phi_case()
+        // Copies of weights and keys that fit no cache, so that they come from memory as in a decoded token.
+        phi_case_prepare(&item, operation, &shape, 1, GUARDED_BEFORE, 192 << 20)
+        defer { phi_case_release(&item) }
+        let function = withUnsafePointer(to: kernels.table) { phi_operation_at($0, operation) }
+        var run = 0
         func seconds(_ count: Int) -> Double {
-            clock.measure { for _ in 0..<count { run.run(operation, threads: threads) } }.seconds
+            ContinuousClock().measure {
+                for _ in 0..<count {
+                    phi_parallel(Int32(threads), item.items, function, phi_case_arguments(&item, run))
+                    run += 1
+                }
+            }.seconds
         }
         _ = seconds(1)
         // As many runs as make a sample of a twentieth of a second, so that the clock does not matter.
@@ -58,7 +69,18 @@ public struct KernelBenchmark {
         let samples = (0..<repetitions).map { _ in seconds(count) * 1e9 / Double(count) }
         let middle = median(samples)
         return Result(
-            operation: item.operation, shape: item.shape, samples: samples,
-            gigabytesPerSecond: Double(run.bytes) / middle, teraOperationsPerSecond: run.arithmetic / middle / 1e3)
+            operation: name, shape: String(describing: operation, shape), samples: samples,
+            gigabytesPerSecond: item.bytes / middle, teraOperationsPerSecond: item.arithmetic / middle / 1e3)
+    }
+}
+
+extension String {
+    /// The shape of a case of an operation.
+    fileprivate init(describing operation: Int, _ shape: phi_case_shape) {
+        var shape = shape
+        self = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 80) { text in
+            phi_case_describe(operation, &shape, text.baseAddress, text.count)
+            return text.baseAddress.map { String(cString: $0) } ?? ""
+        }
     }
 }

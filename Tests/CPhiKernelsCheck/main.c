@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <CPhiKernelsCheck.h>
+#include <CPhiKernelCases.h>
 
 static void say(void *context, const char *line) {
     (void)context;
@@ -71,9 +71,14 @@ int main(int count, char **words) {
     uint64_t digest = 0;
     phi_check_result all[16] = {{0, 0}}, now[16];
     if (sets > sizeof all / sizeof *all) return 2;
-    for (size_t o = 0; o < phi_check_operation_count(); o++) {
-        digest = digest * 31 + phi_check(o, here | forced, seed, now, say, NULL);
-        printf("%-14s", phi_check_operation_name(o));
+    phi_check_options options = {.seed = seed, .sets = here | forced, .report = say};
+    for (size_t o = 0; o < phi_operation_count(); o++) {
+        memset(now, 0, sizeof now);
+        for (size_t index = 0; index < phi_case_count(o); index++) {
+            phi_case_shape shape = phi_case_at(o, index);
+            digest = digest * 31 + phi_check(o, &shape, &options, now);
+        }
+        printf("%-14s", phi_operation_name(o));
         for (size_t s = 0; s < sets; s++) {
             all[s].passed += now[s].passed;
             all[s].failed += now[s].failed;

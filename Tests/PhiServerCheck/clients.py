@@ -222,8 +222,7 @@ def check_browser() -> None:
 
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
-        print("SKIPPED: the browser: there is no chromium with chromedriver")
-        return
+        raise SystemExit("the browser was not checked: there is no chromium with chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):

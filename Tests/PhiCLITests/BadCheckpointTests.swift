@@ -2,13 +2,13 @@ import Foundation
 import PhiTestSupport
 import Testing
 
-/// `phi convert` with checkpoints that nobody should trust.
+/// `phi convert` with damaged and hostile checkpoints.
 @Suite struct BadCheckpointTests {
     struct Fault: Sendable, CustomTestStringConvertible {
         let name: String
         /// The file that the message must name.
         let file: String
-        /// What else it must say.
+        /// A word that the message must contain.
         let word: String
         let spoil: @Sendable (Workshop, inout TinyCheckpoint) throws -> Void
 
@@ -25,7 +25,7 @@ import Testing
         var testDescription: String { name }
     }
 
-    /// Faults of what the files say: the tiny checkpoint is changed and written again.
+    /// Faults in the contents of files: the tiny checkpoint is changed and written again.
     static let contents: [Fault] = [
         Fault("missing tensor", in: "checkpoint", "'model.layers.1.mlp.fc1.bias'") { _, checkpoint in
             checkpoint.tensors.removeAll { $0.name == "model.layers.1.mlp.fc1.bias" }
@@ -223,7 +223,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesWhatItMayNotRead() throws {
+    @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesUnreadableFiles() throws {
         let shop = try Workshop()
         let file = shop.checkpoint + "/model.safetensors"
         chmod(file, 0)

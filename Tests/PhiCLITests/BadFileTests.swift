@@ -3,7 +3,7 @@ import PhiFormat
 import PhiTestSupport
 import Testing
 
-/// `.phi` files that nobody should trust, given to every command that opens one.
+/// Damaged and hostile `.phi` files, given to every command that opens one.
 @Suite struct BadFileTests {
     /// The commands that open a file whole.
     private static let commands = [["info", "-m"], ["complete", "-n", "1", "x", "-m"], ["verify"]]
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func takesTheGoodSamples() throws {
+    @Test func acceptsTheGoodSamples() throws {
         for path in try Self.samples("good") {
             for command in [["info", "-m"], ["info", "--json", "-m"], ["complete", "-n", "3", "x", "-m"]] {
                 let outcome = try Command.run(command + [path])
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func refusesWhatIsNoFile() throws {
+    @Test func refusesPathsThatAreNoFiles() throws {
         let folder = try TemporaryFolder()
         try folder.write(
             "text.phi",
@@ -115,7 +115,7 @@ import Testing
         PhiCLITests.expectRefusal(try Command.run("info", "-m", path), "lines.phi: ")
     }
 
-    @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesWhatItMayNotRead() throws {
+    @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesUnreadableFiles() throws {
         let folder = try TemporaryFolder()
         chmod(folder.path, 0o755)
         let path = try folder.write("closed.phi", readFile(Models.path()))

@@ -2,7 +2,7 @@ import Foundation
 import PhiTestSupport
 import Testing
 
-/// `phi bench`: what it prints and takes, not how fast it is.
+/// Options and output of `phi bench`, not its speed.
 @Suite struct BenchTests {
     @Test func printsLlamaBenchsFields() throws {
         let outcome = try Command.run(
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    /// What the fields that are made of others are: means, the deviation of a sample, and the share of the read rate that
+    /// Derived fields: means, the deviation of a sample, and the share of the read rate that
     /// the bytes of a token took.
     private func checkMeaning(_ row: [String: Any], _ nanoseconds: [Double], _ rates: [Double]) throws {
         func value(_ name: String) throws -> Double { try #require(row[name] as? Double) }
@@ -55,7 +55,7 @@ import Testing
         #expect(isClose(try value("read_share"), share))
     }
 
-    /// A token behind others reads their keys and values too: as many more bytes as the depth has positions.
+    /// At depth, a token also reads the keys and values of the positions before it.
     @Test func depthIsPartOfWhatATokenReads() throws {
         let outcome = try Command.run(
             "bench", "-m", Models.path(), "-p", "0", "-n", "4", "-d", "0,64", "-r", "1", "--no-warmup", "-o", "jsonl")

@@ -2,7 +2,7 @@ import Foundation
 import PhiTestSupport
 import Testing
 
-/// Where `phi complete` takes its prompt from, and what it refuses.
+/// Sources of the prompt of `phi complete`, and refusals.
 @Suite struct CompletePromptTests {
     private static let prompt = "def naïve(größe):\n    \"\"\"日本 😀\"\"\"\n\treturn"
 

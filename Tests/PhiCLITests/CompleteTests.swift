@@ -2,7 +2,7 @@ import Foundation
 import PhiTestSupport
 import Testing
 
-/// What `phi complete` makes.
+/// Completions of `phi complete`.
 @Suite struct CompleteTests {
     private func text(_ prompt: String, _ options: String..., environment: [String: String] = [:]) throws -> String {
         let outcome = try Command.run(

@@ -1,4 +1,4 @@
-/// What `phi complete --json` prints, field by field; a field of another type fails to decode.
+/// The output of `phi complete --json`, field by field; a field of another type fails to decode.
 struct Completed: Decodable, Equatable {
     struct Timings: Decodable, Equatable {
         let prefill_seconds: Double

@@ -9,7 +9,7 @@ import Testing
         #expect(shop.folder.names.allSatisfy { !$0.contains(".part") }, comment)
     }
 
-    @Test func refusesWhatIsNoFile() throws {
+    @Test func refusesPathsThatAreNoFiles() throws {
         let shop = try Workshop()
         try expectRefusal(of: shop.folder.at("missing/model.phi"), shop)
         try expectRefusal(of: shop.folder.makeFolder("folder"), shop)

@@ -8,7 +8,7 @@ import Testing
         .appendingPathComponent("Goldens/human-eval").path
     private static let problems = goldens + "/problems.jsonl"
 
-    /// What the command prints as JSON, as far as it is looked at here.
+    /// The command's JSON output, in part.
     private struct Report: Decodable {
         struct Result: Decodable {
             struct Sample: Decodable {
@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test(arguments: [[], ["--temperature", "0.8", "--seed", "7", "-N", "3", "--top-p", "0.95"]])
-    func makesWhatCompleteMakes(_ options: [String]) throws {
+    func samplesEqualCompletions(_ options: [String]) throws {
         let folder = try TemporaryFolder()
         let output = folder.at("samples.jsonl")
         let outcome = try Command.run(making(output, "-n", "24", "--prompt", "raw") + options)
@@ -149,7 +149,7 @@ import Testing
         for batch in ["2", "7", "16"] { #expect(try bytes("--batch", batch) == expected, "batches of \(batch)") }
     }
 
-    @Test func goesOnAfterAKill() throws {
+    @Test func resumesAfterAKill() throws {
         let folder = try TemporaryFolder()
         let whole = folder.at("whole.jsonl")
         let torn = folder.at("torn.jsonl")
@@ -179,7 +179,7 @@ import Testing
         #expect(resumed.status == 0, "\(resumed.errorText)")
         #expect(try readFile(torn) == readFile(whole))
         #expect(resumed.output == first.output)
-        // A finished run makes nothing and is only scored; a larger one goes on.
+        // A finished run is only scored; a larger one is continued.
         #expect(try Command.run(making(torn) + options).output == first.output)
         let more = try Command.run(making(torn) + options + ["-N", "41"]).json(Report.self)
         #expect(more.samples == 164)

@@ -4,7 +4,7 @@ import Testing
 
 /// `phi eval perplexity` and `phi eval kl`, against sums made here from the logits that `phi logits` writes.
 @Suite struct EvalTextTests {
-    /// What both print as JSON.
+    /// The JSON output of both.
     private struct Report: Decodable {
         let perplexity: Double
         let perplexity_error: Double
@@ -51,7 +51,7 @@ import Testing
         return try JSONDecoder().decode([Int].self, from: Data(outcome.output))
     }
 
-    /// For each prediction of the first windows: what the two models say, and the token that came.
+    /// For each prediction of the first windows: log-probabilities by both models, and the token that follows.
     private func predictions(
         _ folder: TemporaryFolder, _ ids: [Int], context: Int, stride: Int?, windows: Int
     ) throws -> [(model: [Double], base: [Double], token: Int)] {
@@ -133,7 +133,7 @@ import Testing
         #expect(own.max_kl == 0 && own.top1_agreement == 1 && own.perplexity_ratio == 1)
     }
 
-    @Test func printsTextAndWhatIsToBeDrawn() throws {
+    @Test func printsTextAndCurves() throws {
         struct Curves: Decodable {
             let windows: Int
             let perplexity: Double
@@ -178,7 +178,7 @@ import Testing
         for name in try Command.instructionSets() { #expect(try output(environment: ["PHI_ISA": name]) == expected) }
     }
 
-    @Test func refusesWhatDoesNotFit() throws {
+    @Test func refusesTokensThatDoNotFit() throws {
         let folder = try TemporaryFolder()
         let short = try folder.write("short.py", "x = 1\n")
         let file = try folder.write("text.py", Self.text)

@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: ["", "[", "{}", "[1.5]", "[\"a\"]", "[99999999999]", String(repeating: "[", count: 10_000)])
-    func refusesWhatIsNoArrayOfIDs(_ text: String) throws {
+    func refusesJSONThatIsNoArrayOfIDs(_ text: String) throws {
         let folder = try TemporaryFolder()
         expectRefusal(try logits(folder, text), "ids.json: is not a JSON array of token ids")
         #expect(folder.names == ["ids.json"])

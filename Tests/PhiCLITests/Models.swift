@@ -4,15 +4,15 @@ import Testing
 
 /// Models that several tests read, converted once by the command under test.
 enum Models {
-    /// One of `q4`, `q8`, `f16`, `f32`; its text is ASCII and never ends by itself.
+    /// The model in one of ``types``; its completions are ASCII and never end by themselves.
     static func path(_ type: String = "q4") throws -> String {
         try made.get().at("speaker.\(type).phi")
     }
 
-    /// Gives any bytes at all: a q4 model with room for 65,536 tokens, which it takes minutes to fill.
+    /// A q4 model with a context of 65,536 tokens, which takes minutes to fill; its completions are any bytes.
     static func long() throws -> String { try made.get().at("long.phi") }
 
-    /// Ends every text at once.
+    /// A model that ends every completion at once.
     static func silent() throws -> String { try made.get().at("silent.phi") }
 
     /// The directory that ``path(_:)`` comes from.

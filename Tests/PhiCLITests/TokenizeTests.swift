@@ -65,7 +65,7 @@ import Testing
         "\u{0}",
         String(repeating: "[", count: 10_000),
     ])
-    func refusesWhatIsNoArrayOfIDs(_ text: String) throws {
+    func refusesJSONThatIsNoArrayOfIDs(_ text: String) throws {
         expectRefusal(try tokenize(text, "--decode"), "standard input: is not a JSON array of token ids")
     }
 

@@ -7,7 +7,7 @@ import PhiTestSupport
 import Testing
 
 @Suite struct ErrorFeedbackTests {
-    /// Inputs whose columns go together, as a model's do: a few common causes and a little noise of their own.
+    /// Correlated inputs, like a model's: a few common causes and a little noise.
     private struct Inputs {
         let width: Int
         let rows: [[Float]]
@@ -32,12 +32,12 @@ import Testing
             rows = other.rows.map { Array($0[columns]) }
         }
 
-        /// What they were before something made them a little smaller and moved them, each by its own and its neighbour.
+        /// The exact inputs, of which ``rows`` are a drifted form: a little smaller, and moved.
         var exact: [[Float]] {
             rows.map { x in x.indices.map { 1.1 * x[$0] + 0.05 * x[($0 + 1) % width] + 0.01 } }
         }
 
-        /// Of the first 700.
+        /// Moments of the first 700 rows.
         func moments(
             threads: Int32, widestBlock: Int = InputMoments.widestBlock, exact: [[Float]]? = nil, _ kernels: Kernels
         ) -> InputMoments {
@@ -190,7 +190,7 @@ import Testing
         #expect(ErrorFeedback(moments, kernels: try kernels(), threads: 1) == nil)
     }
 
-    /// What the corrected weights make of the inputs, against what the weights make of the exact ones.
+    /// Outputs of the corrected weights on the inputs, against those of the weights on the exact inputs.
     private func drift(_ weights: [Float], _ corrected: [Float], _ inputs: Inputs, _ range: Range<Int>) -> Double {
         let width = inputs.width
         var sum = 0.0

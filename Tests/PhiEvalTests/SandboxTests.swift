@@ -4,7 +4,7 @@ import PhiFormat
 import PhiTestSupport
 import Testing
 
-/// Programs that do what they should not, in the sandbox: each is a failure in its time, the run goes on, and nothing is left.
+/// Hostile programs in the sandbox: each fails within its time, the run continues, and no process is left.
 @Suite(.serialized) struct SandboxTests {
     /// A sandbox that gives a program one second.
     private static let sandbox = make(seconds: 1)
@@ -23,7 +23,7 @@ import Testing
         return .enabled(if: fault.isEmpty, "no sandbox here: \(fault)")
     }
 
-    /// A program, and what its verdict must be.
+    /// A program, and the verdicts that it may get.
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         let verdicts: Set<String>
@@ -287,7 +287,7 @@ import Testing
         #expect(try !sandbox.run("x = bytearray(10 << 30)").isPassed)
     }
 
-    /// All processes of a sandbox that are there now must be gone soon: tests beside this one may have theirs for a moment.
+    /// Expects sandboxed processes to end soon: tests that run at the same time have theirs for a moment.
     private func expectNothingLeft() {
         var left = Self.sandboxed()
         for _ in 0..<300 where !left.isEmpty {

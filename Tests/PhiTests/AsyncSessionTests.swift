@@ -5,7 +5,7 @@ import PhiTokenizer
 import PhiTestSupport
 import Testing
 
-/// Texts made by asynchronous code are those that a session makes.
+/// Asynchronous completions equal those of a session.
 struct AsyncSessionTests {
     private let model: LanguageModel
     private let prompt = Seeded.ids(10, vocabulary: 250)
@@ -82,7 +82,7 @@ struct AsyncSessionTests {
             return count
         }.value
         #expect(count == steps)
-        // The session goes on for others.
+        // The session continues for others.
         var tokens: [TokenID] = []
         for try await token in session.tokens(after: prompt, try options(20)) { tokens.append(token.token) }
         #expect(try tokens == Session(model, threads: 1).complete(prompt, options(20)).tokens)

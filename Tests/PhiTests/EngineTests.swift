@@ -4,12 +4,12 @@ import PhiTokenizer
 import PhiTestSupport
 import Testing
 
-/// Sessions that take their steps together compute what they would alone, bit for bit.
+/// Sessions computed in one batch equal sessions computed alone, bit for bit.
 struct EngineTests {
     private func bits(_ session: Session) -> [UInt32]? { session.withLogits { $0.map(\.bitPattern) } }
 
     @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32], [1, 2])
-    func togetherIsAsAlone(_ encoding: TensorEncoding, _ threads: Int) throws {
+    func batchesEqualSessionsAlone(_ encoding: TensorEncoding, _ threads: Int) throws {
         let model = try TinyPhi(heads: 4, context: 512).model(encoding)
         let ids = Seeded.ids(2000, vocabulary: model.config.vocabulary)
         let engine = try Engine(model, threads: threads)
@@ -36,7 +36,7 @@ struct EngineTests {
     }
 
     @Test
-    func aSessionMayLeaveAndGoOnByItself() throws {
+    func aSessionMayLeaveTheBatch() throws {
         let model = try TinyPhi().model(.q4)
         let engine = try Engine(model, threads: 2)
         let (a, b) = (try Session(engine), try Session(engine, context: 16))
@@ -54,7 +54,7 @@ struct EngineTests {
     }
 
     @Test
-    func whatDoesNotFitChangesNothing() throws {
+    func tokensThatDoNotFitChangeNothing() throws {
         let engine = try Engine(TinyPhi().model(.q4), context: 32, threads: 1)
         let (a, b) = (try Session(engine), try Session(engine, context: 4))
         try engine.append([(a, [1]), (b, [1, 2])])
@@ -67,7 +67,7 @@ struct EngineTests {
     }
 
     @Test
-    func anEngineTakesAsManyAsItSays() throws {
+    func anEngineServesAsManySessionsAsItStates() throws {
         let model = try TinyPhi().model(.q8)
         let engine = try Engine(model, context: 8, threads: 2)
         let sessions = try (0..<Engine.sessionsAtOnce).map { _ in try Session(engine) }
@@ -85,7 +85,7 @@ struct EngineTests {
     /// The head's inputs keep about 15 bits: with its weights in integers, logits are those of the same weights in floats, to a
     /// fiftieth of what inputs of 8 bits would lose.
     @Test(arguments: [TensorEncoding.q4, .q8], [64, 96, 320])
-    func aHeadInIntegersLosesNothingOfItsInputs(_ encoding: TensorEncoding, _ hidden: Int) throws {
+    func aQuantisedHeadKeepsThePrecisionOfItsInputs(_ encoding: TensorEncoding, _ hidden: Int) throws {
         let phi = TinyPhi(hidden: hidden)
         func logits(_ head: TinyPhi.Head) throws -> [Float] {
             let session = try Session(phi.model(.f32, head: head), threads: 1)

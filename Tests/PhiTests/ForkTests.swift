@@ -4,7 +4,7 @@ import PhiTokenizer
 import PhiTestSupport
 import Testing
 
-/// Prefixes that are copied, saved and restored are those that would have been computed, bit for bit.
+/// Forked, saved and restored prefixes equal computed ones, bit for bit.
 struct ForkTests {
     static let shapes: [TinyPhi] = [
         TinyPhi(), TinyPhi(name: "odd", hidden: 120, heads: 3, context: 200),
@@ -15,7 +15,7 @@ struct ForkTests {
     private func bits(_ session: Session) -> [UInt32]? { session.withLogits { $0.map(\.bitPattern) } }
 
     @Test(arguments: shapes, CacheEncoding.allCases)
-    func forksGoOnAsIfTheyHadComputedAll(_ shape: TinyPhi, _ cache: CacheEncoding) throws {
+    func forksContinueAsIfTheyHadComputedAll(_ shape: TinyPhi, _ cache: CacheEncoding) throws {
         let model = try shape.model(.q8)
         let ids = Seeded.ids(120, vocabulary: model.config.vocabulary)
         let fresh = try Session(model, threads: 1, cache: cache)
@@ -38,7 +38,7 @@ struct ForkTests {
     }
 
     @Test
-    func forksTakeTheLogitsAndPartWays() throws {
+    func forksCopyTheLogitsAndDiverge() throws {
         let model = try TinyPhi().model(.q4)
         let prompt = Seeded.ids(20, vocabulary: 250)
         let session = try Session(model, threads: 1)
@@ -66,7 +66,7 @@ struct ForkTests {
     }
 
     @Test
-    func rewindingKeepsWhatAgrees() throws {
+    func rewindingKeepsTheCommonPrefix() throws {
         let session = try Session(TinyPhi().model(.q4), threads: 1)
         try session.append([1, 2, 3, 4])
         #expect(Array(session.rewind(to: [1, 2, 3, 4])) == [4])

@@ -4,7 +4,7 @@ import PhiTokenizer
 import PhiTestSupport
 import Testing
 
-/// Completions by a tiny model, whose text makes no sense and is always the same.
+/// Completions of a tiny model: nonsense, and always the same.
 struct GenerationTests {
     private let model: LanguageModel
     private let prompt: [TokenID]
@@ -157,7 +157,7 @@ struct GenerationTests {
     }
 
     @Test
-    func theCallerEndsAPromptThatIsLong() throws {
+    func theCallbackEndsALongPrefill() throws {
         let model = try TinyPhi(context: 1024).model(.q8)
         let prompt = Seeded.ids(1000, vocabulary: 250)
         let session = try Session(model, threads: 1)
@@ -177,7 +177,7 @@ struct GenerationTests {
     }
 
     @Test
-    func theCallerEndsACompletion() throws {
+    func theCallbackEndsACompletion() throws {
         let whole = try Session(model, threads: 1).complete(prompt, options(30))
         var streamed = ""
         let session = try Session(model, threads: 1)
@@ -189,7 +189,7 @@ struct GenerationTests {
         #expect(made.text == streamed)
         #expect(whole.tokens.starts(with: made.tokens))
         #expect(made.tokens.count < whole.tokens.count)
-        // The session goes on as if nothing had been.
+        // The session continues as if nothing had been.
         #expect(try session.complete(prompt, options(30)).tokens == whole.tokens)
     }
 

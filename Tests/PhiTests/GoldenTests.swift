@@ -34,7 +34,7 @@ struct GoldenTests {
         #expect(try TokenizerFiles(directory: folder.path).vocabulary == TinyTokenizer.vocabulary(tokens: 290))
     }
 
-    /// Both float32 errors are about 2e-6; the goldens' least wrong thing, a wrong epsilon, moves the logits by 7e-5.
+    /// Both float32 errors are about 2e-6; the smallest mistake to be found, a wrong epsilon, moves the logits by 7e-5.
     @Test(arguments: Goldens.names)
     func f32IsHuggingFaces(_ name: String) throws {
         let golden = try Goldens.load(name)

@@ -3,7 +3,7 @@ import PhiTestSupport
 import PhiTokenizer
 import PhiTestSupport
 
-/// What Hugging Face's phi gives for a seeded checkpoint (`Tools/golden/tiny_phis.py`).
+/// Logits of Hugging Face's phi for a seeded checkpoint (`Tools/golden/tiny_phis.py`).
 struct Golden: Sendable, CustomStringConvertible {
     let phi: TinyPhi
     let ids: [TokenID]

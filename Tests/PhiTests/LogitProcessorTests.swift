@@ -75,7 +75,7 @@ struct LogitProcessorTests {
         }
     }
 
-    /// A sampler of one's own is asked for every token, with the text so far.
+    /// A custom sampler chooses every token, given the tokens so far.
     @Test
     func anySamplerCompletes() throws {
         struct Counting: TokenSampler {

@@ -16,7 +16,7 @@ struct OneAnswerTests {
     ]
     static let count = 395
 
-    /// The logits after every token, as bits, when `ids` come in pieces of these lengths, again and again.
+    /// Bits of the logits after every token, when `ids` are appended in pieces of these lengths, in turn.
     private func logits(
         _ model: LanguageModel, _ ids: [TokenID], threads: Int, pieces: [Int]
     ) throws -> [UInt32] {

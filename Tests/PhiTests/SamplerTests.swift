@@ -146,7 +146,7 @@ struct SamplerTests {
         #expect(Set((0..<2000).map { _ in sample(&sampler, logits) }) == Set(0..<64))
     }
 
-    /// CTRL's formula, once a token however often it occurs, and over ids of the text only.
+    /// CTRL's formula, once for each token of the sequence, however often it occurs.
     @Test
     func repeatPenaltyIsHuggingFaces() throws {
         #expect(try greedy([3, 2.9, -1], penalty: 1.1, history: [0]) == 1)

@@ -63,7 +63,7 @@ struct SessionTests {
     }
 
     @Test(arguments: [-1, 290, 299, TokenID.max, TokenID.min])
-    func whatIsNoTokenIsRefused(_ id: TokenID) throws {
+    func idsThatAreNoTokensAreRefused(_ id: TokenID) throws {
         let session = try Session(TinyPhi().model(.q4), threads: 1)
         try session.append([7])
         let before = bits(session)
@@ -86,7 +86,7 @@ struct SessionTests {
         }
     }
 
-    /// A small file may ask for the largest context there is: it opens at once, and costs what is used of it.
+    /// A small file may ask for the largest context: it opens at once and takes memory as positions are used.
     @Test
     func theLargestContextCostsNothingUntilItIsAskedFor() throws {
         let phi = TinyPhi(hidden: 256, layers: 1, heads: 1, rotaryFactor: 1, context: 1_048_576)
@@ -99,7 +99,7 @@ struct SessionTests {
     }
 
     @Test
-    func appendingNothingChangesNothing() throws {
+    func appendingNoTokensChangesNothing() throws {
         let session = try Session(TinyPhi().model(.q4), threads: 1)
         try session.append([TokenID]())
         #expect(session.withLogits { _ in } == nil)

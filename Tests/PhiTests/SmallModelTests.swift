@@ -5,7 +5,7 @@ import PhiFormat
 import PhiTokenizer
 import Testing
 
-/// The model that `phi` carries, in q8, against Hugging Face's float32 log-probabilities of the checkpoint that it was
+/// The built-in model, in q8, against Hugging Face's float32 log-probabilities of the checkpoint that it was
 /// converted from (`Tools/golden/small_model.py`).
 struct SmallModelTests {
     private static let file = URL(filePath: #filePath).deletingLastPathComponent()

@@ -8,7 +8,7 @@ struct SnapshotTests {
     private func bits(_ session: Session) -> [UInt32]? { session.withLogits { $0.map(\.bitPattern) } }
 
     @Test(arguments: ForkTests.shapes, CacheEncoding.allCases)
-    func restoredIsAsComputed(_ shape: TinyPhi, _ cache: CacheEncoding) throws {
+    func restoredSnapshotsEqualComputedState(_ shape: TinyPhi, _ cache: CacheEncoding) throws {
         let model = try shape.model(.q8)
         let ids = Seeded.ids(120, vocabulary: model.config.vocabulary)
         let fresh = try Session(model, threads: 1, cache: cache)
@@ -31,7 +31,7 @@ struct SnapshotTests {
     }
 
     @Test
-    func whatIsNotASoundSnapshotIsRefused() throws {
+    func damagedSnapshotsAreRefused() throws {
         let model = try TinyPhi().model(.q4)
         let session = try Session(model, threads: 1)
         try session.append(Seeded.ids(20, vocabulary: 250))
@@ -75,7 +75,7 @@ struct SnapshotTests {
         #expect(small.tokens.isEmpty)
     }
 
-    /// Hashes are no signature: whoever can write one can write anything, which must not break more than the text.
+    /// A hash is no signature: a forged snapshot may spoil completions, but nothing else.
     @Test
     func soundHashesAroundNonsenseBreakNothing() throws {
         let model = try TinyPhi().model(.q4)

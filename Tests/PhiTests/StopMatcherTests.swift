@@ -67,7 +67,7 @@ struct StopMatcherTests {
     }
 
     @Test
-    func onlyWhatMayBecomeAStopStringIsHeldBack() {
+    func onlyPossibleBeginningsOfStopStringsAreHeldBack() {
         var matcher = StopMatcher(["\n\nclass", "\ndef"])
         #expect(matcher.push("x = 1\n") == ("x = 1", nil))
         #expect(matcher.push("\n") == ("", nil))

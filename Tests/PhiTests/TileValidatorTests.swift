@@ -91,7 +91,7 @@ struct TileCheckTests {
         }
     }
 
-    /// The outer matrix is 40 x 290: a tile has a block of four strips and one of a single strip with 34 columns, the
+    /// The output projection is 40 x 290: a tile has a block of four strips and one of a single strip with 34 columns, the
     /// last tile has 8 rows.
     @Test(arguments: [TensorEncoding.q4, .q8])
     func theLastBlockOfATile(_ encoding: TensorEncoding) throws {

@@ -95,7 +95,7 @@ package final class RunningProgram {
             peakMemory: Int(usage.ru_maxrss) * maxrssUnit, seconds: started.duration(to: .now) / .seconds(1))
     }
 
-    /// What is on standard error so far.
+    /// Standard error so far.
     package var errorSoFar: String { get throws { String(decoding: try readFile(folder.at("err")), as: UTF8.self) } }
 
     private func errorBytes() throws -> [UInt8] {

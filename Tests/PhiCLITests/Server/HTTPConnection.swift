@@ -9,7 +9,7 @@ final class HTTPConnection {
 
     struct Failure: Error, CustomStringConvertible { let description: String }
 
-    /// An answer's first part.
+    /// Status and headers of a response.
     struct Head {
         let status: Int
         /// By lower-case names.

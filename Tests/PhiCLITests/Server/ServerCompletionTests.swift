@@ -3,11 +3,11 @@ import PhiTestSupport
 import Testing
 
 extension ServerTests {
-    /// What `phi-server` makes is what `phi complete` makes.
+    /// Completions of `phi-server` equal those of `phi complete`.
     @Suite struct CompletionTests {
         private static let prompt = "def is_even(n):\n    return "
 
-        @Test(arguments: Models.types) func isWhatCompleteMakes(_ type: String) throws {
+        @Test(arguments: Models.types) func equalsCompletionsOfTheCommand(_ type: String) throws {
             let path = try Models.path(type)
             let server = try ServerProcess(path: path)
             let expected = try Completed.of(Self.prompt, "-n", "40", path: path)
@@ -20,7 +20,7 @@ extension ServerTests {
             #expect(usage.total_tokens == usage.prompt_tokens + 40)
         }
 
-        @Test func theModelInsideIsServed() throws {
+        @Test func theBuiltInModelIsServed() throws {
             let server = try ServerProcess(path: nil)
             let prompt = "def add(a, b):\n"
             let expected = try Command.run("complete", "--json", "-n", "24", prompt).json(Completed.self)
@@ -52,7 +52,7 @@ extension ServerTests {
             #expect(try server.metric("phi_prompt_tokens_reused_total") == Double(2 * (count - 1)))
         }
 
-        @Test func takesPromptsOfEveryKind() throws {
+        @Test func acceptsPromptsOfEveryKind() throws {
             let server = try ServerProcess()
             let texts = ["def f(x):", "class A", ""]
             let expected = try texts.map { try Completed.of($0, "-n", "12") }
@@ -100,7 +100,7 @@ extension ServerTests {
             #expect(nothing.choices.first?.logprobs?.tokens.count == 1 && nothing.usage?.completion_tokens == 1)
         }
 
-        @Test func aFullContextEndsAText() throws {
+        @Test func aFullContextEndsACompletion() throws {
             let server = try ServerProcess("--context", "32")
             let expected = try Completed.of("abcdefgh", "-n", "64", "--context", "32")
             #expect(expected.stop_reason == "context_full")
@@ -125,7 +125,7 @@ extension ServerTests {
                 tokens.token_logprobs.allSatisfy { ($0 ?? 0) < -1 }, "the model's own log-probabilities, without bias")
         }
 
-        @Test func textsDoNotDependOnTheirNeighbours() async throws {
+        @Test func completionsDoNotDependOnTheBatch() async throws {
             let path = try Models.path()
             let server = try ServerProcess("--parallel", "3", path: path)
             let port = server.port
@@ -165,7 +165,7 @@ extension ServerTests {
             let cached = try #require(second.usage?.prompt_tokens_details.cached_tokens)
             #expect(cached >= 100)
             #expect(second.choices.first?.text == (try Completed.of(head + "yy", "-n", "8").text))
-            // A text that goes on where another ended.
+            // A prompt that continues an earlier completion.
             let longer = head + "x" + (first.choices.first?.text ?? "")
             let third = try complete(longer)
             #expect(third.choices.first?.text == (try Completed.of(longer, "-n", "8").text))

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 extension ServerTests {
-    /// Clients that go, servers that end, queues that fill: what happens over time.
+    /// Clients that disconnect, servers that end and queues that fill.
     @Suite struct LifeTests {
         /// A stream that does not end by itself for minutes, after its first events.
         private func endless(_ server: ServerProcess, events: Int = 2) throws -> HTTPConnection {
@@ -73,7 +73,7 @@ extension ServerTests {
             #expect(try server.metric("phi_texts_running") == 0)
         }
 
-        @Test func longPromptsAreReadInSlices() throws {
+        @Test func longPromptsArePrefilledInChunks() throws {
             let server = try ServerProcess("--parallel", "2", path: Models.long())
             let stream = try endless(server)
             let before = try #require(try server.metric("phi_completion_tokens_total"))
@@ -199,7 +199,7 @@ extension ServerTests {
             #expect(answer.text.contains(#"phi_step_seconds_bucket{le="+Inf"}"#))
         }
 
-        @Test func smallRoutesAnswer() throws {
+        @Test func smallEndpointsAnswer() throws {
             let server = try ServerProcess("--model-name", "mine", path: Models.path())
             struct Tokens: Decodable {
                 let tokens: [Int]

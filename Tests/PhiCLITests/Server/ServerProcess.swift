@@ -65,7 +65,7 @@ final class ServerProcess {
         return try answer.json(CompletionAnswer.self)
     }
 
-    /// A completion that must be refused, with the status and what is said.
+    /// Status and error of a completion that must be refused.
     func refusal(_ body: String, path: String = "/v1/completions") throws -> (status: Int, error: ErrorAnswer.Fault) {
         let answer = try request("POST", path, body)
         return (answer.status, try answer.json(ErrorAnswer.self).error)

@@ -3,11 +3,11 @@ import PhiTestSupport
 import Testing
 
 extension ServerTests {
-    /// `echo` and `logprobs`, by which lm-eval and others weigh texts.
+    /// `echo` and `logprobs`, with which lm-eval and others score text.
     @Suite struct ScoreTests {
         private static let prompt = "def f(x):\n    return x"
 
-        /// What `phi logits` says of a text: row by row, one logit a token.
+        /// The logits of `phi logits` for a text: a row for each of its tokens.
         private func logits(_ ids: [Int], _ path: String) throws -> [[Float]] {
             let folder = try TemporaryFolder()
             let input = try folder.write("ids.json", "\(ids)")
@@ -60,8 +60,8 @@ extension ServerTests {
             }
         }
 
-        /// What lm-eval sends for one answer of a multiple-choice task.
-        @Test(arguments: [0, 1]) func aTextIsScoredWithoutGoingOn(_ more: Int) throws {
+        /// The request of lm-eval for one answer of a multiple-choice task.
+        @Test(arguments: [0, 1]) func aPromptIsScoredWithoutCompletion(_ more: Int) throws {
             let server = try ServerProcess()
             let ids = [[70, 71, 256, 5, 6], [80, 81, 82]]
             let answer = try server.complete([

@@ -25,7 +25,7 @@ let cSettings: [CSetting] = [
     .unsafeFlags(["-O2"], .when(configuration: .debug)),
 ]
 
-/// Condition of what only the commands need: such packages are not even fetched for who depends on this one with `traits: []`.
+/// Condition of dependencies that only the commands need: such packages are not fetched by a package that depends on this one with `traits: []`.
 let ofCommands = TargetDependencyCondition.when(traits: ["Commands"])
 
 let package = Package(
@@ -50,8 +50,9 @@ let package = Package(
         .target(name: "CPhiKernels", cSettings: cSettings, linkerSettings: [.unsafeFlags(openMP)]),
         .target(name: "PhiTokenizer"),
         .target(name: "CPhiSupport"),
-        .target(name: "PhiFormat", dependencies: ["CPhiKernels", "CPhiSupport"]),
-        .target(name: "Phi", dependencies: ["CPhiKernels", "CPhiSupport", "PhiFormat", "PhiTokenizer"]),
+        .target(name: "PhiSystem"),
+        .target(name: "PhiFormat", dependencies: ["CPhiKernels", "CPhiSupport", "PhiSystem"]),
+        .target(name: "Phi", dependencies: ["CPhiKernels", "CPhiSupport", "PhiFormat", "PhiSystem", "PhiTokenizer"]),
         // The C API: phi.h and its Swift implementation, with Swift's runtime inside; only phi.h's functions are visible.
         .target(name: "CPhi", exclude: ["phi.pc.in"], cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
@@ -78,20 +79,21 @@ let package = Package(
             name: "PhiBench", dependencies: ["CPhiKernelCases", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
         .target(
-            name: "PhiEval", dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
+            name: "PhiEval",
+            dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiSystem", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
                 "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat",
-                "PhiJSON", "PhiTokenizer",
+                "PhiJSON", "PhiSystem", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Code shared by `phi` and `phi-server`.
         .target(
             name: "PhiCommandSupport",
             dependencies: [
-                "CPhiModel", "Phi", "PhiFormat", "PhiJSON",
+                "CPhiModel", "Phi", "PhiFormat", "PhiJSON", "PhiSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Tests mirror the sources.
@@ -112,8 +114,7 @@ let package = Package(
             name: "PhiTests",
             dependencies: [
                 "CAllocationCounter", "CPhiKernels", "Phi", "PhiCheckpoint", "PhiConvert", "PhiFormat",
-                "PhiTestSupport",
-                "PhiTokenizer",
+                "PhiTestSupport", "PhiTokenizer",
             ],
             exclude: ["Goldens"]),
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
@@ -130,7 +131,7 @@ let package = Package(
 )
 
 // phi-server is left out unless SWIFT_PHI_SERVER is set, as `make server` does: an HTTP server needs some 25 packages, which SwiftPM
-// would fetch for `phi`, and for all users of the library who do not say `traits: []`.
+// would fetch for `phi`, and for every user of the library without `traits: []`.
 if Context.environment["SWIFT_PHI_SERVER"] != nil {
     package.products.append(.executable(name: "phi-server", targets: ["PhiServerCommand"]))
     package.dependencies += [

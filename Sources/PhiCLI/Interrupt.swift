@@ -1,12 +1,5 @@
+import PhiSystem
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// SIGINT, SIGTERM and SIGHUP: the first is recorded, so that the command can end cleanly; a second ends it at once.
 enum Interrupt {

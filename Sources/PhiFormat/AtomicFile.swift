@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// A new file that appears under its name only when it is complete: until ``commit()`` it has a temporary name in the same
 /// directory, and is deleted with this object.

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// Bytes at a fixed address for the lifetime of this object: a file mapped read-only, or memory that lives as long as the
 /// process.

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// Page-aligned, zero-filled memory for `count` elements. Pages are not resident before their first use. Because the
 /// size may come from a file, allocation throws ``SessionError`` when it fails.

@@ -1,12 +1,5 @@
 import CPhiSupport
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// The cores that this process should use: those of the processors in its affinity mask, limited by the CPU quota of
 /// its control group. Hyper-threads of a core count once because they share its vector units; the quota counts because

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// Returns the value of an environment variable, or nil if it is unset or empty.
 func environment(_ name: String) -> String? {

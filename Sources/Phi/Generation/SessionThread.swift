@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// An executor that runs an actor's jobs on one thread, in order, until ``end()``.
 final class SessionThread: SerialExecutor {

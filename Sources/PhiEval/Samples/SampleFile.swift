@@ -1,13 +1,6 @@
 import PhiFormat
 import PhiJSON
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// A samples file that is appended to line by line and survives the death of its writer.
 ///

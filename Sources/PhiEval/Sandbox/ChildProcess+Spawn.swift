@@ -1,12 +1,5 @@
 import PhiFormat
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 extension ChildProcess {
     /// Starts the process and returns its id and this side's ends of the pipes. Not thread-safe.

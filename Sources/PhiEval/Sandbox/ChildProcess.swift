@@ -1,13 +1,6 @@
 import PhiFormat
+import PhiSystem
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
 
 /// A child process with its input in an unnamed file and its output in pipes.
 ///

@@ -1,13 +1,6 @@
 import PhiFormat
 import PhiJSON
-
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// Runs and judges programs that a model wrote.
 ///

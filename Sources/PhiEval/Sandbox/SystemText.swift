@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#elseif canImport(Musl)
-    import Musl
-#elseif canImport(Darwin)
-    import Darwin
-#endif
+import PhiSystem
 
 /// Reader of small files of /proc, which have no size before they are read.
 enum SystemText {

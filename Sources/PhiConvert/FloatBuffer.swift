@@ -1,15 +1,21 @@
+import Phi
+
 /// Zeroed memory for floats, aligned to 64 bytes as tiles are, or a view of some elements of another buffer.
 package final class FloatBuffer {
     private let memory: UnsafeMutableBufferPointer<Float>
-    /// The buffer that owns the memory of a view.
-    private let owner: FloatBuffer?
+    /// The owner of the memory, if it is not this buffer.
+    private let owner: AnyObject?
 
     package init(_ count: Int) {
-        base = UnsafeMutableRawPointer.allocate(byteCount: 4 * max(1, count), alignment: 64).assumingMemoryBound(
-            to: Float.self)
+        // Large memory is mapped: it goes back to the system with the buffer, and not to the heap's free lists.
+        let pages = count >= 1 << 20 ? try? Buffer<Float>(count) : nil
+        base =
+            pages?.start
+            ?? UnsafeMutableRawPointer.allocate(byteCount: 4 * max(1, count), alignment: 64).assumingMemoryBound(
+                to: Float.self)
         memory = UnsafeMutableBufferPointer(start: base, count: count)
-        memory.initialize(repeating: 0)
-        owner = nil
+        if pages == nil { memory.initialize(repeating: 0) }
+        owner = pages
     }
 
     /// A view of `count` elements of `owner` from `first` on, at least one.

@@ -27,8 +27,9 @@ static void prepare_quantise(phi_case *c, const phi_case_shape *s) {
     a.x = x;
     a.q = allocate(c, "q", a.tokens * a.width, 1);
     a.scales = allocate(c, "scales", a.tokens * blocks, sizeof *a.scales);
-    a.zero_corrections = allocate(c, "zero_corrections", a.tokens * blocks, sizeof *a.zero_corrections);
-    a.group_zero_corrections = allocate(c, "group zero_corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
+    a.zero_corrections = allocate(c, "zero corrections", a.tokens * blocks, sizeof *a.zero_corrections);
+    a.group_zero_corrections =
+        allocate(c, "group zero corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
     c->items = phi_quantise_items(&a);
     c->bytes = (double)a.tokens * (double)(a.width * 5 + blocks * 8);
     set_arguments(c, &a, sizeof a, 1);

@@ -56,9 +56,9 @@ static void prepare_matmul(phi_case *c, const phi_case_shape *s, const phi_encod
             .code_zero_point = e->code_zero_point};
         a.q = quantise.q = allocate(c, "q", a.tokens * a.width, 1);
         a.scales = quantise.scales = allocate(c, "scales", a.tokens * blocks, sizeof *a.scales);
-        a.zero_corrections = quantise.zero_corrections = allocate(c, "zero_corrections", a.tokens * blocks, sizeof *a.zero_corrections);
+        a.zero_corrections = quantise.zero_corrections = allocate(c, "zero corrections", a.tokens * blocks, sizeof *a.zero_corrections);
         a.group_zero_corrections = quantise.group_zero_corrections =
-            allocate(c, "group zero_corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
+            allocate(c, "group zero corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
     }
     a.out_stride = out_rows + s->variant % 3;

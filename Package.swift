@@ -169,8 +169,11 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .testTarget(
             name: "PhiServerTests",
             dependencies: [
-                "Phi", "PhiCommandSupport", "PhiServer",
+                "Phi", "PhiCommandSupport", "PhiServer", "PhiTokenizer",
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
+                .product(name: "HTTPTypes", package: "swift-http-types", condition: ofCommands),
+                .product(name: "Hummingbird", package: "hummingbird", condition: ofCommands),
+                .product(name: "HummingbirdTesting", package: "hummingbird", condition: ofCommands),
                 .product(name: "Logging", package: "swift-log", condition: ofCommands),
             ]),
     ]

@@ -2,18 +2,18 @@ import PhiServer
 import Testing
 
 struct PrefillPlanTests {
-    @Test func theShortestComesFirstAndTheOldestIsNotForgotten() {
+    @Test func theShortestComesFirstAndTheOldestIsNotStarved() {
         #expect(PrefillPlan.chunks([], budget: 64) == [])
         #expect(PrefillPlan.chunks([0, 0], budget: 64) == [0, 0])
         #expect(PrefillPlan.chunks([10, 0, 20], budget: 64) == [10, 0, 20])
-        let slices = PrefillPlan.chunks([1000, 10, 900, 20], budget: 64)
-        #expect(slices.reduce(0, +) == 64 && slices[0] >= 16 && slices[1] == 10 && slices[3] == 20)
+        let chunks = PrefillPlan.chunks([1000, 10, 900, 20], budget: 64)
+        #expect(chunks.reduce(0, +) == 64 && chunks[0] >= 16 && chunks[1] == 10 && chunks[3] == 20)
         #expect(PrefillPlan.chunks([1000, 100], budget: 64) == [16, 48])
         #expect(PrefillPlan.chunks([5], budget: 1) == [1])
         #expect(PrefillPlan.chunks([5, 1], budget: 1) == [1, 0])
     }
 
-    @Test func aBudgetIsLearnt() {
+    @Test func theBudgetIsLearnt() {
         var budget = PrefillBudget()
         #expect(budget.tokens(prefilling: 1, decoding: 1) == PrefillBudget.range.lowerBound)
         for _ in 0..<50 { budget.learn(tokens: 100, seconds: 0.1) }
@@ -23,10 +23,10 @@ struct PrefillPlanTests {
         #expect(budget.tokens(prefilling: 1, decoding: 0) == PrefillBudget.range.lowerBound)
         let before = budget.tokens(prefilling: 1, decoding: 1)
         budget.learn(tokens: 1, seconds: 0.0001)
-        #expect(budget.tokens(prefilling: 1, decoding: 1) == before, "a step of few tokens teaches nothing")
+        #expect(budget.tokens(prefilling: 1, decoding: 1) == before, "steps of few tokens are ignored")
     }
 
-    @Test func aStepIsLongerTheMoreTextsWaitForTheirFirstToken() {
+    @Test func stepsAreLongerTheMoreSequencesPrefill() {
         var budget = PrefillBudget()
         for _ in 0..<50 { budget.learn(tokens: 50, seconds: 0.1) }
         #expect((55...60).contains(budget.tokens(prefilling: 1, decoding: 7)))

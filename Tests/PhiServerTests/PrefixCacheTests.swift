@@ -14,32 +14,32 @@ struct PrefixCacheTests {
         return session
     }
 
-    @Test func aTextThatGoesOnIsTakenAndOneThatBranchesIsCopied() throws {
+    @Test func aContinuedSequenceIsTakenAndABranchIsCopied() throws {
         var cache = PrefixCache(limit: 1 << 30)
-        let text = try session(0..<20)
-        cache.insert(text)
+        let sequence = try session(0..<20)
+        cache.insert(sequence)
         let bytes = cache.bytes
         #expect(cache.count == 1 && bytes > 0)
         let branch = try #require(try cache.session(for: Array(0..<12) + [99, 98], running: []))
-        #expect(branch !== text && branch.tokens == Array(0..<12) && cache.count == 1)
+        #expect(branch !== sequence && branch.tokens == Array(0..<12) && cache.count == 1)
         // All but the last token, whose logits are wanted.
         let same = try #require(try cache.session(for: Array(0..<20), running: []))
-        #expect(same !== text && same.tokens == Array(0..<19))
+        #expect(same !== sequence && same.tokens == Array(0..<19))
         let longer = try #require(try cache.session(for: Array(0..<25), running: []))
-        #expect(longer === text && cache.count == 0 && cache.bytes == 0)
+        #expect(longer === sequence && cache.count == 0 && cache.bytes == 0)
         #expect(try cache.session(for: Array(0..<25), running: []) == nil)
     }
 
-    @Test func runningTextsAreCopied() throws {
+    @Test func runningSequencesAreCopied() throws {
         var cache = PrefixCache(limit: 1 << 30)
         cache.insert(try session(0..<10))
         let running = try session(0..<16)
         let copy = try #require(try cache.session(for: Array(0..<18), running: [running]))
         #expect(copy !== running && copy.tokens == Array(0..<16))
-        #expect(try cache.session(for: [0, 1, 2, 77], running: [running]) == nil, "three tokens are not worth it")
+        #expect(try cache.session(for: [0, 1, 2, 77], running: [running]) == nil, "three tokens are not worth a copy")
     }
 
-    @Test func theLongestUnusedGoesFirst() throws {
+    @Test func theLeastRecentlyUsedIsEvicted() throws {
         let one = try session(0..<64)
         var cache = PrefixCache(limit: 1 << 30)
         cache.insert(one)
@@ -54,7 +54,7 @@ struct PrefixCacheTests {
         #expect(try cache.session(for: Array(0..<30) + [1], running: []) != nil)
         #expect(try cache.session(for: Array(100..<130), running: []) == nil)
         #expect(try cache.session(for: Array(200..<230), running: []) != nil)
-        // What another one holds is not kept twice; what does not fit is not kept.
+        // A session that another contains is dropped; one that does not fit is not inserted.
         cache.insert(try session(0..<62))
         #expect(cache.count == 2)
         var small = PrefixCache(limit: size - 1)

@@ -6,8 +6,8 @@ import Synchronization
 import Testing
 
 struct PrometheusRegistryTests {
-    @Test func writesWhatWasRecorded() {
-        let registry = PrometheusRegistry(help: ["b_total": "What b is."])
+    @Test func writesPrometheusText() {
+        let registry = PrometheusRegistry(help: ["b_total": "The help of b."])
         Counter(label: "b_total", dimensions: [("path", "/\"x\"\n"), ("status", "200")], factory: registry).increment(
             by: 2)
         Counter(label: "b_total", dimensions: [("path", "/\"x\"\n"), ("status", "200")], factory: registry).increment()
@@ -19,7 +19,7 @@ struct PrometheusRegistryTests {
         let lines = registry.text.split(separator: "\n").map(String.init)
         #expect(
             lines[0...4] == [
-                "# TYPE a gauge", "a 2.5", "# HELP b_total What b is.", "# TYPE b_total counter",
+                "# TYPE a gauge", "a 2.5", "# HELP b_total The help of b.", "# TYPE b_total counter",
                 #"b_total{path="/\"x\"\n",status="200"} 3"#,
             ])
         #expect(lines[5] == "# TYPE t_seconds histogram")
@@ -51,7 +51,7 @@ struct LineLogTests {
         return lines.text
     }
 
-    @Test func isOneLineWhateverIsSaid() {
+    @Test func entriesAreOneLine() {
         let text = line(.text, "one\ntwo", ["k": "a b", "q": "x\"\n", "n": .stringConvertible(5)])
         #expect(text == #"1970-01-01T00:00:00.125Z info one two [k="a b" n=5 own=o q="x\"\n"]"# + "\n")
         let json = line(

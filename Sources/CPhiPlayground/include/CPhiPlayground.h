@@ -1,4 +1,4 @@
-/* The page that phi-server shows at /: the bytes of page.html. */
+/* The page that phi-server serves at /: the bytes of page.html. */
 #ifndef CPHI_PLAYGROUND_H
 #define CPHI_PLAYGROUND_H
 

@@ -1,0 +1,151 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import Phi
+import PhiCommandSupport
+import PhiServer
+import Testing
+
+/// A server of the built-in model in this process, without sockets: requests go to the router.
+struct TestServer: Sendable {
+    static let model = try? LanguageModel(ModelOptions.open(nil))
+    /// The id of `<|endoftext|>`.
+    static let endOfText: Int32 = 2047
+
+    let server: PhiServer
+    let client: any TestClientProtocol
+    private let registry: PrometheusRegistry
+
+    /// Runs `test` with a server, whose engine has ended afterwards.
+    static func run(
+        _ change: (inout ServerSettings) -> Void = { _ in }, through setup: TestingSetup = .router,
+        _ test: @Sendable (TestServer) async throws -> Void
+    ) async throws {
+        var settings = ServerSettings()
+        settings.batching.threads = 1
+        change(&settings)
+        let registry = PrometheusRegistry()
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let server = try PhiServer(
+            #require(model), name: "small", settings, logger: logger, metrics: registry)
+        defer {
+            server.engine.queue.close(by: .now)
+            server.engine.join()
+        }
+        try await server.application().test(setup) { client in
+            try await test(TestServer(server: server, client: client, registry: registry))
+        }
+    }
+
+    func send(
+        _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, headers: [HTTPField.Name: String] = [:]
+    ) async throws -> TestResponse {
+        var all = HTTPFields()
+        if body != nil { all[.contentType] = "application/json" }
+        for (name, value) in headers { all[name] = value }
+        return try await client.executeRequest(
+            uri: path, method: method, headers: all, body: body.map { ByteBuffer(string: $0) })
+    }
+
+    /// A completion that must succeed; `fields` are members of a JSON object.
+    func complete(_ fields: String) async throws -> CompletionAnswer {
+        let response = try await send(.post, "/v1/completions", "{\(fields)}")
+        try #require(response.status == .ok, "\(response.text)")
+        return try response.json(CompletionAnswer.self)
+    }
+
+    /// The events of a streamed completion and its last data, `[DONE]` or an error.
+    func stream(_ fields: String) async throws -> (events: [CompletionAnswer], last: String) {
+        let response = try await send(.post, "/v1/completions", "{\(fields),\"stream\":true}")
+        try #require(response.status == .ok, "\(response.text)")
+        #expect(response.headers[.contentType]?.hasPrefix("text/event-stream") == true)
+        var events = response.text.components(separatedBy: "\n\n").dropLast().map { String($0.dropFirst(6)) }
+        let last = events.removeLast()
+        return (try events.map { try JSONDecoder().decode(CompletionAnswer.self, from: Data($0.utf8)) }, last)
+    }
+
+    /// The value of a metric, with its labels if it has any; 0 when it was not recorded.
+    func metric(_ name: String) -> Double {
+        registry.text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+            .flatMap { Double($0.dropFirst(name.count + 1)) } ?? 0
+    }
+
+    /// Waits until a metric has a value, at most ten seconds.
+    func wait(for name: String, toBe value: Double, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        for _ in 0..<2000 {
+            if metric(name) == value { return }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        Issue.record("\(name) does not become \(value)", sourceLocation: sourceLocation)
+    }
+
+    /// Waits until a metric has reached a value, at most ten seconds.
+    func wait(for name: String, toAtLeast value: Double) async throws {
+        for _ in 0..<2000 where metric(name) < value { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    /// A request that takes minutes: many sequences without an end.
+    static let endless = #""prompt":"x","n":100,"max_tokens":1000,"logit_bias":{"2047":-100}"#
+}
+
+extension TestResponse {
+    var text: String { String(buffer: body) }
+
+    func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
+        try JSONDecoder().decode(type, from: Data(buffer: body))
+    }
+
+    var error: ErrorAnswer.Fault { get throws { try json(ErrorAnswer.self).error } }
+}
+
+/// A response of `/v1/completions`, or an event of its stream.
+struct CompletionAnswer: Decodable {
+    struct Choice: Decodable {
+        struct Logprobs: Decodable {
+            let tokens: [String]
+            let token_logprobs: [Double?]
+            let top_logprobs: [[String: Double]?]
+            let text_offset: [Int]
+        }
+        let text: String
+        let index: Int
+        let logprobs: Logprobs?
+        let finish_reason: String?
+    }
+    struct Usage: Decodable {
+        struct Details: Decodable { let cached_tokens: Int }
+        let prompt_tokens: Int
+        let completion_tokens: Int
+        let total_tokens: Int
+        let prompt_tokens_details: Details
+    }
+    let id: String
+    let model: String
+    let choices: [Choice]
+    let usage: Usage?
+}
+
+/// An error in OpenAI's shape.
+struct ErrorAnswer: Decodable {
+    struct Fault: Decodable {
+        let message: String
+        let type: String
+        let param: String?
+        let code: String?
+    }
+    let error: Fault
+}
+
+/// The completion of a prompt by a session of its own, which no other sequence shares.
+func completedAlone(
+    _ prompt: String, _ tokens: Int, temperature: Double = 0, seed: UInt64 = 0, stop: [String] = [],
+    logprobs: Int? = nil
+) throws -> Completion {
+    let session = try Session(#require(TestServer.model), threads: 1)
+    let options = try GenerationOptions(
+        maximumTokens: tokens, sampling: SamplingOptions(temperature: temperature, seed: seed), stop: stop,
+        logProbabilities: logprobs)
+    return try session.complete(prompt, options)
+}

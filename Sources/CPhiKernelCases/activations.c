@@ -14,9 +14,10 @@ static void prepare_quantise(phi_case *c, const phi_case_shape *s) {
     size_t number = s->variant; /* of the encoding that these activations are for: one of integers */
     while (!phi_encoding_at(number % phi_encoding_count())->zero_point) number++;
     const phi_encoding *encoding = phi_encoding_at(number % phi_encoding_count());
-    phi_quantise_args a = {
-        .width = round_up(s->columns, PHI_STRIP_COLUMNS), .tokens = s->tokens, .zero_point = encoding->zero_point,
-        .code_zero_point = encoding->code_zero_point};
+    phi_quantise_args a = {.width = round_up(s->columns, PHI_STRIP_COLUMNS),
+                           .tokens = s->tokens,
+                           .zero_point = encoding->zero_point,
+                           .code_zero_point = encoding->code_zero_point};
     size_t blocks = divide_up(a.width, PHI_BLOCK_COLUMNS);
     a.x_stride = a.width + s->variant % 5;
     float *x = allocate_floats(c, "x", (a.tokens - 1) * a.x_stride + a.width, 1);
@@ -27,9 +28,9 @@ static void prepare_quantise(phi_case *c, const phi_case_shape *s) {
     a.x = x;
     a.q = allocate(c, "q", a.tokens * a.width, 1);
     a.scales = allocate(c, "scales", a.tokens * blocks, sizeof *a.scales);
-    a.zero_corrections = allocate(c, "zero corrections", a.tokens * blocks, sizeof *a.zero_corrections);
-    a.group_zero_corrections =
-        allocate(c, "group zero corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
+    a.zero_corrections = allocate(c, "zero_corrections", a.tokens * blocks, sizeof *a.zero_corrections);
+    a.group_zero_corrections = allocate(c, "group zero_corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0,
+                                        sizeof *a.group_zero_corrections);
     c->items = phi_quantise_items(&a);
     c->bytes = (double)a.tokens * (double)(a.width * 5 + blocks * 8);
     set_arguments(c, &a, sizeof a, 1);
@@ -40,15 +41,16 @@ static const size_t token_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 15, 16
 static bool checked_quantise(size_t index, phi_case_shape *s) {
     static const size_t columns[] = {64, 128, 192, 256, 320, 384, PHI_QUANTISE_CHUNK, PHI_QUANTISE_CHUNK + 64};
     if (index >= 2 * COUNT(token_counts)) return false;
-    *s = (phi_case_shape){
-        .columns = columns[(index + index / COUNT(columns)) % COUNT(columns)], .tokens = token_counts[index / 2], .variant = index};
+    *s = (phi_case_shape){.columns = columns[(index + index / COUNT(columns)) % COUNT(columns)],
+                          .tokens = token_counts[index / 2],
+                          .variant = index};
     return true;
 }
 
 static const phi_case_shape timed_quantise[] = {{.columns = PHI1_HIDDEN}, {.columns = PHI1_HIDDEN + PHI1_INTERMEDIATE}};
 
-const operation_cases cases_of_quantise = {
-    prepare_quantise, checked_quantise, timed_quantise, COUNT(timed_quantise), describe_row};
+const operation_cases cases_of_quantise = {prepare_quantise, checked_quantise, timed_quantise, COUNT(timed_quantise),
+                                           describe_row};
 
 /* ---- GELU ---- */
 
@@ -105,7 +107,8 @@ static int describe_probe(const phi_case_shape *s, char *text, size_t bytes) {
     return snprintf(text, bytes, "%zu items", s->columns);
 }
 
-static const phi_case_shape timed_probe_read[] = {{.columns = 4096, .tokens = 1}}, timed_probe_dot[] = {{.columns = 256, .tokens = 1}};
+static const phi_case_shape timed_probe_read[] = {{.columns = 4096, .tokens = 1}},
+                            timed_probe_dot[] = {{.columns = 256, .tokens = 1}};
 
 const operation_cases cases_of_probe_read = {prepare_probe_read, checked_probe, timed_probe_read, 1, describe_probe};
 const operation_cases cases_of_probe_dot = {prepare_probe_dot, checked_probe, timed_probe_dot, 1, describe_probe};

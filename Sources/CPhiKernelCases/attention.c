@@ -29,11 +29,20 @@ static cache allocate_cache(phi_case *c, const phi_case_shape *s, size_t element
 }
 
 /* Arguments that store `tokens` positions from `first` on. `wild` values have magnitudes that 16 bits hold as subnormal or not at all. */
-static phi_store_args store_arguments(phi_case *c, const phi_case_shape *s, const cache *k, size_t first, size_t tokens, bool wild) {
-    phi_store_args a = {
-        .stride = s->kv_heads * s->head_size + (wild ? s->variant % 3 : 0), .tokens = tokens, .first = first, .keys = k->keys,
-        .values = k->values, .key_stride = k->key_stride, .value_stride = k->value_stride, .key_scales = k->key_scales,
-        .value_scales = k->value_scales, .scale_stride = k->scale_stride, .head_size = s->head_size, .value_size = k->value_size};
+static phi_store_args store_arguments(phi_case *c, const phi_case_shape *s, const cache *k, size_t first, size_t tokens,
+                                      bool wild) {
+    phi_store_args a = {.stride = s->kv_heads * s->head_size + (wild ? s->variant % 3 : 0),
+                        .tokens = tokens,
+                        .first = first,
+                        .keys = k->keys,
+                        .values = k->values,
+                        .key_stride = k->key_stride,
+                        .value_stride = k->value_stride,
+                        .key_scales = k->key_scales,
+                        .value_scales = k->value_scales,
+                        .scale_stride = k->scale_stride,
+                        .head_size = s->head_size,
+                        .value_size = k->value_size};
     size_t count = (tokens - 1) * a.stride + s->kv_heads * s->head_size;
     float *keys = allocate_floats(c, "k", count, 0.5f), *values = allocate_floats(c, "v", count, 1);
     for (size_t i = 0; wild && i < count; i += 5) values[i] *= i % 2 ? 1e-6f : 1e6f;
@@ -77,11 +86,22 @@ static void prepare_attention(phi_case *c, const phi_case_shape *s, size_t eleme
         memcpy((uint8_t *)k.key_scales + i * k.scale_bytes, k.key_scales, k.scale_bytes);
         memcpy((uint8_t *)k.value_scales + i * k.scale_bytes, k.value_scales, k.scale_bytes);
     }
-    phi_attention_args a = {
-        .keys = k.keys, .values = k.values, .key_stride = k.key_stride, .value_stride = k.value_stride, .key_scales = k.key_scales,
-        .value_scales = k.value_scales, .scale_stride = k.scale_stride, .head_size = s->head_size, .value_size = k.value_size,
-        .heads = s->heads, .kv_heads = s->kv_heads, .first = s->first, .tokens = s->tokens, .scale = 0.125f,
-        .q_stride = width + s->variant % 2, .out_stride = width + s->variant % 5};
+    phi_attention_args a = {.keys = k.keys,
+                            .values = k.values,
+                            .key_stride = k.key_stride,
+                            .value_stride = k.value_stride,
+                            .key_scales = k.key_scales,
+                            .value_scales = k.value_scales,
+                            .scale_stride = k.scale_stride,
+                            .head_size = s->head_size,
+                            .value_size = k.value_size,
+                            .heads = s->heads,
+                            .kv_heads = s->kv_heads,
+                            .first = s->first,
+                            .tokens = s->tokens,
+                            .scale = 0.125f,
+                            .q_stride = width + s->variant % 2,
+                            .out_stride = width + s->variant % 5};
     a.q = allocate_floats(c, "q", (s->tokens - 1) * a.q_stride + width, 1);
     a.out = allocate(c, "out", (s->tokens - 1) * a.out_stride + width, sizeof *a.out);
     c->items = phi_attention_items(&a);
@@ -102,14 +122,18 @@ static bool checked_attention(size_t index, phi_case_shape *s) {
     static const struct {
         size_t heads, kv_heads, head_size, first, tokens;
     } shapes[] = {
-        {1, 1, 64, 0, 1},   {2, 2, 64, 63, 1},   {2, 2, 64, 64, 1},   {2, 1, 32, 15, 70},   {3, 3, 80, 100, 37}, {3, 3, 80, 17, 9},
-        {4, 2, 32, 200, 3}, {5, 1, 8, 5, 130},   {2, 2, 96, 61, 7},   {1, 1, 1, 62, 4},     {2, 1, 40, 0, 17},   {1, 1, 128, 127, 2},
-        {1, 1, 64, 130, 1}, {11, 11, 16, 40, 70}, {1, 1, 144, 70, 40}, {4, 4, 64, 0, 70},    {4, 4, 64, 100, 37}, {2, 2, 128, 130, 1},
+        {1, 1, 64, 0, 1},  {2, 2, 64, 63, 1},   {2, 2, 64, 64, 1},   {2, 1, 32, 15, 70},   {3, 3, 80, 100, 37},
+        {3, 3, 80, 17, 9}, {4, 2, 32, 200, 3},  {5, 1, 8, 5, 130},   {2, 2, 96, 61, 7},    {1, 1, 1, 62, 4},
+        {2, 1, 40, 0, 17}, {1, 1, 128, 127, 2}, {1, 1, 64, 130, 1},  {11, 11, 16, 40, 70}, {1, 1, 144, 70, 40},
+        {4, 4, 64, 0, 70}, {4, 4, 64, 100, 37}, {2, 2, 128, 130, 1},
     };
     if (index >= COUNT(shapes)) return false;
-    *s = (phi_case_shape){
-        .heads = shapes[index].heads, .kv_heads = shapes[index].kv_heads, .head_size = shapes[index].head_size,
-        .first = shapes[index].first, .tokens = shapes[index].tokens, .variant = index + 1};
+    *s = (phi_case_shape){.heads = shapes[index].heads,
+                          .kv_heads = shapes[index].kv_heads,
+                          .head_size = shapes[index].head_size,
+                          .first = shapes[index].first,
+                          .tokens = shapes[index].tokens,
+                          .variant = index + 1};
     return true;
 }
 
@@ -125,16 +149,15 @@ static int describe_attention(const phi_case_shape *s, char *text, size_t bytes)
 }
 
 /* Models keep f16 or 8 bits; an f32 cache is for tests. */
-#define CACHE(name, bytes)                                                                                                    \
-    static void prepare_store_##name(phi_case *c, const phi_case_shape *s) { prepare_store(c, s, bytes); }                    \
-    static void prepare_attention_##name(phi_case *c, const phi_case_shape *s) {                                              \
-        prepare_attention(c, s, bytes, reference()->store_##name);                                                            \
-    }                                                                                                                         \
-    const operation_cases cases_of_store_##name = {                                                                           \
-        prepare_store_##name, checked_attention, timed_attention, bytes < 4 ? COUNT(timed_attention) : 0, describe_attention}; \
-    const operation_cases cases_of_attention_##name = {                                                                       \
-        prepare_attention_##name, checked_attention, timed_attention, bytes < 4 ? COUNT(timed_attention) : 0,                 \
-        describe_attention};
+#define CACHE(name, bytes) \
+    static void prepare_store_##name(phi_case *c, const phi_case_shape *s) { prepare_store(c, s, bytes); } \
+    static void prepare_attention_##name(phi_case *c, const phi_case_shape *s) { \
+        prepare_attention(c, s, bytes, reference()->store_##name); \
+    } \
+    const operation_cases cases_of_store_##name = {prepare_store_##name, checked_attention, timed_attention, \
+                                                   bytes < 4 ? COUNT(timed_attention) : 0, describe_attention}; \
+    const operation_cases cases_of_attention_##name = {prepare_attention_##name, checked_attention, timed_attention, \
+                                                       bytes < 4 ? COUNT(timed_attention) : 0, describe_attention};
 CACHE(f32, 4)
 CACHE(f16, 2)
 CACHE(q8, 1)

@@ -41,7 +41,8 @@ void phi_case_describe(size_t operation, const phi_case_shape *shape, char *text
     cases[operation]->describe(shape, text, text_bytes);
 }
 
-void phi_case_prepare(phi_case *c, size_t operation, const phi_case_shape *shape, uint64_t seed, guarded_edge edge, size_t spread) {
+void phi_case_prepare(phi_case *c, size_t operation, const phi_case_shape *shape, uint64_t seed, guarded_edge edge,
+                      size_t spread) {
     *c = (phi_case){.random = seed + shape->variant * 1000003, .spread = spread, .memory.edge = edge};
     cases[operation]->prepare(c, shape);
 }

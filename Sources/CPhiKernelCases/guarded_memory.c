@@ -59,8 +59,8 @@ bool guarded_differs(const guarded_memory *expected, const guarded_memory *found
         if (have->is_scratch || !memcmp(want->bytes, have->bytes, have->byte_count)) continue;
         size_t i = 0;
         while (have->bytes[i] == want->bytes[i]) i++;
-        snprintf(text, text_bytes, "'%s' differs from byte %zu of %zu on: 0x%02x instead of 0x%02x", have->name, i, have->byte_count,
-                 have->bytes[i], want->bytes[i]);
+        snprintf(text, text_bytes, "'%s' differs from byte %zu of %zu on: 0x%02x instead of 0x%02x", have->name, i,
+                 have->byte_count, have->bytes[i], want->bytes[i]);
         return true;
     }
     return guarded_is_damaged(found, text, text_bytes);

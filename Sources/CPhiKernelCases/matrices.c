@@ -10,8 +10,12 @@ static void fill_tiles(phi_case *c, const phi_encoding *e, uint8_t *tiles, size_
         float *rows = allocate_scratch(c, "float weights", count * PHI_TILE_ROWS * width, sizeof *rows);
         for (size_t i = 0; i < count * PHI_TILE_ROWS * width; i++) rows[i] = draw_float(c, i % 61 ? 0.05f : 1e-6f);
         double *sums = allocate_scratch(c, "sums", 2 * count, sizeof *sums);
-        phi_encode_args a = {
-            .rows = rows, .row_count = count * PHI_TILE_ROWS, .columns = width, .out = tiles, .errors = sums, .squares = sums + count};
+        phi_encode_args a = {.rows = rows,
+                             .row_count = count * PHI_TILE_ROWS,
+                             .columns = width,
+                             .out = tiles,
+                             .errors = sums,
+                             .squares = sums + count};
         phi_encode_operation(reference(), e->number)(&a, 0, count);
         return;
     }
@@ -24,7 +28,8 @@ static void fill_tiles(phi_case *c, const phi_encoding *e, uint8_t *tiles, size_
         for (size_t i = 0; i < e->strip_bytes; i++) {
             uint64_t random = draw(c) >> 17;
             bool is_code = e->code_zero_point != 0; /* any byte is one */
-            *tiles++ = (uint8_t)(is_code ? random : (uint64_t)(e->zero_point - e->largest) + random % (uint64_t)(2 * e->largest + 1));
+            *tiles++ = (uint8_t)(is_code ? random
+                                         : (uint64_t)(e->zero_point - e->largest) + random % (uint64_t)(2 * e->largest + 1));
         }
     }
 }
@@ -36,7 +41,8 @@ static void prepare_matmul(phi_case *c, const phi_case_shape *s, const phi_encod
     phi_matmul_args a = {
         .rows = s->rows, .width = round_up(s->columns, PHI_STRIP_COLUMNS), .tokens = s->tokens, .accumulate = s->accumulate};
     size_t tile_bytes = phi_tile_bytes(e->number, a.width), blocks = divide_up(a.width, PHI_BLOCK_COLUMNS);
-    size_t out_rows = round_up(a.rows, PHI_TILE_ROWS), bytes = out_rows / PHI_TILE_ROWS * tile_bytes, copies = copies_of(c, bytes);
+    size_t out_rows = round_up(a.rows, PHI_TILE_ROWS), bytes = out_rows / PHI_TILE_ROWS * tile_bytes,
+           copies = copies_of(c, bytes);
     uint8_t *weights = allocate(c, "weights", copies * bytes, 1);
     size_t tiles = copies * bytes / tile_bytes, different = tiles < DIFFERENT_TILES ? tiles : DIFFERENT_TILES;
     fill_tiles(c, e, weights, different, a.width);
@@ -51,14 +57,18 @@ static void prepare_matmul(phi_case *c, const phi_case_shape *s, const phi_encod
         for (size_t k = s->columns; k < a.width; k++) x[t * a.x_stride + k] = 0;
     a.x = x;
     if (e->zero_point) {
-        phi_quantise_args quantise = {
-            .x = a.x, .x_stride = a.x_stride, .width = a.width, .tokens = a.tokens, .zero_point = e->zero_point,
-            .code_zero_point = e->code_zero_point};
+        phi_quantise_args quantise = {.x = a.x,
+                                      .x_stride = a.x_stride,
+                                      .width = a.width,
+                                      .tokens = a.tokens,
+                                      .zero_point = e->zero_point,
+                                      .code_zero_point = e->code_zero_point};
         a.q = quantise.q = allocate(c, "q", a.tokens * a.width, 1);
         a.scales = quantise.scales = allocate(c, "scales", a.tokens * blocks, sizeof *a.scales);
-        a.zero_corrections = quantise.zero_corrections = allocate(c, "zero corrections", a.tokens * blocks, sizeof *a.zero_corrections);
-        a.group_zero_corrections = quantise.group_zero_corrections =
-            allocate(c, "group zero corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
+        a.zero_corrections = quantise.zero_corrections = allocate(c, "zero_corrections", a.tokens * blocks,
+                                                                  sizeof *a.zero_corrections);
+        a.group_zero_corrections = quantise.group_zero_corrections = allocate(
+            c, "group zero_corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
     }
     a.out_stride = out_rows + s->variant % 3;
@@ -85,15 +95,15 @@ static bool checked_matmul(size_t index, phi_case_shape *s) {
     if (index < ROUNDS * COUNT(tokens))
         *s = (phi_case_shape){
             .rows = rows[index % COUNT(rows)], .columns = columns[index % COUNT(columns)], .tokens = tokens[index / ROUNDS]};
-    else
-        *s = more[index - ROUNDS * COUNT(tokens)];
+    else *s = more[index - ROUNDS * COUNT(tokens)];
     s->accumulate = index % 2;
     s->variant = index + 1;
     return true;
 }
 
 static int describe_matmul(const phi_case_shape *s, char *text, size_t bytes) {
-    return snprintf(text, bytes, "%zu x %zu%s, %zu tokens", s->rows, s->columns, s->accumulate ? ", accumulated" : "", s->tokens);
+    return snprintf(text, bytes, "%zu x %zu%s, %zu tokens", s->rows, s->columns, s->accumulate ? ", accumulated" : "",
+                    s->tokens);
 }
 
 /* Of a prompt only the last token needs the head. */
@@ -104,12 +114,12 @@ static const phi_case_shape timed_matmul[] = {
 };
 
 /* Floats are not timed: models run in them for comparison only. */
-#define PHI_ENCODING(name, number, strip_bytes, scale_bytes, zero_point, ...)                                              \
-    static void prepare_matmul_##name(phi_case *c, const phi_case_shape *s) {                                              \
-        prepare_matmul(c, s, phi_encoding_numbered(number));                                                               \
-    }                                                                                                                      \
-    const operation_cases cases_of_matmul_##name = {                                                                       \
-        prepare_matmul_##name, checked_matmul, timed_matmul, zero_point ? COUNT(timed_matmul) : 0, describe_matmul};
+#define PHI_ENCODING(name, number, strip_bytes, scale_bytes, zero_point, ...) \
+    static void prepare_matmul_##name(phi_case *c, const phi_case_shape *s) { \
+        prepare_matmul(c, s, phi_encoding_numbered(number)); \
+    } \
+    const operation_cases cases_of_matmul_##name = {prepare_matmul_##name, checked_matmul, timed_matmul, \
+                                                    zero_point ? COUNT(timed_matmul) : 0, describe_matmul};
 #include <encodings.inc>
 #undef PHI_ENCODING
 
@@ -144,12 +154,14 @@ static void prepare_encode(phi_case *c, const phi_case_shape *s, uint32_t encodi
 static bool checked_encode(size_t index, phi_case_shape *s) {
     static const struct {
         size_t rows, columns, feedback_block;
-    } shapes[] = {{1, 1, 0},     {16, 64, 0},    {17, 65, 0},   {5, 31, 0},    {48, 33, 0},   {33, 200, 0},
-                  {2, 1000, 0},  {17, 300, 0},   {16, 2048, 0}, {1, 1, 256},   {17, 65, 256}, {5, 31, 512},
+    } shapes[] = {{1, 1, 0},      {16, 64, 0},    {17, 65, 0},   {5, 31, 0},     {48, 33, 0},   {33, 200, 0},
+                  {2, 1000, 0},   {17, 300, 0},   {16, 2048, 0}, {1, 1, 256},    {17, 65, 256}, {5, 31, 512},
                   {33, 200, 256}, {17, 300, 512}, {5, 600, 256}, {33, 700, 512}, {16, 512, 512}};
     if (index >= COUNT(shapes)) return false;
-    *s = (phi_case_shape){
-        .rows = shapes[index].rows, .columns = shapes[index].columns, .feedback_block = shapes[index].feedback_block, .tokens = 1};
+    *s = (phi_case_shape){.rows = shapes[index].rows,
+                          .columns = shapes[index].columns,
+                          .feedback_block = shapes[index].feedback_block,
+                          .tokens = 1};
     return true;
 }
 
@@ -157,8 +169,8 @@ static int describe_encode(const phi_case_shape *s, char *text, size_t bytes) {
     return snprintf(text, bytes, "%zu x %zu%s", s->rows, s->columns, s->feedback_block ? ", error feedback" : "");
 }
 
-#define PHI_ENCODING(name, number, ...)                                                                                     \
-    static void prepare_encode_##name(phi_case *c, const phi_case_shape *s) { prepare_encode(c, s, number); }                \
+#define PHI_ENCODING(name, number, ...) \
+    static void prepare_encode_##name(phi_case *c, const phi_case_shape *s) { prepare_encode(c, s, number); } \
     const operation_cases cases_of_encode_##name = {prepare_encode_##name, checked_encode, NULL, 0, describe_encode};
 #include <encodings.inc>
 #undef PHI_ENCODING

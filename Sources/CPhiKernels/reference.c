@@ -1,6 +1,6 @@
 /* Every operation in plain C: the definition that all instruction sets equal bit for bit. Written for reading, not for speed; where
- * the order of operations matters it is the one that CPhiKernels.h states. Long because the whole definition stands in one file, all
- * but the rounding of each encoding. */
+ * the order of operations matters it is the one that CPhiKernels.h states.
+ * Longer than 350 lines because the whole definition stands in one file, all but the rounding of each encoding. */
 #include "kernels.h"
 
 static float fused(float a, float b, float c) { return fmaf(a, b, c); }

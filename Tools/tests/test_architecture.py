@@ -38,6 +38,10 @@ class ModuleTests(unittest.TestCase):
     def test_every_module_has_one_layer(self) -> None:
         self.assertEqual(Counter(name for _, names in LAYERS for name in names), Counter(architecture.modules()))
 
+    def test_every_module_is_described(self) -> None:
+        rows = "".join(re.findall(r"^\| `.*\|", architecture.PAGE.read_text(encoding="utf-8"), re.M))
+        self.assertEqual([name for name in architecture.modules() if f"`{name}`" not in rows], [])
+
     def test_imports_point_to_lower_layers(self) -> None:
         layer = {name: number for number, (_, names) in enumerate(LAYERS) for name in names}
         upwards = [

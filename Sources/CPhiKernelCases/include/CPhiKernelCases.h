@@ -49,7 +49,8 @@ typedef struct {
 
 /* Makes a case, the same for every instruction set. With a `spread`, the largest input is there in as many copies as make so many
  * bytes, so that runs that take one copy after the other read it from memory and not from a cache. */
-void phi_case_prepare(phi_case *c, size_t operation, const phi_case_shape *shape, uint64_t seed, guarded_edge edge, size_t spread);
+void phi_case_prepare(phi_case *c, size_t operation, const phi_case_shape *shape, uint64_t seed, guarded_edge edge,
+                      size_t spread);
 void phi_case_release(phi_case *c);
 
 /* Arguments for run number `run`. */

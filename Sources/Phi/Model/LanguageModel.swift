@@ -11,7 +11,7 @@ import PhiTokenizer
 /// ```
 ///
 /// Opening checks the header, the config, the tokenizer and the shapes of all tensors, in the same time for any size.
-/// It reads neither weights nor section hashes: ``PhiFile/verify(progress:)``, ``verifyWeights()`` and
+/// It reads neither weights nor section hashes: `PhiFile/verify(progress:)`, ``verifyWeights()`` and
 /// ``verifyTests()`` do, as does `phi verify`. Weights are used in place. A model is immutable and serves any number of
 /// sessions on any threads.
 public final class LanguageModel: Sendable {

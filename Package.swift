@@ -169,7 +169,7 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .testTarget(
             name: "PhiServerTests",
             dependencies: [
-                "Phi", "PhiCommandSupport", "PhiServer", "PhiTokenizer",
+                "Phi", "PhiCommandSupport", "PhiServer", "PhiTestSupport", "PhiTokenizer",
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "HTTPTypes", package: "swift-http-types", condition: ofCommands),
                 .product(name: "Hummingbird", package: "hummingbird", condition: ofCommands),

@@ -3,20 +3,20 @@ import PhiTokenizer
 
 /// Times a model as llama-bench does: tokens are made up, nothing is tokenized or sampled, each case is run once to warm up
 /// and then timed.
-public struct Benchmark {
+package struct Benchmark {
     private let model: LanguageModel
     private let repetitions: Int
     private let warmUp: Bool
 
     /// A benchmark that times each case `repetitions` times, after one run that is not timed if `warmUp` says so.
-    public init(_ model: LanguageModel, repetitions: Int, warmUp: Bool = true) {
+    package init(_ model: LanguageModel, repetitions: Int, warmUp: Bool = true) {
         self.model = model
         self.repetitions = repetitions
         self.warmUp = warmUp
     }
 
     /// Runs a case. Throws ``SessionError`` when it needs more positions than the model has.
-    public func run(_ benchmark: BenchmarkCase) throws(SessionError) -> BenchmarkResult {
+    package func run(_ benchmark: BenchmarkCase) throws(SessionError) -> BenchmarkResult {
         guard benchmark.positions <= model.config.context else {
             throw .doesNotFit(benchmark.positions, limit: model.config.context)
         }

@@ -1,16 +1,16 @@
 /// One thing to time: reading a prompt, making tokens, or both, behind so many tokens that are there already.
-public struct BenchmarkCase: Sendable, Equatable {
+package struct BenchmarkCase: Sendable, Equatable {
     /// Tokens that are read together; 0 for none.
-    public let prompt: Int
+    package let prompt: Int
     /// Tokens that are made one by one; 0 for none.
-    public let generate: Int
+    package let generate: Int
     /// Tokens in the KV cache before.
-    public let depth: Int
+    package let depth: Int
     /// Threads to compute on.
-    public let threads: Int
+    package let threads: Int
 
     /// Makes a case.
-    public init(prompt: Int, generate: Int, depth: Int, threads: Int) {
+    package init(prompt: Int, generate: Int, depth: Int, threads: Int) {
         self.prompt = prompt
         self.generate = generate
         self.depth = depth
@@ -18,17 +18,17 @@ public struct BenchmarkCase: Sendable, Equatable {
     }
 
     /// The name that llama-bench gives it: `pp512`, `tg128`, `pp512+tg128`, with ` @ d1024` at a depth.
-    public var name: String {
+    package var name: String {
         let parts = [prompt > 0 ? "pp\(prompt)" : nil, generate > 0 ? "tg\(generate)" : nil].compactMap { $0 }
         return parts.joined(separator: "+") + (depth > 0 ? " @ d\(depth)" : "")
     }
 
     /// Positions that it needs.
-    public var positions: Int { depth + prompt + generate }
+    package var positions: Int { depth + prompt + generate }
 
     /// All combinations, in llama-bench's order: for each depth and number of threads the prompts, the generations, the
     /// pairs.
-    public static func all(
+    package static func all(
         prompts: [Int], generations: [Int], pairs: [(prompt: Int, generate: Int)], depths: [Int], threads: [Int]
     ) -> [BenchmarkCase] {
         depths.flatMap { depth in

@@ -3,19 +3,19 @@ import CPhiKernels
 import Phi
 
 /// Times single kernel operations on phi-1's shapes, for one instruction set and number of threads.
-public struct KernelBenchmark {
+package struct KernelBenchmark {
     /// Times and rates of one case.
-    public struct Result: Sendable {
+    package struct Result: Sendable {
         /// The operation's name in `operations.inc`.
-        public let operation: String
+        package let operation: String
         /// The shape as text.
-        public let shape: String
+        package let shape: String
         /// Nanoseconds of one run, for each of the samples.
-        public let samples: [Double]
+        package let samples: [Double]
         /// Bytes that a run must read and write, over the median: 10^9 bytes a second.
-        public let gigabytesPerSecond: Double
+        package let gigabytesPerSecond: Double
         /// Multiplications and additions, over the median: 10^12 a second; 0 for operations that only move or convert.
-        public let teraOperationsPerSecond: Double
+        package let teraOperationsPerSecond: Double
     }
 
     private let kernels: Kernels
@@ -23,21 +23,21 @@ public struct KernelBenchmark {
     private let repetitions: Int
 
     /// A benchmark that takes `repetitions` samples of each operation.
-    public init(_ kernels: Kernels, threads: Int, repetitions: Int) {
+    package init(_ kernels: Kernels, threads: Int, repetitions: Int) {
         self.kernels = kernels
         self.threads = threads
         self.repetitions = repetitions
     }
 
     /// Names of all operations that are timed.
-    public static let operations: [String] = (0..<phi_operation_count()).filter { phi_timed_case_count($0, 1) > 0 }
+    package static let operations: [String] = (0..<phi_operation_count()).filter { phi_timed_case_count($0, 1) > 0 }
         .compactMap(name).sorted()
 
     private static func name(of operation: Int) -> String? { phi_operation_name(operation).map { String(cString: $0) } }
 
     /// Times the operations called `names`, all when it is empty, for each number of `tokens`, and passes on each result
     /// as it comes.
-    public func run(_ names: [String], tokens: [Int], body: (Result) throws -> Void) rethrows {
+    package func run(_ names: [String], tokens: [Int], body: (Result) throws -> Void) rethrows {
         for tokens in tokens {
             for operation in 0..<phi_operation_count() {
                 guard let name = Self.name(of: operation), names.isEmpty || names.contains(name) else { continue }

@@ -1,8 +1,8 @@
 /// What this machine can do at most with a number of threads: the two ceilings under decode and prefill.
-public struct MachineLimits: Sendable {
+package struct MachineLimits: Sendable {
     /// Bytes a second that the threads can read together, from the very weights that a model reads.
-    public let readRate: Double
+    package let readRate: Double
     /// Integer operations a second, two for a product and its sum, of the vector registers' dot product. AMX can do several times as
     /// many.
-    public let integerRate: Double
+    package let integerRate: Double
 }

@@ -5,9 +5,9 @@
 #endif
 
 /// What the processor calls itself.
-public enum ProcessorName {
+package enum ProcessorName {
     /// The model name, such as `AMD EPYC 7713`; empty where the system does not say.
-    public static let current: String = {
+    package static let current: String = {
         #if canImport(Darwin)
             var size = 0
             guard sysctlbyname("machdep.cpu.brand_string", nil, &size, nil, 0) == 0, size > 0 else { return "" }

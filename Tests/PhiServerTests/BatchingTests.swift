@@ -3,6 +3,7 @@ import Hummingbird
 import HummingbirdTesting
 import Phi
 import PhiServer
+import PhiTestSupport
 import Testing
 
 /// Sequences together, and requests that end before their time.

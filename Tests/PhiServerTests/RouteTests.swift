@@ -2,6 +2,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import PhiServer
+import PhiTestSupport
 import Testing
 
 /// Paths, methods, keys and the small endpoints.

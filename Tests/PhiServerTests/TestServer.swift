@@ -6,6 +6,7 @@ import Logging
 import Phi
 import PhiCommandSupport
 import PhiServer
+import PhiTestSupport
 import Testing
 
 /// A server of the built-in model in this process, without sockets: requests go to the router.
@@ -98,44 +99,6 @@ extension TestResponse {
     }
 
     var error: ErrorAnswer.Fault { get throws { try json(ErrorAnswer.self).error } }
-}
-
-/// A response of `/v1/completions`, or an event of its stream.
-struct CompletionAnswer: Decodable {
-    struct Choice: Decodable {
-        struct Logprobs: Decodable {
-            let tokens: [String]
-            let token_logprobs: [Double?]
-            let top_logprobs: [[String: Double]?]
-            let text_offset: [Int]
-        }
-        let text: String
-        let index: Int
-        let logprobs: Logprobs?
-        let finish_reason: String?
-    }
-    struct Usage: Decodable {
-        struct Details: Decodable { let cached_tokens: Int }
-        let prompt_tokens: Int
-        let completion_tokens: Int
-        let total_tokens: Int
-        let prompt_tokens_details: Details
-    }
-    let id: String
-    let model: String
-    let choices: [Choice]
-    let usage: Usage?
-}
-
-/// An error in OpenAI's shape.
-struct ErrorAnswer: Decodable {
-    struct Fault: Decodable {
-        let message: String
-        let type: String
-        let param: String?
-        let code: String?
-    }
-    let error: Fault
 }
 
 /// The completion of a prompt by a session of its own, which no other sequence shares.

@@ -1,4 +1,5 @@
 import Foundation
+import PhiTestSupport
 import Testing
 
 extension ServerTests {

@@ -99,7 +99,10 @@ def kill_one(port: int, one: Served, two: Served, expected: dict[int, str]) -> N
     killed = threading.Event()
 
     def answers(number: int) -> None:
-        for round in range(30):
+        round = after = 0
+        while after < 10 and not faults:  # however fast the machine is, some requests follow the kill
+            after += killed.is_set()
+            round += 1
             tokens = 1 + (number * 7 + round) % 59
             try:
                 connection, answer = post(port, {"prompt": PROMPT, "max_tokens": tokens, "temperature": 0})
@@ -136,9 +139,8 @@ def kill_one(port: int, one: Served, two: Served, expected: dict[int, str]) -> N
         thread.join()
     if faults:
         sys.exit("nginx: " + "; ".join(faults[:5]))
-    assert len(whole) == 180 and any(whole), "all was over before the server was killed"
     assert streams["broken"] <= 3, streams
-    print(f"nginx: 180 answers, {sum(whole)} after the kill; streams {streams}")
+    print(f"nginx: {len(whole)} answers, {sum(whole)} after the kill; streams {streams}")
 
 
 if __name__ == "__main__":

@@ -10,29 +10,35 @@ static int describe_row(const phi_case_shape *s, char *text, size_t bytes) {
 
 /* ---- Activations to int8 ---- */
 
+phi_quantise_args quantise_arguments(phi_case *c, const phi_encoding *e, const float *x, size_t x_stride, size_t width,
+                                     size_t tokens) {
+    phi_quantise_args a = {.x = x,
+                           .x_stride = x_stride,
+                           .width = width,
+                           .tokens = tokens,
+                           .zero_point = e->zero_point,
+                           .code_zero_point = e->code_zero_point};
+    size_t blocks = tokens * divide_up(width, PHI_BLOCK_COLUMNS);
+    a.q = allocate(c, "q", tokens * width, 1);
+    a.scales = allocate(c, "scales", blocks, sizeof *a.scales);
+    a.zero_corrections = allocate(c, "zero corrections", blocks, sizeof *a.zero_corrections);
+    a.group_zero_corrections = allocate(c, "group zero corrections", tokens == 1 ? width / PHI_GROUP : 0,
+                                        sizeof *a.group_zero_corrections);
+    return a;
+}
+
 static void prepare_quantise(phi_case *c, const phi_case_shape *s) {
     size_t number = s->variant; /* of the encoding that these activations are for: one of integers */
     while (!phi_encoding_at(number % phi_encoding_count())->zero_point) number++;
-    const phi_encoding *encoding = phi_encoding_at(number % phi_encoding_count());
-    phi_quantise_args a = {.width = round_up(s->columns, PHI_STRIP_COLUMNS),
-                           .tokens = s->tokens,
-                           .zero_point = encoding->zero_point,
-                           .code_zero_point = encoding->code_zero_point};
-    size_t blocks = divide_up(a.width, PHI_BLOCK_COLUMNS);
-    a.x_stride = a.width + s->variant % 5;
-    float *x = allocate_floats(c, "x", (a.tokens - 1) * a.x_stride + a.width, 1);
+    size_t width = round_up(s->columns, PHI_STRIP_COLUMNS), x_stride = width + s->variant % 5;
+    float *x = allocate_floats(c, "x", (s->tokens - 1) * x_stride + width, 1);
     for (size_t i = 0; i < 32; i++) x[i] = s->variant % 4 == 0 ? 0.0f : s->variant % 4 == 1 ? 1e-38f : x[i] * 1e30f;
     for (size_t i = 32; i < 64; i++) x[i] = s->variant % 4 == 1 ? 0.0f : i % 2 ? -0.75f : 0.75f; /* q = 127 and -127 */
     if (s->variant % 4 == 1) /* a block that is nearly zero */
-        for (size_t i = 64; i < a.width && i < PHI_BLOCK_COLUMNS; i++) x[i] = 1e-38f;
-    a.x = x;
-    a.q = allocate(c, "q", a.tokens * a.width, 1);
-    a.scales = allocate(c, "scales", a.tokens * blocks, sizeof *a.scales);
-    a.zero_corrections = allocate(c, "zero_corrections", a.tokens * blocks, sizeof *a.zero_corrections);
-    a.group_zero_corrections = allocate(c, "group zero_corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0,
-                                        sizeof *a.group_zero_corrections);
+        for (size_t i = 64; i < width && i < PHI_BLOCK_COLUMNS; i++) x[i] = 1e-38f;
+    phi_quantise_args a = quantise_arguments(c, phi_encoding_at(number % phi_encoding_count()), x, x_stride, width, s->tokens);
     c->items = phi_quantise_items(&a);
-    c->bytes = (double)a.tokens * (double)(a.width * 5 + blocks * 8);
+    c->bytes = (double)a.tokens * (double)(width * 5 + divide_up(width, PHI_BLOCK_COLUMNS) * 8);
     set_arguments(c, &a, sizeof a, 1);
 }
 

@@ -60,6 +60,10 @@ static inline float *allocate_floats(phi_case *c, const char *name, size_t count
     return x;
 }
 
+/* Arguments that quantise x for products with an encoding, and new buffers for the results. */
+phi_quantise_args quantise_arguments(phi_case *c, const phi_encoding *e, const float *x, size_t x_stride, size_t width,
+                                     size_t tokens);
+
 static inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
 static inline size_t divide_up(size_t n, size_t unit) { return (n + unit - 1) / unit; }
 

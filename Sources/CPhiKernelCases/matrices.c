@@ -27,9 +27,9 @@ static void fill_tiles(phi_case *c, const phi_encoding *e, uint8_t *tiles, size_
             }
         for (size_t i = 0; i < e->strip_bytes; i++) {
             uint64_t random = draw(c) >> 17;
-            bool is_code = e->code_zero_point != 0; /* any byte is one */
-            *tiles++ = (uint8_t)(is_code ? random
-                                         : (uint64_t)(e->zero_point - e->largest) + random % (uint64_t)(2 * e->largest + 1));
+            if (!e->code_zero_point) /* else any byte is a pair of codes */
+                random = (uint64_t)(e->zero_point - e->largest) + random % (uint64_t)(2 * e->largest + 1);
+            *tiles++ = (uint8_t)random;
         }
     }
 }
@@ -57,19 +57,12 @@ static void prepare_matmul(phi_case *c, const phi_case_shape *s, const phi_encod
         for (size_t k = s->columns; k < a.width; k++) x[t * a.x_stride + k] = 0;
     a.x = x;
     if (e->zero_point) {
-        phi_quantise_args quantise = {.x = a.x,
-                                      .x_stride = a.x_stride,
-                                      .width = a.width,
-                                      .tokens = a.tokens,
-                                      .zero_point = e->zero_point,
-                                      .code_zero_point = e->code_zero_point};
-        a.q = quantise.q = allocate(c, "q", a.tokens * a.width, 1);
-        a.scales = quantise.scales = allocate(c, "scales", a.tokens * blocks, sizeof *a.scales);
-        a.zero_corrections = quantise.zero_corrections = allocate(c, "zero_corrections", a.tokens * blocks,
-                                                                  sizeof *a.zero_corrections);
-        a.group_zero_corrections = quantise.group_zero_corrections = allocate(
-            c, "group zero_corrections", a.tokens == 1 ? a.width / PHI_GROUP : 0, sizeof *a.group_zero_corrections);
+        phi_quantise_args quantise = quantise_arguments(c, e, a.x, a.x_stride, a.width, a.tokens);
         reference()->quantise(&quantise, 0, phi_quantise_items(&quantise));
+        a.q = quantise.q;
+        a.scales = quantise.scales;
+        a.zero_corrections = quantise.zero_corrections;
+        a.group_zero_corrections = quantise.group_zero_corrections;
     }
     a.out_stride = out_rows + s->variant % 3;
     a.out = allocate_floats(c, "out", (a.tokens - 1) * a.out_stride + out_rows, 1);
@@ -152,16 +145,14 @@ static void prepare_encode(phi_case *c, const phi_case_shape *s, uint32_t encodi
 }
 
 static bool checked_encode(size_t index, phi_case_shape *s) {
-    static const struct {
-        size_t rows, columns, feedback_block;
-    } shapes[] = {{1, 1, 0},      {16, 64, 0},    {17, 65, 0},   {5, 31, 0},     {48, 33, 0},   {33, 200, 0},
-                  {2, 1000, 0},   {17, 300, 0},   {16, 2048, 0}, {1, 1, 256},    {17, 65, 256}, {5, 31, 512},
-                  {33, 200, 256}, {17, 300, 512}, {5, 600, 256}, {33, 700, 512}, {16, 512, 512}};
+    static const size_t shapes[][3] = {/* rows, columns, feedback block */
+                                       {1, 1, 0},      {16, 64, 0},   {17, 65, 0},    {5, 31, 0},     {48, 33, 0},
+                                       {33, 200, 0},   {2, 1000, 0},  {17, 300, 0},   {16, 2048, 0},  {1, 1, 256},
+                                       {17, 65, 256},  {5, 31, 512},  {33, 200, 256}, {17, 300, 512}, {5, 600, 256},
+                                       {33, 700, 512}, {16, 512, 512}};
     if (index >= COUNT(shapes)) return false;
-    *s = (phi_case_shape){.rows = shapes[index].rows,
-                          .columns = shapes[index].columns,
-                          .feedback_block = shapes[index].feedback_block,
-                          .tokens = 1};
+    const size_t *shape = shapes[index];
+    *s = (phi_case_shape){.rows = shape[0], .columns = shape[1], .feedback_block = shape[2], .tokens = 1};
     return true;
 }
 

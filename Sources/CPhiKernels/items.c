@@ -28,9 +28,9 @@ phi_matmul_item phi_matmul_item_at(const phi_matmul_args *args, size_t item) {
     size_t tile = item % runs * run, token = item / runs * PHI_TOKEN_BLOCK;
     return (phi_matmul_item){
         .tile = tile,
-        .tile_end = tile + run < tiles ? tile + run : tiles,
+        .tile_end = phi_min(tile + run, tiles),
         .token = token,
-        .token_end = token + PHI_TOKEN_BLOCK < args->tokens ? token + PHI_TOKEN_BLOCK : args->tokens,
+        .token_end = phi_min(token + PHI_TOKEN_BLOCK, args->tokens),
     };
 }
 
@@ -46,7 +46,7 @@ phi_quantise_item phi_quantise_item_at(const phi_quantise_args *args, size_t ite
         .first = first,
         .tokens = phi_tile_tokens(args->tokens, first),
         .block = block,
-        .block_end = block + RUN < blocks ? block + RUN : blocks,
+        .block_end = phi_min(block + RUN, blocks),
     };
 }
 
@@ -58,12 +58,12 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
     enum { TOGETHER = 8 };
     size_t runs = divide_up(args->tokens, PHI_QUERY_BLOCK);
     size_t first = item / (runs * TOGETHER) * TOGETHER, number = item - first * runs;
-    size_t heads = args->heads - first < TOGETHER ? args->heads - first : TOGETHER;
+    size_t heads = phi_min(args->heads - first, TOGETHER);
     size_t token = number / heads * PHI_QUERY_BLOCK;
     return (phi_attention_item){
         .head = first + number % heads,
         .token = token,
-        .token_end = token + PHI_QUERY_BLOCK < args->tokens ? token + PHI_QUERY_BLOCK : args->tokens,
+        .token_end = phi_min(token + PHI_QUERY_BLOCK, args->tokens),
     };
 }
 

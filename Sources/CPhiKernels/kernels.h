@@ -13,13 +13,13 @@
 
 #define PHI_INLINE static inline __attribute__((always_inline))
 
+PHI_INLINE size_t phi_min(size_t a, size_t b) { return a < b ? a : b; }
+
 /* The most tokens of a matmul item, whole token tiles. */
 enum { PHI_TOKEN_BLOCK = 16 * PHI_TOKEN_TILE };
 
 /* Tokens in the tile that begins with token `first`. */
-PHI_INLINE size_t phi_tile_tokens(size_t tokens, size_t first) {
-    return tokens - first < PHI_TOKEN_TILE ? tokens - first : PHI_TOKEN_TILE;
-}
+PHI_INLINE size_t phi_tile_tokens(size_t tokens, size_t first) { return phi_min(tokens - first, PHI_TOKEN_TILE); }
 
 /* The tiles and tokens of item `item`. */
 typedef struct {
@@ -55,11 +55,10 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
 /* Blocks of a row of `width` columns, a multiple of 64, and strips of one of them. */
 PHI_INLINE size_t phi_blocks(size_t width) { return (width + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS; }
 PHI_INLINE size_t phi_block_strips(size_t width, size_t block) {
-    size_t left = width / PHI_STRIP_COLUMNS - block * PHI_BLOCK_STRIPS;
-    return left < PHI_BLOCK_STRIPS ? left : PHI_BLOCK_STRIPS;
+    return phi_min(width / PHI_STRIP_COLUMNS - block * PHI_BLOCK_STRIPS, PHI_BLOCK_STRIPS);
 }
 /* Where the group that begins with column k of a block of `count` columns ends. */
-PHI_INLINE size_t phi_group_end(size_t count, size_t k) { return k + PHI_GROUP < count ? k + PHI_GROUP : count; }
+PHI_INLINE size_t phi_group_end(size_t count, size_t k) { return phi_min(k + PHI_GROUP, count); }
 
 /* ---- Encodings ---- */
 
@@ -105,6 +104,8 @@ PHI_INLINE const char *phi_float_fault(const uint8_t *strip, size_t rows, size_t
 /* The 8-bit cache: dimensions with those that fill the last group, and where a position's scales begin. */
 PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_CACHE_GROUP - 1) / PHI_CACHE_GROUP; }
 PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) { return position / 16 * groups * 16 + position % 16; }
+/* Dimensions of the group that begins with dimension d. */
+PHI_INLINE size_t phi_cache_group_size(size_t head_size, size_t d) { return phi_min(head_size - d, PHI_CACHE_GROUP); }
 
 #define PHI_GELU_CUBE 0.044715f
 #define PHI_GELU_FACTOR (-1.5957691216057308f) /* -2 sqrt(2/pi) */

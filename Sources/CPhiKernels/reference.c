@@ -38,8 +38,7 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 size_t columns = phi_block_strips(a->width, b) * PHI_STRIP_COLUMNS;
                 float largest = 0;
                 for (size_t i = 0; i < columns; i++) largest = fabsf(x[i]) > largest ? fabsf(x[i]) : largest;
-                bool zero = largest < PHI_QUANTISE_LEAST;
-                float inverse = zero ? 0 : 127.0f / largest;
+                float scale, inverse = phi_quantise_by(largest, &scale);
                 int sum = 0, group_sum = 0;
                 for (size_t i = 0; i < columns; i++) {
                     int8_t q = (int8_t)(int)rintf(x[i] * inverse);
@@ -50,7 +49,7 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                     if (a->tokens == 1)
                         a->group_zero_corrections[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
                 }
-                a->scales[first * blocks + b * n + t] = zero ? 0 : largest / 127.0f;
+                a->scales[first * blocks + b * n + t] = scale;
                 a->zero_corrections[first * blocks + b * n + t] = -a->zero_point * sum;
             }
     }
@@ -168,8 +167,7 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
         for (size_t t = 0; t < a->tokens; t++)
             for (size_t g = 0; g < groups; g++) {
                 size_t position = a->first + t, from = t * a->stride + head * a->head_size + g * PHI_CACHE_GROUP;
-                size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP
-                                                                                    : PHI_CACHE_GROUP;
+                size_t count = phi_cache_group_size(a->head_size, g * PHI_CACHE_GROUP);
                 size_t scale = head * a->scale_stride + phi_cache_scale_at(position, groups) + 16 * g;
                 uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16;
                 int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
@@ -226,18 +224,15 @@ static float score_q8(const phi_attention_args *a, const float *q, size_t kv, si
     const uint8_t *keys = (const uint8_t *)a->keys + kv * a->key_stride + at / 16 * groups * PHI_CACHE_GROUP * 16;
     float sum = 0;
     for (size_t g = 0; g < groups; g++) {
-        size_t count = a->head_size - g * PHI_CACHE_GROUP < PHI_CACHE_GROUP ? a->head_size - g * PHI_CACHE_GROUP
-                                                                            : PHI_CACHE_GROUP;
-        float largest = fabsf(largest_of(q + g * PHI_CACHE_GROUP, count));
-        bool zero = largest < PHI_QUANTISE_LEAST;
-        float inverse = zero ? 0 : 127.0f / largest;
+        size_t count = phi_cache_group_size(a->head_size, g * PHI_CACHE_GROUP);
+        float scale, inverse = phi_quantise_by(fabsf(largest_of(q + g * PHI_CACHE_GROUP, count)), &scale);
         int dot = 0;
         for (size_t i = 0; i < count; i++) {
             size_t d = g * PHI_CACHE_GROUP + i;
             dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_CACHE_ZERO_POINT) * (int)rintf(q[d] * inverse);
         }
         uint16_t half = a->key_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * g];
-        sum = fused((float)dot, phi_half_to_float(half) * (zero ? 0 : largest / 127.0f), sum);
+        sum = fused((float)dot, phi_half_to_float(half) * scale, sum);
     }
     return sum;
 }
@@ -258,7 +253,7 @@ static void attend(const phi_attention_args *a, size_t head, size_t token, cache
     float most = PHI_ATTENTION_LEAST, sum[16] = {0}, o[PHI_MAX_HEAD_SIZE] = {0};
 
     for (size_t block = 0; block < count; block += N) {
-        size_t n = count - block < N ? count - block : N;
+        size_t n = phi_min(count - block, N);
         float s[N], p[N] = {0}, now = most;
         for (size_t j = 0; j < n; j++) {
             s[j] = cache.score(a, q, kv, block + j) * a->scale;
@@ -372,7 +367,7 @@ static void encode(const phi_encode_args *a, size_t begin, size_t end, const phi
             for (size_t c = 0; c < a->columns; c += PHI_BLOCK_COLUMNS) {
                 const float *w = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + c;
                 uint8_t *strips = out + phi_strip_at(c / PHI_STRIP_COLUMNS, e);
-                size_t count = a->columns - c < PHI_BLOCK_COLUMNS ? a->columns - c : PHI_BLOCK_COLUMNS;
+                size_t count = phi_min(a->columns - c, PHI_BLOCK_COLUMNS);
                 float stored[PHI_BLOCK_COLUMNS];
                 row_block b = {.w = w, .count = count, .importance = a->importance ? a->importance + c : NULL};
                 memcpy(b.targets, w, count * sizeof *w);

@@ -76,7 +76,7 @@ static void gelu(const void *raw, size_t begin, size_t end) {
     size_t chunks = (a->columns + PHI_GELU_CHUNK - 1) / PHI_GELU_CHUNK;
     for (size_t item = begin; item < end; item++) {
         size_t t = item / chunks, i = item % chunks * PHI_GELU_CHUNK;
-        size_t last = i + PHI_GELU_CHUNK < a->columns ? i + PHI_GELU_CHUNK : a->columns;
+        size_t last = phi_min(i + PHI_GELU_CHUNK, a->columns);
         const float *x = a->x + t * a->x_stride;
         float *out = a->out + t * a->out_stride;
         for (; i + 16 <= last; i += 16) vf_store(out + i, vf_gelu(vf_load(x + i)));

@@ -60,7 +60,7 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
             uint8_t *keys = (uint8_t *)a->keys + head * a->key_stride + position / 16 * key_size * 16 + position % 16 * 4;
             int8_t *values = (int8_t *)a->values + head * a->value_stride + position * a->value_size;
             for (size_t g = 0; g < groups; g++) {
-                size_t d = g * PHI_CACHE_GROUP, count = a->head_size - d < PHI_CACHE_GROUP ? a->head_size - d : PHI_CACHE_GROUP;
+                size_t d = g * PHI_CACHE_GROUP, count = phi_cache_group_size(a->head_size, d);
                 int8_t n[PHI_CACHE_GROUP];
                 cache_group(a->k + from + d, count, n, &a->key_scales[scale + 16 * g]);
                 for (size_t i = 0; i < PHI_CACHE_GROUP; i++) n[i] = (int8_t)(n[i] ^ PHI_CACHE_ZERO_POINT);
@@ -210,7 +210,7 @@ PHI_INLINE size_t key_columns(const phi_attention_args *a, const size_t size) {
 /* The number of a block's positions that each of `queries` neighbouring queries attends to: `count` for the first, one more for each
  * next, up to all. */
 PHI_INLINE void count_seen(size_t seen[ATTENTION_QUERIES], size_t count, const int queries) {
-    for (int i = 0; i < queries; i++) seen[i] = count + (size_t)i < PHI_POSITION_BLOCK ? count + (size_t)i : PHI_POSITION_BLOCK;
+    for (int i = 0; i < queries; i++) seen[i] = phi_min(count + (size_t)i, PHI_POSITION_BLOCK);
 }
 
 /* A single query goes through four tiles of keys at once, so that its sums need not wait for each other, and through as many slices
@@ -268,7 +268,7 @@ PHI_INLINE cache_block widen(cache_block block, size_t count, float *wide) {
 PHI_INLINE void quantise_query(running *r, const float *q, size_t head_size) {
     for (size_t d = 0, g = 0; d < head_size; d += PHI_CACHE_GROUP, g++) {
         float padded[PHI_CACHE_GROUP] = {0};
-        memcpy(padded, q + d, (head_size - d < PHI_CACHE_GROUP ? head_size - d : PHI_CACHE_GROUP) * sizeof *q);
+        memcpy(padded, q + d, phi_cache_group_size(head_size, d) * sizeof *q);
         r->zero_corrections[g] = -PHI_CACHE_ZERO_POINT * quantise_group(padded, r->q + d, &r->scales[g]);
     }
 }
@@ -292,8 +292,7 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         for (size_t d = 0; d < a->value_size; d += 16) vf_store(r[i].out + d, vf_set(0));
     }
     for (size_t block = 0; block < end; block += PHI_POSITION_BLOCK) {
-        size_t seen[ATTENTION_QUERIES], most = end + count - 1 - block;
-        if (most > PHI_POSITION_BLOCK) most = PHI_POSITION_BLOCK;
+        size_t seen[ATTENTION_QUERIES], most = phi_min(end + count - 1 - block, PHI_POSITION_BLOCK);
         cache_block keys = block_at(a->keys, a->key_stride, key_size, kv, block, end, size);
         if (wide) keys = widen(keys, (most + 31) / 32 * 32 * key_size, floats);
         for (size_t i = 0; i < count; i += (size_t)queries) {
@@ -320,8 +319,7 @@ PHI_INLINE void attention(const phi_attention_args *a, size_t begin, size_t end,
         phi_attention_item item = phi_attention_item_at(a, number);
         size_t head = item.head, token = item.token, last = item.token_end;
         while (token < last) {
-            size_t together = PHI_POSITION_BLOCK - (a->first + token) % PHI_POSITION_BLOCK;
-            if (together > last - token) together = last - token;
+            size_t together = phi_min(PHI_POSITION_BLOCK - (a->first + token) % PHI_POSITION_BLOCK, last - token);
             if (together >= ATTENTION_QUERIES) {
                 size_t groups = together / ATTENTION_QUERIES;
                 attend(a, head, token, ATTENTION_QUERIES, groups, size);

@@ -86,14 +86,12 @@ PHI_INLINE void encode(const phi_encode_args *a, size_t begin, size_t end, const
     const size_t tile_bytes = phi_encoding_tile_bytes(e, a->columns);
     for (size_t tile = begin; tile < end; tile++) {
         double errors[PHI_TILE_ROWS] = {0}, squares[PHI_TILE_ROWS] = {0};
-        size_t rows = a->row_count - tile * PHI_TILE_ROWS;
-        if (rows > PHI_TILE_ROWS) rows = PHI_TILE_ROWS;
+        size_t rows = phi_min(a->row_count - tile * PHI_TILE_ROWS, PHI_TILE_ROWS);
         uint8_t *out = (uint8_t *)a->out + tile * tile_bytes;
         memset(out, 0, tile_bytes);
         float *differences = a->feedback ? a->differences + tile * a->columns * PHI_TILE_ROWS : NULL;
         for (size_t first = 0; first < a->columns; first += PHI_BLOCK_COLUMNS) {
-            block b = {.first = first};
-            b.count = a->columns - first < PHI_BLOCK_COLUMNS ? a->columns - first : PHI_BLOCK_COLUMNS;
+            block b = {.first = first, .count = phi_min(a->columns - first, PHI_BLOCK_COLUMNS)};
             for (size_t i = 0; i < rows; i++) {
                 const float *row = a->rows + (tile * PHI_TILE_ROWS + i) * a->columns + first;
                 for (size_t k = 0; k < b.count; k++) b.w[k][i] = row[k];

@@ -31,7 +31,7 @@ import Testing
         #expect(model.vocabulary.bytes(of: Int32(model.config.endOfText)).elementsEqual("<|endoftext|>".utf8))
         var n = 0
         for parameter in Parameter.all(layers: 2) {
-            let (rows, columns) = model.shape(of: parameter)
+            let (rows, columns) = model.config.shape(of: parameter)
             let expected = (n..<n + rows * columns).map(Self.value)
             n += rows * columns
             #expect(try read(model, parameter, 0..<rows) == expected, "\(parameter)")
@@ -46,7 +46,7 @@ import Testing
     }
 
     private func read(_ model: CheckpointModel, _ parameter: Parameter, _ rows: Range<Int>) throws -> [Float] {
-        var floats = [Float](repeating: .nan, count: rows.count * model.shape(of: parameter).columns)
+        var floats = [Float](repeating: .nan, count: rows.count * model.config.shape(of: parameter).columns)
         try floats.withUnsafeMutableBufferPointer { try model.readRows(parameter, rows, into: $0) }
         return floats
     }

@@ -1,5 +1,7 @@
 /* Matrix products: MATMUL_TILES tiles of 16 rows for MATMUL_TOKENS tokens at a time, as many as the registers hold. A weight is
- * loaded once for all of these tokens, an activation once for all of these tiles. */
+ * loaded once for all of these tokens, an activation once for all of these tiles.
+ *
+ * Sizes: tile 16 rows, strip 64 columns, block 256 columns, token tile 16 tokens, item up to 256 tokens and a few tiles. */
 
 PHI_INLINE void put(const phi_matmul_args *a, float *out, vf sum, vf bias) {
     vf y = vf_add(sum, bias);
@@ -65,7 +67,7 @@ PHI_INLINE void matmul_float(const phi_matmul_args *a, size_t begin, size_t end,
 
 /* ---- Encodings of integers ---- */
 
-/* Consecutive tokens of a token tile of n, one block of them. */
+/* The activations of consecutive tokens in one block of columns. Their token tile has n tokens. */
 typedef struct {
     const int8_t *q; /* of a block's first strip; the next strip is n times 64 bytes on */
     const float *scales;
@@ -86,11 +88,11 @@ typedef struct {
     const phi_encoding *encoding;
     /* GEMV, for up to gemv_tokens tokens, 1 or 2, reads strips in place: where a block's dot starts, and a strip added to the dots of
      * the tokens. */
-    int gemv_tokens;
+    int gemv_tokens; /* 1 if groups have zero corrections, which are quantised for a single token only */
     vi (*gemv_start)(int32_t zero_correction);
     void (*gemv_strip)(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, int tokens);
-    /* GEMM, for more, unpacks blocks to a vw for 4 columns, UNPACKED_STEP bytes apart, as dot_start and dot need them or, for a dot
-     * unit, signed. */
+    /* GEMM, for more tokens, first unpacks blocks: a vw for 4 columns, UNPACKED_STEP bytes apart, in the form that dot takes or,
+     * for a dot unit, signed. */
     void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
     vi (*dot_start)(int32_t zero_correction);
     vi (*dot)(vi dot, vw weights, vq four);
@@ -168,7 +170,7 @@ enum { FIRST_BLOCK = 1, LAST_BLOCK = 2 };
     default: DO(FIRST_BLOCK | LAST_BLOCK); \
     }
 
-/* Adds a dot of token number t of the item with tile number i. */
+/* Adds a dot to the sum of token r->token + t and tile r->tile + i. */
 PHI_INLINE void add_dot(const phi_matmul_args *a, unpacked *r, size_t t, size_t i, vi dot, vf x, const int kind) {
     float *at = r->sums[t][i], *out = a->out + (r->token + t) * a->out_stride + (r->tile + i) * PHI_TILE_ROWS;
     vf sum = vf_fma(vf_of(dot), vf_mul(vf_load(r->scales[i]), x), kind & FIRST_BLOCK ? vf_set(0) : vf_load(at));
@@ -324,7 +326,8 @@ PHI_INLINE void gemm_item(const phi_matmul_args *a, phi_matmul_item item, const 
 #endif
 }
 
-/* The operation for an encoding of integers. */
+/* The operation for an encoding of integers: GEMV for one or two tokens, which are in one item, else GEMM, by a dot unit (AMX) if it is
+ * faster. */
 PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const integer_product *p) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
@@ -335,7 +338,7 @@ PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t en
 #ifdef MATMUL_DOT_UNIT
         } else if (item.token_end - item.token >= MATMUL_UNIT_TOKENS) {
             gemm_item(a, item, p, true);
-            dot_unit_end();
+            dot_unit_end(); /* begun by accumulate_block_by_unit */
 #endif
         } else {
             gemm_item(a, item, p, false);

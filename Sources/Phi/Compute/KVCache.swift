@@ -118,6 +118,5 @@ package final class KVCache {
         for (target, source) in zip(regions(of: count), other.regions(of: count)) {
             target.memory.copyMemory(from: UnsafeRawBufferPointer(source.memory))
         }
-        self.count = count
     }
 }

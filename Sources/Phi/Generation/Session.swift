@@ -11,6 +11,7 @@ public final class Session {
     /// The tokens of the sequence.
     public private(set) var tokens: [TokenID] = []
     let cache: KVCache
+    /// Row of the engine's logits with those of this session, and the step that computed them; -1 if there are none.
     private var logitsRow = 0
     private var logitsStep = -1
     private var nextToken = [TokenID](repeating: 0, count: 1)
@@ -124,19 +125,18 @@ public final class Session {
         let fork = try Session(engine, context: context ?? self.context, cache: cacheEncoding)
         guard count <= fork.context else { throw .doesNotFit(count, limit: fork.context) }
         fork.cache.copy(count, of: cache)
-        fork.tokens.append(contentsOf: tokens.prefix(count))
+        fork.commit(tokens.prefix(count))
         if count == tokens.count, count > 0 { (fork.logitsRow, fork.logitsStep) = (logitsRow, logitsStep) }
         return fork
     }
 
-    /// Replaces the token history after a restore.
+    /// Replaces the tokens by those whose keys and values have been restored to the KV cache.
     func commit(restored tokens: [TokenID]) {
         self.tokens.removeAll(keepingCapacity: true)
-        cache.count = 0
         commit(tokens[...])
     }
 
-    /// Adds tokens whose keys and values are in the KV cache now. Their logits are not computed yet.
+    /// Adds tokens whose keys and values are in the KV cache now. There are no logits until ``setLogits(inRow:)``.
     func commit(_ new: ArraySlice<TokenID>) {
         tokens.append(contentsOf: new)
         cache.count = tokens.count

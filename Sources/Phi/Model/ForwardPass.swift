@@ -43,7 +43,7 @@ package struct ForwardPass {
         rotary = try RotaryEmbedding(
             dimensions: config.rotaryDimensions, base: config.rotaryBase, positions: positions)
         activations = try Activations(config)
-        let perBlock = 5 + 2 * segments
+        let perBlock = 5 + 2 * segments  // norm, 2 products, GELU, quantisation; append and attention per segment
         commands = try CommandList(threads: threads, capacity: 1 + config.layers * perBlock + 3)
     }
 
@@ -69,15 +69,23 @@ package struct ForwardPass {
     }
 
     /// Records the first part of a block, from the residual stream to the inputs of its output projection.
+    ///
+    /// A product with a quantised matrix reads the rows that were quantised last; `quantisedFor` names the matrix whose
+    /// inputs they are.
     package func recordAttentionAndMLP(_ block: Weights.Block, _ layer: Int, _ segments: [Segment], rows: Int) {
-        normalise(block.norm, rows: rows, for: block.inputProjection)  // normed: [rows, hidden]
+        // normed: [rows, hidden]
+        normalise(block.norm, rows: rows, quantisedFor: block.inputProjection)
+        // projected: [rows, query + 2 key + intermediate]
         multiply(
             activations.normed, by: block.inputProjection, block.inputProjectionBias, rows: rows,
-            into: activations.projected)  // projected: [rows, query + 2 key + intermediate]
-        gelu(rows: rows, for: block.outputProjection)  // activated: [rows, intermediate]
-        for segment in segments { appendToKVCache(layer, segment) }  // rotated keys, values: [tokens, key]
+            into: activations.projected)
+        // activated, the right part of mixed: [rows, intermediate]
+        gelu(rows: rows, quantisedFor: block.outputProjection)
+        // rotated keys and values in the KV cache, concurrently with GELU: [tokens, key]
+        for segment in segments { appendToKVCache(layer, segment) }
+        // attended, the left part of mixed: [tokens, query]
         for (number, segment) in segments.enumerated() {
-            attend(layer, segment, concurrentWithPrevious: number > 0)  // attended: [tokens, query]
+            attend(layer, segment, concurrentWithPrevious: number > 0)
         }
     }
 
@@ -93,13 +101,14 @@ package struct ForwardPass {
         let logits = Rows(start: activations.logits.start, stride: activations.logitsStride).from(row: first)
         for (number, row) in rows.enumerated() { activations.logitsRowNumbers.start[number] = Int32(row) }
         guard weights.head.encoding.isQuantised else {
-            normalise(weights.norm, rows: rows.count, selected: true, for: weights.head)
+            normalise(weights.norm, rows: rows.count, selected: true, quantisedFor: weights.head)
             multiply(activations.normed, by: weights.head, weights.headBias, rows: rows.count, into: logits)
             return
         }
         // Quantisation errors of the head's inputs reach the logits directly, and a second row hardly adds to the cost
         // of reading the head: so each row's quantisation residual is multiplied too.
-        normalise(weights.norm, rows: 2 * rows.count, selected: true, withResiduals: true, for: weights.head)
+        normalise(
+            weights.norm, rows: 2 * rows.count, selected: true, withResiduals: true, quantisedFor: weights.head)
         let products = Rows(start: activations.headProducts.start, stride: activations.logitsStride)
         let noBias = Vector(count: weights.headBias.count, elements: UnsafePointer(activations.zeroBias.start))
         multiply(activations.normed, by: weights.head, noBias, rows: 2 * rows.count, into: products)

@@ -19,7 +19,8 @@ extension ForwardPass {
     /// of the rows in ``Activations/logitsRowNumbers`` instead of all. `withResiduals`: each row is followed by its
     /// quantisation residual; `rows` counts both.
     func normalise(
-        _ norm: Weights.Norm, rows: Int, selected: Bool = false, withResiduals: Bool = false, for matrix: Matrix
+        _ norm: Weights.Norm, rows: Int, selected: Bool = false, withResiduals: Bool = false,
+        quantisedFor matrix: Matrix
     ) {
         var quantisation = quantisation(of: activations.normed, for: matrix, rows: rows)
         let tiles = (rows + Int(PHI_TOKEN_TILE) - 1) / Int(PHI_TOKEN_TILE)
@@ -45,7 +46,7 @@ extension ForwardPass {
             weight: norm.weight.elements, bias: norm.bias.elements, epsilon: config.layerNormEpsilon)
     }
 
-    /// out = x matrix^T + bias, or out += that. `x` has been quantised if `matrix` is.
+    /// out = x matrix^T + bias, or out += that. If `matrix` is quantised, `x` must be the rows that were quantised last.
     func multiply(
         _ x: Rows, by matrix: Matrix, _ bias: Vector, rows: Int, into out: Rows, accumulate: Bool = false
     ) {
@@ -60,8 +61,8 @@ extension ForwardPass {
         if let released { commands.recordRelease(of: matrix.bytes, in: released) }
     }
 
-    /// activated = GELU(intermediate), quantised if `outputProjection` is.
-    func gelu(rows: Int, for outputProjection: Matrix) {
+    /// activated = GELU(intermediate), quantised if `outputProjection` is, except for chunks with attended columns.
+    func gelu(rows: Int, quantisedFor outputProjection: Matrix) {
         if let command = geluAndQuantise(rows: rows, for: outputProjection) {
             commands.record(GELUAndQuantise.operation, items: command.tiles * command.pieces, command)
         } else {
@@ -70,7 +71,7 @@ extension ForwardPass {
         }
     }
 
-    /// Quantises the attended columns of mixed, if `outputProjection` is quantised.
+    /// Quantises the chunks of mixed with attended columns, if `outputProjection` is quantised.
     func quantiseAttended(rows: Int, for outputProjection: Matrix) {
         guard let command = geluAndQuantise(rows: rows, for: outputProjection) else { return }
         commands.record(

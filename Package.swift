@@ -76,7 +76,8 @@ let package = Package(
         // The cases of the kernels that the check program, the tests and the benchmark run.
         .target(name: "CPhiKernelCases", dependencies: ["CPhiKernels"], cSettings: cSettings),
         .target(
-            name: "PhiBench", dependencies: ["CPhiKernelCases", "CPhiKernels", "Phi", "PhiFormat", "PhiTokenizer"]),
+            name: "PhiBench",
+            dependencies: ["CPhiKernelCases", "CPhiKernels", "Phi", "PhiFormat", "PhiSystem", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
         .target(
             name: "PhiEval",
@@ -98,7 +99,8 @@ let package = Package(
             ]),
         // Tests mirror the sources.
         .target(
-            name: "PhiTestSupport", dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiFormat", "PhiTokenizer"],
+            name: "PhiTestSupport",
+            dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiFormat", "PhiSystem", "PhiTokenizer"],
             path: "Tests/Support"),
         .testTarget(name: "CPhiKernelsTests", dependencies: ["CPhiKernelCases", "CPhiKernels"]),
         .testTarget(

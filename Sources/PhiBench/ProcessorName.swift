@@ -1,8 +1,4 @@
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
+import PhiSystem
 
 /// What the processor calls itself.
 package enum ProcessorName {
@@ -15,7 +11,7 @@ package enum ProcessorName {
             guard sysctlbyname("machdep.cpu.brand_string", &bytes, &size, nil, 0) == 0 else { return "" }
             return String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
         #else
-            guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else { return "" }
+            guard let text = SystemText.read("/proc/cpuinfo") else { return "" }
             let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
             let value = line?.split(separator: ":", maxSplits: 1).last ?? ""
             return String(value.drop { $0.isWhitespace })

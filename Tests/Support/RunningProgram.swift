@@ -1,4 +1,5 @@
 import Foundation
+import PhiSystem
 import Synchronization
 import Testing
 
@@ -33,7 +34,7 @@ package final class RunningProgram {
             guard pipe(&ends) == 0 else { throw SystemFault("pipe") }
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             defer { close(ends[1]) }
-            let pid = try Self.spawn(path, arguments, lines) { actions in
+            let pid = try spawn(path, arguments, environment: lines) { actions in
                 posix_spawn_file_actions_addopen(&actions, 0, inputPath, O_RDONLY, 0)
                 posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
                 posix_spawn_file_actions_addopen(

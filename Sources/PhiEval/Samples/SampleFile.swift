@@ -48,12 +48,7 @@ package final class SampleFile {
     /// Appends a sample; it is written when this returns.
     package func append(_ sample: CodeSample) throws {
         let line = try JSONText.encode(sample) + [UInt8(ascii: "\n")]
-        var done = 0
-        while done < line.count {
-            let count = line.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
-            guard count > 0 || errno == EINTR else { throw Self.fault(path) }
-            done += max(0, count)
-        }
+        guard writeAll(line, to: descriptor) else { throw Self.fault(path) }
         samples.append(sample)
     }
 

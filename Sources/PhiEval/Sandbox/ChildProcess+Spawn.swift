@@ -4,7 +4,7 @@ import PhiSystem
 extension ChildProcess {
     /// Starts the process and returns its id and this side's ends of the pipes. Not thread-safe.
     static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String], _ input: [UInt8], _ pipes: Int
+        _ path: String, _ arguments: [String], _ environment: [String]?, _ input: [UInt8], _ pipes: Int
     ) throws(FormatError) -> (pid: pid_t, ends: [Int32]) {
         var mine: [Int32] = []
         var theirs: [Int32] = []
@@ -26,49 +26,21 @@ extension ChildProcess {
 
     /// Starts the process with `descriptors` as its descriptors 0, 1, 2 and so on; 1 and 2 are /dev/null if there are fewer.
     private static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String], descriptors: [Int32]
+        _ path: String, _ arguments: [String], _ environment: [String]?, descriptors: [Int32]
     ) throws(FormatError) -> pid_t {
-        #if canImport(Darwin)
-            var actions: posix_spawn_file_actions_t?
-            var attributes: posix_spawnattr_t?
-        #else
-            var actions = posix_spawn_file_actions_t()
-            var attributes = posix_spawnattr_t()
-        #endif
-        posix_spawn_file_actions_init(&actions)
-        posix_spawnattr_init(&attributes)
-        defer {
-            posix_spawn_file_actions_destroy(&actions)
-            posix_spawnattr_destroy(&attributes)
+        do throws(SystemError) {
+            return try PhiSystem.spawn(path, arguments, environment: environment, inNewSession: true) { actions in
+                for (number, descriptor) in descriptors.enumerated() {
+                    posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
+                }
+                for number in descriptors.count..<max(3, descriptors.count) {
+                    posix_spawn_file_actions_addopen(&actions, Int32(number), "/dev/null", O_RDWR, 0)
+                }
+            }
+        } catch {
+            throw FormatError(path, "cannot be run: \(error)")
         }
-        for (number, descriptor) in descriptors.enumerated() {
-            posix_spawn_file_actions_adddup2(&actions, descriptor, Int32(number))
-        }
-        for number in descriptors.count..<max(3, descriptors.count) {
-            posix_spawn_file_actions_addopen(&actions, Int32(number), "/dev/null", O_RDWR, 0)
-        }
-        // Signals have their default actions, whatever this process ignores.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        for number in [SIGPIPE, SIGXFSZ, SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, number) }
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        let flags = Int32(POSIX_SPAWN_SETSIGMASK) | Int32(POSIX_SPAWN_SETSIGDEF) | newSession
-        posix_spawnattr_setflags(&attributes, Int16(flags))
-        var argv: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
-        var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup($0) } + [nil]
-        defer { for pointer in argv + envp { free(pointer) } }
-        var pid: pid_t = 0
-        let code = posix_spawn(&pid, path, &actions, &attributes, &argv, &envp)
-        guard code == 0 else { throw FormatError(path, "cannot be run: \(String(cString: strerror(code)))") }
-        return pid
     }
-
-    #if canImport(Darwin)
-        private static let newSession = Int32(POSIX_SPAWN_SETSID)
-    #else
-        private static let newSession: Int32 = 0x80  // POSIX_SPAWN_SETSID of <spawn.h>, which Swift does not see
-    #endif
 
     /// A duplicate above the descriptors that a child gets, closed on exec.
     private static func raised(_ descriptor: Int32, _ path: String) throws(FormatError) -> Int32 {
@@ -86,15 +58,9 @@ extension ChildProcess {
         guard file >= 0 else { throw systemFault(folder) }
         let descriptor = try raised(file, folder)
         unlink(template)
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress.map { $0 + done }, $0.count - done) }
-            if count > 0 {
-                done += count
-            } else if count == 0 || errno != EINTR {
-                close(descriptor)
-                throw systemFault(folder)
-            }
+        guard writeAll(bytes, to: descriptor) else {
+            close(descriptor)
+            throw systemFault(folder)
         }
         lseek(descriptor, 0, SEEK_SET)
         return descriptor

@@ -23,24 +23,16 @@ final class ChildProcess {
     /// Held while pipes are created and passed on, so that no other child inherits their ends.
     private static let spawning = Mutex(())
 
-    /// Starts `path` in a new session, with `input` as standard input and pipes at descriptors 1 to `pipes`. Throws
-    /// ``FormatError`` when it cannot be started.
+    /// Starts `path` in a new session, with `input` as standard input and pipes at descriptors 1 to `pipes`; an `environment`
+    /// of nil is this process's. Throws ``FormatError`` when it cannot be started.
     init(
-        _ path: String, _ arguments: [String], environment: [String] = [], input: [UInt8] = [], pipes: Int
+        _ path: String, _ arguments: [String], environment: [String]?, input: [UInt8] = [], pipes: Int
     ) throws(FormatError) {
-        var started: (pid: pid_t, ends: [Int32])?
-        let fault: FormatError? = Self.spawning.withLock { _ in
-            do throws(FormatError) {
-                started = try Self.spawn(path, arguments, environment, input, pipes)
-                return nil
-            } catch {
-                return error
-            }
+        let ends: [Int32]
+        (pid, ends) = try Self.spawning.withLock { _ throws(FormatError) in
+            try Self.spawn(path, arguments, environment, input, pipes)
         }
-        if let fault { throw fault }
-        guard let started else { throw FormatError(path, "cannot be run") }
-        pid = started.pid
-        streams = started.ends.map { Stream(descriptor: $0) }
+        streams = ends.map { Stream(descriptor: $0) }
     }
 
     deinit {
@@ -53,7 +45,7 @@ final class ChildProcess {
         if waiting.isEmpty {
             usleep(UInt32(max(1, milliseconds)) * 1000)
         } else {
-            _ = systemPoll(&waiting, milliseconds)
+            _ = PhiSystem.poll(&waiting, nfds_t(waiting.count), milliseconds)
         }
         for ready in waiting where ready.revents != 0 {
             for index in streams.indices where streams[index].isOpen && streams[index].descriptor == ready.fd {
@@ -86,7 +78,7 @@ final class ChildProcess {
     /// Runs a program to its end and returns its output and exit status, 128 plus the number for a signal. Throws
     /// ``FormatError`` when it cannot be started.
     static func output(of path: String, _ arguments: [String]) throws(FormatError) -> (status: Int32, bytes: [UInt8]) {
-        let child = try ChildProcess(path, arguments, environment: inheritedEnvironment(), pipes: 1)
+        let child = try ChildProcess(path, arguments, environment: nil, pipes: 1)
         while !child.reap() || child.streams[0].isOpen { child.poll(milliseconds: 10) }
         let code = child.status ?? 0
         return (code & 0x7F == 0 ? code >> 8 & 0xFF : 128 + (code & 0x7F), child.streams[0].bytes)
@@ -102,19 +94,4 @@ final class ChildProcess {
         let folders = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"
         return folders.split(separator: ":").lazy.map { "\($0)/\(name)" }.first(where: isProgram)
     }
-
-    private static func inheritedEnvironment() -> [String] {
-        var lines: [String] = []
-        var place = environ
-        while let line = place.pointee {
-            lines.append(String(cString: line))
-            place += 1
-        }
-        return lines
-    }
-}
-
-/// `poll`, whose name is taken by the class's method.
-private func systemPoll(_ descriptors: inout [pollfd], _ milliseconds: Int32) -> Int32 {
-    poll(&descriptors, nfds_t(descriptors.count), milliseconds)
 }

@@ -55,19 +55,19 @@ package struct Sandbox: Sendable {
     package func run(_ program: String, slot: Int = 0) throws -> Verdict {
         let token = "\(UInt64.random(in: .min ... .max))-\(UInt64.random(in: .min ... .max))"
         let job = Harness.Job(
-            program: program, token: token, user: user(slot), limits: rlimits, waits: bubblewrap != nil)
+            program: program, token: token, user: user(slot), limits: rlimits, waits: isConfined)
         let python = ["-s", "-B", "-c", Harness.source]
         let input = try JSONText.encode(job)
+        let environment = Self.environment.map { "\($0.0)=\($0.1)" }
         let child =
             if let bubblewrap {
                 try ChildProcess(
-                    bubblewrap, confinement + ["--", interpreter.path] + python, input: input, pipes: 4)
+                    bubblewrap, confinement + ["--", interpreter.path] + python, environment: [], input: input,
+                    pipes: 4)
             } else {
-                try ChildProcess(
-                    interpreter.path, python, environment: Self.environment.map { "\($0.0)=\($0.1)" }, input: input,
-                    pipes: 3)
+                try ChildProcess(interpreter.path, python, environment: environment, input: input, pipes: 3)
             }
-        return try SandboxedRun(child, isConfined: bubblewrap != nil).verdict(token: token, seconds: limits.seconds)
+        return try SandboxedRun(child: child, isConfined: isConfined).verdict(token: token, seconds: limits.seconds)
     }
 
     private static let environment = [
@@ -81,14 +81,14 @@ package struct Sandbox: Sendable {
             "RLIMIT_FSIZE": limits.fileBytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 64,
         ]
         // Outside a sandbox this limit would count all processes of the user.
-        if bubblewrap != nil { rlimits["RLIMIT_NPROC"] = limits.processes }
+        if isConfined { rlimits["RLIMIT_NPROC"] = limits.processes }
         return rlimits
     }
 
     /// The user id of a sandbox created by root: an unused one, because the limit on processes counts by user and does not
     /// apply to root. In a container that maps few ids it is one of the last.
     private func user(_ slot: Int) -> UInt32? {
-        guard bubblewrap != nil, geteuid() == 0 else { return nil }
+        guard isConfined, geteuid() == 0 else { return nil }
         let last = Self.lastUser
         if last < 0x7000_0000 { return UInt32(max(1, last - 1 - slot % 256)) }
         return UInt32(0x6000_0000 + Int(getpid()) % 0x10_0000 * 256 + slot % 256)
@@ -116,7 +116,8 @@ package struct Sandbox: Sendable {
         for (name, value) in Self.environment { options += ["--setenv", name, value] }
         for path in Self.systemFiles { options += ["--ro-bind-try", path, path] }
         let files = interpreter.files.filter { file in !Self.systemFiles.contains { file.isIn($0) } }
-        for folder in files.flatMap(\.parents).uniqued { options += ["--perms", "0755", "--dir", folder] }
+        // Sorted, so that a folder precedes its contents.
+        for folder in Set(files.flatMap(\.parents)).sorted() { options += ["--perms", "0755", "--dir", folder] }
         for file in files { options += ["--ro-bind", file, file] }
         options += ["--proc", "/proc", "--dev", "/dev"]
         for folder in ["/dev/shm", "/tmp"] {
@@ -140,9 +141,4 @@ extension String {
         let parts = split(separator: "/").dropLast()
         return parts.indices.map { "/" + parts[...$0].joined(separator: "/") }
     }
-}
-
-extension [String] {
-    /// Without duplicates, sorted, so that a folder precedes its contents.
-    fileprivate var uniqued: [String] { Set(self).sorted() }
 }

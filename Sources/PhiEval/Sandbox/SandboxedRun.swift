@@ -4,18 +4,13 @@ import PhiSystem
 
 /// A run of a program in the sandbox, up to its verdict.
 struct SandboxedRun {
-    private let child: ChildProcess
-    private let isConfined: Bool
+    let child: ChildProcess
+    let isConfined: Bool
     /// Seconds that a sandbox may take to start.
     private static let patience = 60.0
     private static let tick: Int32 = 20
     /// The largest factor by which waiting for a processor extends the time limit.
     private static let stretch = 20.0
-
-    init(_ child: ChildProcess, isConfined: Bool) {
-        self.child = child
-        self.isConfined = isConfined
-    }
 
     /// Waits for the report with the token, at most this many seconds from the program's first statement, then kills the
     /// program. Where Linux reports it, time in which the program was runnable but had no processor does not count, so a busy

@@ -1,9 +1,7 @@
-import PhiSystem
-
 /// Reader of small files of /proc, which have no size before they are read.
-enum SystemText {
+package enum SystemText {
     /// The first 4 KB of the file at `path`; nil when it cannot be read.
-    static func read(_ path: String) -> String? {
+    package static func read(_ path: String) -> String? {
         guard let file = fopen(path, "r") else { return nil }
         defer { fclose(file) }
         var bytes = [UInt8](repeating: 0, count: 4096)

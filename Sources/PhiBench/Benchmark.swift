@@ -9,7 +9,7 @@ package struct Benchmark {
     private let warmUp: Bool
 
     /// A benchmark that times each case `repetitions` times, after one run that is not timed if `warmUp` says so.
-    package init(_ model: LanguageModel, repetitions: Int, warmUp: Bool = true) {
+    package init(_ model: LanguageModel, repetitions: Int, warmUp: Bool) {
         self.model = model
         self.repetitions = repetitions
         self.warmUp = warmUp

@@ -9,14 +9,6 @@ package struct BenchmarkCase: Sendable, Equatable {
     /// Threads to compute on.
     package let threads: Int
 
-    /// Makes a case.
-    package init(prompt: Int, generate: Int, depth: Int, threads: Int) {
-        self.prompt = prompt
-        self.generate = generate
-        self.depth = depth
-        self.threads = threads
-    }
-
     /// The name that llama-bench gives it: `pp512`, `tg128`, `pp512+tg128`, with ` @ d1024` at a depth.
     package var name: String {
         let parts = [prompt > 0 ? "pp\(prompt)" : nil, generate > 0 ? "tg\(generate)" : nil].compactMap { $0 }
@@ -33,13 +25,11 @@ package struct BenchmarkCase: Sendable, Equatable {
     ) -> [BenchmarkCase] {
         depths.flatMap { depth in
             threads.flatMap { threads in
-                prompts.filter { $0 > 0 }.map { BenchmarkCase(prompt: $0, generate: 0, depth: depth, threads: threads) }
-                    + generations.filter { $0 > 0 }.map {
-                        BenchmarkCase(prompt: 0, generate: $0, depth: depth, threads: threads)
-                    }
-                    + pairs.map {
-                        BenchmarkCase(prompt: $0.prompt, generate: $0.generate, depth: depth, threads: threads)
-                    }
+                let prompts = prompts.filter { $0 > 0 }.map { (prompt: $0, generate: 0) }
+                let generations = generations.filter { $0 > 0 }.map { (prompt: 0, generate: $0) }
+                return (prompts + generations + pairs).map {
+                    BenchmarkCase(prompt: $0.prompt, generate: $0.generate, depth: depth, threads: threads)
+                }
             }
         }
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiBench
 import PhiCommandSupport
+import PhiJSON
 
 /// `phi bench kernels`
 struct BenchKernels: ParsableCommand {
@@ -17,7 +18,7 @@ struct BenchKernels: ParsableCommand {
     var operation: [String] = []
 
     @Option(name: [.customShort("p"), .customLong("n-prompt")], help: "Tokens computed together.")
-    var tokens: NumberList = NumberList([1, 8, 96, 512])
+    var tokens: NumberList = [1, 8, 96, 512]
 
     @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
     var threads: NumberList?
@@ -55,43 +56,38 @@ struct BenchKernels: ParsableCommand {
             for threads in threads?.numbers ?? [Engine.defaultThreads] {
                 let benchmark = KernelBenchmark(kernels, threads: threads, repetitions: repetitions)
                 try benchmark.run(operation, tokens: tokens.numbers) { result in
-                    let record = Record(result, kernels, threads: threads)
+                    let record = Record(result: result, instructionSet: kernels.name, threads: threads)
                     if output == .md { try Console.write(record.row) }
                     records.append(record)
                 }
             }
         }
-        if output == .json { try Console.writeJSON(records) }
+        if output == .json { try Console.writeJSON(records.map(\.json)) }
     }
 
     /// A row of the report.
-    private struct Record: Encodable {
-        let operation: String
-        let shape: String
-        let instruction_set: String
-        let n_threads: Int
-        let median_ns: Double
-        let samples_ns: [Double]
-        let gbps: Double
-        let tops: Double?
+    private struct Record {
+        let result: KernelBenchmark.Result
+        let instructionSet: String
+        let threads: Int
 
-        init(_ result: KernelBenchmark.Result, _ kernels: Kernels, threads: Int) {
-            operation = result.operation
-            shape = result.shape
-            instruction_set = kernels.name
-            n_threads = threads
-            median_ns = median(result.samples)
-            samples_ns = result.samples
-            gbps = result.gigabytesPerSecond
-            tops = result.teraOperationsPerSecond > 0 ? result.teraOperationsPerSecond : nil
+        private var nanoseconds: Double { median(result.samples) }
+        private var tops: Double? { result.teraOperationsPerSecond > 0 ? result.teraOperationsPerSecond : nil }
+
+        var json: JSONObject {
+            [
+                "operation": result.operation, "shape": result.shape, "instruction_set": instructionSet,
+                "n_threads": threads, "median_ns": nanoseconds, "samples_ns": result.samples,
+                "gbps": result.gigabytesPerSecond, "tops": tops,
+            ]
         }
 
         static let heading = "| operation | shape | isa | threads | us | GB/s | TOPS |\n|---|---|---|---|---|---|---|\n"
 
         var row: String {
-            let tops = tops.map { $0.fixed(3) } ?? ""
             let cells = [
-                operation, shape, instruction_set, "\(n_threads)", (median_ns / 1e3).fixed(1), gbps.fixed(1), tops,
+                result.operation, result.shape, instructionSet, "\(threads)", (nanoseconds / 1e3).fixed(1),
+                result.gigabytesPerSecond.fixed(1), tops.map { $0.fixed(3) } ?? "",
             ]
             return "| " + cells.joined(separator: " | ") + " |\n"
         }

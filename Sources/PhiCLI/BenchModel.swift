@@ -16,10 +16,10 @@ struct BenchModel: ParsableCommand {
     @OptionGroup var model: ModelOptions
 
     @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt to prefill.")
-    var nPrompt: NumberList = "512"
+    var nPrompt: NumberList = [512]
 
     @Option(name: [.customShort("n"), .long], help: "Tokens to decode.")
-    var nGen: NumberList = "128"
+    var nGen: NumberList = [128]
 
     @Option(
         name: .customLong("pg", withSingleDash: true),
@@ -27,7 +27,7 @@ struct BenchModel: ParsableCommand {
     var pairs: [NumberPair] = []
 
     @Option(name: [.customShort("d"), .long], help: "Tokens in the KV cache beforehand.")
-    var nDepth: NumberList = "0"
+    var nDepth: NumberList = [0]
 
     @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
     var threads: NumberList?
@@ -58,7 +58,7 @@ struct BenchModel: ParsableCommand {
         var report = BenchmarkReport(output)
         for item in cases {
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(item.name), \(item.threads) threads ...") }
-            let record = BenchmarkRecord(try benchmark.run(item), model, startup)
+            let record = BenchmarkRecord(result: try benchmark.run(item), model: model, startup: startup)
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
             try report.add(record)
         }

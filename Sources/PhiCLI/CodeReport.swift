@@ -1,11 +1,11 @@
 import Phi
 import PhiCommandSupport
 import PhiEval
-import Synchronization
+import PhiJSON
 
 /// The verdicts of a problem's samples.
-struct CodeResult: Encodable {
-    struct Sample: Encodable {
+struct CodeResult: Encodable, Sendable {
+    struct Sample: Encodable, Sendable {
         let verdict: String
         let detail: String
         let stop_reason: String?
@@ -27,28 +27,14 @@ struct CodeReport: Report {
     let results: [CodeResult]
     let k: [Int]
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-
-        init(_ name: String) { stringValue = name }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     /// Scores are keys of the top level: `pass@1`.
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode(benchmark, forKey: Key("benchmark"))
-        try container.encodeIfPresent(model, forKey: Key("model"))
-        try container.encode(`protocol`, forKey: Key("protocol"))
-        try container.encode(sandbox, forKey: Key("sandbox"))
-        try container.encode(timeout, forKey: Key("timeout"))
-        try container.encode(results.count, forKey: Key("problems"))
-        try container.encode(count, forKey: Key("samples"))
-        for name in Self.verdicts { try container.encode(count(name), forKey: Key(name)) }
-        for k in k { try container.encodeIfPresent(rate(k), forKey: Key("pass@\(k)")) }
-        try container.encode(results, forKey: Key("results"))
+    var json: JSONObject {
+        let counts = Self.verdicts.map { ($0, count($0) as JSONObject.Value) }
+        let rates = k.map { ("pass@\($0)", rate($0) as JSONObject.Value) }
+        return [
+            "benchmark": benchmark, "model": model, "protocol": `protocol`, "sandbox": sandbox, "timeout": timeout,
+            "problems": results.count, "samples": count, "results": results,
+        ] + JSONObject(counts + rates)
     }
 
     private static let verdicts = ["passed", "failed", "timeout", "error"]
@@ -89,20 +75,4 @@ struct CodeReport: Report {
         let wrong = result.samples.first { $0.verdict != "passed" }.map { "; " + shown($0) } ?? ""
         return "\(result.passes.filter { $0 }.count) of \(result.samples.count) passed" + wrong
     }
-}
-
-/// A progress bar shared by several threads.
-final class JudgingProgress: Sendable {
-    private let bar = Mutex(ProgressBar("checks"))
-    private let total: Int
-
-    init(total: Int) { self.total = total }
-
-    /// Shows that `done` programs are judged; returns whether to continue.
-    func update(_ done: Int) -> Bool {
-        bar.withLock { $0.update(Double(done) / Double(max(1, total))) }
-        return !Interrupt.isNoted
-    }
-
-    func finish() { bar.withLock { $0.finish() } }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiFormat
 import PhiCommandSupport
+import PhiJSON
 import PhiTokenizer
 
 /// `phi complete`
@@ -67,7 +68,7 @@ struct Complete: ParsableCommand {
         if let failure { throw failure }
         if json {
             let seed = options.sampling.temperature > 0 ? options.sampling.seed : nil
-            try Console.writeJSON(CompletionDescription(completion, prompt: text, ids, seed))
+            try Console.writeJSON(completion.json(prompt: text, ids, seed: seed))
         } else {
             try Console.write("\n")
             Console.error(completion.summary)
@@ -109,38 +110,19 @@ extension Completion {
         if let first = timings.firstToken { parts.append("first token after \(first.fixed(3)) s") }
         return "phi: " + parts.joined(separator: "; ") + "; \(stopReason)\n"
     }
-}
 
-/// The output of `--json`.
-private struct CompletionDescription: Encodable {
-    struct Timings: Encodable {
-        let prefill_seconds: Double
-        let prefill_tokens_per_second: Double?
-        let decode_seconds: Double
-        let decode_tokens_per_second: Double?
-        let first_token_seconds: Double?
-    }
-
-    let prompt: String
-    let prompt_ids: [TokenID]
-    let text: String
-    let ids: [TokenID]
-    let stop_reason: String
-    let stop_string: String?
-    let seed: UInt64?
-    let timings: Timings
-
-    init(_ result: Completion, prompt: [UInt8], _ promptIDs: [TokenID], _ seed: UInt64?) {
-        self.prompt = String(decoding: prompt, as: UTF8.self)
-        prompt_ids = promptIDs
-        text = result.text
-        ids = result.tokens
-        stop_reason = result.stopReason.name
-        if case .stopString(let string) = result.stopReason { stop_string = string } else { stop_string = nil }
-        self.seed = seed
-        timings = Timings(
-            prefill_seconds: result.timings.prefill, prefill_tokens_per_second: result.prefillRate,
-            decode_seconds: result.timings.decode, decode_tokens_per_second: result.decodeRate,
-            first_token_seconds: result.timings.firstToken)
+    /// The output of `--json`.
+    fileprivate func json(prompt: [UInt8], _ promptIDs: [TokenID], seed: UInt64?) -> JSONObject {
+        var stopString: String?
+        if case .stopString(let string) = stopReason { stopString = string }
+        return [
+            "prompt": String(decoding: prompt, as: UTF8.self), "prompt_ids": promptIDs, "text": text, "ids": tokens,
+            "stop_reason": stopReason.name, "stop_string": stopString, "seed": seed,
+            "timings": [
+                "prefill_seconds": timings.prefill, "prefill_tokens_per_second": prefillRate,
+                "decode_seconds": timings.decode, "decode_tokens_per_second": decodeRate,
+                "first_token_seconds": timings.firstToken,
+            ] as JSONObject,
+        ]
     }
 }

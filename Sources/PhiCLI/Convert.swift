@@ -55,14 +55,8 @@ struct Convert: ParsableCommand {
             case "builtin": .builtIn
             case let path: try CalibrationText(path: path)
             }
-        var bar = ProgressBar("convert")
-        defer { bar.finish() }
         let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threads)
-        let report = try converter.write(to: output, overwrite: force) {
-            bar.update($0)
-            return !Interrupt.isNoted
-        }
-        bar.finish()
+        let report = try withProgress("convert") { try converter.write(to: output, overwrite: force, progress: $0) }
         let size = try ReadableFile(path: output).size
         let elapsed = start.duration(to: .now).seconds
         let parameters = Double(checkpoint.config.parameters) / 1e6

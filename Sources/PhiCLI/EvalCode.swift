@@ -34,7 +34,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     var output: String?
 
     @Option(name: [.customShort("k")], help: "The k of pass@k: numbers as in 1,10.")
-    var k: NumberList = "1"
+    var k: NumberList = [1]
 
     @Option(name: [.customShort("N"), .customLong("n-samples")], help: "Completions of each problem.")
     var sampleCount = 1
@@ -162,14 +162,13 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         }
         var fresh: [CodeSample] = []
         let missing = chosen.count * settings.samples - done.count
-        var bar = ProgressBar("samples")
-        defer { bar.finish() }
-        try generator.generate(except: done) { sample in
-            try file?.append(sample)
-            fresh.append(sample)
-            bar.update(Double(fresh.count) / Double(missing))
-        } while: {
-            !Interrupt.isNoted
+        try withProgress("samples") { progress in
+            try generator.generate(except: done) { sample in
+                try file?.append(sample)
+                fresh.append(sample)
+            } while: {
+                progress(Double(fresh.count) / Double(max(1, missing)))
+            }
         }
         try file?.finish(all)
         return done + fresh
@@ -191,9 +190,11 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 self.samples ?? output ?? "samples", "has no sample of \(missing.id); --limit takes fewer problems")
         }
         let programs = judged.map { problems[places[$0.task_id] ?? 0].program($0.completion) }
-        let progress = JudgingProgress(total: programs.count)
-        defer { progress.finish() }
-        let verdicts = try sandbox.judge(programs, workers: workers ?? Engine.defaultThreads) { progress.update($0) }
+        let verdicts = try withProgress("checks") { progress in
+            try sandbox.judge(programs, workers: workers ?? Engine.defaultThreads) { done in
+                progress(Double(done) / Double(programs.count))
+            }
+        }
         for (sample, verdict) in zip(judged, verdicts) {
             results[places[sample.task_id] ?? 0].samples.append(
                 CodeResult.Sample(verdict: verdict.name, detail: verdict.detail, stop_reason: sample.stop_reason))

@@ -3,6 +3,7 @@ import Phi
 import PhiCommandSupport
 import PhiEval
 import PhiFormat
+import PhiJSON
 
 /// `phi eval kl`
 struct EvalKL: ParsableCommand {
@@ -42,10 +43,9 @@ struct EvalKL: ParsableCommand {
     func run() throws {
         let model = try model.open()
         let windows = try text.windows(model)
-        let result = try withProgress("kl", model) { try measure(model, on: windows, while: $0) }
+        let result = try evaluate("kl", model) { try measure(model, on: windows, while: $0) }
         let report = TextReport(
-            model, base: base ?? baseLogits, windows, text, Results(result, base: base ?? baseLogits),
-            summary: result.summary)
+            model, base: base ?? baseLogits, windows, text, result.json, summary: result.summary)
         try Console.write(report, json: json)
     }
 
@@ -77,55 +77,27 @@ struct EvalKL: ParsableCommand {
         try writer?.commit()
         return result
     }
-
-    private struct Results: Encodable {
-        let base: String?
-        let mean_kl: Double
-        let mean_kl_error: Double
-        let median_kl: Double
-        let kl_90: Double
-        let kl_95: Double
-        let kl_99: Double
-        let kl_999: Double
-        let max_kl: Double
-        /// The quantiles of the divergence, 0 to 1 in steps of 0.01, and 0.995 and 0.999.
-        let kl_quantile_fractions: [Double]
-        let kl_quantiles: [Double]
-        let top1_agreement: Double
-        let top1_agreement_error: Double
-        let probability_change_mean: Double
-        let probability_change_mean_error: Double
-        let probability_change_rms: Double
-        let probability_change_rms_error: Double
-        let perplexity: Double
-        let perplexity_error: Double
-        let base_perplexity: Double
-        let base_perplexity_error: Double
-        let perplexity_ratio: Double
-        let perplexity_ratio_error: Double
-
-        init(_ result: Divergence, base: String?) {
-            self.base = base
-            (mean_kl, mean_kl_error) = result.mean.pair
-            median_kl = result.quantile(0.5)
-            kl_90 = result.quantile(0.9)
-            kl_95 = result.quantile(0.95)
-            kl_99 = result.quantile(0.99)
-            kl_999 = result.quantile(0.999)
-            max_kl = result.quantile(1)
-            kl_quantile_fractions = ((0...100).map { Double($0) / 100 } + [0.995, 0.999]).sorted()
-            kl_quantiles = kl_quantile_fractions.map(result.quantile)
-            (top1_agreement, top1_agreement_error) = result.topAgreement.pair
-            (probability_change_mean, probability_change_mean_error) = result.probabilityChange.pair
-            (probability_change_rms, probability_change_rms_error) = result.probabilityChangeRMS.pair
-            (perplexity, perplexity_error) = result.perplexity.pair
-            (base_perplexity, base_perplexity_error) = result.basePerplexity.pair
-            (perplexity_ratio, perplexity_ratio_error) = result.perplexityRatio.pair
-        }
-    }
 }
 
 extension Divergence {
+    fileprivate var json: JSONObject {
+        let fractions = ((0...100).map { Double($0) / 100 } + [0.995, 0.999]).sorted()
+        return [
+            "mean_kl": mean.value, "mean_kl_error": mean.error,
+            "median_kl": quantile(0.5), "kl_90": quantile(0.9), "kl_95": quantile(0.95), "kl_99": quantile(0.99),
+            "kl_999": quantile(0.999), "max_kl": quantile(1),
+            "kl_quantile_fractions": fractions, "kl_quantiles": fractions.map(quantile),
+            "top1_agreement": topAgreement.value, "top1_agreement_error": topAgreement.error,
+            "probability_change_mean": probabilityChange.value,
+            "probability_change_mean_error": probabilityChange.error,
+            "probability_change_rms": probabilityChangeRMS.value,
+            "probability_change_rms_error": probabilityChangeRMS.error,
+            "perplexity": perplexity.value, "perplexity_error": perplexity.error,
+            "base_perplexity": basePerplexity.value, "base_perplexity_error": basePerplexity.error,
+            "perplexity_ratio": perplexityRatio.value, "perplexity_ratio_error": perplexityRatio.error,
+        ]
+    }
+
     /// The first lines of the report.
     fileprivate var summary: String {
         """
@@ -139,6 +111,5 @@ extension Divergence {
 }
 
 extension Estimate {
-    fileprivate var pair: (Double, Double) { (value, error) }
     fileprivate var percent: String { Estimate(value: 100 * value, error: 100 * error).shown(3) + " %" }
 }

@@ -3,6 +3,7 @@ import Phi
 import PhiCommandSupport
 import PhiEval
 import PhiFormat
+import PhiJSON
 
 /// `phi eval perplexity`
 struct EvalPerplexity: ParsableCommand {
@@ -31,30 +32,24 @@ struct EvalPerplexity: ParsableCommand {
         let writer = try saveLogits.map {
             try NumPyWriter(path: $0, rows: windows.scored, columns: model.config.vocabulary)
         }
-        let result = try withProgress("perplexity", model) { shouldContinue in
+        let result = try evaluate("perplexity", model) { shouldContinue in
             try Perplexity.measure(
                 model, on: windows, threads: text.threads, cache: text.kvCache, onLogits: { try writer?.append($0) },
                 while: shouldContinue)
         }
         try writer?.commit()
         let summary = "perplexity \(result.perplexity.shown(4)) (loss \(result.loss.shown(5)))"
-        try Console.write(TextReport(model, windows, text, Results(result), summary: summary), json: json)
+        try Console.write(TextReport(model, windows, text, result.json, summary: summary), json: json)
     }
+}
 
-    private struct Results: Encodable {
-        let perplexity: Double
-        let perplexity_error: Double
-        let loss: Double
-        let loss_error: Double
-        /// Up to each window.
-        let perplexity_by_window: [Double]
-        let perplexity_by_window_error: [Double]
-
-        init(_ result: Perplexity) {
-            (perplexity, perplexity_error) = (result.perplexity.value, result.perplexity.error)
-            (loss, loss_error) = (result.loss.value, result.loss.error)
-            perplexity_by_window = result.course.map(\.value)
-            perplexity_by_window_error = result.course.map(\.error)
-        }
+extension Perplexity {
+    fileprivate var json: JSONObject {
+        [
+            "perplexity": perplexity.value, "perplexity_error": perplexity.error,
+            "loss": loss.value, "loss_error": loss.error,
+            // Up to each window.
+            "perplexity_by_window": course.map(\.value), "perplexity_by_window_error": course.map(\.error),
+        ]
     }
 }

@@ -3,6 +3,7 @@ import Phi
 import PhiEval
 import PhiFormat
 import PhiCommandSupport
+import PhiJSON
 
 /// The options of an evaluation on a text.
 struct EvalText: ParsableArguments {
@@ -56,67 +57,43 @@ struct EvalText: ParsableArguments {
     }
 }
 
-/// Runs `measure` with a progress bar; its callback shows the fraction done and returns whether to continue. Faults of the
-/// model are reported with its file.
-func withProgress<Result>(
+/// Runs `measure` with a progress bar until a signal arrives. Faults of the model are reported with its file.
+func evaluate<Result>(
     _ label: String, _ model: LanguageModel, _ measure: ((Double) -> Bool) throws -> Result
 ) throws -> Result {
     Interrupt.catchSignals()
-    var bar = ProgressBar(label)
-    defer { bar.finish() }
     do {
-        return try measure {
-            bar.update($0)
-            return !Interrupt.isNoted
-        }
+        return try withProgress(label, measure)
     } catch let error as OptionError {
         throw FormatError(model.file.path, error.fault)
     }
 }
 
 /// The report of an evaluation on a text: how it was made, and its results.
-struct TextReport<Results: Encodable>: Report {
-    /// What was evaluated and how, as keys beside those of the results.
-    private struct Setting: Encodable {
-        let model: String
-        let type: String
-        let kv_cache: String
-        let file: String
-        let `protocol`: String
-        let tokens: Int
-        let windows: Int
-        let context: Int
-        let stride: Int?
-        let scored: Int
-    }
-
-    private let setting: Setting
-    private let results: Results
+struct TextReport: Report {
     let text: String
+    let json: JSONObject
 
     /// A report whose text begins with `summary`; `base` names the base of a quantised model.
     init(
-        _ model: LanguageModel, base: String? = nil, _ windows: TextWindows, _ options: EvalText, _ results: Results,
+        _ model: LanguageModel, base: String? = nil, _ windows: TextWindows, _ options: EvalText, _ results: JSONObject,
         summary: String
     ) {
-        let setting = Setting(
-            model: model.file.path, type: model.encoding.name,
-            kv_cache: (options.kvCache ?? model.cacheEncoding).rawValue, file: Console.name(of: options.file),
-            protocol: windows.protocolName, tokens: windows.tokens.count, windows: windows.count,
-            context: windows.context, stride: windows.stride, scored: windows.scored)
+        let (type, cache) = (model.encoding.name, (options.kvCache ?? model.cacheEncoding).rawValue)
+        let file = Console.name(of: options.file)
         text = """
             \(summary)
-            model \(setting.model) (\(setting.type), KV cache \(setting.kv_cache))\(base.map { ", base \($0)" } ?? ""); \
-            text \(setting.file), \(setting.tokens) tokens
-            \(setting.windows) \(setting.protocol); \(setting.scored) predictions
+            model \(model.file.path) (\(type), KV cache \(cache))\(base.map { ", base \($0)" } ?? ""); \
+            text \(file), \(windows.tokens.count) tokens
+            \(windows.count) \(windows.protocolName); \(windows.scored) predictions
 
             """
-        (self.setting, self.results) = (setting, results)
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        try setting.encode(to: encoder)
-        try results.encode(to: encoder)
+        json =
+            [
+                "model": model.file.path, "type": type, "kv_cache": cache, "file": file,
+                "protocol": windows.protocolName, "tokens": windows.tokens.count, "windows": windows.count,
+                "context": windows.context, "stride": windows.stride, "scored": windows.scored, "base": base,
+            ] + results
     }
 }
 

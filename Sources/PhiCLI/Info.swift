@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiFormat
 import PhiCommandSupport
+import PhiJSON
 
 /// `phi info`
 struct Info: ParsableCommand {
@@ -18,117 +19,86 @@ struct Info: ParsableCommand {
 
     func run() throws {
         if cpu {
-            let machine = try Machine()
-            try Console.write(machine, json: json)
+            try Console.write(Machine(), json: json)
         } else {
-            let description = try ModelDescription(model.open())
-            try Console.write(description, json: json)
+            try Console.write(ModelDescription(model.open()), json: json)
         }
     }
 }
 
 /// The report of `phi info --cpu`.
 private struct Machine: Report {
-    let instruction_set: String
-    let available: [String]
-    let known: [String]
-    let threads: Int
+    private let used: String
+    private let available = Kernels.available.map(\.name)
 
-    init() throws {
-        instruction_set = try Kernels.fromEnvironment().name
-        available = Kernels.available.map(\.name)
-        known = Kernels.names
-        threads = Engine.defaultThreads
+    init() throws { used = try Kernels.fromEnvironment().name }
+
+    var json: JSONObject {
+        [
+            "instruction_set": used, "available": available, "known": Kernels.names, "threads": Engine.defaultThreads,
+        ]
     }
 
     var text: String {
-        let list = known.map { name in
-            name == instruction_set
-                ? "\(name) (used)" : available.contains(name) ? name : "\(name) (not on this machine)"
+        let list = Kernels.names.map { name in
+            name == used ? "\(name) (used)" : available.contains(name) ? name : "\(name) (not on this machine)"
         }
-        return "instruction sets: \(list.joined(separator: ", "))\nthreads: \(threads)\n"
+        return "instruction sets: \(list.joined(separator: ", "))\nthreads: \(Engine.defaultThreads)\n"
     }
 }
 
 /// The report of `phi info`.
 private struct ModelDescription: Report {
-    struct Tensor: Encodable {
-        let name: String
-        let encoding: String
-        let rows: Int
-        let columns: Int
-        let bytes: Int
-    }
-
-    let file: String
-    let format_version: String
-    let sha256: String
-    let bytes: Int
-    let type: String
-    let parameters: Int
-    let bytes_per_token: Int
-    let hidden_size: Int
-    let intermediate_size: Int
-    let layers: Int
-    let heads: Int
-    let kv_heads: Int
-    let head_size: Int
-    let rotary_dimensions: Int
-    let rotary_base: Float
-    let layer_norm_epsilon: Float
-    let context: Int
-    let vocabulary: Int
-    let end_of_text: Int
-    let provenance: String?
-    let tensors: [Tensor]
+    private let model: LanguageModel
+    private let version: String
+    private let tensors: [(name: String, encoding: String, rows: Int, columns: Int, bytes: Int)]
 
     init(_ model: LanguageModel) {
-        let config = model.config
-        file = model.file.path
-        format_version = "\(model.file.version.major).\(model.file.version.minor)"
-        sha256 = model.file.digest.description
-        bytes = model.file.mapping.count
-        type = model.encoding.name
-        parameters = config.parameters
-        bytes_per_token = model.bytesPerToken
-        hidden_size = config.hiddenSize
-        intermediate_size = config.intermediateSize
-        layers = config.layers
-        heads = config.heads
-        kv_heads = config.kvHeads
-        head_size = config.headSize
-        rotary_dimensions = config.rotaryDimensions
-        rotary_base = config.rotaryBase
-        layer_norm_epsilon = config.layerNormEpsilon
-        context = config.context
-        vocabulary = config.vocabulary
-        end_of_text = config.endOfText
-        provenance = model.provenance
+        self.model = model
+        version = "\(model.file.version.major).\(model.file.version.minor)"
         tensors = model.file.sections.compactMap { section in
-            section.encoding.map { encoding in
-                Tensor(
-                    name: section.name, encoding: encoding.name, rows: section.rows, columns: section.columns,
-                    bytes: section.length)
-            }
+            section.encoding.map { (section.name, $0.name, section.rows, section.columns, section.length) }
         }
     }
 
+    var json: JSONObject {
+        let (file, config) = (model.file, model.config)
+        return [
+            "file": file.path, "format_version": version, "sha256": file.digest.description,
+            "bytes": file.mapping.count, "type": model.encoding.name, "parameters": config.parameters,
+            "bytes_per_token": model.bytesPerToken, "hidden_size": config.hiddenSize,
+            "intermediate_size": config.intermediateSize, "layers": config.layers, "heads": config.heads,
+            "kv_heads": config.kvHeads, "head_size": config.headSize, "rotary_dimensions": config.rotaryDimensions,
+            "rotary_base": config.rotaryBase, "layer_norm_epsilon": config.layerNormEpsilon,
+            "context": config.context, "vocabulary": config.vocabulary, "end_of_text": config.endOfText,
+            "provenance": model.provenance,
+            "tensors": tensors.map { tensor in
+                [
+                    "name": tensor.name, "encoding": tensor.encoding, "rows": tensor.rows, "columns": tensor.columns,
+                    "bytes": tensor.bytes,
+                ] as JSONObject
+            },
+        ]
+    }
+
     var text: String {
-        let megabytes = (Double(bytes) / 1e6).fixed(1)
-        let millions = (Double(parameters) / 1e6).fixed(1)
-        let read = (Double(bytes_per_token) / 1e6).fixed(1)
+        let (file, config) = (model.file, model.config)
+        let megabytes = (Double(file.mapping.count) / 1e6).fixed(1)
+        let millions = (Double(config.parameters) / 1e6).fixed(1)
+        let read = (Double(model.bytesPerToken) / 1e6).fixed(1)
         let width = tensors.map(\.name.count).max() ?? 0
         let rows = tensors.map { tensor in
             let name = tensor.name + String(repeating: " ", count: width - tensor.name.count)
             return "  \(name)  \(tensor.encoding)  \(tensor.rows) x \(tensor.columns)  \(tensor.bytes) bytes\n"
         }
         return """
-            file: \(file) (\(megabytes) MB, .phi \(format_version), sha256 \(sha256))
-            type: \(type), \(millions) million parameters, \(read) MB read for each token
-            shape: \(layers) layers, hidden \(hidden_size), intermediate \(intermediate_size), \
-            \(heads) heads of \(head_size) (\(kv_heads) for keys and values), rotary \(rotary_dimensions) of base \(rotary_base)
-            text: context \(context), vocabulary \(vocabulary), end of text \(end_of_text)
-            provenance: \(provenance ?? "none")
+            file: \(file.path) (\(megabytes) MB, .phi \(version), sha256 \(file.digest))
+            type: \(model.encoding.name), \(millions) million parameters, \(read) MB read for each token
+            shape: \(config.layers) layers, hidden \(config.hiddenSize), intermediate \(config.intermediateSize), \
+            \(config.heads) heads of \(config.headSize) (\(config.kvHeads) for keys and values), \
+            rotary \(config.rotaryDimensions) of base \(config.rotaryBase)
+            text: context \(config.context), vocabulary \(config.vocabulary), end of text \(config.endOfText)
+            provenance: \(model.provenance ?? "none")
             tensors:
 
             """ + rows.joined()

@@ -41,13 +41,10 @@ struct Logits: ParsableCommand {
                 try session.withLogits { logits in Result { try writer.append(logits) } }?.get()
             }
         } else {
-            var outcome = Result<Void, any Error>.success(())
             for first in stride(from: 0, to: tokens.count, by: Engine.batchTokens) {
                 if Interrupt.isNoted { throw CancellationError() }
-                try session.append(tokens[first..<min(first + Engine.batchTokens, tokens.count)]) { _, logits in
-                    if case .success = outcome { outcome = Result { try writer.append(logits) } }
-                }
-                try outcome.get()
+                let batch = tokens[first..<min(first + Engine.batchTokens, tokens.count)]
+                try session.forEachLogits(appending: batch) { _, logits in try writer.append(logits) }
             }
         }
         try writer.commit()

@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// Whole numbers in llama-bench's notation: `1,2,4`, `1-8`, `128-512+128`, `64-512*2`, and lists of these.
-struct NumberList: ExpressibleByArgument, ExpressibleByStringLiteral {
+struct NumberList: ExpressibleByArgument, ExpressibleByArrayLiteral {
     let numbers: [Int]
     private static let limit = 10_000
 
@@ -14,11 +14,7 @@ struct NumberList: ExpressibleByArgument, ExpressibleByStringLiteral {
         self.numbers = numbers
     }
 
-    init(_ numbers: [Int]) { self.numbers = numbers }
-
-    init(stringLiteral value: String) { self.init(trusted: value) }
-
-    private init(trusted value: String) { numbers = Int(value).map { [$0] } ?? [] }
+    init(arrayLiteral numbers: Int...) { self.numbers = numbers }
 
     var defaultValueDescription: String { numbers.map(String.init).joined(separator: ",") }
 

@@ -1,20 +1,31 @@
 import Phi
 import PhiCommandSupport
+import Synchronization
 
-/// A progress bar on standard error, shown only on a terminal.
-struct ProgressBar {
+/// Runs `work` with a progress bar on standard error, if that is a terminal. Its argument shows the fraction done, from any
+/// thread, and returns whether to continue: whether no signal has arrived.
+func withProgress<Result>(
+    _ label: String, _ work: (@escaping @Sendable (Double) -> Bool) throws -> Result
+) rethrows -> Result {
+    let bar = ProgressBar(label)
+    defer { bar.clear() }
+    return try work { share in
+        bar.update(share)
+        return !Interrupt.isNoted
+    }
+}
+
+private final class ProgressBar: Sendable {
     private let label: String
     private let isShown = Console.errorIsTerminal
     private let start = ContinuousClock.now
-    private var shown = -1
+    private let percent = Atomic(-1)
 
     init(_ label: String) { self.label = label }
 
-    /// Shows that this fraction of the work is done.
-    mutating func update(_ share: Double) {
+    func update(_ share: Double) {
         let percent = Int(share * 100)
-        guard isShown, percent != shown else { return }
-        shown = percent
+        guard isShown, self.percent.exchange(percent, ordering: .relaxed) != percent else { return }
         let filled = percent * 30 / 100
         let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 30 - filled)
         let elapsed = start.duration(to: .now).seconds
@@ -22,8 +33,7 @@ struct ProgressBar {
         Console.error("\r\(label) [\(bar)] \(percent)%\(remaining)   ")
     }
 
-    /// Clears the line.
-    func finish() {
+    func clear() {
         if isShown { Console.error("\r\u{1B}[K") }
     }
 }

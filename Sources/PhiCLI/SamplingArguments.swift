@@ -1,5 +1,6 @@
 import ArgumentParser
 import Phi
+import PhiJSON
 
 /// The command line options of sampling: one for each ``Phi/SamplingParameter``, and `--seed`.
 ///
@@ -14,20 +15,13 @@ struct SamplingArguments: ParsableArguments, CustomReflectable {
     var seed: UInt64?
     private var values: [Double] = []
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
     init() {}
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Key.self)
-        _seed = try container.decode(Option<UInt64?>.self, forKey: Key(stringValue: "seed"))
+        let container = try decoder.container(keyedBy: JSONKey.self)
+        _seed = try container.decode(Option<UInt64?>.self, forKey: JSONKey("seed"))
         values = try SamplingParameter.all.map { parameter in
-            let key = Key(stringValue: parameter.fieldName)
+            let key = JSONKey(parameter.fieldName)
             return parameter.isWhole
                 ? Double(try container.decode(Option<Int>.self, forKey: key).wrappedValue)
                 : try container.decode(Option<Double>.self, forKey: key).wrappedValue

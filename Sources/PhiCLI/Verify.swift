@@ -14,15 +14,13 @@ struct Verify: ParsableCommand {
 
     func run() throws {
         let file = try ModelOptions.open(model)
-        var bar = ProgressBar("verify")
-        defer { bar.finish() }
-        let total = Double(file.mapping.count)
-        try file.verify { bar.update(Double($0) / total) }
-        let model = try LanguageModel(file)
-        try model.verifyWeights()
-        try model.verifyProvenance()
-        try model.verifyTests()
-        bar.finish()
+        try withProgress("verify") { progress in
+            try file.verify { _ = progress(Double($0) / Double(file.mapping.count)) }
+            let model = try LanguageModel(file)
+            try model.verifyWeights()
+            try model.verifyProvenance()
+            try model.verifyTests()
+        }
         try Console.write(
             "\(file.path): sound; \(file.sections.count) sections, sha256 \(file.digest)\n")
     }

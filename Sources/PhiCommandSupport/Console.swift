@@ -8,8 +8,9 @@ package struct BrokenPipe: Error {
 }
 
 /// A result that is printed as text or as JSON.
-package protocol Report: Encodable {
+package protocol Report {
     var text: String { get }
+    var json: JSONObject { get }
 }
 
 /// Standard input, output and error as bytes.
@@ -18,22 +19,14 @@ package enum Console {
     package static func write(_ text: String) throws { try write(Array(text.utf8)) }
 
     package static func write(_ bytes: [UInt8]) throws {
-        var remaining = bytes[...]
-        while !remaining.isEmpty {
-            let count = remaining.withUnsafeBytes { Self.write(STDOUT_FILENO, $0) }
-            if count > 0 {
-                remaining = remaining.dropFirst(count)
-            } else if errno == EPIPE {
-                throw BrokenPipe()
-            } else if errno != EINTR {
-                throw FormatError("standard output", String(cString: strerror(errno)))
-            }
-        }
+        if writeAll(bytes, to: STDOUT_FILENO) { return }
+        if errno == EPIPE { throw BrokenPipe() }
+        throw FormatError("standard output", String(cString: strerror(errno)))
     }
 
     /// Writes a report to standard output.
     package static func write(_ report: some Report, json: Bool) throws {
-        try json ? writeJSON(report) : write(report.text)
+        try json ? writeJSON(report.json) : write(report.text)
     }
 
     /// Writes a value to standard output as JSON with sorted keys, and a line break.
@@ -43,7 +36,7 @@ package enum Console {
 
     /// Writes to standard error and ignores failure.
     package static func error(_ text: String) {
-        _ = Array(text.utf8).withUnsafeBytes { Self.write(STDERR_FILENO, $0) }
+        _ = writeAll(Array(text.utf8), to: STDERR_FILENO)
     }
 
     /// Whether standard error is a terminal.
@@ -54,7 +47,7 @@ package enum Console {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = piece.withUnsafeMutableBytes { read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            let count = piece.withUnsafeMutableBytes { PhiSystem.read(STDIN_FILENO, $0.baseAddress, $0.count) }
             if count == 0 { return bytes }
             if count < 0 {
                 if errno == EINTR { continue }
@@ -80,25 +73,5 @@ package enum Console {
             return UnsafeBufferPointer(start: argument, count: strlen(argument)).map { UInt8(bitPattern: $0) }
         }
         return Array(text.utf8)
-    }
-
-    private static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
-        #if canImport(Glibc)
-            Glibc.write(descriptor, bytes.baseAddress, bytes.count)
-        #elseif canImport(Musl)
-            Musl.write(descriptor, bytes.baseAddress, bytes.count)
-        #else
-            Darwin.write(descriptor, bytes.baseAddress, bytes.count)
-        #endif
-    }
-
-    private static func read(_ descriptor: Int32, _ base: UnsafeMutableRawPointer?, _ count: Int) -> Int {
-        #if canImport(Glibc)
-            Glibc.read(descriptor, base, count)
-        #elseif canImport(Musl)
-            Musl.read(descriptor, base, count)
-        #else
-            Darwin.read(descriptor, base, count)
-        #endif
     }
 }

@@ -6,25 +6,31 @@ import PhiTokenizer
 ///
 /// The base's logits are exact floats; llama.cpp stores them in 16 bits and drops probabilities below e^-16.
 package struct Divergence: Sendable {
+    private let sums: DivergenceSums
+    private let sorted: SortedValues
+
+    private init(_ sums: DivergenceSums) {
+        self.sums = sums
+        sorted = SortedValues(sums.divergences)
+    }
+
     /// The mean Kullback-Leibler divergence of the model from the base, in nats.
-    package let mean: Estimate
+    package var mean: Estimate { sums.divergence.estimate }
     /// The divergence that this fraction of all predictions does not exceed.
     package func quantile(_ share: Double) -> Double { sorted.quantile(share) }
     /// The frequency of agreement on the most likely token.
-    package let topAgreement: Estimate
+    package var topAgreement: Estimate { sums.agreement.estimate }
     /// The mean change of the actual token's probability.
-    package let probabilityChange: Estimate
+    package var probabilityChange: Estimate { sums.change.estimate }
     /// The root mean square of that change.
-    package let probabilityChangeRMS: Estimate
+    package var probabilityChangeRMS: Estimate { sums.changeSquared.estimate.squareRoot }
     /// The model's perplexity.
-    package let perplexity: Estimate
+    package var perplexity: Estimate { sums.loss.estimate.exponential }
     /// The base's perplexity.
-    package let basePerplexity: Estimate
-    /// The model's perplexity over the base's.
-    package let perplexityRatio: Estimate
-    /// The number of predicted tokens.
-    package let scored: Int
-    private let sorted: SortedValues
+    package var basePerplexity: Estimate { sums.baseLoss.estimate.exponential }
+    /// The model's perplexity over the base's, from differences per token: its error equals that of llama-perplexity, which
+    /// takes the covariance into account.
+    package var perplexityRatio: Estimate { sums.lossDifference.estimate.exponential }
 
     /// A source of the base's logits: fills the buffer, [vocabulary], with those of the next prediction.
     package typealias NextLogits = (UnsafeMutableBufferPointer<Float>) throws -> Void
@@ -36,8 +42,7 @@ package struct Divergence: Sendable {
     /// `next` throws, and `CancellationError` when `shouldContinue` returns false.
     package static func measure(
         _ model: LanguageModel, against next: NextLogits, on windows: TextWindows, threads: Int? = nil,
-        cache: CacheEncoding? = nil,
-        while shouldContinue: (Double) -> Bool = { _ in true }
+        cache: CacheEncoding? = nil, while shouldContinue: (Double) -> Bool = { _ in true }
     ) throws -> Divergence {
         let session = try Session(model, context: windows.context, threads: threads, cache: cache)
         var sums = DivergenceSums()
@@ -75,25 +80,10 @@ package struct Divergence: Sendable {
         }
         return Divergence(sums)
     }
-
-    private init(_ sums: DivergenceSums) {
-        let loss = sums.loss.estimate
-        mean = sums.divergence.estimate
-        let agreements = sums.agreement.estimate
-        topAgreement = agreements
-        probabilityChange = sums.change.estimate
-        probabilityChangeRMS = sums.changeSquared.estimate.squareRoot
-        perplexity = loss.exponential
-        basePerplexity = sums.baseLoss.estimate.exponential
-        // From differences per token, whose error equals llama-perplexity's, which takes the covariance into account.
-        perplexityRatio = sums.lossDifference.estimate.exponential
-        scored = sums.divergences.count
-        sorted = SortedValues(sums.divergences)
-    }
 }
 
 /// The running sums of a ``Divergence``.
-private struct DivergenceSums {
+private struct DivergenceSums: Sendable {
     var loss = RunningMean()
     var baseLoss = RunningMean()
     var lossDifference = RunningMean()
@@ -107,7 +97,7 @@ private struct DivergenceSums {
         guard base.logPartition.isFinite else { throw OptionError(fault: "the base's logits are not finite") }
         guard model.logPartition.isFinite else { throw OptionError(fault: "gives logits that are not finite") }
         let divergence = base.divergence(of: model)
-        let change = exponent(model.of(token)) - exponent(base.of(token))
+        let change = DeterministicMath.exp(model.of(token)) - DeterministicMath.exp(base.of(token))
         loss.add(-model.of(token))
         baseLoss.add(-base.of(token))
         lossDifference.add(base.of(token) - model.of(token))
@@ -147,19 +137,12 @@ private struct ModelPair {
             let batch = window[place..<min(place + Engine.batchTokens, window.endIndex - 1)]
             rows.removeAll(keepingCapacity: true)
             try base.append(batch) { _, logits in rows.append(contentsOf: logits) }
-            var fault: (any Error)?
             try rows.withUnsafeBufferPointer { rows in
-                try session.append(batch) { row, logits in
-                    guard fault == nil else { return }
+                try session.forEachLogits(appending: batch) { row, logits in
                     let baseLogits = rows[row * vocabulary..<(row + 1) * vocabulary]
-                    do {
-                        try body(logits, UnsafeBufferPointer(rebasing: baseLogits), window[place + row + 1])
-                    } catch {
-                        fault = error
-                    }
+                    try body(logits, UnsafeBufferPointer(rebasing: baseLogits), window[place + row + 1])
                 }
             }
-            if let fault { throw fault }
         }
     }
 }

@@ -13,7 +13,7 @@ package struct Estimate: Sendable, Equatable {
 
     /// e to the power of the mean, with the error to first order.
     var exponential: Estimate {
-        let power = exponent(value)
+        let power = DeterministicMath.exp(value)
         return Estimate(value: power, error: power * error)
     }
 
@@ -63,6 +63,3 @@ package struct SortedValues {
         return values[index] + (place - Double(index)) * (values[index + 1] - values[index])
     }
 }
-
-/// e to the power of `x`, the same on every machine.
-func exponent(_ x: Double) -> Double { DeterministicMath.exp(x) }

@@ -18,8 +18,6 @@ package struct Perplexity: Sendable {
     package var perplexity: Estimate { loss.exponential }
     /// The perplexity over all windows up to each one.
     package let course: [Estimate]
-    /// The number of predicted tokens.
-    package let scored: Int
 
     /// Evaluates the windows with a KV cache in `cache`, by default the model's encoding. `onLogits` receives the logits of each
     /// prediction in order; `shouldContinue` is called before each window with the fraction done.
@@ -41,6 +39,6 @@ package struct Perplexity: Sendable {
             try onLogits(logits)
             if losses.count % windows.scoredPerWindow == 0 { course.append(losses.estimate.exponential) }
         }
-        return Perplexity(loss: losses.estimate, course: course, scored: losses.count)
+        return Perplexity(loss: losses.estimate, course: course)
     }
 }

@@ -71,12 +71,24 @@ package struct TextWindows: Sendable {
             let start = window.startIndex + firstScored
             session.truncate(to: 0)
             try session.append(window[..<start])
-            var fault: (any Error)?
-            try session.append(window[start..<window.endIndex - 1]) { place, logits in
-                guard fault == nil else { return }
-                do { try body(logits, window[start + place + 1]) } catch { fault = error }
+            try session.forEachLogits(appending: window[start..<window.endIndex - 1]) { place, logits in
+                try body(logits, window[start + place + 1])
             }
-            if let fault { throw fault }
         }
+    }
+}
+
+extension Session {
+    /// Appends tokens and calls `body` for each with its index and the logits that follow it, until it throws, which this
+    /// function then does too.
+    package func forEachLogits(
+        appending tokens: ArraySlice<TokenID>, _ body: (Int, UnsafeBufferPointer<Float>) throws -> Void
+    ) throws {
+        var fault: (any Error)?
+        try append(tokens) { place, logits in
+            guard fault == nil else { return }
+            do { try body(place, logits) } catch { fault = error }
+        }
+        if let fault { throw fault }
     }
 }

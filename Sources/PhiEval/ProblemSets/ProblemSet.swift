@@ -75,15 +75,11 @@ package struct CodeProblem: Sendable {
     /// The text that the model continues.
     package fileprivate(set) var prompt: String
     /// The program before the completion.
-    private let before: String
+    let before: String
     /// The program after the completion: the checks.
-    private let after: String
+    let after: String
     /// A correct completion.
     package let reference: String
-
-    init(id: TaskID, prompt: String, before: String, after: String, reference: String) {
-        (self.id, self.prompt, self.before, self.after, self.reference) = (id, prompt, before, after, reference)
-    }
 
     /// The program that checks `completion`.
     package func program(_ completion: String) -> String { before + completion + "\n" + after }

@@ -82,13 +82,9 @@ package struct CodeGenerator {
 
     /// The samples that are not in `done`, problem by problem.
     private func jobs(except done: [CodeSample]) -> [Job] {
-        struct Key: Hashable {
-            let task: TaskID
-            let sample: Int
-        }
-        let made = Set(done.compactMap { sample in sample.sample.map { Key(task: sample.task_id, sample: $0) } })
+        let made = Dictionary(grouping: done, by: \.task_id).mapValues { Set($0.compactMap(\.sample)) }
         return problems.indices.flatMap { problem in
-            (0..<settings.samples).filter { !made.contains(Key(task: problems[problem].id, sample: $0)) }
+            (0..<settings.samples).filter { made[problems[problem].id]?.contains($0) != true }
                 .map { Job(problem: problem, sample: $0) }
         }
     }
@@ -102,12 +98,8 @@ package struct CodeGenerator {
 
     private func sample(_ job: Job, _ text: String, tokens: Int, reason: String) -> CodeSample {
         let task = problems[job.problem].id
-        var sample = CodeSample(task_id: task, completion: text)
-        sample.sample = job.sample
-        sample.stop_reason = reason
-        sample.tokens = tokens
-        sample.seed = settings.sampling.temperature > 0 ? settings.seed(of: task, sample: job.sample) : nil
-        sample.run = run
-        return sample
+        return CodeSample(
+            task_id: task, completion: text, sample: job.sample, stop_reason: reason, tokens: tokens,
+            seed: settings.sampling.temperature > 0 ? settings.seed(of: task, sample: job.sample) : nil, run: run)
     }
 }

@@ -6,19 +6,22 @@ package struct CodeSample: Codable, Sendable, Equatable {
     package let task_id: TaskID
     package let completion: String
     /// The index among the problem's samples.
-    package var sample: Int?
+    package let sample: Int?
     /// Why the completion ended: a ``Phi/StopReason``'s name, or `prompt_too_long`.
-    package var stop_reason: String?
+    package let stop_reason: String?
     /// The number of tokens generated.
-    package var tokens: Int?
+    package let tokens: Int?
     /// The seed, if tokens were drawn: `phi complete --seed` repeats the completion.
-    package var seed: UInt64?
+    package let seed: UInt64?
     /// The run it belongs to: ``GenerationSettings/fingerprint(_:_:)``.
-    package var run: String?
+    package let run: String?
 
-    package init(task_id: TaskID, completion: String) {
-        self.task_id = task_id
-        self.completion = completion
+    package init(
+        task_id: TaskID, completion: String, sample: Int? = nil, stop_reason: String? = nil, tokens: Int? = nil,
+        seed: UInt64? = nil, run: String? = nil
+    ) {
+        (self.task_id, self.completion, self.sample, self.stop_reason) = (task_id, completion, sample, stop_reason)
+        (self.tokens, self.seed, self.run) = (tokens, seed, run)
     }
 
     /// Reads samples of any origin; blank lines and other keys are ignored. Throws ``FormatError`` naming the first line that

@@ -1,0 +1,31 @@
+/// A JSON object made of named values; those that are nil are left out.
+///
+///     try JSONText.encode(["name": file.path, "size": file.size, "comment": comment] as JSONObject)
+package struct JSONObject: Encodable, Sendable, ExpressibleByDictionaryLiteral {
+    package typealias Value = (any Encodable & Sendable)?
+
+    private let members: [(name: String, value: Value)]
+
+    package init(_ members: [(name: String, value: Value)]) { self.members = members }
+
+    package init(dictionaryLiteral members: (String, Value)...) { self.init(members) }
+
+    package static func + (first: JSONObject, second: JSONObject) -> JSONObject {
+        JSONObject(first.members + second.members)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: JSONKey.self)
+        for case (let name, let value?) in members { try container.encode(value, forKey: JSONKey(name)) }
+    }
+}
+
+/// A key of any name.
+package struct JSONKey: CodingKey {
+    package let stringValue: String
+    package var intValue: Int? { nil }
+
+    package init(_ name: String) { stringValue = name }
+    package init?(stringValue: String) { self.init(stringValue) }
+    package init?(intValue: Int) { nil }
+}

@@ -149,7 +149,7 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .target(
             name: "PhiServer",
             dependencies: [
-                "CPhiPlayground", "Phi", "PhiFormat", "PhiTokenizer",
+                "CPhiPlayground", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer",
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "HTTPTypes", package: "swift-http-types", condition: ofCommands),
                 .product(name: "Hummingbird", package: "hummingbird", condition: ofCommands),
@@ -164,7 +164,6 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
             dependencies: [
                 "Phi", "PhiFormat", "PhiCommandSupport", "PhiServer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
-                .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "Logging", package: "swift-log", condition: ofCommands),
                 .product(name: "NIOCore", package: "swift-nio", condition: ofCommands),
             ]),
@@ -175,8 +174,8 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "HTTPTypes", package: "swift-http-types", condition: ofCommands),
                 .product(name: "Hummingbird", package: "hummingbird", condition: ofCommands),
-                .product(name: "HummingbirdTesting", package: "hummingbird", condition: ofCommands),
                 .product(name: "Logging", package: "swift-log", condition: ofCommands),
+                .product(name: "NIOEmbedded", package: "swift-nio", condition: ofCommands),
             ]),
     ]
 }

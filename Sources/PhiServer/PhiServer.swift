@@ -24,7 +24,7 @@ package struct PhiServer: Sendable {
     ) throws {
         self.settings = settings
         self.logger = logger
-        metrics = ServerMetrics(factory: registry)
+        metrics = ServerMetrics(registry)
         engine = try EngineThread(model, settings.batching, metrics)
         endpoints = Endpoints(
             model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
@@ -35,7 +35,7 @@ package struct PhiServer: Sendable {
     /// The HTTP application. `onRunning` is called with the port when it listens.
     package func application(
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
-    ) -> some ApplicationProtocol & Service {
+    ) -> Application<RouterResponder<PhiRequestContext>> {
         Application(
             router: endpoints.router(keys: APIKeys(settings.apiKeys), metrics: metrics, logger: logger),
             server: .http1(
@@ -52,7 +52,7 @@ package struct PhiServer: Sendable {
     }
 
     /// Serves until SIGTERM or SIGINT, then refuses new requests, finishes the others and returns.
-    package func run(onRunning: @escaping @Sendable (Int) -> Void = { _ in }) async throws {
+    package func run(onRunning: @escaping @Sendable (Int) -> Void) async throws {
         var group = ServiceGroupConfiguration(
             // Shut down one after the other, the last first.
             services: [

@@ -1,5 +1,4 @@
 import ArgumentParser
-import CoreMetrics
 import Foundation
 import Logging
 import NIOCore
@@ -36,8 +35,7 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: "Sequences that may wait for a slot before requests are refused with status 429.")
     var queue = 64
 
-    @Option(
-        help: ArgumentHelp("Memory of the prefix cache.", valueName: "MiB"))
+    @Option(help: ArgumentHelp("Memory of the prefix cache.", valueName: "MiB"))
     var prefixCache = 512
 
     @Option(help: ArgumentHelp("Time limit of a request, its time in the queue included.", valueName: "seconds"))
@@ -87,7 +85,7 @@ struct PhiServerCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try settings()
         let opened = try model.open()
-        let registry = PrometheusRegistry(help: ServerMetrics.help)
+        let registry = PrometheusRegistry()
         let logFormat = logFormat
         let logLevel = logLevel
         LoggingSystem.bootstrap { _ in LineLog(logFormat, level: logLevel) }

@@ -1,6 +1,4 @@
 import HTTPTypes
-import Hummingbird
-import HummingbirdTesting
 import Phi
 import PhiServer
 import PhiTestSupport
@@ -88,17 +86,24 @@ struct BatchingTests {
 
     /// Over a socket: the server learns of the client's end without writing to it.
     @Test func aClosedConnectionCancelsItsRequest() async throws {
-        try await TestServer.run({ $0.batching.slots = 2 }, through: .live) { server in
-            let port = try #require(server.client.port)
-            try await TestClient.withClient(host: "localhost", port: port) { client in
-                try await client.executeAndDontWaitForResponse(
-                    .init(
-                        "/v1/completions", method: .post, headers: [.contentType: "application/json"],
-                        body: ByteBuffer(string: "{\(TestServer.endless)}")))
+        try await TestServer.run({
+            $0.batching.slots = 2
+            $0.port = 0
+        }) { server in
+            let (ports, running) = AsyncStream.makeStream(of: Int.self)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    defer { running.finish() }
+                    try await server.server.application { running.yield($0) }.run()
+                }
+                let connection = try HTTPConnection(port: #require(await ports.first { _ in true }))
+                try connection.send("POST", "/v1/completions", Array("{\(TestServer.endless)}".utf8))
                 try await server.wait(for: "phi_texts_running", toBe: 2)
+                connection.close()
+                try await server.wait(for: "phi_texts_running", toBe: 0)
+                #expect(server.metric("phi_requests_cancelled_total") == 1)
+                group.cancelAll()
             }
-            try await server.wait(for: "phi_texts_running", toBe: 0)
-            #expect(server.metric("phi_requests_cancelled_total") == 1)
         }
     }
 
@@ -162,15 +167,15 @@ struct BatchingTests {
     @Test func eventsComeInOrder() async throws {
         var settings = BatchingSettings()
         settings.threads = 1
-        let metrics = ServerMetrics(factory: PrometheusRegistry())
+        let metrics = ServerMetrics(PrometheusRegistry())
         let engine = try EngineThread(#require(TestServer.model), settings, metrics)
         let options = try GenerationOptions(maximumTokens: 5, logProbabilities: 0)
-        let (request, events) = SubmittedRequest.make(
+        let request = SubmittedRequest(
             CompletionRequest(prompts: [[5, 6, 7, 8, 9, 10]], choices: 2, options, echoes: true))
         try engine.queue.submit(request)
         var kinds: [[String]] = [[], []]
         var usages: [SequenceUsage] = []
-        for try await event in events {
+        for try await event in request.events {
             switch event {
             case .promptScored(let sequence, let scores):
                 kinds[sequence].append("scored")
@@ -190,7 +195,7 @@ struct BatchingTests {
         #expect(usages.map(\.reusedTokens) == [0, 5] && usages.allSatisfy { $0.promptTokens == 6 })
         engine.queue.close(by: .now)
         engine.join()
-        let (late, _) = SubmittedRequest.make(CompletionRequest(prompts: [[5]]))
+        let late = SubmittedRequest(CompletionRequest(prompts: [[5]]))
         #expect(throws: APIError.self) { try engine.queue.submit(late) }
     }
 }

@@ -7,7 +7,8 @@ import Testing
 
 struct PrometheusRegistryTests {
     @Test func writesPrometheusText() {
-        let registry = PrometheusRegistry(help: ["b_total": "The help of b."])
+        let registry = PrometheusRegistry()
+        registry.describe("b_total", "The help of b.")
         Counter(label: "b_total", dimensions: [("path", "/\"x\"\n"), ("status", "200")], factory: registry).increment(
             by: 2)
         Counter(label: "b_total", dimensions: [("path", "/\"x\"\n"), ("status", "200")], factory: registry).increment()

@@ -1,8 +1,8 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import Logging
+import NIOEmbedded
 import Phi
 import PhiCommandSupport
 import PhiServer
@@ -16,13 +16,13 @@ struct TestServer: Sendable {
     static let endOfText: Int32 = 2047
 
     let server: PhiServer
-    let client: any TestClientProtocol
+    private let responder: RouterResponder<PhiRequestContext>
     private let registry: PrometheusRegistry
+    private let logger: Logger
 
     /// Runs `test` with a server, whose engine has ended afterwards.
     static func run(
-        _ change: (inout ServerSettings) -> Void = { _ in }, through setup: TestingSetup = .router,
-        _ test: @Sendable (TestServer) async throws -> Void
+        _ change: (inout ServerSettings) -> Void = { _ in }, _ test: @Sendable (TestServer) async throws -> Void
     ) async throws {
         var settings = ServerSettings()
         settings.batching.threads = 1
@@ -35,19 +35,24 @@ struct TestServer: Sendable {
             server.engine.queue.close(by: .now)
             server.engine.join()
         }
-        try await server.application().test(setup) { client in
-            try await test(TestServer(server: server, client: client, registry: registry))
-        }
+        let responder = server.application().responder
+        try await test(TestServer(server: server, responder: responder, registry: registry, logger: logger))
     }
 
     func send(
         _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, headers: [HTTPField.Name: String] = [:]
     ) async throws -> TestResponse {
         var all = HTTPFields()
-        if body != nil { all[.contentType] = "application/json" }
+        if let body { (all[.contentType], all[.contentLength]) = ("application/json", "\(body.utf8.count)") }
         for (name, value) in headers { all[name] = value }
-        return try await client.executeRequest(
-            uri: path, method: method, headers: all, body: body.map { ByteBuffer(string: $0) })
+        let request = Request(
+            head: HTTPRequest(method: method, scheme: "http", authority: "localhost", path: path, headerFields: all),
+            body: RequestBody(buffer: ByteBuffer(string: body ?? "")))
+        let source = ApplicationRequestContextSource(channel: NIOAsyncTestingChannel(), logger: logger)
+        let response = try await responder.respond(to: request, context: PhiRequestContext(source: source))
+        let writer = BodyCollector()
+        try await response.body.write(writer)
+        return TestResponse(status: response.status, headers: response.headers, body: writer.bytes)
     }
 
     /// A completion that must succeed; `fields` are members of a JSON object.
@@ -91,7 +96,20 @@ struct TestServer: Sendable {
     static let endless = #""prompt":"x","n":100,"max_tokens":1000,"logit_bias":{"2047":-100}"#
 }
 
-extension TestResponse {
+/// The bytes of a response's body.
+private final class BodyCollector: ResponseBodyWriter {
+    private(set) var bytes = ByteBuffer()
+
+    func write(_ buffer: ByteBuffer) { bytes.writeImmutableBuffer(buffer) }
+    func finish(_ trailingHeaders: HTTPFields?) {}
+}
+
+/// A response that is complete.
+struct TestResponse {
+    let status: HTTPResponse.Status
+    let headers: HTTPFields
+    let body: ByteBuffer
+
     var text: String { String(buffer: body) }
 
     func json<Value: Decodable>(_ type: Value.Type) throws -> Value {

@@ -10,7 +10,7 @@ extension Endpoints {
         if logsPrompts {
             context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
         }
-        let (submitted, events) = SubmittedRequest.make(request, timeLimit: limits.time)
+        let submitted = SubmittedRequest(request, timeLimit: limits.time)
         try queue.submit(submitted)
         let connection = await context.channel.connection()
         let watch = connection?.whenClosed { submitted.cancel() }
@@ -18,20 +18,11 @@ extension Endpoints {
             submitted.cancel()
             if let watch { connection?.removeHandler(watch) }
         }
-        let response = CompletionAssembler(request, model, id: "cmpl-" + context.requestID)
-        if request.streams { return stream(response, events, context.notes, finally: finish) }
+        var response = CompletionAssembler(request, model, id: "cmpl-" + context.requestID)
+        if request.streams { return stream(response, submitted.events, context.notes, finally: finish) }
         defer { finish() }
-        return try await whole(response, events, context.notes)
-    }
-
-    /// Waits for the end of all sequences.
-    private func whole(
-        _ response: CompletionAssembler, _ events: CompletionEvents, _ notes: RequestNotes
-    ) async throws -> Response {
-        var response = response
-        for try await event in events { _ = response.add(event) }
-        let usage = try response.usage(notes)
-        return .json(response.whole(usage))
+        for try await event in submitted.events { _ = response.add(event) }
+        return .json(response.whole(try response.usage(context.notes)))
     }
 
     /// Sends an event for each piece of text.

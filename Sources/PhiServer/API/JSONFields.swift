@@ -1,23 +1,16 @@
 import Foundation
+import PhiJSON
 
 /// The fields of a request's JSON object, decoded one by one by functions whose errors name the field.
 struct JSONFields {
-    private let container: KeyedDecodingContainer<Name>
-
-    struct Name: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(_ name: String) { stringValue = name }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
+    private let container: KeyedDecodingContainer<JSONKey>
 
     /// Parses a body. Throws ``APIError`` when it is not a JSON object or has a field that is not in `known`: ignoring one
     /// would change the result without the sender's knowledge.
     init(_ body: Data, known: Set<String>) throws(APIError) {
         struct Object: Decodable {
-            let container: KeyedDecodingContainer<Name>
-            init(from decoder: any Decoder) throws { container = try decoder.container(keyedBy: Name.self) }
+            let container: KeyedDecodingContainer<JSONKey>
+            init(from decoder: any Decoder) throws { container = try decoder.container(keyedBy: JSONKey.self) }
         }
         do {
             container = try JSONDecoder().decode(Object.self, from: body).container
@@ -38,7 +31,7 @@ struct JSONFields {
         _ name: String, _ description: String, as type: Value.Type = Value.self
     ) throws(APIError) -> Value? {
         do {
-            return try container.decodeIfPresent(type, forKey: Name(name))
+            return try container.decodeIfPresent(type, forKey: JSONKey(name))
         } catch {
             throw .invalid(name, "\(name) is not \(description)")
         }

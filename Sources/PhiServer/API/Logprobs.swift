@@ -34,20 +34,20 @@ struct LogprobsEncoder: Sendable {
     /// The entries of an echoed prompt; `scores` are those of all its tokens but the first. Special tokens are part of its text
     /// unless it was empty.
     mutating func prompt(_ tokens: [TokenID], _ scores: [TokenChoice], isEmpty: Bool) -> Logprobs {
-        var decoder = StreamDecoder(model.tokenizer.vocabulary, skipSpecial: isEmpty)
-        let body = entries(Array(zip(tokens, [nil] + scores)), &decoder)
+        let completionDecoder = decoder
+        defer { decoder = completionDecoder }
+        decoder = StreamDecoder(model.tokenizer.vocabulary, skipSpecial: isEmpty)
+        let body = entries(Array(zip(tokens, [nil] + scores)))
         offset += decoder.finish().unicodeScalars.count
         return body
     }
 
     /// The entries of generated tokens.
     mutating func completion(_ tokens: [TokenChoice]) -> Logprobs {
-        var decoder = self.decoder
-        defer { self.decoder = decoder }
-        return entries(tokens.map { ($0.token, $0) }, &decoder)
+        entries(tokens.map { ($0.token, $0) })
     }
 
-    private mutating func entries(_ tokens: [(TokenID, TokenChoice?)], _ decoder: inout StreamDecoder) -> Logprobs {
+    private mutating func entries(_ tokens: [(TokenID, TokenChoice?)]) -> Logprobs {
         var body = Logprobs()
         for (token, choice) in tokens {
             let text = model.text(of: token)

@@ -29,18 +29,16 @@ package final class RequestQueue: Sendable {
 
     /// Adds a request. Throws ``APIError`` when the queue is full or closed.
     package func submit(_ request: SubmittedRequest) throws(APIError) {
-        let refusal: APIError? = state.withLock { state in
-            if state.closing != nil { return .shuttingDown }
+        try state.withLock { state throws(APIError) in
+            if state.closing != nil { throw .shuttingDown }
             if state.waiting >= limit {
                 metrics.rejected.increment()
                 let seconds = state.secondsInSlot * Double(state.waiting) / Double(slots)
-                return .queueIsFull(retryAfter: min(max(1, Int(seconds.rounded(.up))), 60))
+                throw .queueIsFull(retryAfter: min(max(1, Int(seconds.rounded(.up))), 60))
             }
             state.new.append(request)
             state.waiting += request.request.sequenceCount
-            return nil
         }
-        if let refusal { throw refusal }
         wake.signal()
     }
 

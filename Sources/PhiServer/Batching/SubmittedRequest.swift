@@ -8,25 +8,17 @@ package final class SubmittedRequest: Sendable {
     let request: CompletionRequest
     let arrival = ContinuousClock.now
     let deadline: ContinuousClock.Instant
-    private let events: CompletionEvents.Continuation
+    /// The events of its sequences. They end after the last sequence's end or when the request is cancelled; ``APIError`` is
+    /// thrown when the request fails.
+    package let events: CompletionEvents
+    private let continuation: CompletionEvents.Continuation
     private let cancelled = Atomic<Bool>(false)
 
-    /// Makes a submitted request and the stream of its events. The stream ends after the last sequence's end or when the
-    /// request is cancelled, and throws ``APIError`` when the request fails.
-    package static func make(
-        _ request: CompletionRequest, timeLimit: Duration = .seconds(600)
-    ) -> (SubmittedRequest, CompletionEvents) {
-        // Unbounded: there are no more events than tokens, and a slow client must not delay the others.
-        let (events, continuation) = CompletionEvents.makeStream()
-        return (SubmittedRequest(request, .now + timeLimit, continuation), events)
-    }
-
-    private init(
-        _ request: CompletionRequest, _ deadline: ContinuousClock.Instant, _ events: CompletionEvents.Continuation
-    ) {
+    package init(_ request: CompletionRequest, timeLimit: Duration = .seconds(600)) {
         self.request = request
-        self.deadline = deadline
-        self.events = events
+        deadline = arrival + timeLimit
+        // Unbounded: there are no more events than tokens, and a slow client must not delay the others.
+        (events, continuation) = CompletionEvents.makeStream()
     }
 
     /// Cancels the request: the engine drops it before its next step.
@@ -34,13 +26,13 @@ package final class SubmittedRequest: Sendable {
 
     var isCancelled: Bool { cancelled.load(ordering: .relaxed) }
 
-    func send(_ event: CompletionEvent) { events.yield(event) }
+    func send(_ event: CompletionEvent) { continuation.yield(event) }
 
     /// Ends the stream of events.
-    func finish() { events.finish() }
+    func finish() { continuation.finish() }
 
     /// Ends the stream of events by an error.
-    func fail(_ error: APIError) { events.finish(throwing: error) }
+    func fail(_ error: APIError) { continuation.finish(throwing: error) }
 }
 
 /// The events of one request's sequences.

@@ -8,8 +8,6 @@ struct BodyParser: Sendable {
     let limit: Int
     private let queue = DispatchQueue(label: "parser")
 
-    init(limit: Int) { self.limit = limit }
-
     /// Collects the body of a JSON request and parses it by `parse` on the queue.
     func parse<Value: Sendable>(
         _ request: Request, by parse: @escaping @Sendable (Data) throws(APIError) -> Value

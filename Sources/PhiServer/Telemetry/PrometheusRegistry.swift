@@ -11,13 +11,17 @@ import Synchronization
 /// Labels are the names of metrics; a timer's gets the suffix `_seconds`. Timers and aggregating recorders are histograms, with
 /// buckets for seconds or counts. Recording takes an atomic operation or a short lock and never waits for a reader.
 package final class PrometheusRegistry: MetricsFactory {
-    private let families = Mutex<[String: Family]>([:])
+    private struct State {
+        var families: [String: Family] = [:]
+        /// Texts of `# HELP` lines by metric.
+        var help: [String: String] = [:]
+    }
+    private let state = Mutex(State())
 
-    /// Help texts by metric.
-    private let help: [String: String]
+    package init() {}
 
-    /// An empty registry. `help` has the texts of `# HELP` lines by metric.
-    package init(help: [String: String] = [:]) { self.help = help }
+    /// Sets the help text of a metric.
+    package func describe(_ name: String, _ help: String) { state.withLock { $0.help[name] = help } }
 
     /// All series of one name.
     private struct Family {
@@ -27,10 +31,10 @@ package final class PrometheusRegistry: MetricsFactory {
 
     /// All metrics, sorted by name.
     package var text: String {
-        let families = families.withLock { $0 }
+        let state = state.withLock { $0 }
         var lines = ""
-        for (name, family) in families.sorted(by: { $0.key < $1.key }) {
-            if let help = help[name] { lines += "# HELP \(name) \(help)\n" }
+        for (name, family) in state.families.sorted(by: { $0.key < $1.key }) {
+            if let help = state.help[name] { lines += "# HELP \(name) \(help)\n" }
             lines += "# TYPE \(name) \(family.kind)\n"
             for (labels, series) in family.series { series.write(name, labels, to: &lines) }
         }
@@ -41,12 +45,12 @@ package final class PrometheusRegistry: MetricsFactory {
         _ name: String, _ dimensions: [(String, String)], _ kind: String, _ make: () -> Value
     ) -> Value {
         let labels = dimensions.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
-        return families.withLock { families in
-            var family = families[name] ?? Family(kind: kind, series: [])
+        return state.withLock { state in
+            var family = state.families[name] ?? Family(kind: kind, series: [])
             if let known = family.series.first(where: { $0.labels == labels })?.value as? Value { return known }
             let new = make()
             family.series.append((labels, new))
-            families[name] = family
+            state.families[name] = family
             return new
         }
     }
@@ -64,12 +68,10 @@ package final class PrometheusRegistry: MetricsFactory {
 
     // MARK: MetricsFactory
 
-    /// A counter.
     package func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
         series(label, dimensions, "counter") { CounterSeries() }
     }
 
-    /// A gauge.
     package func makeMeter(label: String, dimensions: [(String, String)]) -> any MeterHandler {
         series(label, dimensions, "gauge") { GaugeSeries() }
     }
@@ -85,13 +87,10 @@ package final class PrometheusRegistry: MetricsFactory {
         series(label + "_seconds", dimensions, "histogram") { HistogramSeries(HistogramSeries.seconds) }
     }
 
-    /// Does nothing: a series that is made again continues its count.
+    // A series that is made again continues its count.
     package func destroyCounter(_ handler: any CounterHandler) {}
-    /// See ``destroyCounter(_:)``.
     package func destroyMeter(_ handler: any MeterHandler) {}
-    /// See ``destroyCounter(_:)``.
     package func destroyRecorder(_ handler: any RecorderHandler) {}
-    /// See ``destroyCounter(_:)``.
     package func destroyTimer(_ handler: any TimerHandler) {}
 }
 

@@ -1,33 +1,35 @@
 import Foundation
-import PhiTestSupport
 
 /// A connection to a server on this machine, byte by byte: tests send what no well-behaved client would.
-final class HTTPConnection {
+package final class HTTPConnection {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
     private var isClosed = false
 
-    struct Failure: Error, CustomStringConvertible { let description: String }
-
-    /// Status and headers of a response.
-    struct Head {
-        let status: Int
-        /// By lower-case names.
-        let headers: [String: String]
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+        package init(description: String) { self.description = description }
     }
 
-    struct Answer {
-        let head: Head
-        let body: [UInt8]
-        var status: Int { head.status }
-        var text: String { String(decoding: body, as: UTF8.self) }
+    /// Status and headers of a response.
+    package struct Head {
+        package let status: Int
+        /// By lower-case names.
+        package let headers: [String: String]
+    }
 
-        func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
+    package struct Answer {
+        package let head: Head
+        package let body: [UInt8]
+        package var status: Int { head.status }
+        package var text: String { String(decoding: body, as: UTF8.self) }
+
+        package func json<Value: Decodable>(_ type: Value.Type) throws -> Value {
             try JSONDecoder().decode(type, from: Data(body))
         }
     }
 
-    init(port: Int, seconds: Int = 60) throws {
+    package init(port: Int, seconds: Int = 60) throws {
         descriptor = streamSocket()
         guard descriptor >= 0 else { throw SystemFault("socket") }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
@@ -51,14 +53,14 @@ final class HTTPConnection {
 
     deinit { close() }
 
-    func close() {
+    package func close() {
         if !isClosed { Foundation.close(descriptor) }
         isClosed = true
     }
 
-    func send(_ text: String) throws { try send(Array(text.utf8)) }
+    package func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) throws {
+    package func send(_ bytes: [UInt8]) throws {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Foundation.send(descriptor, $0.baseAddress, $0.count, noSignal) }
@@ -68,7 +70,7 @@ final class HTTPConnection {
     }
 
     /// Sends a request; a body is said to be JSON unless the headers say something else.
-    func send(
+    package func send(
         _ method: String, _ path: String, _ body: [UInt8]? = nil, headers: [String: String] = [:]
     ) throws {
         var all = ["Host": "127.0.0.1"]
@@ -81,7 +83,7 @@ final class HTTPConnection {
         try send(Array("\(method) \(path) HTTP/1.1\r\n\(lines)\r\n".utf8) + (body ?? []))
     }
 
-    func readHead() throws -> Head {
+    package func readHead() throws -> Head {
         let lines = try read(through: "\r\n\r\n").split(separator: "\r\n")
         let first = (lines.first ?? "").split(separator: " ")
         guard first.count >= 2, let status = Int(first[1]) else { throw Failure(description: "no status: \(lines)") }
@@ -94,7 +96,7 @@ final class HTTPConnection {
     }
 
     /// Reads a whole answer.
-    func readAnswer() throws -> Answer {
+    package func readAnswer() throws -> Answer {
         let head = try readHead()
         if let length = head.headers["content-length"].flatMap({ Int($0) }) {
             return Answer(head: head, body: try read(length))
@@ -105,7 +107,7 @@ final class HTTPConnection {
     }
 
     /// The next piece of an answer in pieces; nil at its end.
-    func readChunk() throws -> [UInt8]? {
+    package func readChunk() throws -> [UInt8]? {
         // A line break of two bytes is one character.
         let line = try read(through: "\r\n").dropLast()
         guard let count = Int(line, radix: 16) else { throw Failure(description: "no chunk size: \(line)") }
@@ -115,7 +117,7 @@ final class HTTPConnection {
     }
 
     /// The next event of a stream; nil at its end.
-    func readEvent() throws -> String? {
+    package func readEvent() throws -> String? {
         while true {
             if let end = events.firstRange(of: Array("\n\n".utf8)) {
                 let event = String(decoding: events[..<end.lowerBound], as: UTF8.self)

@@ -197,8 +197,9 @@ struct Unpickler {
         throw refused("calls torch with arguments that no state_dict has")
     }
 
+    /// A shape or strides; nil for more dimensions than torch allows, since many tensors may share one large tuple.
     private func integers(_ value: PickleValue) -> [Int]? {
-        guard case .tuple(let index) = value else { return nil }
+        guard case .tuple(let index) = value, heap.tuples[index].count <= 64 else { return nil }
         var numbers: [Int] = []
         for item in heap.tuples[index] {
             guard case .integer(let number) = item else { return nil }

@@ -63,7 +63,7 @@ struct Convert: ParsableCommand {
         try Console.write(
             """
             \(output): \((Double(size) / 1e6).fixed(1)) MB, \(parameters.fixed(1)) million parameters, \
-            \(report.bitsPerBlockWeight.fixed(2)) bits per weight in the blocks, \(elapsed.fixed(1)) s
+            \(type.blocks.bitsPerWeight.fixed(2)) bits per weight in the blocks, \(elapsed.fixed(1)) s
 
             """)
         for kind in report.kinds {

@@ -6,9 +6,7 @@ import PhiJSON
 /// (transformers, `models/phi/configuration_phi.py`) or those of phi's first publications
 /// (`model_type` `mixformer-sequential` and `phi-msft`).
 package struct CheckpointConfig: Sendable {
-    /// The file that was read.
     package let file: ReadableFile
-    /// The shape of the model.
     package let model: ModelConfig
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
     package let paddedVocabulary: Int
@@ -61,10 +59,10 @@ package struct CheckpointConfig: Sendable {
         guard vocabulary <= rows else {
             throw refused("vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens")
         }
-        guard let end = endOfText ?? keys.eos_token_id?.first(where: { (0..<vocabulary).contains($0) }) else {
+        guard let end = endOfText ?? keys.eos_token_id?.ids.first(where: { (0..<vocabulary).contains($0) }) else {
             throw refused("names no end of text, and the tokenizer has no <|endoftext|>")
         }
-        let rotary = try RotaryKeys(keys, headSize: headSize, file: file)
+        let rotary = try keys.rotary(headSize: headSize, of: file)
         do {
             model = try ModelConfig(
                 hiddenSize: hidden, intermediateSize: intermediate, layers: layers, heads: heads,
@@ -80,31 +78,29 @@ package struct CheckpointConfig: Sendable {
     }
 }
 
-/// The rotary embedding's keys in three generations of config.json.
-private struct RotaryKeys {
-    let dimensions: Int
-    let base: Double
-
-    init(_ keys: ConfigKeys, headSize: Int, file: ReadableFile) throws(FormatError) {
+extension ConfigKeys {
+    /// The rotary embedding, from the keys of three generations of config.json.
+    fileprivate func rotary(
+        headSize: Int, of file: ReadableFile
+    ) throws(FormatError) -> (dimensions: Int, base: Double) {
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
-        for (name, scaling) in [("rope_scaling", keys.rope_scaling), ("rope_parameters", keys.rope_parameters)] {
+        for (name, scaling) in [("rope_scaling", rope_scaling), ("rope_parameters", rope_parameters)] {
             guard let scaling else { continue }
             let type = scaling.rope_type ?? scaling.type ?? (name == "rope_scaling" ? "" : "default")
             if type != "default" { throw refused("\(name) of type \(type.shown) is not supported") }
         }
         // transformers takes rope_parameters first, and then the keys at top level.
-        base = keys.rope_parameters?.rope_theta ?? keys.rope_theta ?? 10_000
-        if keys.isFirst {
-            guard let rotary = keys.rotary_dim else { throw refused("has no 'rotary_dim'") }
-            dimensions = min(rotary, headSize)
-        } else {
-            let factor = keys.rope_parameters?.partial_rotary_factor ?? keys.partial_rotary_factor ?? 0.5
-            let product = Double(headSize) * factor
-            guard product >= 0, product <= Double(headSize) else {
-                throw refused("partial_rotary_factor is \(factor), not 0 to 1")
-            }
-            dimensions = Int(product)
+        let base = rope_parameters?.rope_theta ?? rope_theta ?? 10_000
+        if isFirst {
+            guard let rotary_dim else { throw refused("has no 'rotary_dim'") }
+            return (min(rotary_dim, headSize), base)
         }
+        let factor = rope_parameters?.partial_rotary_factor ?? partial_rotary_factor ?? 0.5
+        let product = Double(headSize) * factor
+        guard product >= 0, product <= Double(headSize) else {
+            throw refused("partial_rotary_factor is \(factor), not 0 to 1")
+        }
+        return (Int(product), base)
     }
 }
 
@@ -154,13 +150,7 @@ private struct ConfigKeys: Decodable {
     struct OneOrMany: Decodable {
         let ids: [Int]
         init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let id = try? container.decode(Int.self) {
-                ids = [id]
-            } else {
-                ids = try container.decode([Int].self)
-            }
+            ids = try (try? [Int(from: decoder)]) ?? [Int](from: decoder)
         }
-        func first(where holds: (Int) -> Bool) -> Int? { ids.first(where: holds) }
     }
 }

@@ -5,12 +5,10 @@ import PhiTokenizer
 /// A phi checkpoint, opened and checked: every tensor is there, of the right shape and readable, and none is left over.
 ///
 ///     let model = try CheckpointModel(directory: "phi-1")
-///     let (rows, columns) = model.shape(of: .weight(.query(0)))
+///     let (rows, columns) = model.config.shape(of: .weight(.query(0)))
 ///     try model.readRows(.weight(.query(0)), 0..<16, into: floats)     // 16 x columns
 package struct CheckpointModel: Sendable {
-    /// The model's shape.
     package let config: ModelConfig
-    /// The tokenizer's tokens and merges.
     package let vocabulary: Vocabulary
     /// How the checkpoint names its tensors.
     package let naming: NamingScheme
@@ -23,7 +21,11 @@ package struct CheckpointModel: Sendable {
     /// Opens the checkpoint in `directory`. Throws ``FormatError`` with the first fault found; among tensors, the
     /// first in the order of the forward pass and how many more there are. No weight is read.
     package init(directory: String) throws(FormatError) {
-        try requireDirectory(directory)
+        switch PathKind(directory) {
+        case .directory: break
+        case .missing: throw FormatError(directory, "no such directory")
+        default: throw FormatError(directory, "is not a directory; a checkpoint is a directory with config.json")
+        }
         let tokenizer = try TokenizerFiles(directory: directory)
         let config = try CheckpointConfig(
             directory: directory, vocabulary: tokenizer.vocabulary.count,
@@ -78,15 +80,12 @@ package struct CheckpointModel: Sendable {
         self.tensors = tensors
     }
 
-    /// Rows and columns of a parameter: a vector has one column, the embedding and the head have one row per real token.
-    package func shape(of parameter: Parameter) -> (rows: Int, columns: Int) { config.shape(of: parameter) }
-
     /// Writes `rows` of a parameter to `floats`, row-major and exactly. `floats` has exactly as many elements, and the model
     /// has the parameter and the rows. Throws ``FormatError`` when the file cannot be read.
     package func readRows(
         _ parameter: Parameter, _ rows: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
-        let shape = shape(of: parameter)
+        let shape = config.shape(of: parameter)
         guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= shape.rows)
         precondition(floats.count == rows.count * shape.columns)

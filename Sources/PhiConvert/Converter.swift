@@ -2,6 +2,7 @@ import CPhiKernels
 import Phi
 import PhiCheckpoint
 import PhiFormat
+import PhiJSON
 import PhiTokenizer
 
 /// Converts a checkpoint to a `.phi` file: plan, calibrate, quantise, write. Weights are read a few rows at a time, so that
@@ -80,10 +81,10 @@ package struct Converter {
             }
         }
         try write(
-            rows(of: plan.head), try calibrator?.feedback(forHead: plan.head, shouldContinue: shouldContinue))
+            rows(of: plan.head), try calibrator?.feedback(forNormed: plan.head, shouldContinue: shouldContinue))
         report.calibration = calibrator?.record
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
-        try writer.write(SectionName.provenance, required: false, bytes: provenance.section())
+        try writer.write(SectionName.provenance, required: false, bytes: JSONText.encode(provenance))
         try writeTests(to: writer)
         try writer.commit()
         return report
@@ -97,6 +98,9 @@ package struct Converter {
         _ take: (MatrixRows.Encoded) throws -> Void
     ) throws {
         let matrix = rows.matrix, encoding = matrix.encoding
+        // Of integers, the product of the largest and the largest scale, a 16-bit float.
+        let largest =
+            encoding.isQuantised ? Float(encoding.largestInteger) * 65_504 : .greatestFiniteMagnitude
         if let norm = matrix.norm {
             try writer.write(norm.weightSection, vector: checkpoint.readVector(.weight(norm.module)))
             try writer.write(norm.biasSection, vector: checkpoint.readVector(.bias(norm.module)))
@@ -105,8 +109,8 @@ package struct Converter {
         try rows.encode(as: encoding, feedback: feedback, kernels: kernels, threads: threads) { encoded in
             guard encoded.error.squaredError.isFinite,
                 // Of nearly all checkpoints the sum of squares shows already that no weight is too large.
-                encoded.error.squaredWeights.squareRoot() <= Double(encoding.largestWeight)
-                    || encoded.weights.allSatisfy({ $0.magnitude <= encoding.largestWeight })
+                encoded.error.squaredWeights.squareRoot() <= Double(largest)
+                    || encoded.weights.allSatisfy({ $0.magnitude <= largest })
             else {
                 throw FormatError(
                     writer.path, "\(matrix.section) has weights that are too large for \(encoding.name)")
@@ -134,11 +138,4 @@ package struct Converter {
         testPrompt, "x  =  1\n\n\tif x:\n\t\tpass\n", "it's 3.14 don't", "na\u{EF}ve \u{4F60}\u{597D} \u{1F600}!",
         "<|endoftext|>",
     ]
-}
-
-extension TensorEncoding {
-    /// The product of the largest scale, a 16-bit float, and the largest integer.
-    fileprivate var largestWeight: Float {
-        isQuantised ? Float(largestInteger) * 65_504 : .greatestFiniteMagnitude
-    }
 }

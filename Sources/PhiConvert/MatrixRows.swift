@@ -33,7 +33,7 @@ final class MatrixRows {
         rowsAtOnce = min(matrix.rows, max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows))
         isKept = kept
         buffer = FloatBuffer((kept ? matrix.rows : rowsAtOnce) * matrix.columns)
-        if kept { for range in chunks { try checkpoint.read(range, of: matrix, into: view(range)) } }
+        if kept { for range in chunks { try checkpoint.read(range, of: matrix, into: buffer, at: start(of: range)) } }
     }
 
     /// Encodes all rows, a chunk at a time, each after ``ErrorFeedback/correction`` was applied to it: rows that are kept can be
@@ -46,12 +46,12 @@ final class MatrixRows {
         let columns = matrix.columns
         let encoder = TileEncoder(encoding, kernels, threads, rows: rowsAtOnce, columns: columns, feedback: feedback)
         for range in chunks {
-            if !isKept { try checkpoint.read(range, of: matrix, into: buffer) }
-            let source = isKept ? view(range) : buffer
-            feedback?.correction?.apply(to: source, rows: range.count)
-            let error = encoder.encode(source, rows: range.count)
+            let start = start(of: range)
+            if !isKept { try checkpoint.read(range, of: matrix, into: buffer, at: start) }
+            feedback?.correction?.apply(to: buffer, at: start, rows: range.count)
+            let error = encoder.encode(buffer, at: start, rows: range.count)
             try encoder.withTiles {
-                let weights = source.elements(0, range.count * columns)
+                let weights = buffer.elements(start, range.count * columns)
                 try body(Encoded(rows: range, tiles: $0, error: error, weights: weights))
             }
         }
@@ -61,25 +61,26 @@ final class MatrixRows {
         stride(from: 0, to: matrix.rows, by: rowsAtOnce).map { $0..<min($0 + rowsAtOnce, matrix.rows) }
     }
 
-    private func view(_ rows: Range<Int>) -> FloatBuffer {
-        FloatBuffer(buffer, rows.lowerBound * matrix.columns, rows.count * matrix.columns)
-    }
+    /// The place of a chunk in the buffer.
+    private func start(of chunk: Range<Int>) -> Int { isKept ? chunk.lowerBound * matrix.columns : 0 }
 }
 
 extension CheckpointModel {
-    /// Reads `range` of a planned matrix's rows into `out`, [range.count][columns]. Throws ``FormatError`` when the checkpoint
-    /// cannot be read or a weight is not finite.
-    func read(_ range: Range<Int>, of matrix: PlannedMatrix, into out: FloatBuffer) throws(FormatError) {
+    /// Reads `range` of a planned matrix's rows into `out` from `start` on, [range.count][columns]. Throws ``FormatError`` when
+    /// the checkpoint cannot be read or a weight is not finite.
+    func read(
+        _ range: Range<Int>, of matrix: PlannedMatrix, into out: FloatBuffer, at start: Int = 0
+    ) throws(FormatError) {
         switch matrix.joint {
         case .byRows:
             var first = 0
             for module in matrix.modules {
-                let own = first..<first + shape(of: .weight(module)).rows
+                let own = first..<first + config.shape(of: .weight(module)).rows
                 let wanted = range.clamped(to: own)
                 if !wanted.isEmpty {
-                    let start = (wanted.lowerBound - range.lowerBound) * matrix.columns
+                    let place = start + (wanted.lowerBound - range.lowerBound) * matrix.columns
                     let rows = wanted.lowerBound - first..<wanted.upperBound - first
-                    try readFinite(.weight(module), rows, into: out.elements(start, wanted.count * matrix.columns))
+                    try readFinite(.weight(module), rows, into: out.elements(place, wanted.count * matrix.columns))
                 }
                 first = own.upperBound
             }
@@ -87,10 +88,10 @@ extension CheckpointModel {
             let scratch = FloatBuffer(range.count * matrix.columns)
             var column = 0
             for module in matrix.modules {
-                let width = shape(of: .weight(module)).columns
+                let width = config.shape(of: .weight(module)).columns
                 try readFinite(.weight(module), range, into: scratch.elements(0, range.count * width))
                 for row in 0..<range.count {
-                    out.copy(scratch, row * width, to: row * matrix.columns + column, count: width)
+                    out.copy(scratch, row * width, to: start + row * matrix.columns + column, count: width)
                 }
                 column += width
             }
@@ -99,22 +100,16 @@ extension CheckpointModel {
 
     /// The bias of a planned matrix that has one.
     func bias(of matrix: PlannedMatrix) throws(FormatError) -> [Float] {
-        var bias: [Float] = []
-        for module in matrix.modules {
-            let own = try readVector(.bias(module))
-            switch matrix.joint {
-            case .byRows: bias += own
-            case .byColumns:
-                if bias.isEmpty { bias = [Float](repeating: 0, count: own.count) }
-                for row in own.indices { bias[row] += own[row] }
-            }
+        let biases = try matrix.modules.map { module throws(FormatError) in try readVector(.bias(module)) }
+        switch matrix.joint {
+        case .byRows: return biases.flatMap { $0 }
+        case .byColumns: return (0..<matrix.rows).map { row in biases.reduce(0) { $0 + $1[row] } }
         }
-        return bias
     }
 
     /// The elements of a vector. Throws ``FormatError`` as ``read(_:of:into:)``.
     func readVector(_ parameter: Parameter) throws(FormatError) -> [Float] {
-        let count = shape(of: parameter).rows
+        let count = config.shape(of: parameter).rows
         let buffer = FloatBuffer(count)
         try readFinite(parameter, 0..<count, into: buffer.elements(0, count))
         return Array(buffer.elements(0, count))
@@ -132,10 +127,8 @@ extension CheckpointModel {
             sum += UnsafeRawBufferPointer(floats).loadUnaligned(fromByteOffset: 4 * i, as: SIMD16<Float>.self) * 0
             i += 16
         }
-        let isFinite = sum == .zero && floats[i...].allSatisfy(\.isFinite)
-        guard isFinite else {
-            guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
-            throw FormatError(tensor.file.path, "tensor \(tensor.name.shown) holds NaN or infinity")
-        }
+        if sum == .zero && floats[i...].allSatisfy(\.isFinite) { return }
+        guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
+        throw FormatError(tensor.file.path, "tensor \(tensor.name.shown) holds NaN or infinity")
     }
 }

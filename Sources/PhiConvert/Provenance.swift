@@ -40,26 +40,26 @@ struct Provenance: Encodable {
                     : "blocks and head: error feedback (GPTQ) by their inputs, drift of the inputs corrected (GPTAQ); ")
                 + "embedding: error feedback by the first block's weights; head: q8"
         naming = checkpoint.naming.rawValue
-        var sources: [Source] = []
-        for file in checkpoint.files {
-            let name = file.path.split(separator: "/").last.map(String.init) ?? file.path
-            sources.append(Source(name: name, bytes: file.size, sha256: try file.sha256(while: shouldContinue)))
+        sources = try checkpoint.files.map { file in
+            Source(name: file.name, bytes: file.size, sha256: try file.sha256(while: shouldContinue))
         }
-        self.sources = sources
-        matrices = Dictionary(
-            uniqueKeysWithValues: report.kinds.map { kind in
-                let rounded = (kind.error.relative * 1e6).rounded() / 1e6
-                return (
-                    kind.label,
-                    Matrices(
-                        encoding: kind.encoding.name, bits_per_weight: kind.encoding.bitsPerWeight,
-                        relative_error: rounded)
-                )
-            })
+        matrices = report.kinds.reduce(into: [:]) { matrices, kind in
+            matrices[kind.label] = Matrices(
+                encoding: kind.encoding.name, bits_per_weight: kind.encoding.bitsPerWeight,
+                relative_error: (kind.error.relative * 1e6).rounded() / 1e6)
+        }
     }
+}
 
-    /// The section's bytes: keys in order, so that they are the same each time.
-    func section() throws -> [UInt8] {
-        try JSONText.encode(self)
+extension LanguageModel {
+    /// Reads the section `provenance`, if there is one. Throws ``FormatError`` when it is not a JSON object.
+    package func verifyProvenance() throws(FormatError) {
+        guard let section = file.section(SectionName.provenance) else { return }
+        do throws(FormatError) {
+            _ = try JSONText.decode(
+                [String: JSONText.Anything].self, from: Array(file.bytes(of: section)), of: file.path)
+        } catch {
+            throw FormatError(file.path, "provenance: \(error.fault)")
+        }
     }
 }

@@ -35,14 +35,14 @@ package final class TileEncoder {
 
     deinit { tiles.deallocate() }
 
-    /// Encodes the first `rows` rows of `source`, [rows][columns]; the tiles are there until the next call.
-    package func encode(_ source: FloatBuffer, rows: Int) -> EncodingError {
+    /// Encodes `rows` rows of `source` from `start` on, [rows][columns]; the tiles are there until the next call.
+    package func encode(_ source: FloatBuffer, at start: Int = 0, rows: Int) -> EncodingError {
         let count = (rows + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows
         byteCount = encoding.byteCount(rows: rows, columns: columns) ?? 0
         errors.withUnsafeMutableBufferPointer { errors in
             squares.withUnsafeMutableBufferPointer { squares in
                 var arguments = phi_encode_args(
-                    rows: source.elements(0, rows * columns).baseAddress, row_count: rows, columns: columns,
+                    rows: source.elements(start, rows * columns).baseAddress, row_count: rows, columns: columns,
                     out: tiles.baseAddress, errors: errors.baseAddress, squares: squares.baseAddress,
                     feedback: feedback.map { UnsafePointer($0.factor.base) },
                     feedback_stride: feedback?.blockWidth ?? 0,
@@ -52,8 +52,7 @@ package final class TileEncoder {
             }
         }
         return EncodingError(
-            squaredError: errors[..<count].reduce(0, +), squaredWeights: squares[..<count].reduce(0, +),
-            weights: rows * columns)
+            squaredError: errors[..<count].reduce(0, +), squaredWeights: squares[..<count].reduce(0, +))
     }
 
     /// The tiles of the last ``encode(_:rows:)``.
@@ -65,13 +64,10 @@ package final class TileEncoder {
 }
 
 /// What encoding changed, summed over weights.
-package struct EncodingError: Sendable, Equatable {
+package struct EncodingError: Sendable {
     /// Sum of squared differences between weights and what was stored.
-    package var squaredError = 0.0
-    /// Sum of squared weights.
-    package var squaredWeights = 0.0
-    /// Number of weights.
-    package var weights = 0
+    package var squaredError: Double
+    package var squaredWeights: Double
 
     /// Root of the mean squared error as a share of the weights' own: 0.07 means 7%.
     package var relative: Double { squaredWeights > 0 ? (squaredError / squaredWeights).squareRoot() : 0 }
@@ -79,6 +75,5 @@ package struct EncodingError: Sendable, Equatable {
     static func += (sum: inout EncodingError, other: EncodingError) {
         sum.squaredError += other.squaredError
         sum.squaredWeights += other.squaredWeights
-        sum.weights += other.weights
     }
 }

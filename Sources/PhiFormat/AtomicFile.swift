@@ -37,7 +37,6 @@ package final class AtomicFile {
         position += bytes.count
     }
 
-    /// Writes at the end.
     package func append(_ bytes: [UInt8]) throws(FormatError) {
         try bytes.withBytes { bytes throws(FormatError) in try append(bytes) }
     }
@@ -76,10 +75,6 @@ package final class AtomicFile {
 extension Array where Element: BitwiseCopyable {
     /// Calls `body` with the elements as bytes; unlike `withUnsafeBytes`, keeps the type of its errors.
     func withBytes(_ body: (UnsafeRawBufferPointer) throws(FormatError) -> Void) throws(FormatError) {
-        var fault: FormatError?
-        withUnsafeBytes { bytes in
-            do throws(FormatError) { try body(bytes) } catch { fault = error }
-        }
-        if let fault { throw fault }
+        try withUnsafeBufferPointer { elements throws(FormatError) in try body(UnsafeRawBufferPointer(elements)) }
     }
 }

@@ -87,7 +87,7 @@ public struct PhiFile: Sendable {
         let bytes = mapping.bytes
         let order = bytes.littleEndian(at: 12, as: UInt32.self)
         guard order == PhiHeader.byteOrder else {
-            throw FormatError(path, "has the wrong byte order mark, \(hexadecimal(order))")
+            throw FormatError(path, "has the wrong byte order mark, 0x\(String(order, radix: 16))")
         }
         let major = bytes.littleEndian(at: 8, as: UInt16.self)
         guard major == PhiHeader.majorVersion else {
@@ -114,14 +114,11 @@ public struct PhiFile: Sendable {
     }
 
     private static func checkDigest(_ mapping: MappedFile, headerSize: Int) throws(FormatError) -> SHA256Digest {
-        let bytes = mapping.bytes
-        let zeros = [UInt8](repeating: 0, count: PhiHeader.preambleBytes - PhiHeader.hashOffset)
-        let digest = zeros.withUnsafeBytes { zeros in
-            SHA256Digest(
-                UnsafeRawBufferPointer(rebasing: bytes[..<PhiHeader.hashOffset]), zeros,
-                UnsafeRawBufferPointer(rebasing: bytes[PhiHeader.preambleBytes..<headerSize]))
-        }
-        guard digest.bytes.elementsEqual(bytes[PhiHeader.hashOffset..<PhiHeader.preambleBytes]) else {
+        var header = Array(mapping.bytes[..<headerSize])
+        let place = PhiHeader.hashOffset..<PhiHeader.preambleBytes
+        header.replaceSubrange(place, with: repeatElement(0, count: place.count))
+        let digest = header.withUnsafeBytes { SHA256Digest($0) }
+        guard digest.bytes.elementsEqual(mapping.bytes[place]) else {
             throw FormatError(mapping.path, "header is damaged: its hash does not match")
         }
         return digest
@@ -139,7 +136,7 @@ public struct PhiFile: Sendable {
         let label = String(decoding: name, as: UTF8.self)
         func refused(_ fault: String) -> FormatError { FormatError(mapping.path, "section \(label) \(fault)") }
         let flags = record.littleEndian(at: 48, as: UInt32.self)
-        guard flags <= 1 else { throw refused("has unknown flags \(hexadecimal(flags))") }
+        guard flags <= 1 else { throw refused("has unknown flags 0x\(String(flags, radix: 16))") }
         guard record[84..<96].allSatisfy({ $0 == 0 }) else { throw refused("has reserved bytes set") }
         let alignment = Int(record.littleEndian(at: 72, as: UInt32.self))
         guard PhiHeader.alignments.contains(alignment), alignment.nonzeroBitCount == 1 else {
@@ -171,6 +168,4 @@ public struct PhiFile: Sendable {
             name: label, isRequired: flags == 1, encodingNumber: encoding, offset: offset, length: length,
             alignment: alignment, rows: rows, columns: columns, digest: Array(record[96..<128]))
     }
-
-    private static func hexadecimal(_ value: UInt32) -> String { "0x" + String(value, radix: 16) }
 }

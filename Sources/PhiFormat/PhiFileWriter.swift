@@ -7,8 +7,6 @@ import CPhiSupport
 public final class PhiFileWriter {
     /// Path of the finished file.
     public var path: String { file.path }
-    /// Path until ``commit()``.
-    public var temporaryPath: String { file.temporaryPath }
     private let file: AtomicFile
     private let sectionCount: Int
     private var sections: [Section] = []
@@ -28,7 +26,7 @@ public final class PhiFileWriter {
     /// Writes a section of plain bytes.
     public func write(_ name: String, required: Bool, bytes: [UInt8]) throws(FormatError) {
         try begin(name, required: required, encodingNumber: 0, rows: 0, columns: 0, length: bytes.count)
-        try append(bytes)
+        try bytes.withBytes { bytes throws(FormatError) in try append(bytes) }
         try end()
     }
 
@@ -56,11 +54,11 @@ public final class PhiFileWriter {
 
     /// Closes the open section.
     public func end() throws(FormatError) {
-        guard let open = sections.popLast() else { return }
+        guard let open = sections.last else { return }
         guard file.position == open.offset + open.length else {
             throw FormatError(path, "section \(open.name) got \(file.position - open.offset) bytes of \(open.length)")
         }
-        sections.append(open.with(digest: SHA256Digest(finishing: &hash).bytes))
+        sections[sections.count - 1].digest = SHA256Digest(finishing: &hash).bytes
     }
 
     /// Writes the header and maps the temporary file, so that the model can be run before ``commit()``. All sections must have
@@ -77,7 +75,7 @@ public final class PhiFileWriter {
             throw FormatError(path, "has no section \(name) of \(bytes.count) bytes")
         }
         try bytes.withBytes { bytes throws(FormatError) in try file.write(bytes, at: sections[number].offset) }
-        sections[number] = sections[number].with(digest: bytes.withUnsafeBytes { SHA256Digest($0) }.bytes)
+        sections[number].digest = bytes.withUnsafeBytes { SHA256Digest($0) }.bytes
     }
 
     /// Writes the header, flushes the file to the disk and gives it its name.
@@ -105,22 +103,10 @@ public final class PhiFileWriter {
                 alignment: alignment, rows: rows, columns: columns, digest: [UInt8](repeating: 0, count: 32)))
     }
 
-    private func append(_ bytes: [UInt8]) throws(FormatError) {
-        try bytes.withBytes { bytes throws(FormatError) in try append(bytes) }
-    }
-
     private func seal() throws(FormatError) {
         guard sections.count == sectionCount else {
             throw FormatError(path, "has \(sections.count) sections of \(sectionCount)")
         }
         try PhiHeader.bytes(for: sections).withBytes { bytes throws(FormatError) in try file.write(bytes, at: 0) }
-    }
-}
-
-extension Section {
-    fileprivate func with(digest: [UInt8]) -> Section {
-        Section(
-            name: name, isRequired: isRequired, encodingNumber: encodingNumber, offset: offset, length: length,
-            alignment: alignment, rows: rows, columns: columns, digest: digest)
     }
 }

@@ -17,7 +17,7 @@ public struct Section: Sendable, Equatable {
     /// Columns of the tensor; 0 for plain bytes.
     public let columns: Int
     /// SHA-256 of the section's bytes.
-    public let digest: [UInt8]
+    public internal(set) var digest: [UInt8]
 
     /// The encoding, or nil for plain bytes and for numbers that this version does not know.
     public var encoding: TensorEncoding? { TensorEncoding(rawValue: encodingNumber) }
@@ -35,6 +35,7 @@ enum PhiHeader {
     static let hashOffset = 96
     static let maximumSections = 65_536
     static let alignments = 64...65_536
+    private static let nameCharacters = Set("abcdefghijklmnopqrstuvwxyz0123456789._-".utf8)
 
     static func size(sections: Int) -> Int { preambleBytes + recordBytes * sections }
 
@@ -46,14 +47,7 @@ enum PhiHeader {
 
     /// Whether `name` is 1 to 47 of the characters that section names are made of.
     static func isName(_ name: some Collection<UInt8>) -> Bool {
-        (1..<nameBytes).contains(name.count)
-            && name.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-                case UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
-                default: false
-                }
-            }
+        (1..<nameBytes).contains(name.count) && name.allSatisfy(nameCharacters.contains)
     }
 
     /// The whole header of a file that ends with the last of `sections`.

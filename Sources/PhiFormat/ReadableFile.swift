@@ -12,6 +12,9 @@ package final class ReadableFile: Sendable {
     package let size: Int
     let descriptor: Int32
 
+    /// The last component of its path.
+    package var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+
     /// Opens the file at `path`, or throws ``FormatError`` when it is missing, a directory, not readable, or neither
     /// file nor link to one.
     package init(path: String) throws(FormatError) {
@@ -60,17 +63,10 @@ package final class ReadableFile: Sendable {
     /// The `count` bytes that start at `offset`; throws as ``read(at:into:)`` does, before memory is taken for them.
     package func readBytes(at offset: Int, count: Int) throws(FormatError) -> [UInt8] {
         try check(offset, count)
-        var fault: FormatError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            do throws(FormatError) {
-                let exact = UnsafeMutableBufferPointer(rebasing: buffer[..<count])
-                try read(at: offset, into: UnsafeMutableRawBufferPointer(exact))
-                filled = count
-            } catch {
-                fault = error
-            }
+        var bytes = [UInt8](repeating: 0, count: count)
+        try bytes.withUnsafeMutableBufferPointer { bytes throws(FormatError) in
+            try read(at: offset, into: UnsafeMutableRawBufferPointer(bytes))
         }
-        if let fault { throw fault }
         return bytes
     }
 

@@ -5,11 +5,11 @@ public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
     /// Its 32 bytes.
     public let bytes: [UInt8]
 
-    /// The digest of `parts`, one after the other.
-    package init(_ parts: UnsafeRawBufferPointer...) {
+    /// The digest of `bytes`.
+    package init(_ bytes: UnsafeRawBufferPointer) {
         var hash = phi_sha256()
         phi_sha256_begin(&hash)
-        for part in parts { phi_sha256_add(&hash, part.baseAddress, part.count) }
+        phi_sha256_add(&hash, bytes.baseAddress, bytes.count)
         self.init(finishing: &hash)
     }
 
@@ -22,8 +22,7 @@ public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
 
     /// Lower-case hexadecimal.
     public var description: String {
-        let digits = Array("0123456789abcdef")
-        return String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }
 
@@ -31,17 +30,14 @@ extension ReadableFile {
     /// SHA-256 (FIPS 180-4) of the whole file in lower-case hexadecimal, read a mebibyte at a time. Throws ``FormatError`` when
     /// the file cannot be read, and `CancellationError` when `shouldContinue`, asked before each, says so.
     package func sha256(while shouldContinue: () -> Bool = { true }) throws -> String {
-        let piece = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { piece.deallocate() }
         var hash = phi_sha256()
         phi_sha256_begin(&hash)
         var done = 0
         while done < size {
             guard shouldContinue() else { throw CancellationError() }
-            let part = UnsafeMutableRawBufferPointer(rebasing: piece[..<min(piece.count, size - done)])
-            try read(at: done, into: part)
-            phi_sha256_add(&hash, part.baseAddress, part.count)
-            done += part.count
+            let piece = try readBytes(at: done, count: min(1 << 20, size - done))
+            phi_sha256_add(&hash, piece, piece.count)
+            done += piece.count
         }
         return SHA256Digest(finishing: &hash).description
     }

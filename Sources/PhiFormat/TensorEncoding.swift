@@ -51,14 +51,12 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
     /// Magnitude of the largest integer that a scale multiplies; 0 for floats.
     package var largestInteger: Int32 { listed?.largest ?? 0 }
 
-    /// Bytes of a tile, 16 rows of `columns` columns, or nil when there are none or too many; nil for ``vector``.
+    /// Bytes of a tile, 16 rows of `columns` columns, or nil when there are none or more than a file can have; nil for ``vector``.
     public func tileBytes(columns: Int) -> Int? {
         guard self != .vector, columns > 0, columns <= UInt32.max else { return nil }
         let strips = (columns + Self.stripColumns - 1) / Self.stripColumns
         let blocks = (strips + Self.blockStrips - 1) / Self.blockStrips
-        let (bytes, overflow) = strips.multipliedReportingOverflow(by: stripBytes)
-        let (sum, sumOverflow) = bytes.addingReportingOverflow(blocks * blockScaleBytes)
-        return overflow || sumOverflow ? nil : sum
+        return strips * stripBytes + blocks * blockScaleBytes  // below 2^40
     }
 
     /// Bytes of a tensor, or nil when it has none or they overflow.

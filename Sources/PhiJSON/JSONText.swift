@@ -17,17 +17,14 @@ package enum JSONText {
         guard !bytes.contains(0), !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else {
             throw FormatError(file, "is not JSON in UTF-8")
         }
+        let value: Value
         do {
-            let value = try JSONDecoder().decode(type, from: Data(bytes))
-            if let key = firstDuplicateKey(in: bytes) { throw FormatError(file, "holds the key \(key.shown) twice") }
-            return value
-        } catch let error as FormatError {
-            throw error
-        } catch let error as DecodingError {
-            throw FormatError(file, fault(error, bytes))
+            value = try JSONDecoder().decode(type, from: Data(bytes))
         } catch {
-            throw FormatError(file, "is not JSON")
+            throw FormatError(file, (error as? DecodingError).map { fault($0, bytes) } ?? "is not JSON")
         }
+        if let key = firstDuplicateKey(in: bytes) { throw FormatError(file, "holds the key \(key.shown) twice") }
+        return value
     }
 
     /// Decodes a whole file of at most `limit` bytes.
@@ -46,8 +43,8 @@ package enum JSONText {
     }
 
     /// Takes any JSON, and looks at no number.
-    private struct Anything: Decodable {
-        init(from decoder: any Decoder) {}
+    package struct Anything: Decodable {
+        package init(from decoder: any Decoder) {}
     }
 
     private static func fault(_ error: DecodingError, _ bytes: [UInt8]) -> String {

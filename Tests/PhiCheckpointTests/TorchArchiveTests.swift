@@ -60,6 +60,14 @@ import Testing
         ),
         (Array("ca\u{1B}[31m\nb\n.".utf8), "wants to call 'a\u{FFFD}[31m.b'"),
         (pickle(rebuild: "ccollections\nOrderedDict\n"), "calls torch with arguments that no state_dict has"),
+        (
+            pickle(shape: Array("(".utf8) + [UInt8](repeating: 0x88, count: 65) + Array("t".utf8)),
+            "calls torch with arguments that no state_dict has"
+        ),
+        (
+            pickle(shape: Array("(".utf8) + [[UInt8]](repeating: [0x4B, 1], count: 65).joined() + Array("t".utf8)),
+            "calls torch with arguments that no state_dict has"
+        ),
         (pickle(type: "QUInt8Storage"), "wants to call 'torch.QUInt8Storage'"),
         (pickle(count: 7), "storage of 7 elements, whose entry has 24 bytes"),
         (pickle(offset: [0x4B, 1]), "lies outside its storage"),

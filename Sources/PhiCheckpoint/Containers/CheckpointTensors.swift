@@ -5,7 +5,6 @@ import PhiJSON
 package struct CheckpointTensors: Sendable {
     /// The index, if there is one, followed by the files that hold the tensors.
     package let files: [ReadableFile]
-    /// All tensors by name.
     package let tensors: [String: StoredTensor]
 
     /// Opens the files of the checkpoint in `directory` and reads their headers: of the first format of
@@ -13,7 +12,6 @@ package struct CheckpointTensors: Sendable {
     /// file is damaged, the index names a file that is missing or outside the directory or a tensor that is not where it
     /// says, or two files hold tensors of one name.
     package init(directory: String) throws(FormatError) {
-        try requireDirectory(directory)
         for container in TensorContainers.all {
             if let file = try openIfPresent(directory, container.fileName) {
                 files = [file]

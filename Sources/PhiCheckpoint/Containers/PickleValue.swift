@@ -1,19 +1,19 @@
-/// A value of a state_dict's pickle. Containers are indices into a ``PickleHeap``, so a pickle can neither build a cycle nor
-/// a nest whose release recurses.
+/// A value of a state_dict's pickle. Containers of values are indices into a ``PickleHeap``, so a pickle can neither build a
+/// cycle nor a nest whose release recurses.
 enum PickleValue {
-    case none
-    case boolean(Bool)
+    /// None, True or False; no tensor depends on which.
+    case constant
     case integer(Int)
     case text(String)
     case global(PickleGlobal)
     case tuple(Int)
     case dictionary(Int)
-    case storage(Int)
-    case tensor(Int)
+    indirect case storage(PickledStorage)
+    indirect case tensor(PickledTensor)
 }
 
 /// A global that a state_dict's pickle may name. Nothing is imported and nothing is called.
-enum PickleGlobal: Equatable {
+enum PickleGlobal {
     case orderedDict
     case rebuildTensor
     case rebuildParameter
@@ -58,10 +58,8 @@ struct PickledTensor {
 struct PickleHeap {
     private(set) var tuples: [[PickleValue]] = []
     private(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
-    private(set) var storages: [PickledStorage] = []
-    private(set) var tensors: [PickledTensor] = []
 
-    /// Objects and dictionary items in all.
+    /// Containers and dictionary items in all.
     private(set) var count = 0
 
     mutating func add(tuple: [PickleValue]) -> PickleValue {
@@ -74,18 +72,6 @@ struct PickleHeap {
         count += 1
         dictionaries.append([])
         return .dictionary(dictionaries.count - 1)
-    }
-
-    mutating func add(storage: PickledStorage) -> PickleValue {
-        count += 1
-        storages.append(storage)
-        return .storage(storages.count - 1)
-    }
-
-    mutating func add(tensor: PickledTensor) -> PickleValue {
-        count += 1
-        tensors.append(tensor)
-        return .tensor(tensors.count - 1)
     }
 
     mutating func addItem(key: PickleValue, value: PickleValue, to dictionary: Int) {

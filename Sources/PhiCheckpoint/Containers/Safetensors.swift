@@ -28,15 +28,17 @@ package enum Safetensors: TensorContainer {
         guard header.first == UInt8(ascii: "{") else {
             throw FormatError(file.path, "is not a safetensors file: its header does not begin with {")
         }
-        let entries = try JSONText.decode(SafetensorsHeader.self, from: header, of: file.path).entries
-        return try place(entries, data: 8 + Int(length), in: file)
+        let items = try JSONText.decode([String: HeaderItem].self, from: header, of: file.path)
+        return try place(items, data: 8 + Int(length), in: file)
     }
 
     private static func place(
-        _ entries: [(name: String, entry: SafetensorsEntry)], data: Int, in file: ReadableFile
+        _ items: [String: HeaderItem], data: Int, in file: ReadableFile
     ) throws(FormatError) -> [StoredTensor] {
-        var tensors: [StoredTensor] = []
-        for (name, entry) in entries {
+        var placed: [(begin: Int, end: Int, tensor: StoredTensor)] = []
+        // Sorted, so that of several faults the same one is always named.
+        for (name, item) in items.sorted(by: { $0.key < $1.key }) {
+            guard case .tensor(let entry) = item else { continue }
             func refused(_ fault: String) -> FormatError { FormatError(file.path, "tensor \(name.shown) \(fault)") }
             guard entry.data_offsets.count == 2 else { throw refused("has not two data offsets") }
             let (begin, end) = (entry.data_offsets[0], entry.data_offsets[1])
@@ -51,30 +53,25 @@ package enum Safetensors: TensorContainer {
                     throw refused("of shape \(entry.shape) and type \(entry.dtype) is not \(end - begin) bytes long")
                 }
             }
-            tensors.append(
-                StoredTensor(
-                    name: name, elementType: elementType, shape: entry.shape, count: count, file: file,
-                    offset: data + begin))
+            let tensor = StoredTensor(
+                name: name, elementType: elementType, shape: entry.shape, count: count, file: file,
+                offset: data + begin)
+            placed.append((begin, end, tensor))
         }
         // Ends, not lengths, order the empty tensors among their neighbours.
-        let order = entries.indices.sorted { left, right in
-            let (a, b) = (entries[left], entries[right])
-            return (a.entry.data_offsets[0], a.entry.data_offsets[1], a.name)
-                < (b.entry.data_offsets[0], b.entry.data_offsets[1], b.name)
-        }
+        placed.sort { ($0.begin, $0.end, $0.tensor.name) < ($1.begin, $1.end, $1.tensor.name) }
         var covered = 0
-        for index in order {
-            let offsets = entries[index].entry.data_offsets
-            guard offsets[0] == covered else {
-                let fault = offsets[0] < covered ? "overlaps the one before it" : "leaves a hole before it"
-                throw FormatError(file.path, "tensor \(entries[index].name.shown) \(fault)")
+        for (begin, end, tensor) in placed {
+            guard begin == covered else {
+                let fault = begin < covered ? "overlaps the one before it" : "leaves a hole before it"
+                throw FormatError(file.path, "tensor \(tensor.name.shown) \(fault)")
             }
-            covered = offsets[1]
+            covered = end
         }
         guard covered == file.size - data else {
             throw FormatError(file.path, "has \(file.size - data - covered) bytes that belong to no tensor")
         }
-        return order.map { tensors[$0] }
+        return placed.map(\.tensor)
     }
 
     /// The types of safetensors 0.8's `Dtype` whose elements are whole bytes. The length of a tensor of a type that is
@@ -93,34 +90,24 @@ package enum Safetensors: TensorContainer {
     }
 }
 
-/// One tensor, with the format's own names. Numbers that are negative, fractional or beyond Int fail to decode.
-private struct SafetensorsEntry: Decodable {
-    let dtype: String
-    let shape: [Int]
-    let data_offsets: [Int]
-}
+/// An item of the header: a tensor, or `__metadata__`, an object of strings that says nothing about tensors.
+private enum HeaderItem: Decodable {
+    case tensor(Entry)
+    case metadata
 
-/// The whole header: tensors by name, and `__metadata__`, an object of strings that says nothing about them.
-private struct SafetensorsHeader: Decodable {
-    let entries: [(name: String, entry: SafetensorsEntry)]
-
-    struct Name: CodingKey {
-        let stringValue: String
-        let intValue: Int? = nil
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
+    /// A tensor, with the format's own names. Numbers that are negative, fractional or beyond Int fail to decode.
+    struct Entry: Decodable {
+        let dtype: String
+        let shape: [Int]
+        let data_offsets: [Int]
     }
 
     init(from decoder: any Decoder) throws {
-        let container = try decoder.container(keyedBy: Name.self)
-        var entries: [(name: String, entry: SafetensorsEntry)] = []
-        for key in container.allKeys {
-            if key.stringValue == "__metadata__" {
-                _ = try container.decode([String: String].self, forKey: key)
-            } else {
-                entries.append((key.stringValue, try container.decode(SafetensorsEntry.self, forKey: key)))
-            }
+        if decoder.codingPath.last?.stringValue == "__metadata__" {
+            _ = try [String: String](from: decoder)
+            self = .metadata
+        } else {
+            self = .tensor(try Entry(from: decoder))
         }
-        self.entries = entries.sorted { $0.name < $1.name }
     }
 }

@@ -1,7 +1,7 @@
 import PhiFormat
 
 /// The type of a stored tensor's elements.
-package enum ElementType: Sendable, Equatable, CustomStringConvertible {
+package enum ElementType: Sendable, Equatable {
     /// IEEE 754 binary32.
     case float32
     /// IEEE 754 binary16.
@@ -12,60 +12,35 @@ package enum ElementType: Sendable, Equatable, CustomStringConvertible {
     case other(String)
 
     /// Bytes of an element; nil if elements cannot be read.
-    package var size: Int? {
+    var size: Int? {
         switch self {
         case .float32: 4
         case .float16, .bfloat16: 2
         case .other: nil
         }
     }
-
-    /// The name that safetensors gives the type.
-    package var description: String {
-        switch self {
-        case .float32: "F32"
-        case .float16: "F16"
-        case .bfloat16: "BF16"
-        case .other(let name): name
-        }
-    }
 }
 
 /// A tensor in a file, row-major and without gaps, which is read in pieces.
 package struct StoredTensor: Sendable {
-    /// Its name in the file.
     package let name: String
-    /// The type of an element.
     package let elementType: ElementType
     /// Its dimensions, outermost first; empty for a scalar.
     package let shape: [Int]
-    /// Number of elements.
+    /// The number of elements. Readers have checked that all of them lie in the file.
     package let count: Int
-    /// The file it lies in.
     package let file: ReadableFile
     /// Offset of its first byte in the file.
-    package let offset: Int
-    /// Why it cannot be read, in one line; nil if it can be.
-    package let refusal: String?
+    let offset: Int
+    /// Whether elements lie in another order than row-major, as those of a transposed view.
+    var isStrided = false
 
-    /// For readers, which have checked that all elements lie in the file; `strided` marks a layout that is not row-major.
-    package init(
-        name: String, elementType: ElementType, shape: [Int], count: Int, file: ReadableFile, offset: Int,
-        strided: Bool = false
-    ) {
-        self.name = name
-        self.elementType = elementType
-        self.shape = shape
-        self.count = count
-        self.file = file
-        self.offset = offset
+    /// Why it cannot be read, in one line; nil if it can be.
+    package var refusal: String? {
         if case .other(let type) = elementType {
-            refusal = "tensor \(name.shown) has elements of type \(type.shown), not F32, F16 or BF16"
-        } else if strided {
-            refusal = "tensor \(name.shown) is not stored row by row"
-        } else {
-            refusal = nil
+            return "tensor \(name.shown) has elements of type \(type.shown), not F32, F16 or BF16"
         }
+        return isStrided ? "tensor \(name.shown) is not stored row by row" : nil
     }
 
     /// Writes the given elements, counted row-major, to `floats`, exactly: subnormals, infinities and NaNs are kept. Uses at
@@ -83,6 +58,7 @@ package struct StoredTensor: Sendable {
             try file.read(at: start, into: UnsafeMutableRawBufferPointer(floats))
             return
         }
+        let widen = elementType == .float16 ? HalfPrecision.widenFloat16 : HalfPrecision.widenBFloat16
         let scratch = UnsafeMutableBufferPointer<UInt16>.allocate(capacity: min(floats.count, 1 << 17))
         defer { scratch.deallocate() }
         var done = 0
@@ -90,11 +66,7 @@ package struct StoredTensor: Sendable {
             let halves = UnsafeMutableBufferPointer(rebasing: scratch[..<min(scratch.count, floats.count - done)])
             let target = UnsafeMutableBufferPointer(rebasing: floats[done..<done + halves.count])
             try file.read(at: start + done * size, into: UnsafeMutableRawBufferPointer(halves))
-            if elementType == .float16 {
-                HalfPrecision.widenFloat16(UnsafeBufferPointer(halves), into: target)
-            } else {
-                HalfPrecision.widenBFloat16(UnsafeBufferPointer(halves), into: target)
-            }
+            widen(UnsafeBufferPointer(halves), target)
             done += halves.count
         }
     }
@@ -102,7 +74,7 @@ package struct StoredTensor: Sendable {
 
 extension [Int] {
     /// The product, or nil if a factor is negative or the product is beyond Int.
-    package var checkedProduct: Int? {
+    var checkedProduct: Int? {
         var product = 1
         for factor in self {
             let (next, overflow) = product.multipliedReportingOverflow(by: factor)

@@ -25,8 +25,7 @@ package enum TorchArchive: TensorContainer {
             throw FormatError(file.path, "is not a torch archive: it holds \(pickles.count) entries NAME/data.pkl")
         }
         let folder = String(pickle.name.dropLast("data.pkl".count))
-        var byName: [String: ZipDirectory.Entry] = [:]
-        for entry in entries { byName[entry.name] = entry }
+        let byName = Dictionary(uniqueKeysWithValues: entries.map { ($0.name, $0) })
 
         if let order = byName[folder + "byteorder"] {
             let bytes = try file.readBytes(at: order.offset, count: min(order.size, 16))
@@ -62,21 +61,20 @@ package enum TorchArchive: TensorContainer {
             storage.count >= 0
         else { throw refused("has a shape that cannot be true") }
         let rows = isRowMajor(tensor.shape, tensor.strides)
-        guard let size = storage.elementType.size else {
-            return StoredTensor(
-                name: name, elementType: storage.elementType, shape: tensor.shape, count: count, file: file,
-                offset: entry.offset, strided: !rows)
-        }
-        let (bytes, overflow) = storage.count.multipliedReportingOverflow(by: size)
-        guard !overflow, bytes == entry.size else {
-            throw refused("is in a storage of \(storage.count) elements, whose entry has \(entry.size) bytes")
-        }
-        guard tensor.offset <= storage.count, !rows || count <= storage.count - tensor.offset else {
-            throw refused("lies outside its storage")
+        var offset = entry.offset
+        if let size = storage.elementType.size {
+            let (bytes, overflow) = storage.count.multipliedReportingOverflow(by: size)
+            guard !overflow, bytes == entry.size else {
+                throw refused("is in a storage of \(storage.count) elements, whose entry has \(entry.size) bytes")
+            }
+            guard tensor.offset <= storage.count, !rows || count <= storage.count - tensor.offset else {
+                throw refused("lies outside its storage")
+            }
+            offset += tensor.offset * size
         }
         return StoredTensor(
             name: name, elementType: storage.elementType, shape: tensor.shape, count: count, file: file,
-            offset: entry.offset + tensor.offset * size, strided: !rows)
+            offset: offset, isStrided: !rows)
     }
 
     private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {

@@ -31,7 +31,7 @@ struct Unpickler {
             guard case .tensor(let tensor) = value else {
                 throw unpickler.refused("has an item \(name.shown) that is not a tensor")
             }
-            tensors.append((name, unpickler.heap.tensors[tensor]))
+            tensors.append((name, tensor))
         }
         return tensors
     }
@@ -67,9 +67,7 @@ struct Unpickler {
         case .frame: _ = try cursor.take(8)
         case .stop: break
         case .mark: marks.append(stack.count)
-        case .none: stack.append(.none)
-        case .newTrue: stack.append(.boolean(true))
-        case .newFalse: stack.append(.boolean(false))
+        case .none, .newTrue, .newFalse: stack.append(.constant)
         case .int: stack.append(.integer(Int(try cursor.integer(Int32.self))))
         case .int1: stack.append(.integer(Int(try cursor.integer(UInt8.self))))
         case .int2: stack.append(.integer(Int(try cursor.integer(UInt16.self))))
@@ -97,7 +95,7 @@ struct Unpickler {
         case .memoize: memo[memo.count] = try top()
         case .get: try recall(Int(try cursor.integer(UInt8.self)))
         case .longGet: try recall(Int(try cursor.integer(UInt32.self)))
-        case .persistentID: stack.append(heap.add(storage: try storage(try pop())))
+        case .persistentID: stack.append(.storage(try storage(try pop())))
         case .reduce:
             let arguments = try pop()
             stack.append(try reduce(try pop(), arguments))
@@ -136,7 +134,7 @@ struct Unpickler {
     }
 
     // A value below the last mark belongs to a container that is still being filled.
-    private mutating func pop(_ count: Int = 1) throws(FormatError) -> [PickleValue] {
+    private mutating func pop(_ count: Int) throws(FormatError) -> [PickleValue] {
         guard stack.count - (marks.last ?? 0) >= count else { throw refused("is damaged: its stack is empty") }
         defer { stack.removeLast(count) }
         return Array(stack.suffix(count))
@@ -190,9 +188,7 @@ struct Unpickler {
             // storage, offset, size, stride, requires_grad, backward_hooks
             guard case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1] else { break }
             guard let shape = integers(arguments[2]), let strides = integers(arguments[3]) else { break }
-            let tensor = PickledTensor(
-                storage: heap.storages[storage], offset: offset, shape: shape, strides: strides)
-            return heap.add(tensor: tensor)
+            return .tensor(PickledTensor(storage: storage, offset: offset, shape: shape, strides: strides))
         case .rebuildParameter where !arguments.isEmpty:
             // data, requires_grad, backward_hooks
             if case .tensor = arguments[0] { return arguments[0] }
@@ -201,8 +197,9 @@ struct Unpickler {
         throw refused("calls torch with arguments that no state_dict has")
     }
 
+    /// A shape or strides; nil for more dimensions than torch allows, since many tensors may share one large tuple.
     private func integers(_ value: PickleValue) -> [Int]? {
-        guard case .tuple(let index) = value else { return nil }
+        guard case .tuple(let index) = value, heap.tuples[index].count <= 64 else { return nil }
         var numbers: [Int] = []
         for item in heap.tuples[index] {
             guard case .integer(let number) = item else { return nil }

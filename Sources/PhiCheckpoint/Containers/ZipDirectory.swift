@@ -60,15 +60,9 @@ private struct ZipEnd {
         let damaged = FormatError(file.path, "is not a whole zip archive: no directory at its end")
         let tail = try file.readBytes(at: file.size - min(file.size, 65_557), count: min(file.size, 65_557))
         // The record is 22 bytes and a comment, whose length must lead to the end of the file.
-        var found: Int?
-        var index = tail.count - 22
-        while index >= 0, found == nil {
-            if tail[index...].starts(with: [0x50, 0x4B, 5, 6]),
-                tail.withUnsafeBytes({ $0.littleEndian(at: index + 20, as: UInt16.self) }) == tail.count - index - 22
-            {
-                found = index
-            }
-            index -= 1
+        let found = stride(from: tail.count - 22, through: 0, by: -1).first { index in
+            tail[index...].starts(with: [0x50, 0x4B, 5, 6])
+                && tail.withUnsafeBytes { $0.littleEndian(at: index + 20, as: UInt16.self) } == tail.count - index - 22
         }
         guard let found else { throw damaged }
         var cursor = ByteCursor(Array(tail[found...]), end: damaged)
@@ -123,7 +117,6 @@ private struct ZipRecord {
     let name: String
     let size: Int
     let headerOffset: Int
-    private let nameBytes: ArraySlice<UInt8>
 
     init(from cursor: inout ByteCursor, of file: ReadableFile) throws(FormatError) {
         guard try cursor.integer(UInt32.self) == 0x0201_4B50 else {
@@ -167,18 +160,19 @@ private struct ZipRecord {
         guard disk == 0, let size = Int(exactly: values.size), let offset = Int(exactly: values.offset) else {
             throw refused("that lies outside the file")
         }
-        (self.name, self.size, headerOffset, self.nameBytes) = (name, size, offset, nameBytes)
+        (self.name, self.size, headerOffset) = (name, size, offset)
     }
 
     /// Where the bytes begin: after the entry's own header, which must have the same name.
     func dataOffset(in file: ReadableFile) throws(FormatError) -> Int {
         let damaged = FormatError(file.path, "has no zip entry \(name.shown) where its directory says")
-        guard headerOffset <= file.size - 30 - nameBytes.count else { throw damaged }
-        var header = ByteCursor(try file.readBytes(at: headerOffset, count: 30 + nameBytes.count), end: damaged)
+        let headerSize = 30 + name.utf8.count
+        guard headerOffset <= file.size - headerSize else { throw damaged }
+        var header = ByteCursor(try file.readBytes(at: headerOffset, count: headerSize), end: damaged)
         guard try header.integer(UInt32.self) == 0x0403_4B50 else { throw damaged }
         _ = try header.take(22)
         let (nameLength, extraLength) = (try header.integer(UInt16.self), try header.integer(UInt16.self))
-        guard Int(nameLength) == nameBytes.count, try header.take(nameBytes.count) == nameBytes else { throw damaged }
-        return headerOffset + 30 + nameBytes.count + Int(extraLength)
+        guard try header.take(Int(nameLength)).elementsEqual(name.utf8) else { throw damaged }
+        return headerOffset + headerSize + Int(extraLength)
     }
 }

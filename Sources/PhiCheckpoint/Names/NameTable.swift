@@ -40,14 +40,13 @@ struct NameTable {
             finalNorm: { "layers.\($0 + 1).ln" }, head: { "layers.\($0 + 1).linear" }),
     ]
 
-    /// The table that most of `names` are in, for a model of `layers` blocks; nil if none is in any.
-    static func detect(in names: some Sequence<String>, layers: Int) -> NameTable? {
-        let names = Set(names)
-        func hits(_ table: NameTable) -> Int { table.allNames(layers: layers).count(where: names.contains) }
-        let best = all.map { ($0, hits($0)) }.reduce(nil as (NameTable, Int)?) { best, next in
-            next.1 > best?.1 ?? 0 ? next : best
+    /// The first of the tables that most of `names` are in, for a model of `layers` blocks; nil if none is in any.
+    static func detect(in names: Dictionary<String, StoredTensor>.Keys, layers: Int) -> NameTable? {
+        let hits = all.map { table in
+            Set(Parameter.all(layers: layers).map { table.name(of: $0, layers: layers) }).count(where: names.contains)
         }
-        return best?.0
+        guard let most = hits.max(), most > 0 else { return nil }
+        return zip(all, hits).first { $0.1 == most }?.0
     }
 
     /// Buffers that old checkpoints carry and that follow from the config: the rotary embedding's frequencies.
@@ -55,21 +54,22 @@ struct NameTable {
 
     /// The name of the tensor that holds a parameter.
     func name(of parameter: Parameter, layers: Int) -> String {
-        name(of: parameter.module, layers) + parameter.suffix
-    }
-
-    private func name(of module: Module, _ layers: Int) -> String {
-        switch module {
-        case .embedding: embedding
-        case .norm(let block): self.block(block) + norm
-        case .query(let block): self.block(block) + attentionModule(0)
-        case .key(let block): self.block(block) + attentionModule(1)
-        case .value(let block): self.block(block) + attentionModule(2)
-        case .dense(let block): self.block(block) + dense
-        case .fc1(let block): self.block(block) + "mlp.fc1"
-        case .fc2(let block): self.block(block) + "mlp.fc2"
-        case .finalNorm: finalNorm(layers)
-        case .head: head(layers)
+        let module =
+            switch parameter.module {
+            case .embedding: embedding
+            case .norm(let block): self.block(block) + norm
+            case .query(let block): self.block(block) + attentionModule(0)
+            case .key(let block): self.block(block) + attentionModule(1)
+            case .value(let block): self.block(block) + attentionModule(2)
+            case .dense(let block): self.block(block) + dense
+            case .fc1(let block): self.block(block) + "mlp.fc1"
+            case .fc2(let block): self.block(block) + "mlp.fc2"
+            case .finalNorm: finalNorm(layers)
+            case .head: head(layers)
+            }
+        return switch parameter {
+        case .weight: module + ".weight"
+        case .bias: module + ".bias"
         }
     }
 
@@ -79,14 +79,10 @@ struct NameTable {
         case .threeByHeads(let name), .headsByThree(let name): name
         }
     }
-
-    private func allNames(layers: Int) -> Set<String> {
-        Set(Parameter.all(layers: layers).map { name(of: $0, layers: layers) })
-    }
 }
 
 /// The naming schemes that phi checkpoints have been published with.
-package enum NamingScheme: String, Sendable, CaseIterable {
+package enum NamingScheme: String, Sendable {
     /// `model.layers.0.self_attn.q_proj.weight`: transformers since 4.37.
     case current
     /// `model.layers.0.self_attn.query_key_value.weight`: transformers 4.36.

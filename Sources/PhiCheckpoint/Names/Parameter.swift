@@ -36,14 +36,6 @@ package enum Parameter: Hashable, Sendable {
         }
     }
 
-    /// The end of its name in every naming scheme.
-    var suffix: String {
-        switch self {
-        case .weight: ".weight"
-        case .bias: ".bias"
-        }
-    }
-
     /// All parameters of a model of `layers` blocks, in the order of the forward pass.
     package static func all(layers: Int) -> [Parameter] {
         let blocks = (0..<layers).flatMap { n -> [Module] in

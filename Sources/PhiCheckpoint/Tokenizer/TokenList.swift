@@ -54,22 +54,18 @@ struct TokenList {
             try place(bytes, at: id, text)
         }
         // As many ids as tokens: they are 0 to count - 1 unless there is a hole.
-        var whole: [[UInt8]] = []
-        whole.reserveCapacity(tokens.count)
-        for id in 0..<tokens.count {
+        let whole = try (0..<tokens.count).map { id throws(FormatError) in
             guard let token = tokens[id] else {
                 throw refused("has no token of id \(id), though there are higher ones")
             }
-            whole.append(token)
+            return token
         }
 
-        var pairs: [Vocabulary.Merge] = []
-        pairs.reserveCapacity(merges.count)
-        for (left, right) in merges {
+        let pairs = try merges.map { left, right throws(FormatError) in
             let (leftBytes, rightBytes) = (Array(left.utf8), Array(right.utf8))
             guard let leftID = ids[leftBytes], let rightID = ids[rightBytes], let result = ids[leftBytes + rightBytes]
             else { throw refused("merge \("\(left) \(right)".shown) has no token") }
-            pairs.append(.init(left: leftID, right: rightID, result: result))
+            return Vocabulary.Merge(left: leftID, right: rightID, result: result)
         }
         do {
             return try Vocabulary(

@@ -5,17 +5,14 @@ import PhiTokenizer
 /// The tokenizer of a checkpoint directory: `tokenizer.json`, or else `vocab.json` with `merges.txt` and, where there are
 /// added tokens, `added_tokens.json`.
 package struct TokenizerFiles: Sendable {
-    /// The tokens and merges, as bytes.
     package let vocabulary: Vocabulary
     /// The id of `<|endoftext|>`, if there is such a token.
     package let endOfText: TokenID?
-    /// The files that were read.
     package let files: [ReadableFile]
 
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
     /// option would encode text differently from GPT-2's byte-level BPE.
     package init(directory: String) throws(FormatError) {
-        try requireDirectory(directory)
         let settings = try SpecialTokens(directory: directory)
         let list: TokenList
         if let file = try openIfPresent(directory, "tokenizer.json") {
@@ -80,9 +77,8 @@ private struct SpecialTokens {
     /// The tokens of `added_tokens.json`, and the special ones that are in `vocab.json`.
     func addedTokens(base: [String: Int], more: [String: Int]) throws(FormatError) -> [TokenList.Added] {
         let special = Set(names)
-        var added: [TokenList.Added] = []
-        for (content, id) in more.sorted(by: { $0.value < $1.value }) {
-            added.append(.init(id: id, content: content, isSpecial: special.contains(content)))
+        var added = more.sorted { $0.value < $1.value }.map { content, id in
+            TokenList.Added(id: id, content: content, isSpecial: special.contains(content))
         }
         for name in special.sorted() where more[name] == nil {
             if let id = base[name] {
@@ -110,11 +106,9 @@ private struct SpecialTokens {
         private enum CodingKeys: String, CodingKey { case content }
 
         init(from decoder: any Decoder) throws {
-            if let text = try? decoder.singleValueContainer().decode(String.self) {
-                content = text
-            } else {
-                content = try decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .content)
-            }
+            content =
+                try (try? String(from: decoder))
+                ?? decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .content)
         }
     }
 }

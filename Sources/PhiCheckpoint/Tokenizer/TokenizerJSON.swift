@@ -61,20 +61,12 @@ struct TokenizerJSON: Decodable {
         let parts: [String]
 
         init(from decoder: any Decoder) throws {
-            let container = try decoder.singleValueContainer()
-            if let line = try? container.decode(String.self) {
-                parts = splitMerge(line)
-            } else {
-                parts = try container.decode([String].self)
-            }
+            parts = try (try? splitMerge(String(from: decoder))) ?? [String](from: decoder)
         }
     }
 
     /// The tokens, or ``FormatError`` about `file` naming the option that is not supported.
     func tokens(_ file: String) throws(FormatError) -> TokenList {
-        func require(_ holds: Bool, _ name: String, _ value: String) throws(FormatError) {
-            if !holds { throw FormatError(file, "\(name) \(value.shown) is not supported; phi's tokenizer has none") }
-        }
         func refuse(_ isSet: Bool?, _ name: String) throws(FormatError) {
             if isSet == true { throw FormatError(file, "\(name) is set; phi's tokenizer does not know it") }
         }
@@ -107,13 +99,11 @@ struct TokenizerJSON: Decodable {
             try refuse(token.rstrip, "rstrip of \(name)")
             added.append(.init(id: token.id, content: token.content, isSpecial: token.special ?? false))
         }
-        var merges: [(left: String, right: String)] = []
-        merges.reserveCapacity(model.merges.count)
-        for merge in model.merges {
+        let merges = try model.merges.map { merge throws(FormatError) in
             guard merge.parts.count == 2 else {
                 throw FormatError(file, "merge \(merge.parts.joined(separator: " ").shown) is not a pair")
             }
-            merges.append((merge.parts[0], merge.parts[1]))
+            return (left: merge.parts[0], right: merge.parts[1])
         }
         return TokenList(file: file, base: model.vocab, merges: merges, added: added)
     }

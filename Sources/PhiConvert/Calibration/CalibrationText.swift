@@ -8,7 +8,7 @@ package struct CalibrationText: Sendable {
     package let name: String
     /// Its origin, for errors.
     let path: String
-    private let bytes: [UInt8]
+    let bytes: [UInt8]
 
     /// Most tokens that are used: four for each of phi-1's hidden columns.
     static let mostTokens = 8192
@@ -23,22 +23,6 @@ package struct CalibrationText: Sendable {
         return CalibrationText(name: "builtin", path: "the built-in calibration text", bytes: [UInt8](bytes))
     }
 
-    /// Reads a file of up to 64 MB. Throws ``FormatError`` when it cannot be read or is not UTF-8.
-    package init(path: String) throws(FormatError) {
-        let bytes = try ReadableFile(path: path).readAll(limit: 64_000_000)
-        guard String(validating: bytes, as: UTF8.self) != nil else { throw FormatError(path, "is not UTF-8 text") }
-        self.init(name: path.split(separator: "/").last.map(String.init) ?? path, path: path, bytes: bytes)
-    }
-
-    private init(name: String, path: String, bytes: [UInt8]) {
-        self.name = name
-        self.path = path
-        self.bytes = bytes
-    }
-
-    /// SHA-256 of its bytes.
-    var hash: SHA256Digest { bytes.withUnsafeBytes { SHA256Digest($0) } }
-
     /// Its first tokens in sequences of at most 512. Throws ``FormatError`` when there are fewer than a calibration needs.
     func sequences(_ tokenizer: Tokenizer, context: Int) throws(FormatError) -> [[TokenID]] {
         // No text needs more than 32 bytes a token.
@@ -49,5 +33,15 @@ package struct CalibrationText: Sendable {
         }
         let size = min(Self.window, context)
         return stride(from: 0, to: tokens.count, by: size).map { Array(tokens[$0..<min($0 + size, tokens.count)]) }
+    }
+}
+
+extension CalibrationText {
+    /// Reads a file of up to 64 MB. Throws ``FormatError`` when it cannot be read or is not UTF-8.
+    package init(path: String) throws(FormatError) {
+        let file = try ReadableFile(path: path)
+        let bytes = try file.readAll(limit: 64_000_000)
+        guard String(validating: bytes, as: UTF8.self) != nil else { throw FormatError(path, "is not UTF-8 text") }
+        self.init(name: file.name, path: path, bytes: bytes)
     }
 }

@@ -21,7 +21,8 @@ final class Calibrator {
 
     /// The calibration, for the file's provenance.
     var record: ConversionReport.Calibration {
-        ConversionReport.Calibration(text: text.name, sha256: text.hash.description, tokens: encoded.tokenCount)
+        let hash = text.bytes.withUnsafeBytes { SHA256Digest($0) }
+        return ConversionReport.Calibration(text: text.name, sha256: hash.description, tokens: encoded.tokenCount)
     }
 
     /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
@@ -63,9 +64,7 @@ final class Calibrator {
 
         let inputRows = try MatrixRows(block.inputProjection, of: checkpoint, kept: true)
         let exactInput = try encodeExactly(inputRows, shouldContinue)
-        let inputFeedback = try feedback(for: block.inputProjection, shouldContinue) { batch, moments in
-            moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
-        }
+        let inputFeedback = try feedback(forNormed: block.inputProjection, shouldContinue: shouldContinue)
         let input = try self.write(consume inputRows, consume inputFeedback, write)
 
         let outputRows = try MatrixRows(block.outputProjection, of: checkpoint, kept: true)
@@ -86,10 +85,11 @@ final class Calibrator {
         }
     }
 
-    /// The error feedback of the head, when both runs have passed all blocks.
-    func feedback(forHead head: PlannedMatrix, shouldContinue: () throws -> Void) throws -> ErrorFeedback {
-        let norm = try norm(of: head)
-        return try feedback(for: head, shouldContinue) { batch, moments in
+    /// The error feedback of a matrix whose inputs are a layer norm's outputs: the input projection of the block that both
+    /// runs have come to, or the head when they have passed all blocks.
+    func feedback(forNormed matrix: PlannedMatrix, shouldContinue: () throws -> Void) throws -> ErrorFeedback {
+        let norm = try norm(of: matrix)
+        return try feedback(for: matrix, shouldContinue) { batch, moments in
             moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
         }
     }
@@ -132,7 +132,8 @@ final class Calibrator {
     private func norm(of matrix: PlannedMatrix) throws -> EncodedNorm {
         guard let norm = matrix.norm else { preconditionFailure("\(matrix.section) has no layer norm") }
         return try EncodedNorm(
-            weight: checkpoint.readVector(.weight(norm.module)), bias: checkpoint.readVector(.bias(norm.module)))
+            weight: Buffer(checkpoint.readVector(.weight(norm.module))),
+            bias: Buffer(checkpoint.readVector(.bias(norm.module))))
     }
 }
 

@@ -23,16 +23,15 @@ struct EncodedMatrix {
 
 /// Collects the tiles of a matrix as they are encoded.
 final class TileCollector {
-    private let rows, columns: Int
-    private let encoding: TensorEncoding
+    private let matrix: Matrix
     private let tiles: Buffer<UInt8>
     private var count = 0
 
     /// Throws ``SessionError`` when there is not enough memory.
-    init(_ matrix: PlannedMatrix, in encoding: TensorEncoding) throws(SessionError) {
-        (rows, columns) = (matrix.rows, matrix.columns)
-        self.encoding = encoding
+    init(_ planned: PlannedMatrix, in encoding: TensorEncoding) throws(SessionError) {
+        let (rows, columns) = (planned.rows, planned.columns)
         tiles = try Buffer(encoding.byteCount(rows: rows, columns: columns) ?? 0)
+        matrix = Matrix(encoding: encoding, rows: rows, columns: columns, tiles: tiles.start)
     }
 
     /// Appends the next tiles.
@@ -45,27 +44,21 @@ final class TileCollector {
     /// The matrix, when all tiles have been appended. Throws ``SessionError`` when there is not enough memory.
     func finished(bias: [Float]) throws(SessionError) -> EncodedMatrix {
         precondition(count == tiles.count, "all tiles are there before the matrix is")
-        let matrix = Matrix(encoding: encoding, rows: rows, columns: columns, tiles: tiles.start)
         return EncodedMatrix(matrix: matrix, bias: try Buffer(bias), tiles: tiles)
     }
 }
 
 /// A layer norm's weight and bias in memory.
 struct EncodedNorm {
-    private let weight, bias: Buffer<Float>  // [hidden]
-
-    /// Throws ``SessionError`` when there is not enough memory.
-    init(weight: [Float], bias: [Float]) throws(SessionError) {
-        self.weight = try Buffer(weight)
-        self.bias = try Buffer(bias)
-    }
+    let weight, bias: Buffer<Float>  // [hidden]
 
     /// The norm as a forward pass takes it; valid while this value lives.
     var weights: Weights.Norm { Weights.Norm(weight: weight.vector, bias: bias.vector) }
 }
 
 extension Buffer<Float> {
-    fileprivate convenience init(_ elements: [Float]) throws(SessionError) {
+    /// A copy of `elements`. Throws ``SessionError`` when there is not enough memory.
+    convenience init(_ elements: [Float]) throws(SessionError) {
         try self.init(elements.count)
         start.update(from: elements, count: elements.count)
     }

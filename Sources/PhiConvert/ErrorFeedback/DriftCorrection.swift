@@ -42,12 +42,12 @@ package final class DriftCorrection {
         }
     }
 
-    /// Corrects the first `count` rows of `weights`, [count][width].
-    package func apply(to weights: FloatBuffer, rows count: Int) {
+    /// Corrects `count` rows of `weights` from `start` on, [count][width].
+    package func apply(to weights: FloatBuffer, at start: Int = 0, rows count: Int) {
         // A row is read up to a multiple of 64.
         let before = FloatBuffer(count * width + 64), change = FloatBuffer(count * blockWidth)
-        before.copy(weights, 0, to: 0, count: count * width)
-        let weights = weights.elements(0, count * width), changes = change.elements(0, change.count)
+        before.copy(weights, start, to: 0, count: count * width)
+        let weights = weights.elements(start, count * width), changes = change.elements(0, change.count)
         for block in blocks {
             product.run(
                 FloatProduct.Rows(start: before.base + block.lowerBound, stride: width, count: count),
@@ -86,56 +86,39 @@ private struct BlockSolver {
         // z Uᵀ = c from the last columns to the first, and of that z / D.
         for (panel, inverse) in zip(panels, inverses).reversed() {
             let later = panel.upperBound..<count
-            subtract(c, later, from: panel) { p, j in
+            update(c, panel, -=, sumOver: later) { p, j in
                 factor[(panel.lowerBound + p) * stride + later.lowerBound + j] * importance[later.lowerBound + j]
             }
-            replace(c, panel) { p, k in inverse[p * panel.count + k] / importance[panel.lowerBound + p] }
+            update(c, panel, { $0 = $1 }, sumOver: panel) { p, k in
+                inverse[p * panel.count + k] / importance[panel.lowerBound + p]
+            }
         }
         // y U = z / D from the first to the last.
         for (panel, inverse) in zip(panels, inverses) {
-            subtract(c, 0..<panel.lowerBound, from: panel) { p, j in factor[j * stride + panel.lowerBound + p] }
-            replace(c, panel) { p, k in inverse[k * panel.count + p] }
+            update(c, panel, -=, sumOver: 0..<panel.lowerBound) { p, j in factor[j * stride + panel.lowerBound + p] }
+            update(c, panel, { $0 = $1 }, sumOver: panel) { p, k in inverse[k * panel.count + p] }
         }
     }
 
-    /// Subtracts the sum over `columns` of c[i][j] * weight(p, j) from each c[i][p] of the panel.
-    private func subtract(
-        _ c: UnsafeMutableBufferPointer<Float>, _ columns: Range<Int>, from panel: Range<Int>,
-        _ weight: (Int, Int) -> Float
+    /// Applies `operation` to each c[i][p] of the panel and the sum over `columns` of c[i][j] * weight(p, j).
+    private func update(
+        _ c: UnsafeMutableBufferPointer<Float>, _ panel: Range<Int>, _ operation: (inout Float, Float) -> Void,
+        sumOver columns: Range<Int>, weight: (Int, Int) -> Float
     ) {
-        guard !columns.isEmpty else { return }
-        multiply(c, columns, panel.count, weight)
-        let products = products.elements(0, count * Self.panel)
-        for i in 0..<count {
-            for p in 0..<panel.count { c[i * stride + panel.lowerBound + p] -= products[i * Self.panel + p] }
-        }
-    }
-
-    /// Replaces each c[i][p] of the panel by the sum over the panel's columns of c[i][k] * weight(p, k).
-    private func replace(
-        _ c: UnsafeMutableBufferPointer<Float>, _ panel: Range<Int>, _ weight: (Int, Int) -> Float
-    ) {
-        multiply(c, panel, panel.count, weight)
-        let products = products.elements(0, count * Self.panel)
-        for i in 0..<count {
-            for p in 0..<panel.count { c[i * stride + panel.lowerBound + p] = products[i * Self.panel + p] }
-        }
-    }
-
-    /// products[i][p] = sum over `columns` of c[i][j] * weight(p, j), for p below `rows`.
-    private func multiply(
-        _ c: UnsafeMutableBufferPointer<Float>, _ columns: Range<Int>, _ rows: Int, _ weight: (Int, Int) -> Float
-    ) {
-        guard let start = c.baseAddress else { return }
-        let matrix = FloatBuffer(rows * columns.count)
-        let weights = matrix.elements(0, matrix.count)
-        for p in 0..<rows {
-            for j in 0..<columns.count { weights[p * columns.count + j] = weight(p, j) }
+        guard let start = c.baseAddress, !columns.isEmpty else { return }
+        let matrix = FloatBuffer(panel.count * columns.count)
+        for p in 0..<panel.count {
+            for j in 0..<columns.count { matrix.base[p * columns.count + j] = weight(p, j) }
         }
         product.run(
             FloatProduct.Rows(start: UnsafePointer(start + columns.lowerBound), stride: stride, count: count),
-            by: matrix, rows: rows, columns: columns.count,
+            by: matrix, rows: panel.count, columns: columns.count,
             into: FloatProduct.Output(start: products.base, stride: Self.panel))
+        for i in 0..<count {
+            for p in 0..<panel.count {
+                operation(&c[i * stride + panel.lowerBound + p], products.base[i * Self.panel + p])
+            }
+        }
     }
 
     /// The inverse of the panel's own part of U, [panel][panel], in double precision on the way.
@@ -144,7 +127,7 @@ private struct BlockSolver {
         var u = [Double](repeating: 0, count: n * n)
         for row in 0..<n {
             u[row * n + row] = 1
-            for column in row + 1..<max(row + 1, n) {
+            for column in row + 1..<n {
                 u[row * n + column] = Double(factor[(first + row) * stride + first + column])
             }
         }

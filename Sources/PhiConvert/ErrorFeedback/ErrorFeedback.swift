@@ -53,7 +53,7 @@ package final class ErrorFeedback {
         let count = importance.count
         // The elements below the diagonal are a copy for the next attempt.
         for row in 0..<count {
-            for column in row + 1..<max(row + 1, count) {
+            for column in row + 1..<count {
                 h[column * blockWidth + row] = h[row * blockWidth + column]
             }
         }
@@ -64,7 +64,7 @@ package final class ErrorFeedback {
         var added = damping * mean
         for _ in 0..<Self.dampings {
             for row in 0..<count {
-                for column in row + 1..<max(row + 1, count) {
+                for column in row + 1..<count {
                     h[row * blockWidth + column] = h[column * blockWidth + row]
                 }
                 h[row * blockWidth + row] = diagonal[row] + added
@@ -88,14 +88,13 @@ package final class ErrorFeedback {
             if end < width {
                 let rows = FloatBuffer((end - first) * (width - end))
                 for row in first..<end {
-                    let right = h[row * blockWidth + end..<row * blockWidth + width]
                     _ = rows.elements((row - first) * (width - end), width - end)
-                        .update(fromContentsOf: UnsafeBufferPointer(rebasing: right))
+                        .update(fromContentsOf: h[row * blockWidth + end..<row * blockWidth + width])
                 }
                 multiply(h, column: end, by: rows, rows: end - first, columns: width - end, into: products, count: end)
                 for row in 0..<end {
-                    for column in max(first, row)..<max(row, end) {
-                        h[row * blockWidth + column] -= products.elements(row * Self.panel + column - first, 1)[0]
+                    for column in max(first, row)..<end {
+                        h[row * blockWidth + column] -= products.base[row * Self.panel + column - first]
                     }
                 }
             }
@@ -105,7 +104,7 @@ package final class ErrorFeedback {
                     h, column: first, by: inverse, rows: end - first, columns: end - first, into: products, count: first
                 )
                 for row in 0..<first {
-                    _ = UnsafeMutableBufferPointer(rebasing: h[row * blockWidth + first..<row * blockWidth + end])
+                    _ = h[row * blockWidth + first..<row * blockWidth + end]
                         .update(fromContentsOf: products.elements(row * Self.panel, end - first))
                 }
             }
@@ -116,7 +115,7 @@ package final class ErrorFeedback {
             guard importance[column] > 0, importance[column].isFinite else { return false }
         }
         for row in 0..<width {
-            for column in row + 1..<max(row + 1, width) {
+            for column in row + 1..<width {
                 h[row * blockWidth + column] /= h[column * blockWidth + column]
             }
         }
@@ -136,7 +135,7 @@ package final class ErrorFeedback {
         for column in (0..<n).reversed() {
             for row in (0...column).reversed() {
                 var sum = r[row * n + column]
-                for k in column + 1..<max(column + 1, n) { sum -= r[row * n + k] * r[column * n + k] }
+                for k in column + 1..<n { sum -= r[row * n + k] * r[column * n + k] }
                 if row == column {
                     guard sum > 0 else { return nil }
                     r[row * n + column] = sum.squareRoot()
@@ -174,7 +173,7 @@ func inverseOfUpperTriangle(_ r: [Double], _ n: Int) -> [Double] {
     for column in 0..<n {
         for row in (0...column).reversed() {
             var sum = row == column ? 1.0 : 0
-            for k in row + 1..<max(row + 1, column + 1) { sum -= r[row * n + k] * inverse[k * n + column] }
+            for k in row + 1..<column + 1 { sum -= r[row * n + k] * inverse[k * n + column] }
             inverse[row * n + column] = sum / r[row * n + row]
         }
     }

@@ -93,31 +93,22 @@ package final class InputMoments {
         _ = transposed.encoder.encode(transposed.inputs, rows: width)
         transposed.encoder.withTiles { tiles in
             let tileBytes = tiles.count / ((width + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows)
+            func add(_ left: FloatBuffer, _ rows: Range<Int>, times columns: Range<Int>, to sums: FloatBuffer) {
+                let place = sums.base + rows.lowerBound * blockWidth + columns.lowerBound % blockWidth
+                product.run(
+                    FloatProduct.Rows(
+                        start: left.base + rows.lowerBound * Self.chunk, stride: Self.chunk, count: rows.count),
+                    by: tiles.baseAddress.map { $0 + columns.lowerBound / TensorEncoding.tileRows * tileBytes },
+                    rows: columns.count, columns: Self.chunk,
+                    into: FloatProduct.Output(start: place, stride: blockWidth), accumulate: true)
+            }
             for block in blocks {
                 for first in stride(from: block.lowerBound, to: block.upperBound, by: Self.band) {
-                    add(
-                        transposed.inputs, first..<min(first + Self.band, block.upperBound), by: tiles, tileBytes,
-                        first, block.upperBound - first, to: sums, column: first - block.lowerBound)
+                    let rows = first..<min(first + Self.band, block.upperBound)
+                    add(transposed.inputs, rows, times: first..<block.upperBound, to: sums)
                 }
-                if let drift {
-                    add(
-                        transposed.drift, block, by: tiles, tileBytes, block.lowerBound, block.count, to: drift,
-                        column: 0)
-                }
+                if let drift { add(transposed.drift, block, times: block, to: drift) }
             }
         }
-    }
-
-    /// Adds the products of the rows of `left` with `columns` columns of x, from `first` on, to those rows of `sums` from `column` on.
-    private func add(
-        _ left: FloatBuffer, _ rows: Range<Int>, by tiles: UnsafeRawBufferPointer, _ tileBytes: Int, _ first: Int,
-        _ columns: Int, to sums: FloatBuffer, column: Int
-    ) {
-        product.run(
-            FloatProduct.Rows(start: left.base + rows.lowerBound * Self.chunk, stride: Self.chunk, count: rows.count),
-            by: tiles.baseAddress.map { $0 + first / TensorEncoding.tileRows * tileBytes }, rows: columns,
-            columns: Self.chunk,
-            into: FloatProduct.Output(start: sums.base + rows.lowerBound * blockWidth + column, stride: blockWidth),
-            accumulate: true)
     }
 }

@@ -49,7 +49,7 @@ package struct Converter {
             done += Double(elements)
             if !progress(done / total) { throw CancellationError() }
         }
-        func shouldContinue() throws { try advance(0) }
+        func checkCancellation() throws { try advance(0) }
         func write(
             _ rows: MatrixRows, _ feedback: ErrorFeedback?, _ take: (MatrixRows.Encoded) throws -> Void = { _ in }
         ) throws {
@@ -65,14 +65,14 @@ package struct Converter {
         let embeddingFeedback =
             type.isRounded
             ? try ErrorFeedback.forEmbedding(
-                of: checkpoint, plan, kernels: kernels, threads: threads, shouldContinue: shouldContinue) : nil
+                of: checkpoint, plan, kernels: kernels, threads: threads, checkCancellation: checkCancellation) : nil
         let calibrator = try calibration.map {
-            try Calibrator(checkpoint, $0, exact: type.reference, kernels, threads)
+            try Calibrator(checkpoint, $0, exactEncoding: type.exactEncoding, kernels, threads)
         }
         try write(rows(of: plan.embedding), embeddingFeedback) { calibrator?.embed($0, of: plan.embedding) }
         for block in plan.blocks {
             if let calibrator {
-                try calibrator.convert(block, shouldContinue: shouldContinue) { rows, feedback, tiles in
+                try calibrator.convert(block, checkCancellation: checkCancellation) { rows, feedback, tiles in
                     try write(rows, feedback) { tiles.append($0.tiles) }
                 }
             } else {
@@ -81,7 +81,7 @@ package struct Converter {
             }
         }
         try write(
-            rows(of: plan.head), try calibrator?.feedback(forNormed: plan.head, shouldContinue: shouldContinue))
+            rows(of: plan.head), try calibrator?.feedback(forNormed: plan.head, checkCancellation: checkCancellation))
         report.calibration = calibrator?.record
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
         try writer.write(SectionName.provenance, required: false, bytes: JSONText.encode(provenance))

@@ -22,9 +22,9 @@ package enum WeightType: String, Sendable, CaseIterable {
     /// even them out, and it is a small part of what a token reads.
     package var head: TensorEncoding { isCoarse ? .q8 : blocks }
 
-    /// The encoding that stands for the checkpoint's own blocks where a conversion compares the file's with them: 8 bits are exact
-    /// enough beside fewer, and several times as fast as floats.
-    var reference: TensorEncoding { isCoarse ? .q8 : .f32 }
+    /// The encoding of the checkpoint's blocks in calibration's exact run: 8 bits are exact enough beside fewer, and several times as
+    /// fast as floats.
+    var exactEncoding: TensorEncoding { isCoarse ? .q8 : .f32 }
 
     /// Whether weights are rounded to integers, so that the errors of some can be compensated by others.
     package var isRounded: Bool { blocks.isQuantised }

@@ -8,12 +8,12 @@ import PhiTokenizer
 /// blocks as the checkpoint has them, and from the inputs of each matrix in both runs gives the error feedback with which it
 /// is encoded.
 final class Calibrator {
-    /// Writes a matrix of a block to the file, and its tiles to the collector.
+    /// Encodes a matrix with its error feedback, writes it to the file and appends its tiles to the collector.
     typealias Write = (MatrixRows, ErrorFeedback, TileCollector) throws -> Void
 
     private let checkpoint: CheckpointModel
     private let text: CalibrationText
-    /// The run through the encoded blocks, and that through the checkpoint's own in `exactEncoding`.
+    /// The run through the encoded blocks, and the exact run: through the checkpoint's own in `exactEncoding`, q8 or f32.
     private let encoded, exact: BlockRunner
     private let exactEncoding: TensorEncoding
     private let kernels: Kernels
@@ -27,7 +27,7 @@ final class Calibrator {
 
     /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
     init(
-        _ checkpoint: CheckpointModel, _ text: CalibrationText, exact exactEncoding: TensorEncoding, _ kernels: Kernels,
+        _ checkpoint: CheckpointModel, _ text: CalibrationText, exactEncoding: TensorEncoding, _ kernels: Kernels,
         _ threads: Int32
     ) throws {
         self.checkpoint = checkpoint
@@ -45,7 +45,7 @@ final class Calibrator {
         }
     }
 
-    /// Starts the run through the encoded blocks where the text has one of some rows of the embedding.
+    /// Puts the embeddings of the text's tokens among `rows` into the run through the encoded blocks.
     func embed(_ rows: MatrixRows.Encoded, of embedding: PlannedMatrix) {
         let tokens = TokenID(rows.rows.lowerBound)..<TokenID(rows.rows.upperBound)
         encoded.embed(tokens) { token, out in
@@ -55,55 +55,56 @@ final class Calibrator {
         }
     }
 
-    /// Calibrates and writes a block, and takes both runs through it. `shouldContinue` throws to stop.
+    /// Calibrates and writes a block, and takes both runs through it. `checkCancellation` throws to stop.
     ///
-    /// Each matrix is read once and kept while it is converted; a kept matrix, its feedback and the exact block, the largest
-    /// buffers, are consumed as soon as they have served.
-    func convert(_ block: ConversionPlan.Block, shouldContinue: () throws -> Void, write: Write) throws {
+    /// Each matrix is read once. It is encoded for the exact run first, as error feedback then changes its rows in place. The
+    /// largest buffers (rows, feedback, the exact block) are consumed at their last use.
+    func convert(_ block: ConversionPlan.Block, checkCancellation: () throws -> Void, write: Write) throws {
         let norm = try norm(of: block.inputProjection)
 
         let inputRows = try MatrixRows(block.inputProjection, of: checkpoint, kept: true)
-        let exactInput = try encodeExactly(inputRows, shouldContinue)
-        let inputFeedback = try feedback(forNormed: block.inputProjection, shouldContinue: shouldContinue)
-        let input = try self.write(consume inputRows, consume inputFeedback, write)
+        let exactInput = try encodeExactly(inputRows, checkCancellation)
+        let inputFeedback = try feedback(forNormed: block.inputProjection, checkCancellation: checkCancellation)
+        let input = try encodeAndWrite(consume inputRows, consume inputFeedback, write)
 
         let outputRows = try MatrixRows(block.outputProjection, of: checkpoint, kept: true)
         let exactBlock = EncodedBlock(
             norm: norm, inputProjection: consume exactInput,
-            outputProjection: try encodeExactly(outputRows, shouldContinue))
-        let outputFeedback = try feedback(for: block.outputProjection, shouldContinue) { batch, moments in
+            outputProjection: try encodeExactly(outputRows, checkCancellation))
+        let outputFeedback = try feedback(for: block.outputProjection, checkCancellation) { batch, moments in
+            // Stays valid: the encoded run advances below only, and the exact run has buffers of its own.
             let inputs = encoded.mixedInputs(of: batch, norm, input)
             exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
         }
         _ = consume exactBlock
-        let output = try self.write(consume outputRows, consume outputFeedback, write)
+        let output = try encodeAndWrite(consume outputRows, consume outputFeedback, write)
 
         let encodedBlock = EncodedBlock(norm: norm, inputProjection: input, outputProjection: output)
         for batch in encoded.batches {
-            try shouldContinue()
+            try checkCancellation()
             encoded.advance(batch, through: encodedBlock)
         }
     }
 
     /// The error feedback of a matrix whose inputs are a layer norm's outputs: the input projection of the block that both
     /// runs have come to, or the head when they have passed all blocks.
-    func feedback(forNormed matrix: PlannedMatrix, shouldContinue: () throws -> Void) throws -> ErrorFeedback {
+    func feedback(forNormed matrix: PlannedMatrix, checkCancellation: () throws -> Void) throws -> ErrorFeedback {
         let norm = try norm(of: matrix)
-        return try feedback(for: matrix, shouldContinue) { batch, moments in
+        return try feedback(for: matrix, checkCancellation) { batch, moments in
             moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
         }
     }
 
-    private func encodeExactly(_ rows: MatrixRows, _ shouldContinue: () throws -> Void) throws -> EncodedMatrix {
+    private func encodeExactly(_ rows: MatrixRows, _ checkCancellation: () throws -> Void) throws -> EncodedMatrix {
         let tiles = try TileCollector(rows.matrix, in: exactEncoding)
         try rows.encode(as: exactEncoding, kernels: kernels, threads: threads) {
-            try shouldContinue()
+            try checkCancellation()
             tiles.append($0.tiles)
         }
         return try tiles.finished(bias: checkpoint.bias(of: rows.matrix))
     }
 
-    private func write(
+    private func encodeAndWrite(
         _ rows: consuming MatrixRows, _ feedback: consuming ErrorFeedback, _ write: Write
     ) throws -> EncodedMatrix {
         let matrix = rows.matrix
@@ -114,12 +115,12 @@ final class Calibrator {
 
     /// The error feedback of a matrix from its inputs, which `inputs` adds batch by batch.
     private func feedback(
-        for matrix: PlannedMatrix, _ shouldContinue: () throws -> Void,
+        for matrix: PlannedMatrix, _ checkCancellation: () throws -> Void,
         inputs: (BlockRunner.Batch, InputMoments) -> Void
     ) throws -> ErrorFeedback {
         let moments = InputMoments(width: matrix.columns, withDrift: true, kernels: kernels, threads: threads)
         for batch in encoded.batches {
-            try shouldContinue()
+            try checkCancellation()
             inputs(batch, moments)
         }
         let damping = max(0.01, Float(min(moments.blockWidth, matrix.columns)) / Float(encoded.tokenCount))

@@ -8,14 +8,14 @@ extension ErrorFeedback {
     /// An embedding has no inputs, but its rows are the inputs of the first layer norm; later residual streams are far larger, so
     /// later blocks hardly depend on it. An error e of a row changes that norm, up to a scale, by weight * (e - mean of e), and
     /// the first products by W times that: the square of the change is e A Aᵀ e, where the columns of A are the rows of W
-    /// times the norm's weight, less their mean. These are summed as the inputs of a matrix are. Needs no text. `shouldContinue`
+    /// times the norm's weight, less their mean. These are summed as the inputs of a matrix are. Needs no text. `checkCancellation`
     /// throws to stop.
     ///
     /// W is read here a few rows at a time, and again when it is converted: kept until the embedding has been written it would
     /// be the largest buffer of a conversion without calibration, 117 MB of phi-1.
     static func forEmbedding(
         of checkpoint: CheckpointModel, _ plan: ConversionPlan, kernels: Kernels, threads: Int32,
-        shouldContinue: () throws -> Void
+        checkCancellation: () throws -> Void
     ) throws -> ErrorFeedback? {
         guard let matrix = plan.blocks.first?.inputProjection, let norm = matrix.norm else { return nil }
         let columns = matrix.columns
@@ -23,7 +23,7 @@ extension ErrorFeedback {
         let moments = InputMoments(width: columns, kernels: kernels, threads: threads)
         let buffer = FloatBuffer(TensorEncoding.tileRows * columns)
         for first in stride(from: 0, to: matrix.rows, by: TensorEncoding.tileRows) {
-            try shouldContinue()
+            try checkCancellation()
             let range = first..<min(first + TensorEncoding.tileRows, matrix.rows)
             try checkpoint.read(range, of: matrix, into: buffer)
             for row in 0..<range.count {

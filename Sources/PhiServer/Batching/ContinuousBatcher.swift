@@ -13,43 +13,45 @@ final class ContinuousBatcher {
     private let metrics: ServerMetrics
     private var waiting: [WaitingSequence] = []
     private var running: [RunningSequence] = []
-    private var cache: PrefixCache
+    private var prefixCache: PrefixCache
     private var budget = PrefillBudget()
+    /// Requests that failed in the current step.
+    private var failed: [SubmittedRequest] = []
 
     init(_ engine: Engine, _ settings: BatchingSettings, _ queue: RequestQueue, _ metrics: ServerMetrics) {
         self.engine = engine
         slots = settings.slots
         cacheEncoding = settings.cacheEncoding
-        cache = PrefixCache(limit: settings.prefixCacheBytes)
+        prefixCache = PrefixCache(limit: settings.prefixCacheBytes)
         self.queue = queue
         self.metrics = metrics
     }
 
-    /// Runs until the queue is closed and all its requests have ended.
+    /// Runs until the queue is closed and all its requests have ended, which they have by the deadline of the shutdown.
     func run() {
         while true {
-            let (new, closing) = queue.next(isIdle: waiting.isEmpty && running.isEmpty)
-            for owner in new {
-                waiting += (0..<owner.request.sequenceCount).map { WaitingSequence(owner: owner, number: $0) }
+            let (new, shutdownDeadline) = queue.next(isIdle: waiting.isEmpty && running.isEmpty)
+            for request in new {
+                waiting += (0..<request.request.sequenceCount).map { WaitingSequence(owner: request, number: $0) }
             }
-            dropEnded(closing: closing)
-            if closing != nil, waiting.isEmpty, running.isEmpty { return }
+            dropOverdue(shutdownDeadline: shutdownDeadline)
+            if shutdownDeadline != nil, waiting.isEmpty, running.isEmpty { return }
             fillSlots()
-            queue.stepBegins(waiting: waiting.count)
+            queue.stepBegins(waiting: waiting.count)  // for its limit and the health check, until `next`
             step()
             removeFinished()
             metrics.waiting.set(waiting.count)
             metrics.running.set(running.count)
-            metrics.cacheBytes.set(cache.bytes)
-            metrics.cachedSequences.set(cache.count)
+            metrics.cacheBytes.set(prefixCache.bytes)
+            metrics.cachedSequences.set(prefixCache.count)
         }
     }
 
-    /// Drops the requests that are cancelled or out of time.
-    private func dropEnded(closing: ContinuousClock.Instant?) {
+    /// Drops the requests that are cancelled, or past their deadline or that of the shutdown.
+    private func dropOverdue(shutdownDeadline: ContinuousClock.Instant?) {
         let now = ContinuousClock.now
         func isOver(_ owner: SubmittedRequest) -> Bool {
-            owner.isCancelled || now >= owner.deadline || closing.map { now >= $0 } ?? false
+            owner.isCancelled || now >= owner.deadline || shutdownDeadline.map { now >= $0 } ?? false
         }
         while let owner = waiting.first(where: { isOver($0.owner) })?.owner
             ?? running.first(where: { isOver($0.owner) })?.owner
@@ -70,7 +72,7 @@ final class ContinuousBatcher {
     /// Removes a request's sequences. Their tokens may serve as prefixes of others.
     private func drop(_ owner: SubmittedRequest) {
         waiting.removeAll { $0.owner === owner }
-        for sequence in running where sequence.owner === owner { cache.insert(sequence.session) }
+        for sequence in running where sequence.owner === owner { prefixCache.insert(sequence.session) }
         running.removeAll { $0.owner === owner }
     }
 
@@ -114,7 +116,7 @@ final class ContinuousBatcher {
     private func start(_ sequence: WaitingSequence) throws(SessionError) -> RunningSequence {
         // Scores need the logits of all the prompt's tokens, so no prefix is reused for them.
         let isScored = sequence.owner.request.scoresPrompts && sequence.promptScores == nil
-        if !isScored, let known = try cache.session(for: sequence.prompt, running: running.map(\.session)) {
+        if !isScored, let known = try prefixCache.session(for: sequence.prompt, running: running.map(\.session)) {
             return RunningSequence(sequence, known)
         }
         return RunningSequence(sequence, try Session(engine, cache: cacheEncoding))
@@ -181,16 +183,18 @@ final class ContinuousBatcher {
 
     private func fail(_ sequence: RunningSequence, _ error: SessionError) {
         sequence.owner.fail(.cannotCompute("\(error)"))
-        sequence.owner.cancel()
+        failed.append(sequence.owner)
     }
 
     // MARK: End of sequences
 
     private func removeFinished() {
+        for owner in failed { drop(owner) }
+        failed.removeAll()
         let finished = running.filter { $0.stopReason != nil }
         running.removeAll { $0.stopReason != nil }
         for sequence in finished {
-            cache.insert(sequence.session)
+            prefixCache.insert(sequence.session)
             queue.slotIsFree(after: (ContinuousClock.now - sequence.start).seconds)
             metrics.promptTokens.increment(by: sequence.prompt.count)
             metrics.reusedTokens.increment(by: sequence.reusedTokens)

@@ -8,7 +8,8 @@ package final class RequestQueue: Sendable {
         /// Sequences that have no slot yet, including those of `new`.
         var waiting = 0
         var stepStart: ContinuousClock.Instant?
-        var closing: ContinuousClock.Instant?
+        /// By when requests must end; nil until the queue is closed.
+        var shutdownDeadline: ContinuousClock.Instant?
         /// Running mean of the seconds that a sequence keeps its slot.
         var secondsInSlot = 1.0
     }
@@ -30,7 +31,7 @@ package final class RequestQueue: Sendable {
     /// Adds a request. Throws ``APIError`` when the queue is full or closed.
     package func submit(_ request: SubmittedRequest) throws(APIError) {
         try state.withLock { state throws(APIError) in
-            if state.closing != nil { throw .shuttingDown }
+            if state.shutdownDeadline != nil { throw .shuttingDown }
             if state.waiting >= limit {
                 metrics.rejected.increment()
                 let seconds = state.secondsInSlot * Double(state.waiting) / Double(slots)
@@ -44,12 +45,12 @@ package final class RequestQueue: Sendable {
 
     /// Closes the queue; requests that are not finished by `deadline` fail then.
     package func close(by deadline: ContinuousClock.Instant) {
-        state.withLock { $0.closing = min(deadline, $0.closing ?? deadline) }
+        state.withLock { $0.shutdownDeadline = min(deadline, $0.shutdownDeadline ?? deadline) }
         wake.signal()
     }
 
     /// Whether requests are refused because the server is shutting down.
-    package var isClosed: Bool { state.withLock { $0.closing != nil } }
+    package var isClosed: Bool { state.withLock { $0.shutdownDeadline != nil } }
 
     /// Whether the engine's current step takes so long that it must be faulty.
     var isStuck: Bool { state.withLock { $0.stepStart.map { .now - $0 > .seconds(60) } ?? false } }
@@ -57,14 +58,14 @@ package final class RequestQueue: Sendable {
     // MARK: For the engine's thread
 
     /// Takes the new requests and the deadline of shutdown, if it has begun. Waits for either when the engine is idle.
-    func next(isIdle: Bool) -> (new: [SubmittedRequest], closing: ContinuousClock.Instant?) {
+    func next(isIdle: Bool) -> (new: [SubmittedRequest], shutdownDeadline: ContinuousClock.Instant?) {
         while true {
-            let (new, closing) = state.withLock { state in
+            let (new, shutdownDeadline) = state.withLock { state in
                 state.stepStart = nil
                 defer { state.new = [] }
-                return (state.new, state.closing)
+                return (state.new, state.shutdownDeadline)
             }
-            if !isIdle || !new.isEmpty || closing != nil { return (new, closing) }
+            if !isIdle || !new.isEmpty || shutdownDeadline != nil { return (new, shutdownDeadline) }
             wake.wait()
         }
     }

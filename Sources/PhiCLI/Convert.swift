@@ -4,6 +4,7 @@ import PhiCheckpoint
 import PhiConvert
 import PhiFormat
 import PhiCommandSupport
+import PhiTokenizer
 
 extension WeightType: ExpressibleByArgument {}
 
@@ -31,6 +32,12 @@ struct Convert: ParsableCommand {
             valueName: "file"))
     var calibrate: String?
 
+    @Option(
+        name: .customLong("eos"),
+        help: ArgumentHelp(
+            "A token that ends a text, instead of those that the checkpoint names; repeatable.", valueName: "id|token"))
+    var endsOfText: [String] = []
+
     @Option(help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?
 
@@ -48,7 +55,7 @@ struct Convert: ParsableCommand {
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let checkpoint = try CheckpointModel(directory: directory)
+        let checkpoint = try CheckpointModel(directory: directory, endsOfText: endsOfText)
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? "builtin" : "none") {
             case "none": nil
@@ -66,6 +73,14 @@ struct Convert: ParsableCommand {
             \(type.blocks.bitsPerWeight.fixed(2)) bits per weight in the blocks, \(elapsed.fixed(1)) s
 
             """)
+        let tokenizer = Tokenizer(checkpoint.vocabulary), ends = checkpoint.endsOfText
+        for token in ends.bounds.ends {
+            let name = tokenizer.decode([token]).shown
+            try Console.write("  end of text: \(token) \(name), by \(ends.source)\n")
+            if !checkpoint.vocabulary.isSpecial(token) {
+                Console.error("phi: warning: the end of text \(name) is not a special token; --eos names others\n")
+            }
+        }
         for kind in report.kinds {
             try Console.write(
                 "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\n")

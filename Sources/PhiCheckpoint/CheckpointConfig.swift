@@ -11,12 +11,11 @@ package struct CheckpointConfig: Sendable {
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
     package let paddedVocabulary: Int
 
-    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens. `endOfText` is the id that the tokenizer
-    /// calls `<|endoftext|>`; without one, `eos_token_id` is taken.
+    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens and texts that end by `endOfText`.
     ///
     /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and for any key that would
     /// change the computation in a way that the engine does not support.
-    package init(directory: String, vocabulary: Int, endOfText: Int?) throws(FormatError) {
+    package init(directory: String, vocabulary: Int, endOfText: Int) throws(FormatError) {
         let file = try ReadableFile(path: join(directory, "config.json"))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
         let keys = try JSONText.decode(ConfigKeys.self, from: file, limit: 16 << 20)
@@ -59,15 +58,12 @@ package struct CheckpointConfig: Sendable {
         guard vocabulary <= rows else {
             throw refused("vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens")
         }
-        guard let end = endOfText ?? keys.eos_token_id?.ids.first(where: { (0..<vocabulary).contains($0) }) else {
-            throw refused("names no end of text, and the tokenizer has no <|endoftext|>")
-        }
         let rotary = try keys.rotary(headSize: headSize, of: file)
         do {
             model = try ModelConfig(
                 hiddenSize: hidden, intermediateSize: intermediate, layers: layers, heads: heads,
                 kvHeads: (isFirst ? keys.n_head_kv : keys.num_key_value_heads) ?? heads, headSize: headSize,
-                rotaryDimensions: rotary.dimensions, context: context, vocabulary: vocabulary, endOfText: end,
+                rotaryDimensions: rotary.dimensions, context: context, vocabulary: vocabulary, endOfText: endOfText,
                 rotaryBase: Float(rotary.base),
                 layerNormEpsilon: Float((isFirst ? keys.layer_norm_epsilon : keys.layer_norm_eps) ?? 1e-5))
         } catch {
@@ -109,7 +105,6 @@ private struct ConfigKeys: Decodable {
     let model_type: String?
     let vocab_size: Int?
     let tie_word_embeddings: Bool?
-    let eos_token_id: OneOrMany?
     // PhiConfig
     let hidden_size: Int?
     let intermediate_size: Int?
@@ -144,13 +139,5 @@ private struct ConfigKeys: Decodable {
         let type: String?
         let rope_theta: Double?
         let partial_rotary_factor: Double?
-    }
-
-    /// `eos_token_id` is a number or a list of them.
-    struct OneOrMany: Decodable {
-        let ids: [Int]
-        init(from decoder: any Decoder) throws {
-            ids = try (try? [Int(from: decoder)]) ?? [Int](from: decoder)
-        }
     }
 }

@@ -10,6 +10,7 @@ import PhiTokenizer
 package struct CheckpointModel: Sendable {
     package let config: ModelConfig
     package let vocabulary: Vocabulary
+    package let endsOfText: EndsOfText
     /// How the checkpoint names its tensors.
     package let naming: NamingScheme
     /// All files that were read: config.json, the tokenizer's, the weights'.
@@ -18,18 +19,19 @@ package struct CheckpointModel: Sendable {
     package let tensors: [Parameter: StoredTensor]
     private let attention: NameTable.Attention
 
-    /// Opens the checkpoint in `directory`. Throws ``FormatError`` with the first fault found; among tensors, the
-    /// first in the order of the forward pass and how many more there are. No weight is read.
-    package init(directory: String) throws(FormatError) {
+    /// Opens the checkpoint in `directory`. `endsOfText` are ids or tokens to take as ends of text instead of those that the
+    /// checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order of the
+    /// forward pass and how many more there are. No weight is read.
+    package init(directory: String, endsOfText: [String] = []) throws(FormatError) {
         switch PathKind(directory) {
         case .directory: break
         case .missing: throw FormatError(directory, "no such directory")
         default: throw FormatError(directory, "is not a directory; a checkpoint is a directory with config.json")
         }
         let tokenizer = try TokenizerFiles(directory: directory)
+        let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)
         let config = try CheckpointConfig(
-            directory: directory, vocabulary: tokenizer.vocabulary.count,
-            endOfText: tokenizer.endOfText.map { Int($0) })
+            directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]))
         let checkpoint = try CheckpointTensors(directory: directory)
         let layers = config.model.layers
         guard let table = NameTable.detect(in: checkpoint.tensors.keys, layers: layers) else {
@@ -40,9 +42,10 @@ package struct CheckpointModel: Sendable {
         }
         self.config = config.model
         vocabulary = tokenizer.vocabulary
+        self.endsOfText = ends
         naming = table.scheme
         attention = table.attention
-        files = [config.file] + tokenizer.files + checkpoint.files
+        files = [config.file] + ends.files + tokenizer.files + checkpoint.files
         if !table.attention.isSplit, config.model.kvHeads != config.model.heads {
             let fault = "grouped-query attention is not known with \(table.scheme.rawValue) names"
             throw FormatError(config.file.path, fault)

@@ -13,11 +13,14 @@ struct ConversionPlan {
         let outputProjection: PlannedMatrix  // [hidden, query + intermediate]
     }
 
+    /// The bytes of the section `generation`; nil if the file has none.
+    let generation: [UInt8]?
     let embedding: PlannedMatrix  // [vocabulary, hidden]
     let blocks: [Block]
     let head: PlannedMatrix  // [vocabulary, hidden]
 
-    init(_ config: ModelConfig, _ type: WeightType) {
+    init(_ config: ModelConfig, _ bounds: TextBounds, _ type: WeightType) {
+        generation = bounds.section()
         embedding = PlannedMatrix(
             kind: "embedding", section: SectionName.embedding, modules: [.embedding], joined: .byRows, config,
             type.embedding)
@@ -48,9 +51,13 @@ struct ConversionPlan {
         [embedding] + blocks.flatMap { [$0.inputProjection, $0.outputProjection] } + [head]
     }
 
+    /// The minor version of the format that has all sections.
+    var minorVersion: UInt16 { generation == nil ? 1 : 2 }
+
     /// The names of all sections.
     var sections: [String] {
-        [SectionName.config, SectionName.tokenizer] + matrices.flatMap(\.sections)
+        [SectionName.config, SectionName.tokenizer] + (generation == nil ? [] : [SectionName.generation])
+            + matrices.flatMap(\.sections)
             + [SectionName.provenance, SectionName.tests]
     }
 }

@@ -40,8 +40,9 @@ package struct Converter {
     package func write(
         to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
-        let plan = ConversionPlan(checkpoint.config, type)
-        let writer = try PhiFileWriter(path: path, sectionCount: plan.sections.count, overwrite: overwrite)
+        let plan = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
+        let writer = try PhiFileWriter(
+            path: path, sectionCount: plan.sections.count, minorVersion: plan.minorVersion, overwrite: overwrite)
         var report = ConversionReport(type: type)
         let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })
         var done = 0.0
@@ -62,6 +63,9 @@ package struct Converter {
 
         try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
+        if let generation = plan.generation {
+            try writer.write(SectionName.generation, required: false, bytes: generation)
+        }
         let embeddingFeedback =
             type.isRounded
             ? try ErrorFeedback.forEmbedding(

@@ -36,8 +36,19 @@ import Testing
         #expect(outcome.status == 0)
         #expect(outcome.outputText.hasPrefix(shop.output + ": "))
         #expect(outcome.outputText.contains("4.31 bits per weight in the blocks"))
+        #expect(outcome.outputText.contains("  end of text: 256 '<|endoftext|>', by config.json\n"))
         #expect(outcome.error.isEmpty, "progress is for terminals")
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
+    }
+
+    @Test func endsOfTextCanBeNamed() throws {
+        let shop = try Workshop()
+        let outcome = try shop.convert("--eos", "e", "--eos", "256")
+        #expect(outcome.status == 0 && outcome.outputText.contains("  end of text: 68 'e', by --eos\n"))
+        #expect(outcome.errorText.contains("phi: warning: the end of text 'e' is not a special token"))
+        let info = try Command.run("info", "-m", shop.output).outputText
+        #expect(info.contains("end of text 68 'e', 256 '<|endoftext|>'\n") && info.contains(".phi 1.2"))
+        expectRefusal(try shop.convert("--eos", "no such", "--force"), "no token 'no such', which --eos names")
     }
 
     @Test(arguments: Models.types) func givesTheSameBytesAlways(_ type: String) throws {

@@ -6,7 +6,7 @@ import PhiTestSupport
 import Testing
 
 @Suite struct CheckpointConfigTests {
-    private func read(_ config: String, vocabulary: Int = 50_295, endOfText: Int? = 50_256) throws -> CheckpointConfig {
+    private func read(_ config: String, vocabulary: Int = 50_295, endOfText: Int = 50_256) throws -> CheckpointConfig {
         let folder = try TemporaryFolder()
         try folder.write("config.json", config)
         return try CheckpointConfig(directory: folder.path, vocabulary: vocabulary, endOfText: endOfText)
@@ -65,17 +65,6 @@ import Testing
     func readsKeys(_ keys: String, _ rotary: Int, _ base: Float, _ kvHeads: Int) throws {
         let model = try read(Self.current(keys)).model
         #expect(model.rotaryDimensions == rotary && model.rotaryBase == base && model.kvHeads == kvHeads)
-    }
-
-    @Test func findsTheEndOfText() throws {
-        let keys = #""eos_token_id": 2, "#
-        #expect(try read(Self.current(keys)).model.endOfText == 50_256)
-        #expect(try read(Self.current(keys), endOfText: nil).model.endOfText == 2)
-        #expect(try read(Self.current(#""eos_token_id": [60000, 7], "#), endOfText: nil).model.endOfText == 7)
-        for keys in ["", #""eos_token_id": null, "#, #""eos_token_id": -1, "#, #""eos_token_id": 50295, "#] {
-            let text = fault { _ = try read(Self.current(keys), endOfText: nil) }
-            #expect(text == "names no end of text, and the tokenizer has no <|endoftext|>")
-        }
     }
 
     static let refused: [(old: String, new: String, fault: String)] = [

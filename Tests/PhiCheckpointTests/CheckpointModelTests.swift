@@ -28,7 +28,7 @@ import Testing
                     hiddenSize: 16, intermediateSize: 24, layers: 2, heads: 2, kvHeads: isGrouped ? 1 : 2, headSize: 8,
                     rotaryDimensions: 4, context: 64, vocabulary: 286, endOfText: model.config.endOfText,
                     rotaryBase: 10_000, layerNormEpsilon: 1e-5))
-        #expect(model.vocabulary.bytes(of: Int32(model.config.endOfText)).elementsEqual("<|endoftext|>".utf8))
+        #expect(model.vocabulary.bytes(of: model.endsOfText.bounds.start).elementsEqual("<|endoftext|>".utf8))
         var n = 0
         for parameter in Parameter.all(layers: 2) {
             let (rows, columns) = model.config.shape(of: parameter)

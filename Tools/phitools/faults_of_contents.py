@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from phitools import phi_encodings as enc
 from phitools.fault_making import EXTRA, TILE, Fault, base, flipped, patched, record, record_at, with_data, with_section
-from phitools.phi_file_write import file_bytes, tests_bytes, tokenizer_bytes
+from phitools.phi_file_write import NewSection, file_bytes, tests_bytes, tokenizer_bytes
 from phitools.sample_model import (
     ADDED,
     END_OF_TEXT,
@@ -33,6 +33,7 @@ def content_faults() -> Iterator[Fault]:
     yield from section_faults()
     yield from config_faults()
     yield from tokenizer_faults()
+    yield from generation_faults()
     yield from tests_faults()
     yield from verify_faults()
 
@@ -143,6 +144,25 @@ def tokenizer_faults() -> Iterator[Fault]:
     yield rebuilt("added-bytes-twice", "the same bytes", tokens=lambda made: made.__setitem__(TWO_SPACES, b"   "))
     yield rebuilt("added-empty", "is empty", tokens=lambda made: made.__setitem__(THREE_SPACES, b""))
     yield rebuilt("count-not-vocabulary", "tokens, config says", tokens=lambda made: made.append(b"zz"))
+
+
+def generation_faults() -> Iterator[Fault]:
+    size = len(TOKENS)
+    for name, words, fault in (
+        ("no-end", [END_OF_TEXT, 0], "0 ends of text"),
+        ("too-many-ends", [END_OF_TEXT, 257, *range(257)], "257 ends of text"),
+        ("too-short", [END_OF_TEXT], "fewer than 8"),
+        ("end-missing", [END_OF_TEXT, 2, END_OF_TEXT], "that its count gives"),
+        ("bytes-left-over", [END_OF_TEXT, 1, END_OF_TEXT, 0], "that its count gives"),
+        ("end-beyond-vocabulary", [END_OF_TEXT, 2, END_OF_TEXT, size], "outside the vocabulary"),
+        ("start-beyond-vocabulary", [size, 1, END_OF_TEXT], "outside the vocabulary"),
+        ("end-twice", [END_OF_TEXT, 3, END_OF_TEXT, THE, THE], "stands twice"),
+        ("first-end-not-the-configs", [END_OF_TEXT, 2, THE, END_OF_TEXT], "the first end is"),
+    ):
+        data = struct.pack(f"<{len(words)}I", *words)
+        yield f"generation-{name}", with_section(NewSection("generation", data, flags=0)), fault
+    tensor = NewSection("generation", bytes(4), encoding=enc.VECTOR, rows=1, columns=1, flags=0)
+    yield "encoding-of-generation", with_section(tensor), "not of plain bytes"
 
 
 def tests_faults() -> Iterator[Fault]:

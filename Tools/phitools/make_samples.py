@@ -9,6 +9,7 @@ opened, but must fail verification. The output is deterministic; other .phi file
 from __future__ import annotations
 
 import argparse
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from phitools.faults_of_contents import content_faults
 from phitools.faults_of_header import header_faults
 from phitools.phi_file import PhiFile
 from phitools.phi_file_write import NewSection, file_bytes
-from phitools.sample_model import model, tiny_config
+from phitools.sample_model import END_OF_TEXT, THE, model, tiny_config
 
 FORMATS = Path(__file__).resolve().parents[2] / "Formats"
 
@@ -42,6 +43,8 @@ def good() -> Iterator[tuple[str, bytes]]:
     no_tests = model(plain, enc.Q4)[:-1]
     provenance = NewSection("provenance", '{"licence": "MIT", "note": "tiny é"}'.encode(), flags=0)
     yield "provenance-without-tests", file_bytes([*no_tests, provenance])
+    ends = NewSection("generation", struct.pack("<2I3I", END_OF_TEXT, 3, END_OF_TEXT, THE, ord("#")), flags=0)
+    yield "three-ends-of-text", file_bytes([*no_tests[:2], ends, *no_tests[2:]], minor=2)
     yield "minor-version-7", file_bytes(no_tests, minor=7)
     later = NewSection("adapter.x-1", b"from a later version", flags=0)
     tensor = NewSection("adapter.weight", bytes(range(100)), encoding=77, rows=5, columns=9, flags=0)

@@ -1,4 +1,4 @@
-"""Readers of the sections config, tokenizer and tests of a `.phi` file (Formats/phi-file.md, section 2).
+"""Readers of the sections config, tokenizer, generation and tests of a `.phi` file (Formats/phi-file.md, section 2).
 
 A library module for `phi_file.py`. Each `read_` function parses a section's bytes and raises `PhiFileError` if they
 violate the specification.
@@ -113,6 +113,27 @@ def read_tokenizer(data: bytes) -> Tokenizer:
     pairs = {(left, right) for left, right, _ in found.merges}
     require(len(pairs) == m, "tokenizer: duplicate pair among the merges")
     return found
+
+
+@dataclass(frozen=True)
+class Generation:
+    start: int
+    """The id that an empty prompt stands for."""
+    ends: list[int]
+    """The ids each of which ends a text."""
+
+
+def read_generation(data: bytes, config: Config) -> Generation:
+    require(len(data) >= 8, f"generation: {len(data)} bytes, fewer than 8")
+    start, count = struct.unpack_from("<2I", data)
+    require(1 <= count <= 256, f"generation: {count} ends of text, not 1 to 256")
+    require(len(data) == 8 + 4 * count, f"generation: {len(data)} bytes, not the {8 + 4 * count} that its count gives")
+    ends = np.frombuffer(data, "<u4", count, 8).tolist()
+    require(all(i < config.vocabulary for i in [start, *ends]), "generation: a token id outside the vocabulary")
+    require(len(set(ends)) == count, "generation: an end of text stands twice")
+    require(ends[0] == config.end_of_text,
+            f"generation: the first end is {ends[0]}, by the config {config.end_of_text}")
+    return Generation(start, ends)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ import PhiTokenizer
 /// added tokens, `added_tokens.json`.
 package struct TokenizerFiles: Sendable {
     package let vocabulary: Vocabulary
-    /// The id of `<|endoftext|>`, if there is such a token.
-    package let endOfText: TokenID?
     package let files: [ReadableFile]
 
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
@@ -31,7 +29,6 @@ package struct TokenizerFiles: Sendable {
             throw FormatError(directory, "holds no tokenizer: no tokenizer.json, no vocab.json with merges.txt")
         }
         vocabulary = try list.vocabulary()
-        endOfText = vocabulary.id(of: Array(SpecialTokens.endOfText.utf8))
     }
 
     /// `merges.txt`: a line `#version: 0.2`, then a pair a line.
@@ -92,23 +89,23 @@ private struct SpecialTokens {
 
     private struct Keys: Decodable {
         let add_prefix_space: Bool?
-        let bos_token: Token?
-        let eos_token: Token?
-        let unk_token: Token?
-        let pad_token: Token?
-        let additional_special_tokens: [Token]?
+        let bos_token: TokenText?
+        let eos_token: TokenText?
+        let unk_token: TokenText?
+        let pad_token: TokenText?
+        let additional_special_tokens: [TokenText]?
     }
+}
 
-    /// A string, or an object with a `content`.
-    private struct Token: Decodable {
-        let content: String
+/// A token in a tokenizer's settings: a string, or an object with a `content`.
+struct TokenText: Decodable {
+    let content: String
 
-        private enum CodingKeys: String, CodingKey { case content }
+    private enum CodingKeys: String, CodingKey { case content }
 
-        init(from decoder: any Decoder) throws {
-            content =
-                try (try? String(from: decoder))
-                ?? decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .content)
-        }
+    init(from decoder: any Decoder) throws {
+        content =
+            try (try? String(from: decoder))
+            ?? decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .content)
     }
 }

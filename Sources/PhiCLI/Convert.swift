@@ -38,6 +38,13 @@ struct Convert: ParsableCommand {
             "A token that ends a text, instead of those that the checkpoint names; repeatable.", valueName: "id|token"))
     var endsOfText: [String] = []
 
+    @Option(
+        name: .customLong("adapter"),
+        help: ArgumentHelp(
+            "A PEFT LoRA adapter to merge, with a factor of its update if it is not 1; repeatable.",
+            valueName: "directory[=factor]"))
+    var adapters: [String] = []
+
     @Option(help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?
 
@@ -52,10 +59,20 @@ struct Convert: ParsableCommand {
         }
     }
 
+    /// Opens `directory=factor`, or `directory` alone.
+    private static func adapter(_ argument: String, _ config: ModelConfig) throws -> Adapter {
+        if let sign = argument.lastIndex(of: "="), let factor = Float(argument[argument.index(after: sign)...]) {
+            guard factor.isFinite else { throw FormatError(argument, "has a factor that is not finite") }
+            return try Adapter(directory: String(argument[..<sign]), config, weight: factor)
+        }
+        return try Adapter(directory: argument, config)
+    }
+
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let checkpoint = try CheckpointModel(directory: directory, endsOfText: endsOfText)
+        let base = try CheckpointModel(directory: directory, endsOfText: endsOfText)
+        let checkpoint = try base.merging(try adapters.map { try Self.adapter($0, base.config) })
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? "builtin" : "none") {
             case "none": nil

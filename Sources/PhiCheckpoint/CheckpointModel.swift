@@ -14,10 +14,11 @@ package struct CheckpointModel: Sendable {
     /// How the checkpoint names its tensors.
     package let naming: NamingScheme
     /// All files that were read: config.json, the tokenizer's, the weights'.
-    package let files: [ReadableFile]
+    package private(set) var files: [ReadableFile]
 
-    package let tensors: [Parameter: StoredTensor]
+    package private(set) var tensors: [Parameter: StoredTensor]
     private let attention: NameTable.Attention
+    private var adapters: [Adapter] = []
 
     /// Opens the checkpoint in `directory`. `endsOfText` are ids or tokens to take as ends of text instead of those that the
     /// checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order of the
@@ -34,7 +35,7 @@ package struct CheckpointModel: Sendable {
             directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]))
         let checkpoint = try CheckpointTensors(directory: directory)
         let layers = config.model.layers
-        guard let table = NameTable.detect(in: checkpoint.tensors.keys, layers: layers) else {
+        guard let table = NameTable.detect(in: Set(checkpoint.tensors.keys), layers: layers) else {
             guard let example = checkpoint.tensors.keys.min() else { throw FormatError(directory, "holds no tensors") }
             let known = NameTable.all.map { $0.name(of: .weight(.query(0)), layers: layers) }.joined(separator: ", ")
             throw FormatError(
@@ -92,6 +93,7 @@ package struct CheckpointModel: Sendable {
         guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= shape.rows)
         precondition(floats.count == rows.count * shape.columns)
+        let attention = adapters.lazy.compactMap { $0.replaced[parameter]?.attention }.first ?? attention
         var row = rows.lowerBound
         while row < rows.upperBound {
             let (stored, run) = attention.storedRow(row, of: parameter, config)
@@ -102,5 +104,24 @@ package struct CheckpointModel: Sendable {
                 into: UnsafeMutableBufferPointer(rebasing: floats[start..<start + count * shape.columns]))
             row += count
         }
+        for adapter in adapters { try adapter.update(parameter, rows, config, in: floats) }
+    }
+
+    /// Returns the model with adapters merged into it, in f32, when its parameters are read. Throws ``FormatError`` when two
+    /// adapters replace one parameter.
+    package func merging(_ adapters: [Adapter]) throws(FormatError) -> CheckpointModel {
+        var model = self
+        for adapter in adapters {
+            model.files += adapter.files
+            for (parameter, replacement) in adapter.replaced {
+                if model.adapters.contains(where: { $0.replaced[parameter] != nil }) {
+                    let name = replacement.tensor.name.shown
+                    throw FormatError(adapter.directory, "replaces \(name), as another adapter does")
+                }
+                model.tensors[parameter] = replacement.tensor
+            }
+            model.adapters.append(adapter)
+        }
+        return model
     }
 }

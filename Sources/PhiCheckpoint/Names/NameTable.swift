@@ -41,7 +41,7 @@ struct NameTable {
     ]
 
     /// The first of the tables that most of `names` are in, for a model of `layers` blocks; nil if none is in any.
-    static func detect(in names: Dictionary<String, StoredTensor>.Keys, layers: Int) -> NameTable? {
+    static func detect(in names: Set<String>, layers: Int) -> NameTable? {
         let hits = all.map { table in
             Set(Parameter.all(layers: layers).map { table.name(of: $0, layers: layers) }).count(where: names.contains)
         }

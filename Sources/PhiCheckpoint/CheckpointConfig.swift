@@ -4,10 +4,12 @@ import PhiJSON
 
 /// A checkpoint's `config.json`, with either of its two sets of keys: today's `PhiConfig`
 /// (transformers, `models/phi/configuration_phi.py`) or those of phi's first publications
-/// (`model_type` `mixformer-sequential` and `phi-msft`).
+/// (`model_type` `mixformer-sequential` and `phi-msft`), which CodeGen and GPT-J share.
 package struct CheckpointConfig: Sendable {
     package let file: ReadableFile
     package let model: ModelConfig
+    /// `model_type`, one of ``modelTypes``.
+    let modelType: String
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
     package let paddedVocabulary: Int
 
@@ -25,8 +27,8 @@ package struct CheckpointConfig: Sendable {
         }
 
         let type = try need(keys.model_type, "model_type")
-        guard ["phi", "phi-msft", "mixformer-sequential"].contains(type) else {
-            throw refused("model_type \(type.shown) is not phi")
+        guard Self.modelTypes.contains(type) else {
+            throw refused("model_type \(type.shown) is not supported; \(Self.modelTypes.joined(separator: ", ")) are")
         }
         if keys.qk_layernorm == true { throw refused("qk_layernorm is true; that is not supported") }
         if keys.tie_word_embeddings == true { throw refused("tie_word_embeddings is true; that is not supported") }
@@ -70,8 +72,12 @@ package struct CheckpointConfig: Sendable {
             throw refused(error.fault)
         }
         self.file = file
+        modelType = type
         paddedVocabulary = rows
     }
+
+    /// The types that are converted. CodeGen and GPT-J have phi's block, without biases in attention.
+    static let modelTypes = ["phi", "phi-msft", "mixformer-sequential", "codegen", "gptj"]
 }
 
 extension ConfigKeys {

@@ -17,7 +17,7 @@ package struct CheckpointModel: Sendable {
     package private(set) var files: [ReadableFile]
 
     package private(set) var tensors: [Parameter: StoredTensor]
-    private let attention: NameTable.Attention
+    private let table: NameTable
     private var adapters: [Adapter] = []
 
     /// Opens the checkpoint in `directory`. `endsOfText` are ids or tokens to take as ends of text instead of those that the
@@ -41,11 +41,18 @@ package struct CheckpointModel: Sendable {
             throw FormatError(
                 directory, "unrecognised tensor naming, such as \(example.shown); known schemes: \(known)")
         }
+        guard table.scheme.fits(modelType: config.modelType) else {
+            throw FormatError(
+                directory, "has tensors of \(table.scheme.rawValue) names, but model_type \(config.modelType.shown)")
+        }
+        if case .fourByThree = table.attention, config.model.heads % 4 != 0 {
+            throw FormatError(config.file.path, "\(config.model.heads) heads are not a multiple of 4, as CodeGen's are")
+        }
         self.config = config.model
         vocabulary = tokenizer.vocabulary
         self.endsOfText = ends
         naming = table.scheme
-        attention = table.attention
+        self.table = table
         files = [config.file] + ends.files + tokenizer.files + checkpoint.files
         if !table.attention.isSplit, config.model.kvHeads != config.model.heads {
             let fault = "grouped-query attention is not known with \(table.scheme.rawValue) names"
@@ -57,6 +64,7 @@ package struct CheckpointModel: Sendable {
         var leftOver = checkpoint.tensors.filter { !NameTable.isSkipped($0.key) }
         var seen: Set<String> = []
         for parameter in Parameter.all(layers: layers) {
+            if table.lacks(parameter) { continue }
             let name = table.name(of: parameter, layers: layers)
             leftOver[name] = nil
             let isNew = seen.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
@@ -90,13 +98,17 @@ package struct CheckpointModel: Sendable {
         _ parameter: Parameter, _ rows: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
         let shape = config.shape(of: parameter)
-        guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= shape.rows)
         precondition(floats.count == rows.count * shape.columns)
-        let attention = adapters.lazy.compactMap { $0.replaced[parameter]?.attention }.first ?? attention
+        let table = adapters.lazy.compactMap { $0.replaced[parameter]?.table }.first ?? table
+        guard let tensor = tensors[parameter] else {
+            precondition(table.lacks(parameter), "the model has no \(parameter)")
+            floats.update(repeating: 0)
+            return
+        }
         var row = rows.lowerBound
         while row < rows.upperBound {
-            let (stored, run) = attention.storedRow(row, of: parameter, config)
+            let (stored, run) = table.storedRow(row, of: parameter, config)
             let count = min(run, rows.upperBound - row)
             let start = (row - rows.lowerBound) * shape.columns
             try tensor.readFloats(

@@ -41,6 +41,35 @@ import Testing
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
     }
 
+    @Test func adaptersAreMerged() throws {
+        let folder = try TemporaryFolder()
+        func convert(_ options: String...) throws -> [UInt8] {
+            let outcome = try Command.run(
+                ["convert", fixture("current-safetensors-f32"), "-o", folder.at("m.phi"), "--type", "f32", "--force"]
+                    + options)
+            #expect(outcome.status == 0, "\(outcome.errorText)")
+            return try readFile(folder.at("m.phi"))
+        }
+        let adapter = fixture("adapters/attention"), other = fixture("adapters/rank-stabilised")
+        let (base, merged) = (try convert(), try convert("--adapter", adapter))
+        #expect(base != merged)
+        #expect(try convert("--adapter", adapter + "=1.0") == merged)
+        // Provenance names the adapter's files even where it changes nothing.
+        let tensors = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
+        _ = try convert("--adapter", adapter + "=0", "--adapter", other + "=-0")
+        let unchanged = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
+        _ = try convert()
+        let plain = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
+        #expect(unchanged.map(\.digest) == plain.map(\.digest) && tensors.map(\.digest) != plain.map(\.digest))
+        for (argument, words) in [
+            (folder.path, "holds no adapter"), (adapter + "=inf", "not finite"), (adapter + "=x", "holds no adapter"),
+        ] {
+            let outcome = try Command.run(
+                "convert", fixture("current-safetensors-f32"), "-o", folder.at("n.phi"), "--adapter", argument)
+            expectRefusal(outcome, words)
+        }
+    }
+
     @Test func endsOfTextCanBeNamed() throws {
         let shop = try Workshop()
         let outcome = try shop.convert("--eos", "e", "--eos", "256")

@@ -15,7 +15,8 @@ struct AdapterTests {
     ]
     /// All have the same values, in F32, BF16 and F16.
     static let bases = [
-        "current-safetensors-f32", "first-port-safetensors-split-bf16", "transformer-bin-f16", "mixformer-bin-split-f32",
+        "current-safetensors-f32", "first-port-safetensors-split-bf16", "transformer-bin-f16",
+        "mixformer-bin-split-f32",
     ]
 
     private func values(_ model: CheckpointModel, _ parameter: Parameter, _ rows: Range<Int>? = nil) throws -> [Float] {
@@ -115,17 +116,25 @@ struct AdapterTests {
                 var tensors = good.filter { $0.name != without }.map {
                     ($0.name, TestTensor(shape: $0.shape, floats: [Float](repeating: 1, count: $0.count)))
                 }
-                tensors.append((name, TestTensor(shape: shape, floats: [Float](repeating: 1, count: shape.reduce(1, *)))))
+                tensors.append(
+                    (name, TestTensor(shape: shape, floats: [Float](repeating: 1, count: shape.reduce(1, *)))))
                 try folder.write("adapter_model.safetensors", safetensors(tensors))
             }
         }
         let query = "base_model.model.model.layers.0.self_attn.q_proj."
-        #expect(try withTensor("base_model.model.model.layers.7.mlp.fc1.bias", [24]).contains("cannot be merged (1 in all)"))
+        #expect(
+            try withTensor("base_model.model.model.layers.7.mlp.fc1.bias", [24]).contains("cannot be merged (1 in all)")
+        )
         #expect(try withTensor(query + "lora_magnitude_vector", [16]).contains("cannot be merged"))
-        #expect(try withTensor(query + "lora_A.weight", [4, 15], without: query + "lora_A.weight").contains("not [4, 16]"))
-        #expect(try withTensor(query + "lora_B.weight", [16, 3], without: query + "lora_B.weight").contains("not [16, 4]"))
-        #expect(try withTensor(query + "lora_B.weight", [16], without: query + "lora_B.weight").contains("cannot be merged"))
-        #expect(try withTensor(query + "lora_A.weight", [0, 16], without: query + "lora_A.weight").contains("is empty"))
+        #expect(
+            try withTensor(query + "lora_A.weight", [4, 15], without: query + "lora_A.weight").contains("not [4, 16]"))
+        #expect(
+            try withTensor(query + "lora_B.weight", [16, 3], without: query + "lora_B.weight").contains("not [16, 4]"))
+        #expect(
+            try withTensor(query + "lora_B.weight", [16], without: query + "lora_B.weight").contains("cannot be merged")
+        )
+        #expect(
+            try withTensor(query + "lora_A.weight", [0, 16], without: query + "lora_A.weight").contains("is empty"))
         #expect(try withTensor(query + "lora_A.default.weight", [4, 16]).contains("for one parameter"))
     }
 }

@@ -68,7 +68,10 @@ import Testing
     }
 
     static let refused: [(old: String, new: String, fault: String)] = [
-        (#""phi""#, #""phi3""#, "model_type 'phi3' is not phi"),
+        (
+            #""phi""#, #""phi3""#,
+            "model_type 'phi3' is not supported; phi, phi-msft, mixformer-sequential, codegen, gptj are"
+        ),
         (#""model_type": "phi", "#, "", "has no 'model_type'"),
         (#""hidden_size": 2048, "#, "", "has no 'hidden_size'"),
         (#""vocab_size": 51200, "#, "", "has no 'vocab_size'"),

@@ -11,7 +11,7 @@ package struct Adapter: Sendable {
     let directory: String
     private let factors = LowRankFactors()
     private(set) var updates: [Parameter: LowRankUpdate] = [:]
-    private(set) var replaced: [Parameter: (tensor: StoredTensor, attention: NameTable.Attention)] = [:]
+    private(set) var replaced: [Parameter: (tensor: StoredTensor, table: NameTable)] = [:]
 
     /// Opens the adapter in `directory` for a model of `config`, scaled by `weight`. Throws ``FormatError`` with the first
     /// fault, also when the adapter has a tensor that merging would have to leave out.
@@ -23,7 +23,8 @@ package struct Adapter: Sendable {
         var tensors: [String: StoredTensor] = [:]
         for tensor in stored.tensors {
             if let other = tensors.updateValue(tensor, forKey: Self.plainName(tensor.name)) {
-                throw FormatError(stored.file.path, "has \(tensor.name.shown) and \(other.name.shown) for one parameter")
+                throw FormatError(
+                    stored.file.path, "has \(tensor.name.shown) and \(other.name.shown) for one parameter")
             }
         }
         guard let table = Self.table(of: tensors.keys, layers: config.layers) else {
@@ -38,7 +39,7 @@ package struct Adapter: Sendable {
             let columns = config.shape(of: parameter).columns
             if let tensor = tensors[name] {
                 try Self.check(tensor, rows, parameter.isVector ? nil : columns, isPadded: parameter.isOfVocabulary)
-                replaced[parameter] = (tensor, table.attention)
+                replaced[parameter] = (tensor, table)
             }
             let pair: (a: StoredTensor, b: StoredTensor, isTransposed: Bool)?
             if case .bias = parameter {
@@ -62,12 +63,13 @@ package struct Adapter: Sendable {
             }
             updates[parameter] = LowRankUpdate(
                 a: a, b: b, isTransposed: isTransposed, rank: rank,
-                scaling: weight * (try settings.scaling(of: module, rank: rank)), attention: table.attention)
+                scaling: weight * (try settings.scaling(of: module, rank: rank)), table: table)
         }
         let used = Set(updates.values.flatMap { [$0.a.name, $0.b.name] } + replaced.values.map(\.tensor.name))
         let leftOver = stored.tensors.map(\.name).filter { !used.contains($0) }.sorted()
         if let name = leftOver.first {
-            throw FormatError(stored.file.path, "has tensor \(name.shown), which cannot be merged (\(leftOver.count) in all)")
+            throw FormatError(
+                stored.file.path, "has tensor \(name.shown), which cannot be merged (\(leftOver.count) in all)")
         }
     }
 
@@ -80,7 +82,9 @@ package struct Adapter: Sendable {
         update.add(parameter, rows, config, to: floats, try factors.of(parameter, update, columns: columns))
     }
 
-    private static func tensors(in directory: String) throws(FormatError) -> (file: ReadableFile, tensors: [StoredTensor]) {
+    private static func tensors(in directory: String) throws(FormatError) -> (
+        file: ReadableFile, tensors: [StoredTensor]
+    ) {
         let names = TensorContainers.all.map { "adapter_model" + $0.fileName.drop { $0 != "." } }
         for (container, name) in zip(TensorContainers.all, names) {
             guard let file = try openIfPresent(directory, name) else { continue }

@@ -10,7 +10,7 @@ struct LowRankUpdate: Sendable {
     let isTransposed: Bool
     let rank: Int
     let scaling: Float
-    let attention: NameTable.Attention
+    let table: NameTable
 
     /// Adds the update of `rows` of a parameter to `floats`, [rows, columns], in f32.
     func add(
@@ -22,7 +22,7 @@ struct LowRankUpdate: Sendable {
         product.withUnsafeMutableBufferPointer { product in
             factors.right.withUnsafeBufferPointer { right in
                 for (number, row) in rows.enumerated() {
-                    let stored = attention.storedRow(row, of: parameter, config).row
+                    let stored = table.storedRow(row, of: parameter, config).row
                     product.update(repeating: 0)
                     for k in 0..<rank {
                         let factor = factors.left[stored * rank + k]

@@ -1,4 +1,5 @@
 import Foundation
+import PhiFormat
 import PhiTestSupport
 import Testing
 

@@ -3,9 +3,9 @@
 
     python Tools/golden/adapters.py        (needs torch, transformers, peft, safetensors)
 
-Each folder of Fixtures/adapters holds an adapter as peft saves it, with random weights of a fixed seed, and merged.safetensors:
-the parameters that merge_and_unload changes in the base model, in transformers' names. Adapters of old module names, whose
-model code transformers no longer has, are those of today's names renamed, with queries, keys and values in one module.
+Each folder of Fixtures/adapters holds an adapter as peft saves it, with random weights of a fixed seed, and
+merged.safetensors: the parameters that merge_and_unload changes in the base model, in transformers' names. The adapter
+of old module names, whose model code transformers no longer has, has queries, keys and values in one module.
 """
 
 import json
@@ -39,7 +39,7 @@ CASES = {
 
 def randomise(model):
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for parameter in model.parameters():
             if parameter.requires_grad:
                 parameter.copy_(torch.randn(parameter.shape) * 0.3)
 
@@ -50,7 +50,8 @@ def base():
 
 def changed(model):
     before = base().state_dict()
-    return {name: value.contiguous() for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    after = model.state_dict()
+    return {name: after[name].contiguous() for name in after if not torch.equal(after[name], before[name])}
 
 
 def save(name, settings):
@@ -59,6 +60,10 @@ def save(name, settings):
     folder = OUT / name
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
+    # peft writes a set, in another order each time.
+    keys = json.loads((folder / "adapter_config.json").read_text())
+    keys["target_modules"].sort()
+    (folder / "adapter_config.json").write_text(json.dumps(keys, indent=1, sort_keys=True) + "\n")
     # Read again: what was not saved is not merged.
     merged = peft.PeftModel.from_pretrained(base(), folder).merge_and_unload()
     safetensors.torch.save_file(changed(merged), folder / "merged.safetensors")

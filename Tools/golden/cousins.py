@@ -3,8 +3,9 @@
 
     python Tools/golden/cousins.py        (needs torch, transformers)
 
-Both have phi's block: attention and MLP in parallel behind one layer norm. Weights are random with a fixed seed; the tokenizer is
-that of the phi fixtures. logits.json has a prompt and the logits after each of its last four tokens, of transformers in f32.
+Both have phi's block: attention and MLP in parallel behind one layer norm. Weights are random with a fixed seed; the
+tokenizer is that of the phi fixtures. logits.json has a prompt and the logits after each of its last four tokens, of
+transformers in f32.
 """
 
 import json

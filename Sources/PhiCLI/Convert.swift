@@ -11,11 +11,17 @@ extension WeightType: ExpressibleByArgument {}
 /// `phi convert`
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Convert a Hugging Face phi checkpoint directory to a .phi file.",
+        abstract: "Convert a Hugging Face phi checkpoint to a .phi file.",
         discussion: "The output file appears only when it is complete.")
 
-    @Argument(help: "The checkpoint's directory: config.json, weights (safetensors or .bin), tokenizer files.")
-    var directory: String
+    @Argument(
+        help: ArgumentHelp(
+            """
+            The checkpoint: a directory with config.json, weights (safetensors or .bin) and tokenizer files, its file of weights, \
+            or an entry of Hugging Face's cache.
+            """,
+            valueName: "checkpoint"))
+    var path: String
 
     @Option(name: [.short, .long], help: "The .phi file to write.")
     var output: String
@@ -71,8 +77,9 @@ struct Convert: ParsableCommand {
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let base = try CheckpointModel(directory: directory, endsOfText: endsOfText)
+        let base = try CheckpointModel(path: path, endsOfText: endsOfText)
         let checkpoint = try base.merging(try adapters.map { try Self.adapter($0, base.config) })
+        for warning in checkpoint.warnings { Console.error("phi: warning: \(warning)\n") }
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? "builtin" : "none") {
             case "none": nil

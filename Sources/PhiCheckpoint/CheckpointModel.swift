@@ -2,9 +2,9 @@ import Phi
 import PhiFormat
 import PhiTokenizer
 
-/// A phi checkpoint, opened and checked: every tensor is there, of the right shape and readable, and none is left over.
+/// A phi checkpoint, opened and checked: every tensor is there, of the right shape and readable.
 ///
-///     let model = try CheckpointModel(directory: "phi-1")
+///     let model = try CheckpointModel(path: "phi-1")
 ///     let (rows, columns) = model.config.shape(of: .weight(.query(0)))
 ///     try model.readRows(.weight(.query(0)), 0..<16, into: floats)     // 16 x columns
 package struct CheckpointModel: Sendable {
@@ -15,32 +15,27 @@ package struct CheckpointModel: Sendable {
     package let naming: NamingScheme
     /// All files that were read: config.json, the tokenizer's, the weights'.
     package private(set) var files: [ReadableFile]
+    /// What was passed over as Hugging Face does, in one line each.
+    package let warnings: [String]
 
     package private(set) var tensors: [Parameter: StoredTensor]
     private let table: NameTable
     private var adapters: [Adapter] = []
 
-    /// Opens the checkpoint in `directory`. `endsOfText` are ids or tokens to take as ends of text instead of those that the
-    /// checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order of the
-    /// forward pass and how many more there are. No weight is read.
-    package init(directory: String, endsOfText: [String] = []) throws(FormatError) {
-        switch PathKind(directory) {
-        case .directory: break
-        case .missing: throw FormatError(directory, "no such directory")
-        default: throw FormatError(directory, "is not a directory; a checkpoint is a directory with config.json")
-        }
+    /// Opens the checkpoint at `path`, see ``CheckpointPlace``. `endsOfText` are ids or tokens to take as ends of text instead of
+    /// those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order
+    /// of the forward pass and how many more there are. No weight is read.
+    package init(path: String, endsOfText: [String] = []) throws(FormatError) {
+        let place = try CheckpointPlace(path)
+        let directory = place.directory
         let tokenizer = try TokenizerFiles(directory: directory)
         let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)
         let config = try CheckpointConfig(
             directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]))
-        let checkpoint = try CheckpointTensors(directory: directory)
+        let checkpoint = try CheckpointTensors(place)
         let layers = config.model.layers
-        guard let table = NameTable.detect(in: Set(checkpoint.tensors.keys), layers: layers) else {
-            guard let example = checkpoint.tensors.keys.min() else { throw FormatError(directory, "holds no tensors") }
-            let known = NameTable.all.map { $0.name(of: .weight(.query(0)), layers: layers) }.joined(separator: ", ")
-            throw FormatError(
-                directory, "unrecognised tensor naming, such as \(example.shown); known schemes: \(known)")
-        }
+        let names = try TensorNames(checkpoint.tensors, layers: layers, in: directory)
+        let table = names.table
         guard table.scheme.fits(modelType: config.modelType) else {
             throw FormatError(
                 directory, "has tensors of \(table.scheme.rawValue) names, but model_type \(config.modelType.shown)")
@@ -61,14 +56,14 @@ package struct CheckpointModel: Sendable {
 
         var faults: [FormatError] = []
         var tensors: [Parameter: StoredTensor] = [:]
-        var leftOver = checkpoint.tensors.filter { !NameTable.isSkipped($0.key) }
+        var leftOver = names.tensors.filter { !TensorNames.isSkipped($0.key) }
         var seen: Set<String> = []
         for parameter in Parameter.all(layers: layers) {
             if table.lacks(parameter) { continue }
-            let name = table.name(of: parameter, layers: layers)
+            let name = table.name(of: parameter, layers: layers, names.prefixes)
             leftOver[name] = nil
             let isNew = seen.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
-            guard let tensor = checkpoint.tensors[name] else {
+            guard let tensor = names.tensors[name] else {
                 if isNew { faults.append(FormatError(directory, "has no tensor \(name.shown)")) }
                 continue
             }
@@ -76,20 +71,25 @@ package struct CheckpointModel: Sendable {
             let shape = table.storedShape(of: parameter, config.model, paddedVocabulary: config.paddedVocabulary)
             if !isNew { continue }
             if tensor.shape != shape {
-                let fault = "tensor \(name.shown) has shape \(tensor.shape), not \(shape)"
+                let fault = "tensor \(tensor.name.shown) has shape \(tensor.shape), not \(shape)"
                 faults.append(FormatError(tensor.file.path, fault))
             } else if let refusal = tensor.refusal {
                 faults.append(FormatError(tensor.file.path, refusal))
             }
         }
-        for tensor in leftOver.values.sorted(by: { $0.name < $1.name }) {
-            faults.append(FormatError(tensor.file.path, "has tensor \(tensor.name.shown), which no phi model has"))
+        if !faults.isEmpty, let layer = leftOver.values.map(\.name).filter({ $0.contains(".base_layer.") }).min() {
+            let advice = "save the model that merge_and_unload() returns"
+            throw FormatError(directory, "holds an adapter that is not merged, such as \(layer.shown); \(advice)")
         }
         if let first = faults.first {
             let more = faults.count == 1 ? "" : " (and \(faults.count - 1) more such faults)"
             throw FormatError(first.file, first.fault + more)
         }
         self.tensors = tensors
+        let others = leftOver.values.map(\.name).sorted()
+        let shown = others.prefix(4).map(\.shown).joined(separator: ", ") + (others.count > 4 ? ", ..." : "")
+        let count = others.count == 1 ? "a tensor" : "\(others.count) tensors"
+        warnings = others.isEmpty ? [] : ["\(directory): \(count) that phi does not have, left out: \(shown)"]
     }
 
     /// Writes `rows` of a parameter to `floats`, row-major and exactly. `floats` has exactly as many elements, and the model

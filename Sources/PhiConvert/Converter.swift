@@ -9,7 +9,7 @@ import PhiTokenizer
 /// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q4, 0.9 in q8).
 ///
 /// ```swift
-/// let checkpoint = try CheckpointModel(directory: "phi-1")
+/// let checkpoint = try CheckpointModel(path: "phi-1")
 /// let report = try Converter(checkpoint, type: .q4).write(to: "phi-1.phi")
 /// ```
 ///

@@ -71,6 +71,25 @@ import Testing
         }
     }
 
+    @Test func warnsOfTensorsThatAreLeftOut() throws {
+        var checkpoint = TinyCheckpoint()
+        for name in ["v_head.weight", "v_head.bias"] { checkpoint.tensors.append((name, TestTensor(shape: [1]))) }
+        let shop = try Workshop(checkpoint)
+        let outcome = try shop.convert("--calibrate", "none")
+        #expect(outcome.status == 0)
+        #expect(
+            outcome.errorText == "phi: warning: \(shop.checkpoint): 2 tensors that phi does not have, left out: "
+                + "'v_head.bias', 'v_head.weight'\n")
+    }
+
+    @Test func takesAHomeDirectory() throws {
+        let shop = try Workshop()
+        let outcome = try Command.run(
+            ["convert", "~/checkpoint", "-o", "~/in-home.phi", "--type", "f16"], environment: ["HOME": shop.folder.path])
+        #expect(outcome.status == 0 && outcome.errorText.isEmpty, "\(outcome.errorText)")
+        #expect(shop.folder.names == ["checkpoint", "in-home.phi"])
+    }
+
     @Test func endsOfTextCanBeNamed() throws {
         let shop = try Workshop()
         let outcome = try shop.convert("--eos", "e", "--eos", "256")

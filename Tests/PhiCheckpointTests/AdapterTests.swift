@@ -58,7 +58,7 @@ struct AdapterTests {
     }
 
     @Test(arguments: names, bases) func mergesAsPeftDoes(_ name: String, _ folder: String) throws {
-        let base = try CheckpointModel(directory: fixture(folder))
+        let base = try CheckpointModel(path: fixture(folder))
         let adapter = try Adapter(directory: Self.folder(name), base.config)
         let model = try base.merging([adapter])
         #expect(model.files.count == base.files.count + 2)
@@ -66,7 +66,7 @@ struct AdapterTests {
     }
 
     @Test func severalAdaptersHaveWeights() throws {
-        let base = try CheckpointModel(directory: fixture(Self.bases[0]))
+        let base = try CheckpointModel(path: fixture(Self.bases[0]))
         let adapters = [
             try Adapter(directory: Self.folder("attention"), base.config, weight: 0.5),
             try Adapter(directory: Self.folder("rank-stabilised"), base.config, weight: -2),
@@ -77,7 +77,7 @@ struct AdapterTests {
     }
 
     @Test func faultsAreNamed() throws {
-        let config = try CheckpointModel(directory: fixture(Self.bases[0])).config
+        let config = try CheckpointModel(path: fixture(Self.bases[0])).config
         let attention = Self.folder("attention")
         func refusal(_ change: (TemporaryFolder) throws -> Void) throws -> String {
             let folder = try TemporaryFolder()

@@ -16,7 +16,7 @@ struct CousinTests {
 
     private func convert(_ name: String, _ type: WeightType) throws -> LanguageModel {
         let folder = try TemporaryFolder()
-        let checkpoint = try CheckpointModel(directory: fixture(name))
+        let checkpoint = try CheckpointModel(path: fixture(name))
         _ = try Converter(checkpoint, type: type, calibration: .builtIn, threads: 1).write(to: folder.at("m.phi"))
         return try LanguageModel(contentsOf: folder.at("m.phi"))
     }
@@ -53,7 +53,7 @@ struct CousinTests {
     @Test func namesMustFitTheConfig() throws {
         let copy = try CheckpointCopy(of: "gptj")
         try copy.replace("\"gptj\"", "\"codegen\"", in: "config.json")
-        let message = fault { _ = try CheckpointModel(directory: copy.path) }
+        let message = fault { _ = try CheckpointModel(path: copy.path) }
         #expect(message == "has tensors of gptj names, but model_type 'codegen'")
     }
 }

@@ -11,7 +11,7 @@ struct TextBoundsTests {
         let folder = try TemporaryFolder()
         let path = try TinyCheckpoint().write(to: folder)
         for (name, text) in names { try folder.write("checkpoint/" + name, text) }
-        let checkpoint = try CheckpointModel(directory: path, endsOfText: endsOfText)
+        let checkpoint = try CheckpointModel(path: path, endsOfText: endsOfText)
         _ = try Converter(checkpoint, type: .f32, threads: 1).write(to: folder.at("m.phi"))
         return try LanguageModel(contentsOf: folder.at("m.phi"))
     }

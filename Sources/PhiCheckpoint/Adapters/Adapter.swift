@@ -27,13 +27,13 @@ package struct Adapter: Sendable {
                     stored.file.path, "has \(tensor.name.shown) and \(other.name.shown) for one parameter")
             }
         }
-        guard let table = Self.table(of: tensors.keys, layers: config.layers) else {
+        guard let (table, prefixes) = Self.table(of: tensors.keys, layers: config.layers) else {
             let example = stored.tensors.map(\.name).min() ?? ""
             throw FormatError(stored.file.path, "is not of a phi model: it has \(example.shown)")
         }
 
         for parameter in Parameter.all(layers: config.layers) {
-            let name = table.name(of: parameter, layers: config.layers)
+            let name = table.name(of: parameter, layers: config.layers, prefixes)
             let module = String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)])
             let rows = table.storedShape(of: parameter, config, paddedVocabulary: config.vocabulary)[0]
             let columns = config.shape(of: parameter).columns
@@ -101,15 +101,23 @@ package struct Adapter: Sendable {
             .replacing(".lora_A.default.", with: ".lora_A.").replacing(".lora_B.default.", with: ".lora_B.")
     }
 
-    /// The naming scheme that most of the adapter's modules are in.
-    private static func table(of names: some Collection<String>, layers: Int) -> NameTable? {
+    /// The naming scheme that most of the adapter's modules are in, with or without the body's prefix.
+    private static func table(of names: some Collection<String>, layers: Int) -> (NameTable, Prefixes)? {
         let modules = Set(
             names.map { name in
                 [".lora_A.weight", ".lora_B.weight", ".lora_embedding_A", ".lora_embedding_B"].reduce(name) {
                     $0.hasSuffix($1) ? String($0.dropLast($1.count)) + ".weight" : $0
                 }
             })
-        return NameTable.detect(in: modules, layers: layers)
+        let candidates = NameTable.all.flatMap { table in
+            [table.body, ""].map { (table, Prefixes(body: $0, outside: "")) }
+        }
+        let hits = candidates.map { table, prefixes in
+            Set(Parameter.all(layers: layers).map { table.name(of: $0, layers: layers, prefixes) })
+                .count(where: modules.contains)
+        }
+        guard let most = hits.max(), most > 0 else { return nil }
+        return zip(candidates, hits).first { $0.1 == most }?.0
     }
 
     private static func check(

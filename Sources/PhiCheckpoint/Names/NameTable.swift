@@ -1,4 +1,6 @@
 /// The names of a model's modules in one naming scheme, and the order of their rows. A new scheme is one row of ``all``.
+///
+/// Names stand below two prefixes, ``Prefixes``: `model.` of transformers' body, before which programs have put more.
 struct NameTable: Sendable {
     /// How queries, keys and values are kept.
     enum Attention: Sendable {
@@ -12,7 +14,17 @@ struct NameTable: Sendable {
         case fourByThree(String)
     }
 
+    /// The modules that stand outside the body.
+    enum Outside {
+        case none
+        case head
+        case finalNormAndHead
+    }
+
     let scheme: NamingScheme
+    /// The body's prefix as published.
+    let body: String
+    let outside: Outside
     let embedding: String
     /// The prefix of the names of a block's modules.
     let block: @Sendable (_ block: Int) -> String
@@ -30,48 +42,35 @@ struct NameTable: Sendable {
 
     static let all: [NameTable] = [
         NameTable(
-            scheme: .current, embedding: "model.embed_tokens", block: { "model.layers.\($0)." },
+            scheme: .current, body: "model.", outside: .head, embedding: "embed_tokens", block: { "layers.\($0)." },
             norm: "input_layernorm",
             attention: .split(query: "self_attn.q_proj", key: "self_attn.k_proj", value: "self_attn.v_proj"),
-            dense: "self_attn.dense", finalNorm: { _ in "model.final_layernorm" }, head: { _ in "lm_head" }),
+            dense: "self_attn.dense", finalNorm: { _ in "final_layernorm" }, head: { _ in "lm_head" }),
         NameTable(
-            scheme: .firstPort, embedding: "model.embed_tokens", block: { "model.layers.\($0)." },
+            scheme: .firstPort, body: "model.", outside: .head, embedding: "embed_tokens", block: { "layers.\($0)." },
             norm: "input_layernorm", attention: .headsByThree("self_attn.query_key_value"),
-            dense: "self_attn.dense", finalNorm: { _ in "model.final_layernorm" }, head: { _ in "lm_head" }),
+            dense: "self_attn.dense", finalNorm: { _ in "final_layernorm" }, head: { _ in "lm_head" }),
         NameTable(
-            scheme: .transformer, embedding: "transformer.embd.wte", block: { "transformer.h.\($0)." }, norm: "ln",
-            attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
+            scheme: .transformer, body: "transformer.", outside: .finalNormAndHead, embedding: "embd.wte",
+            block: { "h.\($0)." }, norm: "ln", attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
             finalNorm: { _ in "lm_head.ln" }, head: { _ in "lm_head.linear" }),
         NameTable(
-            scheme: .mixformer, embedding: "layers.0.wte", block: { "layers.\($0 + 1)." }, norm: "ln",
-            attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
+            scheme: .mixformer, body: "", outside: .none, embedding: "layers.0.wte", block: { "layers.\($0 + 1)." },
+            norm: "ln", attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
             finalNorm: { "layers.\($0 + 1).ln" }, head: { "layers.\($0 + 1).linear" }),
         NameTable(
-            scheme: .codegen, embedding: "transformer.wte", block: { "transformer.h.\($0)." }, norm: "ln_1",
+            scheme: .codegen, body: "transformer.", outside: .head, embedding: "wte", block: { "h.\($0)." }, norm: "ln_1",
             attention: .fourByThree("attn.qkv_proj"), dense: "attn.out_proj", fc1: "mlp.fc_in", fc2: "mlp.fc_out",
-            attentionHasBiases: false, rotaryIsInterleaved: true, finalNorm: { _ in "transformer.ln_f" },
-            head: { _ in "lm_head" }),
+            attentionHasBiases: false, rotaryIsInterleaved: true, finalNorm: { _ in "ln_f" }, head: { _ in "lm_head" }),
         NameTable(
-            scheme: .gptj, embedding: "transformer.wte", block: { "transformer.h.\($0)." }, norm: "ln_1",
+            scheme: .gptj, body: "transformer.", outside: .head, embedding: "wte", block: { "h.\($0)." }, norm: "ln_1",
             attention: .split(query: "attn.q_proj", key: "attn.k_proj", value: "attn.v_proj"), dense: "attn.out_proj",
             fc1: "mlp.fc_in", fc2: "mlp.fc_out", attentionHasBiases: false, rotaryIsInterleaved: true,
-            finalNorm: { _ in "transformer.ln_f" }, head: { _ in "lm_head" }),
+            finalNorm: { _ in "ln_f" }, head: { _ in "lm_head" }),
     ]
 
-    /// The first of the tables that most of `names` are in, for a model of `layers` blocks; nil if none is in any.
-    static func detect(in names: Set<String>, layers: Int) -> NameTable? {
-        let hits = all.map { table in
-            Set(Parameter.all(layers: layers).map { table.name(of: $0, layers: layers) }).count(where: names.contains)
-        }
-        guard let most = hits.max(), most > 0 else { return nil }
-        return zip(all, hits).first { $0.1 == most }?.0
-    }
-
-    /// Buffers that old checkpoints carry and that follow from the config: the rotary embedding's frequencies.
-    static func isSkipped(_ name: String) -> Bool { name.hasSuffix(".rotary_emb.inv_freq") }
-
     /// The name of the tensor that holds a parameter.
-    func name(of parameter: Parameter, layers: Int) -> String {
+    func name(of parameter: Parameter, layers: Int, _ prefixes: Prefixes) -> String {
         let module =
             switch parameter.module {
             case .embedding: embedding
@@ -85,9 +84,17 @@ struct NameTable: Sendable {
             case .finalNorm: finalNorm(layers)
             case .head: head(layers)
             }
+        let prefix = isOutside(parameter.module) ? prefixes.outside : prefixes.body
         return switch parameter {
-        case .weight: module + ".weight"
-        case .bias: module + ".bias"
+        case .weight: prefix + module + ".weight"
+        case .bias: prefix + module + ".bias"
+        }
+    }
+
+    func isOutside(_ module: Module) -> Bool {
+        switch (module, outside) {
+        case (.head, .head), (.head, .finalNormAndHead), (.finalNorm, .finalNormAndHead): true
+        default: false
         }
     }
 

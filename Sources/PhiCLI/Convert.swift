@@ -11,10 +11,12 @@ extension WeightType: ExpressibleByArgument {}
 /// `phi convert`
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Convert a Hugging Face phi checkpoint directory to a .phi file.",
+        abstract: "Convert a Hugging Face phi checkpoint directory, or a GGUF file, to a .phi file.",
         discussion: "The output file appears only when it is complete.")
 
-    @Argument(help: "The checkpoint's directory: config.json, weights (safetensors or .bin), tokenizer files.")
+    @Argument(
+        help: "The checkpoint's directory: config.json, weights (safetensors or .bin), tokenizer files; or a GGUF file."
+    )
     var directory: String
 
     @Option(name: [.short, .long], help: "The .phi file to write.")
@@ -55,7 +57,7 @@ struct Convert: ParsableCommand {
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let checkpoint = try CheckpointModel(directory: directory, endsOfText: endsOfText)
+        let checkpoint = try CheckpointModel(path: directory, endsOfText: endsOfText)
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? "builtin" : "none") {
             case "none": nil

@@ -17,7 +17,7 @@ package struct CheckpointModel: Sendable {
     package let files: [ReadableFile]
 
     package let tensors: [Parameter: StoredTensor]
-    private let attention: NameTable.Attention
+    let attention: NameTable.Attention
 
     /// Opens the checkpoint in `directory`. `endsOfText` are ids or tokens to take as ends of text instead of those that the
     /// checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order of the

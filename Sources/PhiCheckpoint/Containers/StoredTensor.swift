@@ -8,15 +8,17 @@ package enum ElementType: Sendable, Equatable {
     case float16
     /// The upper half of a binary32.
     case bfloat16
+    /// Blocks of a type of GGUF files.
+    case blocks(BlockType)
     /// Any other, by the file's own name for it. Such tensors are listed but cannot be read.
     case other(String)
 
-    /// Bytes of an element; nil if elements cannot be read.
+    /// Bytes of an element; nil if elements cannot be read, or not one by one.
     var size: Int? {
         switch self {
         case .float32: 4
         case .float16, .bfloat16: 2
-        case .other: nil
+        case .blocks, .other: nil
         }
     }
 }
@@ -50,6 +52,7 @@ package struct StoredTensor: Sendable {
         _ elements: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
         precondition(elements.lowerBound >= 0 && elements.upperBound <= count && floats.count == elements.count)
+        if case .blocks(let type) = elementType { return try readBlocks(type, elements, into: floats) }
         guard refusal == nil, let size = elementType.size else {
             throw FormatError(file.path, refusal ?? "tensor \(name.shown) cannot be read")
         }

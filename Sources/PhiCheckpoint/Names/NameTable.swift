@@ -91,4 +91,6 @@ package enum NamingScheme: String, Sendable {
     case transformer
     /// `layers.1.mixer.Wqkv.weight`: the code published with phi-1 and phi-1.5, `mixformer-sequential`.
     case mixformer = "mixformer-sequential"
+    /// `blk.0.attn_q.weight`: llama.cpp's GGUF files, see ``GGUFNames``.
+    case gguf = "llama.cpp"
 }

@@ -11,14 +11,14 @@ extension WeightType: ExpressibleByArgument {}
 /// `phi convert`
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Convert a Hugging Face phi checkpoint to a .phi file.",
+        abstract: "Convert a Hugging Face phi checkpoint, or a GGUF file, to a .phi file.",
         discussion: "The output file appears only when it is complete.")
 
     @Argument(
         help: ArgumentHelp(
             """
             The checkpoint: a directory with config.json, weights (safetensors or .bin) and tokenizer files, its file of weights, \
-            or an entry of Hugging Face's cache.
+            an entry of Hugging Face's cache, or a GGUF file.
             """,
             valueName: "checkpoint"))
     var path: String

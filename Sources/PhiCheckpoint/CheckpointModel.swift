@@ -14,19 +14,29 @@ package struct CheckpointModel: Sendable {
     /// How the checkpoint names its tensors.
     package let naming: NamingScheme
     /// All files that were read: config.json, the tokenizer's, the weights'.
-    package private(set) var files: [ReadableFile]
+    package internal(set) var files: [ReadableFile]
     /// What was passed over as Hugging Face does, in one line each.
     package let warnings: [String]
 
-    package private(set) var tensors: [Parameter: StoredTensor]
-    private let table: NameTable
+    package internal(set) var tensors: [Parameter: StoredTensor]
+    let table: NameTable
     private var adapters: [Adapter] = []
 
-    /// Opens the checkpoint at `path`, see ``CheckpointPlace``. `endsOfText` are ids or tokens to take as ends of text instead of
+    /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends of text instead of
     /// those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order
     /// of the forward pass and how many more there are. No weight is read.
     package init(path: String, endsOfText: [String] = []) throws(FormatError) {
-        let place = try CheckpointPlace(path)
+        if case .file = PathKind(path) {
+            let file = try ReadableFile(path: path)
+            if case .gguf? = try FileContent(file) {
+                try self.init(gguf: file, endsOfText: endsOfText)
+                return
+            }
+        }
+        try self.init(CheckpointPlace(path), endsOfText)
+    }
+
+    private init(_ place: CheckpointPlace, _ endsOfText: [String]) throws(FormatError) {
         let directory = place.directory
         let tokenizer = try TokenizerFiles(directory: directory)
         let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)

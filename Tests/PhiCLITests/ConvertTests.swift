@@ -100,6 +100,23 @@ import Testing
         expectRefusal(try shop.convert("--eos", "no such", "--force"), "no token 'no such', which --eos names")
     }
 
+    @Test func readsGGUF() throws {
+        let folder = try TemporaryFolder()
+        func convert(_ checkpoint: String) throws -> PhiFile {
+            let path = folder.at("\(folder.names.count).phi")
+            let outcome = try Command.run("convert", fixture(checkpoint), "-o", path, "--type", "f32")
+            try #require(outcome.status == 0, "\(outcome.errorText)")
+            return try PhiFile(MappedFile(path: path))
+        }
+        let (file, directory) = try (convert("gguf/f32.gguf"), convert("current-safetensors-f32"))
+        #expect(file.sections.map(\.name) == directory.sections.map(\.name))
+        for (own, other) in zip(file.sections, directory.sections) where own.name != "provenance" {
+            #expect(file.bytes(of: own).elementsEqual(directory.bytes(of: other)), "\(own.name)")
+        }
+        let quantised = try Command.run("convert", fixture("gguf/k-quants.gguf"), "-o", folder.at("k.phi"))
+        #expect(quantised.status == 0 && quantised.outputText.contains("end of text: 2 "))
+    }
+
     @Test(arguments: Models.types) func givesTheSameBytesAlways(_ type: String) throws {
         let shop = try Workshop(TinyCheckpoint().speakingASCII())
         let expected = try readFile(Models.path(type))

@@ -10,16 +10,18 @@ package enum ElementType: Sendable, Equatable {
     case float16
     /// The upper half of a binary32.
     case bfloat16
+    /// Blocks of a type of GGUF files.
+    case blocks(BlockType)
     /// Any other, by the file's own name for it. Such tensors are listed but cannot be read.
     case other(String)
 
-    /// Bytes of an element; nil if elements cannot be read.
+    /// Bytes of an element; nil if elements cannot be read, or not one by one.
     var size: Int? {
         switch self {
         case .float64: 8
         case .float32: 4
         case .float16, .bfloat16: 2
-        case .other: nil
+        case .blocks, .other: nil
         }
     }
 }
@@ -55,6 +57,7 @@ package struct StoredTensor: Sendable {
     ) throws(FormatError) {
         precondition(elements.lowerBound >= 0 && elements.upperBound <= count && floats.count == elements.count)
         if let refusal { throw FormatError(file.path, refusal) }
+        if case .blocks(let type) = elementType { return try readBlocks(type, elements, into: floats) }
         guard let strides else { return try read(at: elements.lowerBound, into: floats) }
         // A vector is a matrix of one row.
         let columns = shape.last ?? 1

@@ -130,11 +130,14 @@ package enum NamingScheme: String, Sendable {
     /// `transformer.h.0.attn.q_proj.weight`: `GPTJForCausalLM`.
     case gptj
 
+    /// `blk.0.attn_q.weight`: llama.cpp's GGUF files, see ``GGUFNames``.
+    case gguf = "llama.cpp"
+
     /// Whether a checkpoint of `type`, the `model_type` of its config.json, may have these names.
     func fits(modelType type: String) -> Bool {
         switch self {
         case .codegen, .gptj: type == rawValue
-        case .current, .firstPort, .transformer, .mixformer: type != "codegen" && type != "gptj"
+        case .current, .firstPort, .transformer, .mixformer, .gguf: type != "codegen" && type != "gptj"
         }
     }
 }

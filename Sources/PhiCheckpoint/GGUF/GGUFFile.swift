@@ -16,8 +16,8 @@ package struct GGUFFile {
     private static let countLimit = 1 << 16
     /// The longest string that is read, the format's own limit for a key.
     private static let stringLimit = (1 << 16) - 1
-    /// The longest array that is read into memory, in bytes; phi's tokens take 1 MB.
-    private static let arrayLimit = 32 << 20
+    /// The longest array that is read into memory, in bytes and elements; phi has 51,200 tokens, of 1 MB.
+    private static let arrayLimit = (bytes: 8 << 20, count: 1 << 18)
 
     /// Whether `file` begins as a GGUF file does.
     static func isGGUF(_ file: ReadableFile) throws(FormatError) -> Bool {
@@ -172,8 +172,9 @@ extension GGUFFile {
     ) throws(FormatError) -> [Element]? {
         guard let value = values[key] else { return nil }
         guard case .array(let type, let count, let place) = value else { throw isNot("an array of \(kind)", key) }
-        guard place.count <= Self.arrayLimit else {
-            throw FormatError(file.path, "key \(key.shown) has \(place.count) bytes, not \(Self.arrayLimit) at most")
+        guard place.count <= Self.arrayLimit.bytes, count <= Self.arrayLimit.count else {
+            throw FormatError(
+                file.path, "key \(key.shown) has \(count) elements of \(place.count) bytes, too many for phi")
         }
         var cursor = GGUFCursor(file, at: place.lowerBound)
         var elements: [Element] = []

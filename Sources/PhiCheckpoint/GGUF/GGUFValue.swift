@@ -11,6 +11,9 @@ enum GGUFValue {
     /// An array of `count` elements of one type, by its place in the file.
     case array(GGUFType, count: Int, Range<Int>)
 
+    /// The most strings that are passed over, one by one, in search of an array's end.
+    private static let stringsLimit = 1 << 24
+
     /// Reads a value of `type`; `key` is for faults.
     init(_ type: GGUFType, _ cursor: inout GGUFCursor, key: String) throws(FormatError) {
         switch type {
@@ -37,6 +40,9 @@ enum GGUFValue {
             if let size = element.size {
                 try cursor.skip(count * size)  // no more than remains, as the count says
             } else {
+                guard count <= Self.stringsLimit else {
+                    throw FormatError(cursor.file.path, "key \(key.shown) has \(count) strings")
+                }
                 for _ in 0..<count { _ = try cursor.skipString() }
             }
             self = .array(element, count: count, start..<cursor.position)

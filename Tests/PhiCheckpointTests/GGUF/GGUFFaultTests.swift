@@ -159,7 +159,7 @@ struct GGUFFaultTests {
                 try expect("\(number)") { $0["phi2." + key] = TestGGUF.integer(number) }
             }
         }
-        try expect("has no tensor 'blk.2.attn_norm.weight' (and 14287 more such faults)") {
+        try expect("has no tensor 'blk.2.attn_norm.weight' (and 14293 more such faults)") {
             $0["phi2.block_count"] = TestGGUF.integer(1023)
         }
         try expect("values of 4 dimensions") { $0["phi2.attention.value_length"] = TestGGUF.integer(4) }
@@ -205,8 +205,11 @@ struct GGUFFaultTests {
         }
         try expect("merge 'ab' is not a pair") { $0[key("merges")] = TestGGUF.texts(["ab"]) }
         try expect("merge 'no such' has no token") { $0[key("merges")] = TestGGUF.texts(["no such"]) }
-        try expect("has 33554433 bytes, not 33554432 at most") {
-            $0[key("merges")] = TestGGUF.array(of: 0, count: 1 << 25 + 1, [UInt8](repeating: 0, count: 1 << 25 + 1))
+        try expect("has 262145 elements of 2359305 bytes, too many for phi") {
+            $0[key("merges")] = TestGGUF.texts([String](repeating: "a", count: 1 << 18 + 1))
+        }
+        try expect("has 1 elements of 8388609 bytes, too many for phi") {
+            $0[key("merges")] = TestGGUF.texts([String(repeating: "a", count: 1 << 23 - 7)])
         }
     }
 

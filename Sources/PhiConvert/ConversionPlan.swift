@@ -1,6 +1,7 @@
 import Phi
 import PhiCheckpoint
 import PhiFormat
+import PhiTokenizer
 
 /// The contents of a `.phi` file in its order (`Formats/phi-file.md`, 2), with every matrix described once: its sections,
 /// the parameters that it is made of, the layer norm of its inputs, and its encoding.
@@ -51,8 +52,10 @@ struct ConversionPlan {
         [embedding] + blocks.flatMap { [$0.inputProjection, $0.outputProjection] } + [head]
     }
 
-    /// The minor version of the format that has all sections.
-    var minorVersion: UInt16 { generation == nil ? 1 : 2 }
+    /// The minor version of the format that has all sections and `vocabulary`.
+    func minorVersion(with vocabulary: Vocabulary) -> UInt16 {
+        generation == nil ? UInt16(vocabulary.formatMinorVersion) : 2
+    }
 
     /// The names of all sections.
     var sections: [String] {

@@ -42,7 +42,8 @@ package struct Converter {
     ) throws -> ConversionReport {
         let plan = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
         let writer = try PhiFileWriter(
-            path: path, sectionCount: plan.sections.count, minorVersion: plan.minorVersion, overwrite: overwrite)
+            path: path, sectionCount: plan.sections.count,
+            minorVersion: plan.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite)
         var report = ConversionReport(type: type)
         let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })
         var done = 0.0

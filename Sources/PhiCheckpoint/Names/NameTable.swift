@@ -59,7 +59,8 @@ struct NameTable: Sendable {
             norm: "ln", attention: .threeByHeads("mixer.Wqkv"), dense: "mixer.out_proj",
             finalNorm: { "layers.\($0 + 1).ln" }, head: { "layers.\($0 + 1).linear" }),
         NameTable(
-            scheme: .codegen, body: "transformer.", outside: .head, embedding: "wte", block: { "h.\($0)." }, norm: "ln_1",
+            scheme: .codegen, body: "transformer.", outside: .head, embedding: "wte", block: { "h.\($0)." },
+            norm: "ln_1",
             attention: .fourByThree("attn.qkv_proj"), dense: "attn.out_proj", fc1: "mlp.fc_in", fc2: "mlp.fc_out",
             attentionHasBiases: false, rotaryIsInterleaved: true, finalNorm: { _ in "ln_f" }, head: { _ in "lm_head" }),
         NameTable(

@@ -48,12 +48,12 @@ struct GGUFTokenizer {
         }
 
         var base: [String: Int] = [:]
-        var added: [TokenList.Added] = []
+        var others: [(id: Int, token: TokenText)] = []
         for (id, token) in tokens.enumerated() {
             // Control tokens that old converters took for plain ones, as Hugging Face's tokenizer does not.
             let isSpecial = [Kind.unknown, Kind.control].contains(kind(id)) || token == "<|endoftext|>"
             if isSpecial || kind(id) == Kind.userDefined {
-                added.append(.init(id: id, content: token, isSpecial: isSpecial))
+                others.append((id, TokenText(token, isSpecial: isSpecial)))
                 // An added token may be one of the BPE's as well; if it is not, no merge names it.
                 guard ByteLevelAlphabet.bytes(of: token) != nil else { continue }
             }
@@ -66,7 +66,9 @@ struct GGUFTokenizer {
             guard parts.count == 2 else { throw refused("merge \(line.shown) is not a pair") }
             return (left: parts[0], right: parts[1])
         }
-        vocabulary = try TokenList(file: gguf.file.path, base: base, merges: merges, added: added).vocabulary()
+        var added = try AddedTokens(file: gguf.file.path, base: base)
+        for (id, token) in others { try added.add(token, listed: id) }
+        vocabulary = try TokenList(added: added, merges: merges, unknown: nil).vocabulary()
     }
 }
 

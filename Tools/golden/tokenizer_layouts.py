@@ -27,7 +27,7 @@ from tokenizers import pre_tokenizers  # noqa: E402
 from transformers import AutoTokenizer  # noqa: E402
 
 OUT = Path(__file__).resolve().parents[2] / "Tests/PhiCheckpointTests/Fixtures/tokenizer-layouts.json"
-COUNT = 650
+COUNT = 670
 END = "<|endoftext|>"
 WORDS = ["the", "def", "Ġthe", "Ġdef", "in", "Ġin", "ĠĠ", "ĠĠĠĠ", "aa", "aab", "im", "<|", "|>", "æĹ¥", "!!", "aqb"]
 # Added tokens, chosen to overlap each other and the blanks.
@@ -126,7 +126,10 @@ class Layout:
             del found["image_token"]
         return found
 
-    def extras(self):
+    def extras(self, key):
+        """Return tokens without a role of their own, or with roles that only this tokenizer has."""
+        if key == "extra_special_tokens" and self.rng.random() < 0.3:
+            return {"hole_token": self.rng.choice([*self.tokens.values(), "<|x|>"])}
         return [self.rng.choice([*self.tokens.values(), "<|extra|>", "<|x|>"]) for _ in range(self.rng.randrange(1, 3))]
 
     def write(self):
@@ -151,7 +154,8 @@ class Layout:
                 self.config["added_tokens_decoder"] = {
                     str(number): self.flags(content) for number, content in self.tokens.items() if rng.random() < 0.98}
             if rng.random() < 0.3:
-                self.config[rng.choice(["additional_special_tokens", "extra_special_tokens"])] = self.extras()
+                key = rng.choice(["additional_special_tokens", "extra_special_tokens"])
+                self.config[key] = self.extras(key)
             for option, chance in (("add_prefix_space", 0.04), ("add_bos_token", 0.06), ("split_special_tokens", 0.02)):
                 if rng.random() < 0.3:
                     self.config[option] = rng.random() < chance / 0.3
@@ -162,7 +166,8 @@ class Layout:
                 if isinstance(value, dict):
                     del value["__type"]
             if rng.random() < 0.3:
-                names[rng.choice(["additional_special_tokens", "extra_special_tokens"])] = self.extras()
+                key = rng.choice(["additional_special_tokens", "extra_special_tokens"])
+                names[key] = self.extras(key)
             self.files["special_tokens_map.json"] = json.dumps(names)
 
     def tokenizer_json(self):
@@ -180,6 +185,18 @@ class Layout:
             "post_processor": byte_level if rng.random() < 0.8 else None,
             "model": {**model, "vocab": f"@{self.vocabulary}@", "merges": f"@{self.bytes}-merges@"},
         }).replace('"@', "@").replace('@"', "@")
+
+    def unlisted(self, roles):
+        """Return the tokens of roles that have no id in any file."""
+        listed = set(PARTS[self.vocabulary]) | set(self.tokens.values() if self.fast else [])
+        if "added_tokens_decoder" in self.config:
+            if roles["class"] != "TokenizersBackend":
+                listed = set(PARTS[self.vocabulary])
+            listed |= {token["content"] for token in self.config["added_tokens_decoder"].values()}
+        elif "added_tokens.json" in self.files:
+            listed |= set(json.loads(self.files["added_tokens.json"]))
+        standard = {value for key, value in roles.items() if key not in ("image_token", "hole_token")}
+        return set(roles.values()) - standard - listed
 
     def refused(self, tokenizer):
         """Return a part of phi's error, or None if phi reads this layout as Hugging Face does."""
@@ -205,6 +222,9 @@ class Layout:
                     listed += self.tokens.items()
         if any(ids.get(content) != number for number, content in listed):
             return " id"
+        roles = tokenizer.special_tokens_map | {"class": type(tokenizer).__name__}
+        if len({roles[key] for key in ("image_token", "hole_token") if key in roles} & self.unlisted(roles)) > 1:
+            return "a role of its own"
         for token in found.values():
             for flag in FLAGS[2:]:
                 if getattr(token, flag):
@@ -236,7 +256,9 @@ def main():
             try:
                 tokenizer = AutoTokenizer.from_pretrained(folder)
                 ids = [tokenizer(text).input_ids for text in TEXTS]
-            except Exception as error:  # Hugging Face reads no such layout.
+            except BaseException as error:  # Hugging Face reads no such layout, or panics, which is no Exception.
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 failed[f"{type(error).__name__}: {str(error)[:60]}"] += 1
                 continue
         made = {"files": layout.files}

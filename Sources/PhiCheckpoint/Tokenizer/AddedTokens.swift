@@ -9,6 +9,7 @@ struct TokenText: Decodable {
     /// Whether it is a marker rather than text. Strings are tokens with a role, and special.
     var isSpecial: Bool
     private var normalized: Bool?
+    let isString: Bool
     /// The flags set that phi's tokenizer does not know.
     let unsupported: [String]
 
@@ -21,6 +22,7 @@ struct TokenText: Decodable {
         self.content = content
         self.isSpecial = isSpecial
         id = nil
+        isString = true
         unsupported = []
     }
 
@@ -31,11 +33,19 @@ struct TokenText: Decodable {
         }
         let keys = try decoder.container(keyedBy: CodingKeys.self)
         content = try keys.decode(String.self, forKey: .content)
+        isString = false
         id = try keys.decodeIfPresent(Int.self, forKey: .id)
         isSpecial = try keys.decodeIfPresent(Bool.self, forKey: .special) ?? false
         normalized = try keys.decodeIfPresent(Bool.self, forKey: .normalized)
         unsupported = try [.lstrip, .rstrip, .single_word]
             .filter { try keys.decodeIfPresent(Bool.self, forKey: $0) == true }.map(\.rawValue)
+    }
+
+    /// The token as it is in a file whose tokens are all special.
+    func readAsSpecial() -> TokenText {
+        var token = self
+        token.isSpecial = true
+        return token
     }
 
     /// The token as a special one that is matched in the same pass.
@@ -85,6 +95,7 @@ struct AddedTokens {
     }
 
     func contains(_ content: String) -> Bool { positions[Array(content.utf8)] != nil }
+    func isInBase(_ content: String) -> Bool { baseID(of: content) != nil }
 
     /// Adds a token. Throws ``FormatError`` when `listed`, the id that a file gives it, is another: then Hugging Face's slow and
     /// fast tokenizers differ.
@@ -130,6 +141,8 @@ struct AddedTokens {
     /// Removes tokens without a listed id that would follow the last of a model's `rows`.
     mutating func removeUnlisted(beyond rows: Int) {
         tokens.removeAll { !$0.isListed && $0.id >= rows && $0.id >= base.count }
+        positions = [:]
+        for (position, token) in tokens.enumerated() { positions[Array(token.text.content.utf8)] = position }
     }
 
     /// The tokens for a vocabulary. Throws ``FormatError`` naming a flag that is not supported.

@@ -85,6 +85,8 @@ struct PlannedMatrix {
     let biasSection: String?
     let modules: [Module]
     let joint: Joint
+    /// Rows and columns of each module.
+    let shapes: [(rows: Int, columns: Int)]
     let rows, columns: Int
     let encoding: TensorEncoding
 
@@ -99,7 +101,7 @@ struct PlannedMatrix {
         self.modules = modules
         self.joint = joint
         self.encoding = encoding
-        let shapes = modules.map { config.shape(of: .weight($0)) }
+        shapes = modules.map { config.shape(of: .weight($0)) }
         switch joint {
         case .byRows: (rows, columns) = (shapes.reduce(0) { $0 + $1.rows }, shapes[0].columns)
         case .byColumns: (rows, columns) = (shapes[0].rows, shapes.reduce(0) { $0 + $1.columns })

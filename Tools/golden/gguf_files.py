@@ -6,6 +6,7 @@
 blocks.gguf has for every block type a tensor of random blocks and, named with `.f32`, the values that
 gguf.dequantize gives for them; the scales are finite, some 0, subnormal or large. The others are models: names,
 metadata and tokenizer as llama.cpp's conversion/phi.py and conversion/base.py write them, or wrote them at first.
+rounded.gguf has F32 numbers of every size and what gguf.quantize makes of them.
 
     f32.gguf       the checkpoint current-safetensors-f32, element by element
     k-quants.gguf  one block of hidden size 256, q, k and v as three tensors, types of 256 elements
@@ -69,6 +70,25 @@ def write_blocks():
         assert np.isfinite(values).all()
         writer.add_tensor(kind.name, blocks, raw_dtype=kind)
         writer.add_tensor(kind.name + ".f32", values)
+    finish(writer)
+
+
+def write_rounded():
+    """Write numbers around the bounds of F16 and of Q8_0's codes, and blocks of zeros and of one large number."""
+    random = np.random.default_rng(8)
+    values = random.normal(0, 1, (40, 64)).astype(np.float32) * np.exp2(random.integers(-30, 16, (40, 1))).astype("f4")
+    values[0] = 0
+    values[1, 1:] = 0
+    values[2] = (np.arange(64) - 32) / 2
+    values[2, [0, 63]] = 127
+    halves = (np.arange(0, 64, dtype=np.uint16) * 499).view(np.float16).astype(np.float32)
+    values[3], values[4] = halves, np.nextafter(halves, np.float32(1e9))
+    values[5, :-1] = (halves[1:] + halves[:-1]) / 2
+    values[6:16] = random.integers(0, 0x476F0000, (10, 64), dtype=np.uint32).view(np.float32)
+    writer = gguf.GGUFWriter(OUT / "rounded.gguf", "phi2")
+    writer.add_tensor("values", values)
+    for kind in (Type.F16, Type.Q8_0):
+        writer.add_tensor(kind.name, gguf.quantize(values, kind), raw_dtype=kind)
     finish(writer)
 
 
@@ -192,6 +212,7 @@ def write_random(name, hidden, intermediate, kv_width, types, fuse=None, change=
 def main():
     OUT.mkdir(exist_ok=True)
     write_blocks()
+    write_rounded()
     expected = {"f32.gguf": write_f32()}
     types = {
         "token_embd": Type.Q2_K, "attn_q": Type.Q3_K, "attn_k": Type.Q4_K, "attn_v": Type.Q5_K,

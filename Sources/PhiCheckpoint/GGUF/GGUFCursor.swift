@@ -19,7 +19,9 @@ struct GGUFCursor {
     var remaining: Int { file.size - position }
 
     private func endsEarly() -> FormatError {
-        FormatError(file.path, "ends in its header, at byte \(file.size); it was cut short, download it again")
+        FormatError(
+            file.path,
+            "has a header that goes beyond its \(file.size) bytes; it is cut short or damaged, download it again")
     }
 
     /// Skips `count` bytes. Throws ``FormatError`` when they are not all in the file.

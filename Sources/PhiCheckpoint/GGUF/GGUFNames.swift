@@ -4,8 +4,15 @@ import PhiFormat
 /// The tensors of llama.cpp's `phi2`: https://github.com/ggml-org/llama.cpp/blob/master/gguf-py/gguf/constants.py.
 ///
 /// No rows are permuted: llama.cpp's rotary embedding of phi2 pairs dimensions as Hugging Face's does (NEOX).
-enum GGUFNames {
-    /// The module's name; of query, key and value the one of its own.
+package enum GGUFNames {
+    /// The name of a parameter's tensor; of query, key and value the one of its own.
+    package static func name(of parameter: Parameter) -> String {
+        switch parameter {
+        case .weight(let module): name(module) + ".weight"
+        case .bias(let module): name(module) + ".bias"
+        }
+    }
+
     private static func name(_ module: Module) -> String {
         switch module {
         case .embedding: "token_embd"
@@ -32,14 +39,18 @@ enum GGUFNames {
         var found: [Parameter: StoredTensor] = [:]
         var used: Set<String> = []
         for parameter in Parameter.all(layers: config.layers) {
-            let suffix = if case .weight = parameter { ".weight" } else { ".bias" }
             var (count, columns) = config.shape(of: parameter)
-            var name = name(parameter.module) + suffix
+            var name = name(of: parameter)
+            let isVector =
+                switch parameter {
+                case .bias, .weight(.norm), .weight(.finalNorm): true
+                case .weight: false
+                }
             var part: Range<Int>?
             switch parameter.module {
             case .embedding, .head: count = rows
             case .query(let block), .key(let block), .value(let block):
-                let fused = "blk.\(block).attn_qkv" + suffix
+                let fused = "blk.\(block).attn_qkv" + (isVector ? ".bias" : ".weight")
                 guard gguf.tensors[name] == nil, gguf.tensors[fused] != nil else { break }
                 name = fused
                 let start =
@@ -53,11 +64,6 @@ enum GGUFNames {
             default: break
             }
             let isNew = used.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
-            let isVector =
-                switch parameter {
-                case .bias, .weight(.norm), .weight(.finalNorm): true
-                case .weight: false
-                }
             let shape = isVector ? [count] : [count, columns]
             guard let tensor = gguf.tensors[name] else {
                 faults.append("has no tensor \(name.shown)")

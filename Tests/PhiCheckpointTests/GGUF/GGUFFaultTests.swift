@@ -32,14 +32,14 @@ struct GGUFFaultTests {
         }
         try expect("is a big-endian GGUF file") { $0.version = UInt32(3).byteSwapped }
         for count: UInt64 in [.max, 1 << 63, 1 << 62, 1 << 40, 5000] {
-            try expect("ends in its header") { $0.tensorCount = count }
-            try expect("ends in its header") { $0.keyCount = count }
+            try expect("header that goes beyond") { $0.tensorCount = count }
+            try expect("header that goes beyond") { $0.keyCount = count }
         }
-        try expect("ends in its header") { $0.tensorCount = 34 }
+        try expect("header that goes beyond") { $0.tensorCount = 34 }
         let bytes = try #require(Self.good).bytes
         for count in 0..<200 {
             let found = try Self.fault(Array(bytes.prefix(count)))
-            #expect(found.contains(count < 4 ? "is not a GGUF file" : "ends in its header"))
+            #expect(found.contains(count < 4 ? "is not a GGUF file" : "header that goes beyond"))
         }
         #expect(try Self.fault(bytes.dropLast()).contains("goes beyond the file's"))
     }
@@ -56,14 +56,14 @@ struct GGUFFaultTests {
     @Test func refusesValues() throws {
         func string(length: UInt64) -> [UInt8] { littleEndian(UInt32(8)) + littleEndian(length) }
         for length: UInt64 in [.max, .max - 7, 1 << 63, 1 << 32, 100_000] {
-            try expect("ends in its header") { $0["x"] = string(length: length) }
+            try expect("header that goes beyond") { $0["x"] = string(length: length) }
             for type: UInt32 in [0, 4, 8, 12] {
-                try expect("ends in its header") { $0["x"] = TestGGUF.array(of: type, count: length, []) }
+                try expect("header that goes beyond") { $0["x"] = TestGGUF.array(of: type, count: length, []) }
             }
         }
         // Counts whose product with the size of an element wraps around.
         for count: UInt64 in [1 << 61, 1 << 62 + 1, 1 << 60 + 1] {
-            try expect("ends in its header") {
+            try expect("header that goes beyond") {
                 $0["x"] = TestGGUF.array(of: 10, count: count, littleEndian(UInt64(0)))
             }
         }

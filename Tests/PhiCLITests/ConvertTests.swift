@@ -82,15 +82,6 @@ import Testing
                 + "'v_head.bias', 'v_head.weight'\n")
     }
 
-    @Test func takesAHomeDirectory() throws {
-        let shop = try Workshop()
-        let outcome = try Command.run(
-            ["convert", "~/checkpoint", "-o", "~/in-home.phi", "--type", "f16"], environment: ["HOME": shop.folder.path]
-        )
-        #expect(outcome.status == 0 && outcome.errorText.isEmpty, "\(outcome.errorText)")
-        #expect(shop.folder.names == ["checkpoint", "in-home.phi"])
-    }
-
     @Test func endsOfTextCanBeNamed() throws {
         let shop = try Workshop()
         let outcome = try shop.convert("--eos", "e", "--eos", "256")

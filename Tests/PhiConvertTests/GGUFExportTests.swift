@@ -59,7 +59,7 @@ struct GGUFExportTests {
     func modelsComeBack(_ name: String) throws {
         let folder = try TemporaryFolder()
         let ends = ["7", "<|endoftext|>"]
-        let model = try convert(CheckpointModel(directory: fixture(name), endsOfText: ends), to: folder.at("a.phi"))
+        let model = try convert(CheckpointModel(path: fixture(name), endsOfText: ends), to: folder.at("a.phi"))
         var shares: [Double] = []
         try GGUFExporter(model, type: .f32).write(to: folder.at("a.gguf")) {
             shares.append($0)
@@ -78,7 +78,7 @@ struct GGUFExportTests {
     @Test func typesAreThoseAskedFor() throws {
         let folder = try TemporaryFolder()
         let checkpoint = try TinyCheckpoint().write(to: folder)
-        let model = try convert(CheckpointModel(directory: checkpoint), to: folder.at("a.phi"))
+        let model = try convert(CheckpointModel(path: checkpoint), to: folder.at("a.phi"))
         for type in ExportType.allCases {
             try GGUFExporter(model, type: type).write(to: folder.at("a.gguf"), overwrite: true)
             let tensors = try GGUFFile(ReadableFile(path: folder.at("a.gguf"))).tensors
@@ -93,7 +93,7 @@ struct GGUFExportTests {
             }
         }
         let narrow = try convert(
-            CheckpointModel(directory: fixture("current-safetensors-f32")), to: folder.at("narrow.phi"))
+            CheckpointModel(path: fixture("current-safetensors-f32")), to: folder.at("narrow.phi"))
         try GGUFExporter(narrow, type: .q8_0).write(to: folder.at("narrow.gguf"))
         let tensors = try GGUFFile(ReadableFile(path: folder.at("narrow.gguf"))).tensors
         #expect(tensors["blk.0.attn_q.weight"]?.elementType == .float16)
@@ -103,7 +103,7 @@ struct GGUFExportTests {
         let folder = try TemporaryFolder()
         var checkpoint = TinyCheckpoint()
         checkpoint.edit("lm_head.weight") { $0[5] = 1e9 }
-        let model = try convert(CheckpointModel(directory: checkpoint.write(to: folder)), to: folder.at("a.phi"))
+        let model = try convert(CheckpointModel(path: checkpoint.write(to: folder)), to: folder.at("a.phi"))
         let text = fault { try GGUFExporter(model, type: .f16).write(to: folder.at("a.gguf")) }
         #expect(text == "output.weight has weights that are too large for f16")
         #expect(throws: CancellationError.self) {

@@ -122,7 +122,7 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "PhiConvertTests",
-            dependencies: ["CPhiKernels", "Phi", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
+            dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
         .testTarget(
             name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTestSupport", "PhiTokenizer"]),
         .testTarget(

@@ -62,7 +62,8 @@ class _GenerationOptions(ctypes.Structure):
         ("size", c_size_t), ("maximum_tokens", c_int64), ("temperature", c_double), ("top_p", c_double),
         ("min_p", c_double), ("repeat_penalty", c_double), ("seed", c_uint64), ("top_k", c_int32),
         ("log_probabilities", c_int32), ("stop", POINTER(c_char_p)), ("stop_count", c_size_t),
-        ("logit_bias", POINTER(_LogitBias)), ("logit_bias_count", c_size_t),
+        ("logit_bias", POINTER(_LogitBias)), ("logit_bias_count", c_size_t), ("ignore_end_of_text", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -88,6 +89,7 @@ def _load() -> ctypes.CDLL:
         ("model_open", c_int, [c_char_p, POINTER(handle)]),
         ("model_close", None, [handle]),
         ("model_describe", c_int, [handle, POINTER(_ModelInfo)]),
+        ("model_ends_of_text", c_int, [handle, token_list, c_size_t, count]),
         ("tokenize", c_int, [handle, c_char_p, c_size_t, c_uint32, token_list, c_size_t, count]),
         ("detokenize", c_int, [handle, token_list, c_size_t, c_uint32, c_char_p, c_size_t, count]),
         ("session_open", c_int, [handle, POINTER(_SessionOptions), POINTER(handle)]),
@@ -189,6 +191,11 @@ class Model(_Handle):
     bytes_per_token: int
     encoding: str
 
+    @property
+    def ends_of_text(self) -> list[int]:
+        """The tokens each of which ends a text; `end_of_text` is the first."""
+        return list(_list(c_int32, lambda *output: _library.phi_model_ends_of_text(self._handle, *output)))
+
     def tokenize(self, text: str | bytes, special_tokens: bool = False) -> list[int]:
         """Encodes text as tokens."""
         data = text.encode() if isinstance(text, str) else text
@@ -262,7 +269,7 @@ class Session(_Handle):
         """Completes a prompt, piece by piece. Special tokens are recognised in a prompt of text.
 
         Options: maximum_tokens, temperature, top_k, top_p, min_p, repeat_penalty, seed, stop (strings), logit_bias
-        (by token), log_probabilities (a number of alternatives).
+        (by token), log_probabilities (a number of alternatives), ignore_end_of_text.
         """
         return Generation(self, prompt, **options)
 
@@ -295,7 +302,7 @@ class Generation(_Handle):
         self, session: Session, prompt: str | Sequence[int], *, maximum_tokens: int | None = None,
         temperature: float = 0, top_k: int = 0, top_p: float = 1, min_p: float = 0, repeat_penalty: float = 1,
         seed: int = 0, stop: Sequence[str] = (), logit_bias: Mapping[int, float] | None = None,
-        log_probabilities: int | None = None,
+        log_probabilities: int | None = None, ignore_end_of_text: bool = False,
     ) -> None:
         prompt = session.model.tokenize(prompt, special_tokens=True) if isinstance(prompt, str) else prompt
         if any("\0" in text for text in stop):
@@ -306,7 +313,8 @@ class Generation(_Handle):
             size=ctypes.sizeof(_GenerationOptions), maximum_tokens=-1 if maximum_tokens is None else maximum_tokens,
             temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repeat_penalty=repeat_penalty, seed=seed,
             log_probabilities=-1 if log_probabilities is None else log_probabilities,
-            stop=stops, stop_count=len(stop), logit_bias=biases, logit_bias_count=len(biases))
+            stop=stops, stop_count=len(stop), logit_bias=biases, logit_bias_count=len(biases),
+            ignore_end_of_text=int(ignore_end_of_text))
         handle = c_void_p()
         _check(_library.phi_generation_begin(
             session._handle, _tokens(prompt), len(prompt), byref(options), byref(handle)))

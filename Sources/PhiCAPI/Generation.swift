@@ -85,6 +85,9 @@ extension Generation {
         guard options.log_probabilities >= -1 else {
             throw Failure.argument("log_probabilities must be -1 or more, got \(options.log_probabilities)")
         }
+        guard (0...1).contains(options.ignore_end_of_text) else {
+            throw Failure.argument("ignore_end_of_text must be 0 or 1, got \(options.ignore_end_of_text)")
+        }
         let sampling = try SamplingOptions(
             temperature: options.temperature, topK: Int(options.top_k), topP: options.top_p, minP: options.min_p,
             repeatPenalty: options.repeat_penalty, seed: options.seed)
@@ -103,7 +106,8 @@ extension Generation {
             try GenerationOptions(
                 maximumTokens: options.maximum_tokens < 0 ? nil : Int(options.maximum_tokens), sampling: sampling,
                 stop: stops,
-                logProbabilities: options.log_probabilities < 0 ? nil : Int(options.log_probabilities)),
+                logProbabilities: options.log_probabilities < 0 ? nil : Int(options.log_probabilities),
+                ignoresEndOfText: options.ignore_end_of_text == 1),
             sampler: sampler)
     }
 }

@@ -55,6 +55,17 @@ public func phi_model_describe(_ model: OpaquePointer?, _ info: UnsafeMutablePoi
 }
 
 @c @implementation
+public func phi_model_ends_of_text(
+    _ model: OpaquePointer?, _ tokens: UnsafeMutablePointer<phi_token>?, _ capacity: Int,
+    _ count: UnsafeMutablePointer<Int>?
+) -> phi_status {
+    status {
+        let model: LanguageModel = try object(model, "model")
+        return try write(model.textBounds.ends, to: tokens, capacity, count)
+    }
+}
+
+@c @implementation
 public func phi_tokenize(
     _ model: OpaquePointer?, _ text: UnsafePointer<CChar>?, _ length: Int, _ flags: UInt32,
     _ tokens: UnsafeMutablePointer<phi_token>?, _ capacity: Int, _ count: UnsafeMutablePointer<Int>?

@@ -29,6 +29,9 @@ struct Complete: ParsableCommand {
     @Option(help: "A string that ends the completion and is not printed; repeatable.")
     var stop: [String] = []
 
+    @Flag(help: "Go on after tokens that end a text.")
+    var ignoreEos = false
+
     @Flag(help: "Print the completion without the prompt.")
     var noEcho = false
 
@@ -85,7 +88,8 @@ struct Complete: ParsableCommand {
     private func options(seed: UInt64) throws -> GenerationOptions {
         let sampling = try sampling.options(seed: seed)
         do throws(OptionError) {
-            return try GenerationOptions(maximumTokens: tokens, sampling: sampling, stop: stop)
+            return try GenerationOptions(
+                maximumTokens: tokens, sampling: sampling, stop: stop, ignoresEndOfText: ignoreEos)
         } catch {
             throw ValidationError(error.description)
         }

@@ -71,6 +71,7 @@ private struct ModelDescription: Report {
             "kv_heads": config.kvHeads, "head_size": config.headSize, "rotary_dimensions": config.rotaryDimensions,
             "rotary_base": config.rotaryBase, "layer_norm_epsilon": config.layerNormEpsilon,
             "context": config.context, "vocabulary": config.vocabulary, "end_of_text": config.endOfText,
+            "ends_of_text": model.textBounds.ends, "start_of_text": model.textBounds.start,
             "provenance": model.provenance,
             "tensors": tensors.map { tensor in
                 [
@@ -86,6 +87,7 @@ private struct ModelDescription: Report {
         let megabytes = (Double(file.mapping.count) / 1e6).fixed(1)
         let millions = (Double(config.parameters) / 1e6).fixed(1)
         let read = (Double(model.bytesPerToken) / 1e6).fixed(1)
+        let ends = model.textBounds.ends.map { "\($0) \(model.tokenizer.decode([$0]).shown)" }.joined(separator: ", ")
         let width = tensors.map(\.name.count).max() ?? 0
         let rows = tensors.map { tensor in
             let name = tensor.name + String(repeating: " ", count: width - tensor.name.count)
@@ -97,7 +99,7 @@ private struct ModelDescription: Report {
             shape: \(config.layers) layers, hidden \(config.hiddenSize), intermediate \(config.intermediateSize), \
             \(config.heads) heads of \(config.headSize) (\(config.kvHeads) for keys and values), \
             rotary \(config.rotaryDimensions) of base \(config.rotaryBase)
-            text: context \(config.context), vocabulary \(config.vocabulary), end of text \(config.endOfText)
+            text: context \(config.context), vocabulary \(config.vocabulary), end of text \(ends)
             provenance: \(model.provenance ?? "none")
             tensors:
 

@@ -4,19 +4,20 @@ import PhiJSON
 
 /// A checkpoint's `config.json`, with either of its two sets of keys: today's `PhiConfig`
 /// (transformers, `models/phi/configuration_phi.py`) or those of phi's first publications
-/// (`model_type` `mixformer-sequential` and `phi-msft`).
+/// (`model_type` `mixformer-sequential` and `phi-msft`), which CodeGen and GPT-J share.
 package struct CheckpointConfig: Sendable {
     package let file: ReadableFile
     package let model: ModelConfig
+    /// `model_type`, one of ``modelTypes``.
+    let modelType: String
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
     package let paddedVocabulary: Int
 
-    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens. `endOfText` is the id that the tokenizer
-    /// calls `<|endoftext|>`; without one, `eos_token_id` is taken.
+    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens and texts that end by `endOfText`.
     ///
     /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and for any key that would
     /// change the computation in a way that the engine does not support.
-    package init(directory: String, vocabulary: Int, endOfText: Int?) throws(FormatError) {
+    package init(directory: String, vocabulary: Int, endOfText: Int) throws(FormatError) {
         let file = try ReadableFile(path: join(directory, "config.json"))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
         let keys = try JSONText.decode(ConfigKeys.self, from: file, limit: 16 << 20)
@@ -26,8 +27,8 @@ package struct CheckpointConfig: Sendable {
         }
 
         let type = try need(keys.model_type, "model_type")
-        guard ["phi", "phi-msft", "mixformer-sequential"].contains(type) else {
-            throw refused("model_type \(type.shown) is not phi")
+        guard Self.modelTypes.contains(type) else {
+            throw refused("model_type \(type.shown) is not supported; \(Self.modelTypes.joined(separator: ", ")) are")
         }
         if keys.qk_layernorm == true { throw refused("qk_layernorm is true; that is not supported") }
         if keys.tie_word_embeddings == true { throw refused("tie_word_embeddings is true; that is not supported") }
@@ -59,23 +60,24 @@ package struct CheckpointConfig: Sendable {
         guard vocabulary <= rows else {
             throw refused("vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens")
         }
-        guard let end = endOfText ?? keys.eos_token_id?.ids.first(where: { (0..<vocabulary).contains($0) }) else {
-            throw refused("names no end of text, and the tokenizer has no <|endoftext|>")
-        }
         let rotary = try keys.rotary(headSize: headSize, of: file)
         do {
             model = try ModelConfig(
                 hiddenSize: hidden, intermediateSize: intermediate, layers: layers, heads: heads,
                 kvHeads: (isFirst ? keys.n_head_kv : keys.num_key_value_heads) ?? heads, headSize: headSize,
-                rotaryDimensions: rotary.dimensions, context: context, vocabulary: vocabulary, endOfText: end,
+                rotaryDimensions: rotary.dimensions, context: context, vocabulary: vocabulary, endOfText: endOfText,
                 rotaryBase: Float(rotary.base),
                 layerNormEpsilon: Float((isFirst ? keys.layer_norm_epsilon : keys.layer_norm_eps) ?? 1e-5))
         } catch {
             throw refused(error.fault)
         }
         self.file = file
+        modelType = type
         paddedVocabulary = rows
     }
+
+    /// The types that are converted. CodeGen and GPT-J have phi's block, without biases in attention.
+    static let modelTypes = ["phi", "phi-msft", "mixformer-sequential", "codegen", "gptj"]
 }
 
 extension ConfigKeys {
@@ -109,7 +111,6 @@ private struct ConfigKeys: Decodable {
     let model_type: String?
     let vocab_size: Int?
     let tie_word_embeddings: Bool?
-    let eos_token_id: OneOrMany?
     // PhiConfig
     let hidden_size: Int?
     let intermediate_size: Int?
@@ -144,13 +145,5 @@ private struct ConfigKeys: Decodable {
         let type: String?
         let rope_theta: Double?
         let partial_rotary_factor: Double?
-    }
-
-    /// `eos_token_id` is a number or a list of them.
-    struct OneOrMany: Decodable {
-        let ids: [Int]
-        init(from decoder: any Decoder) throws {
-            ids = try (try? [Int(from: decoder)]) ?? [Int](from: decoder)
-        }
     }
 }

@@ -2,47 +2,63 @@ import Phi
 import PhiFormat
 import PhiTokenizer
 
-/// A phi checkpoint, opened and checked: every tensor is there, of the right shape and readable, and none is left over.
+/// A phi checkpoint, opened and checked: every tensor is there, of the right shape and readable.
 ///
-///     let model = try CheckpointModel(directory: "phi-1")
+///     let model = try CheckpointModel(path: "phi-1")
 ///     let (rows, columns) = model.config.shape(of: .weight(.query(0)))
 ///     try model.readRows(.weight(.query(0)), 0..<16, into: floats)     // 16 x columns
 package struct CheckpointModel: Sendable {
     package let config: ModelConfig
     package let vocabulary: Vocabulary
+    package let endsOfText: EndsOfText
     /// How the checkpoint names its tensors.
     package let naming: NamingScheme
     /// All files that were read: config.json, the tokenizer's, the weights'.
-    package let files: [ReadableFile]
+    package internal(set) var files: [ReadableFile]
+    /// What was passed over as Hugging Face does, in one line each.
+    package let warnings: [String]
 
-    package let tensors: [Parameter: StoredTensor]
-    private let attention: NameTable.Attention
+    package internal(set) var tensors: [Parameter: StoredTensor]
+    let table: NameTable
+    private var adapters: [Adapter] = []
 
-    /// Opens the checkpoint in `directory`. Throws ``FormatError`` with the first fault found; among tensors, the
-    /// first in the order of the forward pass and how many more there are. No weight is read.
-    package init(directory: String) throws(FormatError) {
-        switch PathKind(directory) {
-        case .directory: break
-        case .missing: throw FormatError(directory, "no such directory")
-        default: throw FormatError(directory, "is not a directory; a checkpoint is a directory with config.json")
+    /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends of text instead of
+    /// those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order
+    /// of the forward pass and how many more there are. No weight is read.
+    package init(path: String, endsOfText: [String] = []) throws(FormatError) {
+        if case .file = PathKind(path) {
+            let file = try ReadableFile(path: path)
+            if case .gguf? = try FileContent(file) {
+                try self.init(gguf: file, endsOfText: endsOfText)
+                return
+            }
         }
+        try self.init(CheckpointPlace(path), endsOfText)
+    }
+
+    private init(_ place: CheckpointPlace, _ endsOfText: [String]) throws(FormatError) {
+        let directory = place.directory
         let tokenizer = try TokenizerFiles(directory: directory)
+        let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)
         let config = try CheckpointConfig(
-            directory: directory, vocabulary: tokenizer.vocabulary.count,
-            endOfText: tokenizer.endOfText.map { Int($0) })
-        let checkpoint = try CheckpointTensors(directory: directory)
+            directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]))
+        let checkpoint = try CheckpointTensors(place)
         let layers = config.model.layers
-        guard let table = NameTable.detect(in: checkpoint.tensors.keys, layers: layers) else {
-            guard let example = checkpoint.tensors.keys.min() else { throw FormatError(directory, "holds no tensors") }
-            let known = NameTable.all.map { $0.name(of: .weight(.query(0)), layers: layers) }.joined(separator: ", ")
+        let names = try TensorNames(checkpoint.tensors, layers: layers, in: directory)
+        let table = names.table
+        guard table.scheme.fits(modelType: config.modelType) else {
             throw FormatError(
-                directory, "unrecognised tensor naming, such as \(example.shown); known schemes: \(known)")
+                directory, "has tensors of \(table.scheme.rawValue) names, but model_type \(config.modelType.shown)")
+        }
+        if case .fourByThree = table.attention, config.model.heads % 4 != 0 {
+            throw FormatError(config.file.path, "\(config.model.heads) heads are not a multiple of 4, as CodeGen's are")
         }
         self.config = config.model
         vocabulary = tokenizer.vocabulary
+        self.endsOfText = ends
         naming = table.scheme
-        attention = table.attention
-        files = [config.file] + tokenizer.files + checkpoint.files
+        self.table = table
+        files = [config.file] + ends.files + tokenizer.files + checkpoint.files
         if !table.attention.isSplit, config.model.kvHeads != config.model.heads {
             let fault = "grouped-query attention is not known with \(table.scheme.rawValue) names"
             throw FormatError(config.file.path, fault)
@@ -50,13 +66,14 @@ package struct CheckpointModel: Sendable {
 
         var faults: [FormatError] = []
         var tensors: [Parameter: StoredTensor] = [:]
-        var leftOver = checkpoint.tensors.filter { !NameTable.isSkipped($0.key) }
+        var leftOver = names.tensors.filter { !TensorNames.isSkipped($0.key) }
         var seen: Set<String> = []
         for parameter in Parameter.all(layers: layers) {
-            let name = table.name(of: parameter, layers: layers)
+            if table.lacks(parameter) { continue }
+            let name = table.name(of: parameter, layers: layers, names.prefixes)
             leftOver[name] = nil
             let isNew = seen.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
-            guard let tensor = checkpoint.tensors[name] else {
+            guard let tensor = names.tensors[name] else {
                 if isNew { faults.append(FormatError(directory, "has no tensor \(name.shown)")) }
                 continue
             }
@@ -64,20 +81,25 @@ package struct CheckpointModel: Sendable {
             let shape = table.storedShape(of: parameter, config.model, paddedVocabulary: config.paddedVocabulary)
             if !isNew { continue }
             if tensor.shape != shape {
-                let fault = "tensor \(name.shown) has shape \(tensor.shape), not \(shape)"
+                let fault = "tensor \(tensor.name.shown) has shape \(tensor.shape), not \(shape)"
                 faults.append(FormatError(tensor.file.path, fault))
             } else if let refusal = tensor.refusal {
                 faults.append(FormatError(tensor.file.path, refusal))
             }
         }
-        for tensor in leftOver.values.sorted(by: { $0.name < $1.name }) {
-            faults.append(FormatError(tensor.file.path, "has tensor \(tensor.name.shown), which no phi model has"))
+        if !faults.isEmpty, let layer = leftOver.values.map(\.name).filter({ $0.contains(".base_layer.") }).min() {
+            let advice = "save the model that merge_and_unload() returns"
+            throw FormatError(directory, "holds an adapter that is not merged, such as \(layer.shown); \(advice)")
         }
         if let first = faults.first {
             let more = faults.count == 1 ? "" : " (and \(faults.count - 1) more such faults)"
             throw FormatError(first.file, first.fault + more)
         }
         self.tensors = tensors
+        let others = leftOver.values.map(\.name).sorted()
+        let shown = others.prefix(4).map(\.shown).joined(separator: ", ") + (others.count > 4 ? ", ..." : "")
+        let count = others.count == 1 ? "a tensor" : "\(others.count) tensors"
+        warnings = others.isEmpty ? [] : ["\(directory): \(count) that phi does not have, left out: \(shown)"]
     }
 
     /// Writes `rows` of a parameter to `floats`, row-major and exactly. `floats` has exactly as many elements, and the model
@@ -86,12 +108,17 @@ package struct CheckpointModel: Sendable {
         _ parameter: Parameter, _ rows: Range<Int>, into floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
         let shape = config.shape(of: parameter)
-        guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
         precondition(rows.lowerBound >= 0 && rows.upperBound <= shape.rows)
         precondition(floats.count == rows.count * shape.columns)
+        let table = adapters.lazy.compactMap { $0.replaced[parameter]?.table }.first ?? table
+        guard let tensor = tensors[parameter] else {
+            precondition(table.lacks(parameter), "the model has no \(parameter)")
+            floats.update(repeating: 0)
+            return
+        }
         var row = rows.lowerBound
         while row < rows.upperBound {
-            let (stored, run) = attention.storedRow(row, of: parameter, config)
+            let (stored, run) = table.storedRow(row, of: parameter, config)
             let count = min(run, rows.upperBound - row)
             let start = (row - rows.lowerBound) * shape.columns
             try tensor.readFloats(
@@ -99,5 +126,24 @@ package struct CheckpointModel: Sendable {
                 into: UnsafeMutableBufferPointer(rebasing: floats[start..<start + count * shape.columns]))
             row += count
         }
+        for adapter in adapters { try adapter.update(parameter, rows, config, in: floats) }
+    }
+
+    /// Returns the model with adapters merged into it, in f32, when its parameters are read. Throws ``FormatError`` when two
+    /// adapters replace one parameter.
+    package func merging(_ adapters: [Adapter]) throws(FormatError) -> CheckpointModel {
+        var model = self
+        for adapter in adapters {
+            model.files += adapter.files
+            for (parameter, replacement) in adapter.replaced {
+                if model.adapters.contains(where: { $0.replaced[parameter] != nil }) {
+                    let name = replacement.tensor.name.shown
+                    throw FormatError(adapter.directory, "replaces \(name), as another adapter does")
+                }
+                model.tensors[parameter] = replacement.tensor
+            }
+            model.adapters.append(adapter)
+        }
+        return model
     }
 }

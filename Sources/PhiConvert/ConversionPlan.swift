@@ -1,6 +1,7 @@
 import Phi
 import PhiCheckpoint
 import PhiFormat
+import PhiTokenizer
 
 /// The contents of a `.phi` file in its order (`Formats/phi-file.md`, 2), with every matrix described once: its sections,
 /// the parameters that it is made of, the layer norm of its inputs, and its encoding.
@@ -13,11 +14,14 @@ struct ConversionPlan {
         let outputProjection: PlannedMatrix  // [hidden, query + intermediate]
     }
 
+    /// The bytes of the section `generation`; nil if the file has none.
+    let generation: [UInt8]?
     let embedding: PlannedMatrix  // [vocabulary, hidden]
     let blocks: [Block]
     let head: PlannedMatrix  // [vocabulary, hidden]
 
-    init(_ config: ModelConfig, _ type: WeightType) {
+    init(_ config: ModelConfig, _ bounds: TextBounds, _ type: WeightType) {
+        generation = bounds.section()
         embedding = PlannedMatrix(
             kind: "embedding", section: SectionName.embedding, modules: [.embedding], joined: .byRows, config,
             type.embedding)
@@ -48,9 +52,15 @@ struct ConversionPlan {
         [embedding] + blocks.flatMap { [$0.inputProjection, $0.outputProjection] } + [head]
     }
 
+    /// The minor version of the format that has all sections and `vocabulary`.
+    func minorVersion(with vocabulary: Vocabulary) -> UInt16 {
+        generation == nil ? UInt16(vocabulary.formatMinorVersion) : 2
+    }
+
     /// The names of all sections.
     var sections: [String] {
-        [SectionName.config, SectionName.tokenizer] + matrices.flatMap(\.sections)
+        [SectionName.config, SectionName.tokenizer] + (generation == nil ? [] : [SectionName.generation])
+            + matrices.flatMap(\.sections)
             + [SectionName.provenance, SectionName.tests]
     }
 }
@@ -75,6 +85,8 @@ struct PlannedMatrix {
     let biasSection: String?
     let modules: [Module]
     let joint: Joint
+    /// Rows and columns of each module.
+    let shapes: [(rows: Int, columns: Int)]
     let rows, columns: Int
     let encoding: TensorEncoding
 
@@ -89,7 +101,7 @@ struct PlannedMatrix {
         self.modules = modules
         self.joint = joint
         self.encoding = encoding
-        let shapes = modules.map { config.shape(of: .weight($0)) }
+        shapes = modules.map { config.shape(of: .weight($0)) }
         switch joint {
         case .byRows: (rows, columns) = (shapes.reduce(0) { $0 + $1.rows }, shapes[0].columns)
         case .byColumns: (rows, columns) = (shapes[0].rows, shapes.reduce(0) { $0 + $1.columns })

@@ -9,7 +9,7 @@ import PhiTokenizer
 /// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q4, 0.9 in q8).
 ///
 /// ```swift
-/// let checkpoint = try CheckpointModel(directory: "phi-1")
+/// let checkpoint = try CheckpointModel(path: "phi-1")
 /// let report = try Converter(checkpoint, type: .q4).write(to: "phi-1.phi")
 /// ```
 ///
@@ -40,8 +40,10 @@ package struct Converter {
     package func write(
         to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
-        let plan = ConversionPlan(checkpoint.config, type)
-        let writer = try PhiFileWriter(path: path, sectionCount: plan.sections.count, overwrite: overwrite)
+        let plan = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
+        let writer = try PhiFileWriter(
+            path: path, sectionCount: plan.sections.count,
+            minorVersion: plan.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite)
         var report = ConversionReport(type: type)
         let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })
         var done = 0.0
@@ -62,6 +64,9 @@ package struct Converter {
 
         try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
+        if let generation = plan.generation {
+            try writer.write(SectionName.generation, required: false, bytes: generation)
+        }
         let embeddingFeedback =
             type.isRounded
             ? try ErrorFeedback.forEmbedding(

@@ -15,6 +15,9 @@ public final class MappedFile: Sendable {
 
     /// Maps the file at `path`. Throws ``FormatError`` when it cannot be opened or mapped, or is empty.
     public init(path: String) throws(FormatError) {
+        if case .directory = PathKind(path) {
+            throw FormatError(path, "is a directory, not a .phi file; `phi convert` makes one of a checkpoint")
+        }
         let file = try ReadableFile(path: path)
         guard file.size > 0 else { throw FormatError(path, "is empty") }
         let pointer = mmap(nil, file.size, PROT_READ, MAP_SHARED, file.descriptor, 0)

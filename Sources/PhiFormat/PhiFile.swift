@@ -79,6 +79,7 @@ public struct PhiFile: Sendable {
         let path = mapping.path
         let known = min(mapping.count, PhiHeader.magic.count)
         guard mapping.bytes[..<known].elementsEqual(PhiHeader.magic[..<known]) else {
+            if let content = FileContent(mapping.bytes) { throw content.fault(of: path, insteadOf: "a .phi file") }
             throw FormatError(path, "is not a .phi file: wrong magic")
         }
         guard mapping.count >= PhiHeader.preambleBytes else {

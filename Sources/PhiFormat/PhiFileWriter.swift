@@ -9,16 +9,18 @@ public final class PhiFileWriter {
     public var path: String { file.path }
     private let file: AtomicFile
     private let sectionCount: Int
+    private let minorVersion: UInt16
     private var sections: [Section] = []
     private var hash = phi_sha256()
 
     /// Sections of this size and more start on a 64 KiB boundary, smaller ones on a 64-byte one.
     static let largeSection = 1 << 20
 
-    /// Starts a file of `sectionCount` sections at `path`. Throws ``FormatError`` when `path` exists and may not be
-    /// replaced, or cannot be written.
-    public init(path: String, sectionCount: Int, overwrite: Bool) throws(FormatError) {
+    /// Starts a file of `sectionCount` sections at `path`, of version 1.`minorVersion`: the lowest that has all of them.
+    /// Throws ``FormatError`` when `path` exists and may not be replaced, or cannot be written.
+    public init(path: String, sectionCount: Int, minorVersion: UInt16 = 1, overwrite: Bool) throws(FormatError) {
         self.sectionCount = sectionCount
+        self.minorVersion = minorVersion
         file = try AtomicFile(path: path, overwrite: overwrite)
         try file.append([UInt8](repeating: 0, count: PhiHeader.size(sections: sectionCount)))
     }
@@ -107,6 +109,8 @@ public final class PhiFileWriter {
         guard sections.count == sectionCount else {
             throw FormatError(path, "has \(sections.count) sections of \(sectionCount)")
         }
-        try PhiHeader.bytes(for: sections).withBytes { bytes throws(FormatError) in try file.write(bytes, at: 0) }
+        try PhiHeader.bytes(for: sections, minorVersion: minorVersion).withBytes { bytes throws(FormatError) in
+            try file.write(bytes, at: 0)
+        }
     }
 }

@@ -27,7 +27,6 @@ public struct Section: Sendable, Equatable {
 enum PhiHeader {
     static let magic: [UInt8] = [0x89, 0x50, 0x48, 0x49, 0x0d, 0x0a, 0x1a, 0x0a]
     static let majorVersion: UInt16 = 1
-    static let minorVersion: UInt16 = 1
     static let byteOrder: UInt32 = 0x0102_0304
     static let preambleBytes = 128
     static let recordBytes = 128
@@ -50,8 +49,8 @@ enum PhiHeader {
         (1..<nameBytes).contains(name.count) && name.allSatisfy(nameCharacters.contains)
     }
 
-    /// The whole header of a file that ends with the last of `sections`.
-    static func bytes(for sections: [Section]) -> [UInt8] {
+    /// The whole header of a file of version 1.`minorVersion` that ends with the last of `sections`.
+    static func bytes(for sections: [Section], minorVersion: UInt16) -> [UInt8] {
         var header = [UInt8]()
         func add(_ value: some FixedWidthInteger) {
             withUnsafeBytes(of: value.littleEndian) { header.append(contentsOf: $0) }

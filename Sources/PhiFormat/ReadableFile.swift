@@ -101,7 +101,8 @@ package enum PathKind {
         if path.utf8.contains(0) {
             self = .missing(fault: "is not a path: it holds a zero byte")
         } else if stat(path, &status) != 0 {
-            self = .missing(fault: lastSystemFault())
+            let fault = lastSystemFault()
+            self = .missing(fault: Self.isLink(path) ? "is a link to nothing: \(fault)" : fault)
         } else {
             switch status.st_mode & S_IFMT {
             case S_IFREG: self = .file
@@ -109,6 +110,30 @@ package enum PathKind {
             default: self = .other
             }
         }
+    }
+}
+
+extension PathKind {
+    /// Whether `path` is a link, to whatever it leads.
+    package static func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return !path.utf8.contains(0) && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
+    /// The names in a directory that do not begin with a dot, sorted. Throws ``FormatError`` when it cannot be read.
+    package static func names(in path: String) throws(FormatError) -> [String] {
+        guard let stream = opendir(path) else { throw FormatError(path, lastSystemFault()) }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
+                    String(cString: $0)
+                }
+            }
+            if !name.hasPrefix(".") { names.append(name) }
+        }
+        return names.sorted()
     }
 }
 

@@ -9,7 +9,8 @@ import PhiFormat
 /// JSON (RFC 8259): decoding of untrusted files, and the one encoding that all reports have.
 package enum JSONText {
     /// Decodes `bytes`, or throws ``FormatError`` naming the place when they are not JSON, nest deeper than Foundation's 512,
-    /// do not match `type`, or hold one key twice in an object, which readers resolve differently.
+    /// do not match `type`, or hold one key twice in an object, which readers resolve differently. What Python writes against
+    /// JSON's rules, ``PythonJSON``, is a fault only where `type` needs it.
     package static func decode<Value: Decodable>(
         _ type: Value.Type, from bytes: [UInt8], of file: String
     ) throws(FormatError) -> Value {
@@ -21,17 +22,26 @@ package enum JSONText {
         do {
             value = try JSONDecoder().decode(type, from: Data(bytes))
         } catch {
-            throw FormatError(file, (error as? DecodingError).map { fault($0, bytes) } ?? "is not JSON")
+            let replaced = PythonJSON.replaced(in: bytes)
+            do {
+                guard let replaced else { throw error }
+                value = try JSONDecoder().decode(type, from: Data(replaced))
+            } catch {
+                throw FormatError(file, (error as? DecodingError).map { fault($0, replaced ?? bytes) } ?? "is not JSON")
+            }
         }
         if let key = firstDuplicateKey(in: bytes) { throw FormatError(file, "holds the key \(key.shown) twice") }
         return value
     }
 
-    /// Decodes a whole file of at most `limit` bytes.
+    /// Decodes a whole file of at most `limit` bytes. Throws as ``decode(_:from:of:)``, and says so when the file is none of JSON
+    /// but a stand-in for one.
     package static func decode<Value: Decodable>(
         _ type: Value.Type, from file: ReadableFile, limit: Int = 64 << 20
     ) throws(FormatError) -> Value {
-        try decode(type, from: file.readAll(limit: limit), of: file.path)
+        let bytes = try file.readAll(limit: limit)
+        if let content = FileContent(bytes), content.isStandIn { throw content.fault(of: file.path, insteadOf: "JSON") }
+        return try decode(type, from: bytes, of: file.path)
     }
 
     /// A value as JSON with sorted keys, so that equal values are equal bytes: on one line, or indented if `pretty`.
@@ -110,7 +120,7 @@ package enum JSONText {
                 var key = bytes[quote + 1..<index]
                 if key.contains(UInt8(ascii: "\\")) {
                     let plain = try? JSONDecoder().decode(String.self, from: Data(bytes[quote...index]))
-                    key = ArraySlice((plain ?? "").utf8)
+                    if let plain { key = ArraySlice(plain.utf8) }
                 }
                 if open[open.count - 1]?.insert(key).inserted == false { return String(decoding: key, as: UTF8.self) }
             default:

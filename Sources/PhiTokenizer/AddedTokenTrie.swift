@@ -18,8 +18,11 @@ struct AddedTokenTrie: Sendable {
         self.edges = PairTable(capacity: edges)
     }
 
-    /// Adds a token of at least one byte; returns whether it was new. Linear in the number of bytes.
-    mutating func insert(_ bytes: ArraySlice<UInt8>, _ token: Vocabulary.AddedToken) -> Bool {
+    /// Whether there are no tokens.
+    var isEmpty: Bool { nodes.count == 1 }
+
+    /// Adds a token of at least one byte. Linear in the number of bytes.
+    mutating func insert(_ bytes: ArraySlice<UInt8>, _ token: Vocabulary.AddedToken) {
         var node: UInt32 = 0
         for byte in bytes {
             let isNew = edges.insert(node, UInt32(byte))
@@ -28,37 +31,34 @@ struct AddedTokenTrie: Sendable {
             if node == 0 { rootChildren[Int(byte)] = next }
             node = next
         }
-        guard nodes[Int(node)].id < 0 else { return false }
         nodes[Int(node)] = Node(id: token.id, isSpecial: token.isSpecial)
-        return true
     }
 
-    /// Returns the leftmost, and there the longest, match of an added token at or after `start`.
+    /// Returns the leftmost, and there the longest, match of an added token within `range`.
     ///
     /// Hugging Face's `tokenizers` matches added tokens by the same rule.
     /// - Complexity: O(n m) for n bytes scanned and a longest added token of m bytes.
-    func firstMatch(in text: ByteView, from start: Int, special: Bool) -> (range: Range<Int>, id: TokenID)? {
-        var position = start
-        while position < text.count {
+    func firstMatch(in text: ByteView, _ range: Range<Int>, special: Bool) -> (range: Range<Int>, id: TokenID)? {
+        for position in range {
             let child = rootChildren[Int(text[position])]
-            if child != 0, let (end, id) = longestMatch(in: text, from: position + 1, child: child, special: special) {
+            let rest = position + 1..<range.upperBound
+            if child != 0, let (end, id) = longestMatch(in: text, rest, child: child, special: special) {
                 return (position..<end, id)
             }
-            position += 1
         }
         return nil
     }
 
     private func longestMatch(
-        in text: ByteView, from start: Int, child: UInt32, special: Bool
+        in text: ByteView, _ range: Range<Int>, child: UInt32, special: Bool
     ) -> (end: Int, id: TokenID)? {
         var found: (end: Int, id: TokenID)?
         var node = child
-        var position = start
+        var position = range.lowerBound
         while true {
             let here = nodes[Int(node)]
             if here.id >= 0, special || !here.isSpecial { found = (position, here.id) }
-            guard position < text.count else { return found }
+            guard position < range.upperBound else { return found }
             let edge = edges[node, UInt32(text[position])]
             guard edge != PairTable.absent else { return found }
             node = edge + 1

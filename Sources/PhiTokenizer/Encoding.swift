@@ -2,28 +2,38 @@
 struct Encoding: ~Copyable {
     private let text: ByteView
     private let vocabulary: Vocabulary
+    private let specialTokens: Bool
     private let merger = ShortPreTokenMerger()
     private var cache: PreTokenCache
     private(set) var tokens: [TokenID] = []
 
-    init(_ text: ByteView, _ vocabulary: Vocabulary) {
+    init(_ text: ByteView, _ vocabulary: Vocabulary, specialTokens: Bool) {
         self.text = text
         self.vocabulary = vocabulary
+        self.specialTokens = specialTokens
         cache = PreTokenCache(bytes: text.count)
         tokens.reserveCapacity(text.count / 3 + 4)
     }
 
-    /// Appends an added token.
-    mutating func append(_ id: TokenID) {
-        tokens.append(id)
+    /// Appends the tokens of a range of the text, in which the added tokens of this pass and later ones are matched.
+    mutating func append(_ range: Range<Int>, pass: Int) {
+        guard pass < vocabulary.index.added.count else { return append(range) }
+        var rest = range
+        while let (match, id) = vocabulary.index.added[pass].firstMatch(in: text, rest, special: specialTokens) {
+            append(rest.lowerBound..<match.lowerBound, pass: pass + 1)
+            tokens.append(id)
+            rest = match.upperBound..<range.upperBound
+        }
+        append(rest, pass: pass + 1)
     }
 
     /// Appends the tokens of a range of the text that contains no added token.
-    mutating func append(_ range: Range<Int>) {
+    private mutating func append(_ range: Range<Int>) {
         var preTokenizer = PreTokenizer(text, range)
         while let preToken = preTokenizer.next() {
             if preToken.count == 1 {
-                tokens.append(vocabulary.index.byteTokens[Int(text[preToken.lowerBound])])
+                let id = vocabulary.index.byteTokens[Int(text[preToken.lowerBound])]
+                if id >= 0 { tokens.append(id) }
             } else if preToken.count <= PreTokenCache.limit {
                 appendShort(preToken)
             } else if preToken.count <= ShortPreTokenMerger.limit {

@@ -26,7 +26,7 @@ struct LongPreTokenMerger: ~Copyable {
     consuming func merge(
         _ text: ByteView, _ preToken: Range<Int>, _ vocabulary: Vocabulary, into tokens: inout [TokenID]
     ) {
-        link(text, preToken, vocabulary.index)
+        guard link(text, preToken, vocabulary.index) else { return }
         while let (rank, position) = heap.pop() {
             // Skip a stale entry: the pair at this position has changed since it was pushed.
             guard ranks[Int(position)] == rank else { continue }
@@ -47,10 +47,16 @@ struct LongPreTokenMerger: ~Copyable {
         }
     }
 
-    private mutating func link(_ text: ByteView, _ preToken: Range<Int>, _ index: VocabularyIndex) {
-        let count = preToken.count
+    /// Links the tokens of the bytes that have one; returns whether there are any.
+    private mutating func link(_ text: ByteView, _ preToken: Range<Int>, _ index: VocabularyIndex) -> Bool {
+        var count = 0
+        for position in preToken {
+            let id = index.byteTokens[Int(text[position])]
+            ids[count] = UInt32(bitPattern: id)
+            count += id >= 0 ? 1 : 0
+        }
+        guard count > 0 else { return false }
         for position in 0..<count {
-            ids[position] = UInt32(bitPattern: index.byteTokens[Int(text[preToken.lowerBound + position])])
             before[position] = position > 0 ? UInt32(position - 1) : Self.none
             after[position] = position + 1 < count ? UInt32(position + 1) : Self.none
         }
@@ -61,6 +67,7 @@ struct LongPreTokenMerger: ~Copyable {
             if rank != PairTable.absent { heap.append(rank, UInt32(position)) }
         }
         heap.heapify()
+        return true
     }
 
     private mutating func updateRank(_ position: UInt32, _ index: VocabularyIndex) {

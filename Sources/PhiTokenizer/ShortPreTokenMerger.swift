@@ -13,10 +13,13 @@ struct ShortPreTokenMerger: ~Copyable {
     /// Appends the tokens of `preToken` to `tokens`.
     func merge(_ text: ByteView, _ preToken: Range<Int>, _ vocabulary: Vocabulary, into tokens: inout [TokenID]) {
         let index = vocabulary.index
-        var count = preToken.count
-        for position in 0..<count {
-            ids[position] = UInt32(bitPattern: index.byteTokens[Int(text[preToken.lowerBound + position])])
+        var count = 0
+        for position in preToken {
+            let id = index.byteTokens[Int(text[position])]
+            ids[count] = UInt32(bitPattern: id)
+            count += id >= 0 ? 1 : 0
         }
+        guard count > 0 else { return }
         for position in 0..<count - 1 { ranks[position] = index.ranks[ids[position], ids[position + 1]] }
         while count > 1 {
             var position = 0

@@ -17,8 +17,8 @@ public struct Tokenizer: Sendable {
     /// Encodes a text as token ids.
     ///
     /// Added tokens are matched first. The text between them is pre-tokenised by GPT-2's pattern, and the byte tokens
-    /// of each pre-token are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). No token is
-    /// added at the beginning or the end.
+    /// of each pre-token are merged, lowest rank first (GPT-2's encoder.py; Formats/phi-file.md, 2.2). A byte without a
+    /// token becomes the vocabulary's unknown token or is left out. No token is added at the beginning or the end.
     ///
     /// - Parameters:
     ///   - text: Any text.
@@ -33,20 +33,14 @@ public struct Tokenizer: Sendable {
     /// Encodes bytes that may not be well-formed UTF-8.
     ///
     /// A byte outside well-formed UTF-8 counts as a character that is neither letter, number nor white space.
-    /// `decodeBytes` restores any input exactly.
+    /// `decodeBytes` restores any input exactly if every byte has a token.
     public func encode(bytes: [UInt8], specialTokens: Bool = true) -> [TokenID] {
         bytes.withUnsafeBufferPointer { encode(ByteView($0), specialTokens: specialTokens) }
     }
 
     private func encode(_ text: ByteView, specialTokens: Bool) -> [TokenID] {
-        var encoding = Encoding(text, vocabulary)
-        var position = 0
-        while let (range, id) = vocabulary.index.added.firstMatch(in: text, from: position, special: specialTokens) {
-            encoding.append(position..<range.lowerBound)
-            encoding.append(id)
-            position = range.upperBound
-        }
-        encoding.append(position..<text.count)
+        var encoding = Encoding(text, vocabulary, specialTokens: specialTokens)
+        encoding.append(0..<text.count, pass: 0)
         return encoding.tokens
     }
 

@@ -26,10 +26,14 @@ public struct Vocabulary: Sendable, Equatable {
         /// Whether it is a special token, like `<|endoftext|>`: a marker rather than text, never printed.
         public let isSpecial: Bool
 
+        /// Whether it is matched in a second pass only, in the text that the tokens of the first pass leave.
+        public let isInSecondPass: Bool
+
         /// Creates an added token.
-        public init(id: TokenID, isSpecial: Bool) {
+        public init(id: TokenID, isSpecial: Bool, isInSecondPass: Bool = false) {
             self.id = id
             self.isSpecial = isSpecial
+            self.isInSecondPass = isInSecondPass
         }
     }
 
@@ -41,6 +45,8 @@ public struct Vocabulary: Sendable, Equatable {
     public let merges: [Merge]
     /// The added tokens in their original order.
     public let addedTokens: [AddedToken]
+    /// The token of bytes that have none of their own; nil if they are left out or do not exist.
+    public let unknown: TokenID?
     /// The lookup tables for encoding, derived from the other properties.
     let index: VocabularyIndex
 
@@ -48,7 +54,9 @@ public struct Vocabulary: Sendable, Equatable {
     ///
     /// - Throws: `TokenizerError` if a rule of Formats/phi-file.md, 2.2, is broken.
     /// - Complexity: Linear in the bytes of all tokens and the number of merges.
-    public init(tokens: [[UInt8]], merges: [Merge], addedTokens: [AddedToken]) throws(TokenizerError) {
+    public init(
+        tokens: [[UInt8]], merges: [Merge], addedTokens: [AddedToken], unknown: TokenID? = nil
+    ) throws(TokenizerError) {
         var text: [UInt8] = []
         var starts: [UInt32] = [0]
         starts.reserveCapacity(tokens.count + 1)
@@ -59,18 +67,20 @@ public struct Vocabulary: Sendable, Equatable {
             }
             starts.append(end)
         }
-        try self.init(text: text, starts: starts, merges: merges, addedTokens: addedTokens)
+        try self.init(text: text, starts: starts, merges: merges, addedTokens: addedTokens, unknown: unknown)
     }
 
     /// Creates a vocabulary from the fields of a section, and validates them.
     init(
-        text: [UInt8], starts: [UInt32], merges: [Merge], addedTokens: [AddedToken]
+        text: [UInt8], starts: [UInt32], merges: [Merge], addedTokens: [AddedToken], unknown: TokenID?
     ) throws(TokenizerError) {
-        self.index = try VocabularyIndex(text: text, starts: starts, merges: merges, addedTokens: addedTokens)
+        self.index = try VocabularyIndex(
+            text: text, starts: starts, merges: merges, addedTokens: addedTokens, unknown: unknown)
         self.text = text
         self.starts = starts
         self.merges = merges
         self.addedTokens = addedTokens
+        self.unknown = unknown
     }
 
     /// The number of tokens; their ids are 0 to `count` - 1.
@@ -101,6 +111,6 @@ public struct Vocabulary: Sendable, Equatable {
     /// Returns whether both have the same tokens, merges and added tokens in the same order. Linear.
     public static func == (first: Vocabulary, second: Vocabulary) -> Bool {
         first.text == second.text && first.starts == second.starts && first.merges == second.merges
-            && first.addedTokens == second.addedTokens
+            && first.addedTokens == second.addedTokens && first.unknown == second.unknown
     }
 }

@@ -2,22 +2,35 @@
 ///
 /// Building them validates the rules of Formats/phi-file.md, 2.2; for example, `ranks` also detects duplicate pairs.
 struct VocabularyIndex: Sendable {
-    /// [256] The token of each byte value.
+    /// [256] The token of each byte value, -1 if it is left out.
     let byteTokens: [TokenID]
     /// The rank of each pair of tokens: its index among the merges.
     let ranks: PairTable
-    /// The matcher of added tokens.
-    let added: AddedTokenTrie
+    /// Whether every byte value has a token of its own that is not an added token, as format 1.1 requires.
+    let hasAllBytes: Bool
+    /// The matcher of added tokens of each pass.
+    let added: [AddedTokenTrie]
     /// The ids of the special tokens.
     let special: Set<TokenID>
 
     init(
-        text: [UInt8], starts: [UInt32], merges: [Vocabulary.Merge], addedTokens: [Vocabulary.AddedToken]
+        text: [UInt8], starts: [UInt32], merges: [Vocabulary.Merge], addedTokens: [Vocabulary.AddedToken],
+        unknown: TokenID?
     ) throws(TokenizerError) {
         try Self.checkStarts(starts, textCount: text.count)
-        added = try Self.trie(of: addedTokens, text: text, starts: starts)
+        added = try Self.tries(of: addedTokens, text: text, starts: starts)
         special = Set(addedTokens.lazy.filter(\.isSpecial).map(\.id))
-        byteTokens = try Self.byteTokens(text: text, starts: starts, addedTokens: addedTokens)
+        let ofBytes = Self.byteTokens(text: text, starts: starts, addedTokens: addedTokens)
+        hasAllBytes = ofBytes.hasAll
+        if let unknown {
+            guard unknown >= 0, Int(unknown) < starts.count - 1 else {
+                throw TokenizerError(fault: "the unknown token \(unknown) has an id outside the vocabulary")
+            }
+            guard ofBytes.tokens.contains(-1) else {
+                throw TokenizerError(fault: "there is an unknown token, but every byte has a token")
+            }
+        }
+        byteTokens = ofBytes.tokens.map { $0 < 0 ? unknown ?? -1 : $0 }
         ranks = try Self.ranks(of: merges, text: text, starts: starts)
     }
 
@@ -34,11 +47,12 @@ struct VocabularyIndex: Sendable {
         }
     }
 
-    private static func trie(
+    /// Returns the matchers of the first pass and, where there is one, of the second.
+    private static func tries(
         of addedTokens: [Vocabulary.AddedToken], text: [UInt8], starts: [UInt32]
-    ) throws(TokenizerError) -> AddedTokenTrie {
+    ) throws(TokenizerError) -> [AddedTokenTrie] {
         var ids: Set<TokenID> = []
-        var edges = 0
+        var edges = [0, 0]
         for token in addedTokens {
             guard token.id >= 0, Int(token.id) < starts.count - 1 else {
                 throw TokenizerError(fault: "added token \(token.id) has an id outside the vocabulary")
@@ -46,32 +60,33 @@ struct VocabularyIndex: Sendable {
             guard ids.insert(token.id).inserted else {
                 throw TokenizerError(fault: "token \(token.id) is added twice")
             }
-            edges += Int(starts[Int(token.id) + 1] - starts[Int(token.id)])
+            edges[token.isInSecondPass ? 1 : 0] += Int(starts[Int(token.id) + 1] - starts[Int(token.id)])
         }
-        var trie = AddedTokenTrie(edges: edges)
+        var tries = edges.map { AddedTokenTrie(edges: $0) }
+        var contents: Set<ArraySlice<UInt8>> = []
         for token in addedTokens {
             let bytes = text[Int(starts[Int(token.id)])..<Int(starts[Int(token.id) + 1])]
             guard !bytes.isEmpty else { throw TokenizerError(fault: "added token \(token.id) is empty") }
-            guard trie.insert(bytes, token) else {
+            guard contents.insert(bytes).inserted else {
                 throw TokenizerError(fault: "added token \(token.id) has the same bytes as another added token")
             }
+            tries[token.isInSecondPass ? 1 : 0].insert(bytes, token)
         }
-        return trie
+        return tries.filter { !$0.isEmpty }
     }
 
+    /// Returns the token of each byte or -1: the one of lowest id that is not an added token, else the added token.
     private static func byteTokens(
         text: [UInt8], starts: [UInt32], addedTokens: [Vocabulary.AddedToken]
-    ) throws(TokenizerError) -> [TokenID] {
+    ) -> (tokens: [TokenID], hasAll: Bool) {
         let added = Set(addedTokens.lazy.map(\.id))
-        var tokens = [TokenID](repeating: -1, count: 256)
+        var tokens = [TokenID](repeating: -1, count: 256), ofAdded = tokens
         for token in 0..<starts.count - 1 where starts[token + 1] - starts[token] == 1 {
-            let byte = Int(text[Int(starts[token])])
-            if tokens[byte] < 0, !added.contains(TokenID(token)) { tokens[byte] = TokenID(token) }
+            let (id, byte) = (TokenID(token), Int(text[Int(starts[token])]))
+            if added.contains(id) { ofAdded[byte] = id } else if tokens[byte] < 0 { tokens[byte] = id }
         }
-        if let byte = tokens.firstIndex(of: -1) {
-            throw TokenizerError(fault: "byte \(byte) has no token")
-        }
-        return tokens
+        let hasAll = !tokens.contains(-1)
+        return (zip(tokens, ofAdded).map { $0 < 0 ? $1 : $0 }, hasAll)
     }
 
     private static func ranks(

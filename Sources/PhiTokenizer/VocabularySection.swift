@@ -15,7 +15,8 @@ extension Vocabulary {
         let kind = reader.word()
         guard kind == Self.kind else { throw TokenizerError(fault: "unknown tokenizer kind \(kind), expected 1") }
         let (tokens, merges, added, bytes) = (reader.word(), reader.word(), reader.word(), reader.word())
-        for _ in 0..<3 where reader.word() != 0 {
+        let unknown = reader.word()
+        for _ in 0..<2 where reader.word() != 0 {
             throw TokenizerError(fault: "the tokenizer's reserved bytes are not zero")
         }
         // Below 2^37, so the sum cannot overflow; once it matches, every count fits the section.
@@ -36,11 +37,18 @@ extension Vocabulary {
         for _ in 0..<added {
             let id = reader.id()
             let flags = reader.word()
-            guard flags <= 1 else { throw TokenizerError(fault: "added token \(id) has unknown flags \(flags)") }
-            readAdded.append(AddedToken(id: id, isSpecial: flags == 1))
+            guard flags <= 3 else { throw TokenizerError(fault: "added token \(id) has unknown flags \(flags)") }
+            readAdded.append(AddedToken(id: id, isSpecial: flags & 1 != 0, isInSecondPass: flags & 2 != 0))
         }
         let text = reader.bytes(Int(bytes))
-        try self.init(text: text, starts: starts, merges: readMerges, addedTokens: readAdded)
+        try self.init(
+            text: text, starts: starts, merges: readMerges, addedTokens: readAdded,
+            unknown: unknown == 0 ? nil : TokenID(bitPattern: unknown - 1))
+    }
+
+    /// The lowest minor version of the format that has this vocabulary.
+    public var formatMinorVersion: Int {
+        index.hasAllBytes && !addedTokens.contains(where: \.isInSecondPass) ? 1 : 2
     }
 
     /// Returns this vocabulary as a section, deterministically. Linear in its size.
@@ -53,14 +61,15 @@ extension Vocabulary {
         }
         append(Self.kind)
         for count in [count, merges.count, addedTokens.count, text.count] { append(UInt32(count)) }
-        for _ in 0..<3 { append(0) }
+        append(unknown.map { UInt32($0) + 1 } ?? 0)
+        for _ in 0..<2 { append(0) }
         for start in starts { append(start) }
         for merge in merges {
             for id in [merge.left, merge.right, merge.result] { append(UInt32(id)) }
         }
         for token in addedTokens {
             append(UInt32(token.id))
-            append(token.isSpecial ? 1 : 0)
+            append((token.isSpecial ? 1 : 0) | (token.isInSecondPass ? 2 : 0))
         }
         return bytes + text
     }

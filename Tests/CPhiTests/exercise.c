@@ -45,6 +45,12 @@ static void models(const char *path, const char *bad) {
     CHECK(phi_model_describe(model, &info) == PHI_OK);
     CHECK(info.size == sizeof info && info.vocabulary > 256 && info.context > 0 && info.layers > 0);
     CHECK(info.encoding[0] == 'q' || info.encoding[0] == 'f');
+    phi_token end = -1;
+    size_t ends = 0;
+    CHECK(phi_model_ends_of_text(model, NULL, 0, &ends) == PHI_ERROR_ROOM && ends == 1);
+    CHECK(phi_model_ends_of_text(model, &end, 1, &ends) == PHI_OK && end == info.end_of_text);
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_ends_of_text(NULL, &end, 1, &ends));
+    REFUSED(PHI_ERROR_ARGUMENT, phi_model_ends_of_text(model, &end, 1, NULL));
     REFUSED(PHI_ERROR_ARGUMENT, phi_model_describe(NULL, &info));
     REFUSED(PHI_ERROR_ARGUMENT, phi_model_describe(model, NULL));
     info.size = 3;

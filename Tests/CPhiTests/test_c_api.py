@@ -196,6 +196,14 @@ class FromPython(APITest):
         self.assertTrue(math.isnan(scored[0]))
         self.assertEqual(scored[len(prompt):], [piece.log_probability for piece in pieces])
 
+    def test_ends_of_text(self) -> None:
+        self.assertEqual(self.model.ends_of_text, [self.model.end_of_text])
+        ended = list(self.session().generate(PROMPT, maximum_tokens=120))
+        self.assertEqual(ended[-1].stop_reason, "end_of_text")
+        whole = list(self.session().generate(PROMPT, maximum_tokens=120, ignore_end_of_text=True))
+        self.assertEqual([piece.token for piece in whole[: len(ended)]], [piece.token for piece in ended])
+        self.assertEqual((len(whole), whole[-1].stop_reason), (120, "max_tokens"))
+
     def test_logits_are_those_of_the_command(self) -> None:
         ids = self.model.tokenize(PROMPT)
         (self.folder / "ids.json").write_text(str(ids))

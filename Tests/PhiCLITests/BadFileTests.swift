@@ -109,6 +109,29 @@ import Testing
         #expect(folder.names == ["text.phi"])
     }
 
+    @Test func saysWhatToDoWithOtherFiles() throws {
+        let shop = try Workshop()
+        let zeros = [UInt8](repeating: 0, count: 1000)
+        let files: [(name: String, bytes: [UInt8], fault: String)] = [
+            ("m.gguf", Array("GGUF".utf8) + zeros, "is a GGUF file, not a .phi file; convert it with `phi convert`"),
+            ("m.bin", [0x50, 0x4B, 3, 4] + zeros, "is a torch archive, not a .phi file; convert its checkpoint with"),
+            (
+                "lfs", Array("version https://git-lfs.github.com/spec/v1\noid".utf8),
+                "is a Git LFS pointer, not the file"
+            ),
+        ]
+        for (name, bytes, fault) in files {
+            let path = try shop.folder.write(name, bytes)
+            PhiCLITests.expectRefusal(try Command.run("complete", "-m", path, "x"), path + ": " + fault)
+        }
+        for (path, fault) in [
+            (shop.checkpoint + "/model.safetensors", "is a safetensors file, not a .phi file"),
+            (shop.checkpoint, "is a directory, not a .phi file; `phi convert` makes one of a checkpoint"),
+        ] {
+            PhiCLITests.expectRefusal(try Command.run("complete", "-m", path, "x"), path + ": " + fault)
+        }
+    }
+
     @Test func namesAFileOfTwoLinesInOne() throws {
         let folder = try TemporaryFolder()
         let path = try folder.write("two\nlines.phi", "x")

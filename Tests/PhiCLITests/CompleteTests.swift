@@ -96,6 +96,15 @@ import Testing
         #expect(silent.ids.isEmpty && silent.stop_reason == "end_of_text")
     }
 
+    @Test func ignoresEndsOfText() throws {
+        let result = try Completed.of("def", "-n", "5", "--ignore-eos", path: Models.silent())
+        #expect(result.ids == [256, 256, 256, 256, 256] && result.text.isEmpty && result.stop_reason == "max_tokens")
+        // Stop strings match special tokens whether these end a text or not.
+        let stopped = try Completed.of(
+            "def", "-n", "5", "--ignore-eos", "--stop", "text|><|end", path: Models.silent())
+        #expect(stopped.ids == [256, 256] && stopped.text.isEmpty && stopped.stop_string == "text|><|end")
+    }
+
     @Test func endsWhereTheContextDoes() throws {
         let result = try Completed.of("def f", "--context", "8")
         #expect(result.stop_reason == "context_full")

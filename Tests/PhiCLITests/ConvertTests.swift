@@ -1,4 +1,5 @@
 import Foundation
+import PhiFormat
 import PhiTestSupport
 import Testing
 
@@ -36,8 +37,76 @@ import Testing
         #expect(outcome.status == 0)
         #expect(outcome.outputText.hasPrefix(shop.output + ": "))
         #expect(outcome.outputText.contains("4.31 bits per weight in the blocks"))
+        #expect(outcome.outputText.contains("  end of text: 256 '<|endoftext|>', by config.json\n"))
         #expect(outcome.error.isEmpty, "progress is for terminals")
         #expect(shop.folder.names == ["checkpoint", "model.phi"])
+    }
+
+    @Test func adaptersAreMerged() throws {
+        let folder = try TemporaryFolder()
+        func convert(_ options: String...) throws -> [UInt8] {
+            let outcome = try Command.run(
+                ["convert", fixture("current-safetensors-f32"), "-o", folder.at("m.phi"), "--type", "f32", "--force"]
+                    + options)
+            #expect(outcome.status == 0, "\(outcome.errorText)")
+            return try readFile(folder.at("m.phi"))
+        }
+        let adapter = fixture("adapters/attention"), other = fixture("adapters/rank-stabilised")
+        let (base, merged) = (try convert(), try convert("--adapter", adapter))
+        #expect(base != merged)
+        #expect(try convert("--adapter", adapter + "=1.0") == merged)
+        // Provenance names the adapter's files even where it changes nothing.
+        let tensors = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
+        _ = try convert("--adapter", adapter + "=0", "--adapter", other + "=-0")
+        let unchanged = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
+        _ = try convert()
+        let plain = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
+        #expect(unchanged.map(\.digest) == plain.map(\.digest) && tensors.map(\.digest) != plain.map(\.digest))
+        for (argument, words) in [
+            (folder.path, "holds no adapter"), (adapter + "=inf", "not finite"), (adapter + "=x", "holds no adapter"),
+        ] {
+            let outcome = try Command.run(
+                "convert", fixture("current-safetensors-f32"), "-o", folder.at("n.phi"), "--adapter", argument)
+            expectRefusal(outcome, words)
+        }
+    }
+
+    @Test func warnsOfTensorsThatAreLeftOut() throws {
+        var checkpoint = TinyCheckpoint()
+        for name in ["v_head.weight", "v_head.bias"] { checkpoint.tensors.append((name, TestTensor(shape: [1]))) }
+        let shop = try Workshop(checkpoint)
+        let outcome = try shop.convert("--calibrate", "none")
+        #expect(outcome.status == 0)
+        #expect(
+            outcome.errorText == "phi: warning: \(shop.checkpoint): 2 tensors that phi does not have, left out: "
+                + "'v_head.bias', 'v_head.weight'\n")
+    }
+
+    @Test func endsOfTextCanBeNamed() throws {
+        let shop = try Workshop()
+        let outcome = try shop.convert("--eos", "e", "--eos", "256")
+        #expect(outcome.status == 0 && outcome.outputText.contains("  end of text: 68 'e', by --eos\n"))
+        #expect(outcome.errorText.contains("phi: warning: the end of text 'e' is not a special token"))
+        let info = try Command.run("info", "-m", shop.output).outputText
+        #expect(info.contains("end of text 68 'e', 256 '<|endoftext|>'\n") && info.contains(".phi 1.2"))
+        expectRefusal(try shop.convert("--eos", "no such", "--force"), "no token 'no such', which --eos names")
+    }
+
+    @Test func readsGGUF() throws {
+        let folder = try TemporaryFolder()
+        func convert(_ checkpoint: String) throws -> PhiFile {
+            let path = folder.at("\(folder.names.count).phi")
+            let outcome = try Command.run("convert", fixture(checkpoint), "-o", path, "--type", "f32")
+            try #require(outcome.status == 0, "\(outcome.errorText)")
+            return try PhiFile(MappedFile(path: path))
+        }
+        let (file, directory) = try (convert("gguf/f32.gguf"), convert("current-safetensors-f32"))
+        #expect(file.sections.map(\.name) == directory.sections.map(\.name))
+        for (own, other) in zip(file.sections, directory.sections) where own.name != "provenance" {
+            #expect(file.bytes(of: own).elementsEqual(directory.bytes(of: other)), "\(own.name)")
+        }
+        let quantised = try Command.run("convert", fixture("gguf/k-quants.gguf"), "-o", folder.at("k.phi"))
+        #expect(quantised.status == 0 && quantised.outputText.contains("end of text: 2 "))
     }
 
     @Test(arguments: Models.types) func givesTheSameBytesAlways(_ type: String) throws {

@@ -19,6 +19,7 @@ import Testing
         // The padding of the vocabulary is not counted.
         let blocks = 2 * (4 * (64 * 64 + 64) + 2 * 64 * 128 + 128 + 64 + 2 * 64)
         #expect(info["parameters"] as? Int == 2 * 300 * 64 + 300 + 2 * 64 + blocks)
+        #expect(info["ends_of_text"] as? [Int] == [256] && info["start_of_text"] as? Int == 256)
         #expect(info["type"] as? String == type)
         #expect(info["file"] as? String == path)
         #expect(info["format_version"] as? String == "1.1")

@@ -11,18 +11,18 @@ import Testing
     private func split() throws -> CheckpointCopy { try CheckpointCopy(of: "first-port-safetensors-split-bf16") }
     private func fault(of copy: CheckpointCopy) -> String {
         do {
-            _ = try CheckpointTensors(directory: copy.path)
+            _ = try CheckpointTensors(CheckpointPlace(copy.path))
             return ""
         } catch { return error.description.replacingOccurrences(of: copy.path + "/", with: "") }
     }
 
     @Test func prefersSafetensorsAndWholeFiles() throws {
         let copy = try split()
-        #expect(try CheckpointTensors(directory: copy.path).files.count == 4)
+        #expect(try CheckpointTensors(CheckpointPlace(copy.path)).files.count == 4)
         try copy.write("pytorch_model.bin", "damaged")
-        #expect(try CheckpointTensors(directory: copy.path).files.count == 4)
+        #expect(try CheckpointTensors(CheckpointPlace(copy.path)).files.count == 4)
         try copy.write("model.safetensors", safetensors(["a": TestTensor(shape: [2])]))
-        #expect(try CheckpointTensors(directory: copy.path).tensors.count == 1)
+        #expect(try CheckpointTensors(CheckpointPlace(copy.path)).tensors.count == 1)
         try copy.remove("model.safetensors")
         try copy.remove(Self.index)
         #expect(fault(of: copy) == "pytorch_model.bin: is not a torch archive (a zip file)")
@@ -36,7 +36,7 @@ import Testing
         let manager = FileManager.default
         try manager.moveItem(atPath: copy.path + "/model.safetensors", toPath: copy.path + "/blob")
         try manager.createSymbolicLink(atPath: copy.path + "/model.safetensors", withDestinationPath: "blob")
-        #expect(try CheckpointTensors(directory: copy.path).tensors.count == 33)
+        #expect(try CheckpointTensors(CheckpointPlace(copy.path)).tensors.count == 33)
     }
 
     @Test(arguments: ["../x.safetensors", "/etc/passwd", "..", ".", "", "a/b", "..\\\\x", "a\\u0000b"])
@@ -53,7 +53,8 @@ import Testing
 
         copy = try split()
         try copy.write(Self.second, "")
-        #expect(fault(of: copy) == Self.second + ": is not a safetensors file: it has 0 bytes")
+        #expect(
+            fault(of: copy) == Self.second + ": is empty (0 bytes), so it is not a safetensors file; download it again")
 
         copy = try split()
         try copy.write(Self.second, safetensors(["lm_head.bias": TestTensor(shape: [1])]))
@@ -72,7 +73,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "is not JSON"), ("{}", "has no 'weight_map'"), (#"{"weight_map":[]}"#, "'weight_map' is not of the"),
+        ("", "is empty (0 bytes)"), ("{}", "has no 'weight_map'"),
+        (#"{"weight_map":[]}"#, "'weight_map' is not of the"),
         (#"{"weight_map":{"a":1}}"#, "'weight_map.a' is not a string"),
         (#"{"weight_map":{"a":"x","a":"y"}}"#, "holds the key 'a' twice"),
         (#"{"weight_map":"# + String(repeating: "[", count: 10_000), "is not JSON"),

@@ -28,7 +28,7 @@ import Testing
         let data = try #require(testData)
         let files = try TokenizerFiles(directory: data + "/codegen-tokenizer")
         #expect(files.vocabulary.count == 50_295 && files.vocabulary.merges.count == 50_000)
-        #expect(files.endOfText == 50_256 && files.vocabulary.addedTokens.count == 39)
+        #expect(files.vocabulary.addedTokens.count == 39)
         #expect(files.vocabulary.bytes(of: 50_257).elementsEqual([UInt8](repeating: 0x20, count: 31)))
         #expect(files.vocabulary.bytes(of: 50_294).elementsEqual([9, 9]))
         #expect(files.vocabulary.bytes(of: 262).elementsEqual(" the".utf8))
@@ -40,11 +40,14 @@ import Testing
         #expect(try TokenizerFiles(directory: slow.path).vocabulary == files.vocabulary)
     }
 
-    static let added = #"{"id":3,"content":"<|endoftext|>","special":true}"#
+    /// GPT-2's pattern as it stands in JSON.
+    static let pattern =
+        #"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"#
     /// All 256 bytes and "ab", as small as a tokenizer.json can be.
     static func small(
         added: String = #"{"id":257,"content":"<|endoftext|>","special":true}"#, merges: String = #""a b""#,
-        model: String = "", rest: String = "", preTokenizer: String = #""add_prefix_space":false"#,
+        model: String = "", rest: String = "", split: String? = nil, behavior: String = "Isolated",
+        preTokenizer: String = #""add_prefix_space":false"#,
         vocab: (inout [String: Int]) -> Void = { _ in }
     ) -> String {
         var tokens = ["ab": 256]
@@ -60,8 +63,15 @@ import Testing
             let escaped = text == "\"" || text == "\\" ? "\\" + text : text
             return "\"\(escaped)\":\(id)"
         }
+        var pre = #"{"type":"ByteLevel",\#(preTokenizer)}"#
+        if let split {
+            pre = """
+                {"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\(split)"},
+                "behavior":"\(behavior)","invert":false},\(pre)]}
+                """
+        }
         return """
-            {\(rest)"added_tokens":[\(added)],"pre_tokenizer":{"type":"ByteLevel",\(preTokenizer)},
+            {\(rest)"added_tokens":[\(added)],"pre_tokenizer":\(pre),
             "model":{\(model)"type":"BPE","vocab":{\(list.joined(separator: ","))},"merges":[\(merges)]}}
             """
     }
@@ -76,6 +86,79 @@ import Testing
         #expect(try fault(of: Self.small()) == "")
         #expect(try fault(of: Self.small(merges: #"["a","b"]"#, model: #""unk_token":null,"dropout":null,"#)) == "")
         #expect(try fault(of: Self.small(rest: #""normalizer":null,"post_processor":null,"decoder":null,"#)) == "")
+    }
+
+    @Test func acceptsWhatChangesNothing() throws {
+        let nothing = #"{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}}]}"#
+        let processors = #"{"type":"Sequence","processors":[{"type":"ByteLevel"},\#(nothing)]}"#
+        #expect(try fault(of: Self.small(rest: #""post_processor":\#(processors),"#)) == "")
+        let noRegex = #""add_prefix_space":false,"use_regex":false"#
+        #expect(try fault(of: Self.small(split: Self.pattern, preTokenizer: noRegex)) == "")
+        // Every byte has a token.
+        #expect(try fault(of: Self.small(model: #""unk_token":"no such","fuse_unk":true,"#)) == "")
+        #expect(try fault(of: Self.small(added: #"{"id":257,"content":""}"#)) == "")
+        // GPT-2's tokenizer asks tokenizer_config.json instead.
+        #expect(try fault(of: Self.small(preTokenizer: #""trim_offsets":true"#)) == "")
+    }
+
+    /// With the class of whatever tokenizer.json says.
+    private func faultOfFast(_ json: String, config: String = "", class name: String = "PreTrainedTokenizerFast") throws
+        -> String
+    {
+        let copy = try CheckpointCopy()
+        try copy.write("tokenizer.json", json)
+        try copy.write("tokenizer_config.json", #"{\#(config)"tokenizer_class":"\#(name)"}"#)
+        return PhiTestSupport.fault { _ = try TokenizerFiles(directory: copy.path) }
+    }
+
+    @Test func asksTheClass() throws {
+        let prefix = "pre_tokenizer.add_prefix_space is set"
+        #expect(try faultOfFast(Self.small(preTokenizer: #""trim_offsets":true"#)).contains(prefix))
+        #expect(try faultOfFast(Self.small(preTokenizer: #""add_prefix_space":true"#)).contains(prefix))
+        #expect(try faultOfFast(Self.small(), class: "Qwen2TokenizerFast").contains("'Qwen2TokenizerFast' is not"))
+        let fewer = Self.small(model: #""unk_token":"no such","#) {
+            $0["a"] = nil
+            $0["aaa"] = 97
+        }.replacingOccurrences(of: #""a b""#, with: "")
+        #expect(try faultOfFast(fewer).contains("model.unk_token 'no such' is not in model.vocab"))
+        #expect(try faultOfFast(fewer, class: "GPT2Tokenizer") == "")
+        let fused = fewer.replacingOccurrences(of: #""no such""#, with: #""b","fuse_unk":true"#)
+        #expect(try faultOfFast(fused).contains("model.fuse_unk is set"))
+        let bos = #""add_bos_token":true,"#
+        #expect(try faultOfFast(Self.small(), config: bos) == "")
+        let tokens = #""added_tokens_decoder":{"257":{"content":"<|endoftext|>","rstrip":true}},"#
+        #expect(try faultOfFast(Self.small(), config: tokens).contains("rstrip of added token '<|endoftext|>' is set"))
+        let bad = #""added_tokens_decoder":{"a":{"content":"<|endoftext|>"}},"#
+        #expect(try faultOfFast(Self.small(), config: bad).contains("the key 'a' is no id"))
+    }
+
+    /// A token that no file gives an id follows the others if the model has a row for it.
+    @Test func leavesOutWhatTheModelHasNoRowFor() throws {
+        for (rows, count) in [(257, 257), (258, 258), (320, 258)] {
+            let folder = try TemporaryFolder()
+            try folder.write("tokenizer.json", Self.small(added: ""))
+            try folder.write("config.json", #"{"vocab_size": \#(rows)}"#)
+            #expect(try TokenizerFiles(directory: folder.path).vocabulary.count == count)
+        }
+    }
+
+    @Test func marksThePassOnlyWhereItMatters() throws {
+        func second(_ first: [String], _ later: [String]) throws -> Bool {
+            let tokens = (first.map { ($0, false) } + later.map { ($0, true) }).enumerated().map { index, token in
+                #"{"id":\#(257 + index),"content":"\#(token.0)","normalized":\#(token.1)}"#
+            }
+            let folder = try TemporaryFolder()
+            try folder.write("tokenizer.json", Self.small(added: tokens.joined(separator: ",")))
+            return try TokenizerFiles(directory: folder.path).vocabulary.addedTokens.contains(where: \.isInSecondPass)
+        }
+        #expect(try !second(["<|endoftext|>", "<|im_end|>"], ["  ", "    ", "im", "<|"]))
+        #expect(try !second([], ["a b", "bb"]))
+        // What begins in a token of the first pass and ends behind it does not begin before it.
+        #expect(try !second(["x  "], ["  "]))
+        #expect(try second(["  x"], ["  "]))
+        #expect(try second(["xx"], ["xxx"]))
+        #expect(try second(["xx"], ["yxxy"]))
+        #expect(try second(["zz", "xx"], ["  ", "zzy"]))
     }
 
     @Test func keepsEquivalentTextsApart() throws {
@@ -98,8 +181,6 @@ import Testing
             (Self.small(rest: #""post_processor":{"type":"TemplateProcessing"},"#), "'TemplateProcessing' adds tokens"),
             (Self.small(rest: #""post_processor":\#(template),"#), "'TemplateProcessing' adds tokens"),
             (Self.small(rest: #""decoder":{"type":"WordPiece"},"#), "decoder 'WordPiece' is not ByteLevel"),
-            (Self.small(preTokenizer: #""add_prefix_space":true"#), "pre_tokenizer.add_prefix_space is set"),
-            (Self.small(preTokenizer: #""trim_offsets":true"#), "pre_tokenizer.add_prefix_space is set"),
             (Self.small(preTokenizer: #""add_prefix_space":false,"use_regex":false"#), "use_regex false is set"),
             (Self.small(model: #""ignore_merges":true,"#), "model.ignore_merges is set"),
             (Self.small(model: #""byte_fallback":true,"#), "model.byte_fallback is set"),
@@ -108,9 +189,15 @@ import Testing
             (Self.small(model: #""end_of_word_suffix":"</w>","#), "model.end_of_word_suffix is set"),
             (Self.small().replacingOccurrences(of: "\"BPE\"", with: "\"Unigram\""), "model 'Unigram' is not BPE"),
             (Self.small().replacingOccurrences(of: "\"ByteLevel\"", with: "\"Split\""), "'Split' is not ByteLevel"),
+            (Self.small(split: "\\\\p{N}{1,3}"), #"'Split' by '\p{N}{1,3}' is not GPT-2's"#),
+            (Self.small(split: Self.pattern, preTokenizer: "\"use_regex\":true"), "use_regex beside 'Split' is set"),
+            (Self.small(split: Self.pattern, behavior: "Removed"), "is not GPT-2's"),
             (Self.small(added: #"{"id":258,"content":"x y"}"#), "has no token of id 257, though there are higher ones"),
             (Self.small(added: #"{"id":257,"content":"xx"},{"id":257,"content":"yy"}"#), "two tokens have id 257"),
-            (Self.small(added: #"{"id":257,"content":"xx"},{"id":258,"content":"xx"}"#), "the added token 'xx' twice"),
+            (
+                Self.small(added: #"{"id":257,"content":"xx"},{"id":258,"content":"xx"}"#),
+                "'xx' has the two ids 257 and 258"
+            ),
             (Self.small(added: #"{"id":257,"content":"ab"}"#), "token 'ab' has the two ids 256 and 257"),
             (Self.small(added: #"{"id":97,"content":"xx"}"#), "two tokens have id 97"),
             (Self.small(added: #"{"id":-1,"content":"xx"}"#), "token 'xx' has id -1"),
@@ -119,7 +206,6 @@ import Testing
                 Self.small(added: #"{"id":18446744073709551615,"content":"xx"}"#),
                 "holds a number or a text that"
             ),
-            (Self.small(added: #"{"id":257,"content":""}"#), "empty"),
             (Self.small(added: #"{"id":257,"content":"xx","lstrip":true}"#), "lstrip of added token 'xx' is set"),
             (Self.small(added: #"{"id":257,"content":"xx","rstrip":true}"#), "rstrip of added token 'xx' is set"),
             (Self.small(added: #"{"id":257,"content":"xx","single_word":true}"#), "single_word of added token 'xx'"),
@@ -131,9 +217,11 @@ import Testing
             (Self.small(merges: #""a b","a b""#), "duplicate pair"),
             (Self.small { $0["ab"] = nil }, "has no token of id 256"),
             (Self.small { $0["a"] = nil }, "has no token of id 97"),
-            (Self.small { $0["日"] = 258 }, "token '日' has a character that stands for no byte"),
+            (Self.small { $0["zz"] = 97 }, "has no token of id 257"),
+            (Self.small(added: "") { $0[" "] = 257 }, "token ' ' has a character that stands for no byte"),
+            (Self.small(added: #"{"id":32,"content":"Ġ"}"#), "'Ġ' is both a byte's and an added token"),
             (Self.small { $0["zz"] = 1 << 40 }, "token 'zz' has id 1099511627776"),
-            (Self.small { $0["zz"] = 2_000_000_000 }, "has no token of id 258"),
+            (Self.small { $0["zz"] = 2_000_000_000 }, "has no token of id 257"),
         ]
         for (json, expected) in cases {
             let text = try fault(of: json)
@@ -164,9 +252,11 @@ import Testing
         #expect(try fault { try $0.write("added_tokens.json", #"{"x y": 999}"#) }.contains("has no token of id 281"))
         let prefix = #"{"add_prefix_space": true}"#
         #expect(try fault { try $0.write("tokenizer_config.json", prefix) }.contains("add_prefix_space is set"))
-        let pad = #"{"pad_token": {"content": "<pad>", "lstrip": false}}"#
+        let begin = #"{"add_bos_token": true}"#
+        #expect(try fault { try $0.write("tokenizer_config.json", begin) }.contains("add_bos_token is set"))
+        let pad = #"{"pad_token": {"content": "<pad>", "lstrip": true}}"#
         #expect(
-            try fault { try $0.write("special_tokens_map.json", pad) }.contains("the special token '<pad>', which has"))
+            try fault { try $0.write("special_tokens_map.json", pad) }.contains("lstrip of added token '<pad>' is set"))
     }
 
     @Test func marksSpecialTokensOfSlowFiles() throws {
@@ -174,7 +264,9 @@ import Testing
         try copy.write("special_tokens_map.json", #"{"additional_special_tokens": [{"content": "\t\t"}, "in"]}"#)
         let vocabulary = try TokenizerFiles(directory: copy.path).vocabulary
         func isSpecial(_ text: String) -> Bool? { vocabulary.id(of: Array(text.utf8)).map(vocabulary.isSpecial) }
-        #expect(isSpecial("\t\t") == true && isSpecial("in") == true && isSpecial("<|endoftext|>") == true)
+        #expect(isSpecial("in") == true && isSpecial("<|endoftext|>") == true)
+        // As in transformers 5: added_tokens.json and this key have no say about each other.
+        #expect(isSpecial("\t\t") == false)
         #expect(isSpecial("  ") == false && isSpecial("re") ?? false == false)
     }
 }

@@ -39,7 +39,7 @@ import Testing
         #expect(symlink("real", folder.path + "/link") == 0)
         #expect(try ReadableFile(path: folder.path + "/link").readAll(limit: 1) == [7])
         #expect(symlink("nowhere", folder.path + "/dangling") == 0)
-        #expect(fault { _ = try ReadableFile(path: folder.path + "/dangling") } == "no such file")
+        #expect(fault { _ = try ReadableFile(path: folder.path + "/dangling") } == "is a link to nothing: no such file")
     }
 
     // Digests from Python's hashlib.

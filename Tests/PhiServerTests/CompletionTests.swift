@@ -57,6 +57,18 @@ struct CompletionTests {
         }
     }
 
+    @Test func endsOfTextAreIgnoredIfAsked() async throws {
+        try await TestServer.run { server in
+            let ended = try completedAlone(Self.prompt, 200)
+            try #require(ended.stopReason == .endOfText)
+            let fields = #""prompt":"\#(Self.json)","max_tokens":200,"temperature":0,"ignore_eos""#
+            let answer = try await server.complete(fields + ":true")
+            #expect(answer.usage?.completion_tokens == 200 && answer.choices[0].finish_reason == "length")
+            #expect(answer.choices[0].text.hasPrefix(ended.text))
+            #expect(try await server.complete(fields + ":false").choices[0].text == ended.text)
+        }
+    }
+
     @Test(arguments: [nil, 0, 3]) func echoAndLogprobsAreTheSessions(_ logprobs: Int?) async throws {
         try await TestServer.run { server in
             let expected = try completedAlone(Self.prompt, 6, logprobs: logprobs ?? 0)

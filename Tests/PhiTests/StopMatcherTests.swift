@@ -80,6 +80,31 @@ struct StopMatcherTests {
         #expect(matcher.finish() == "EN")
     }
 
+    /// A stop string may be, contain, or stand between special tokens, which the text does not have.
+    @Test
+    func specialTokensMatchAndAreNotText() {
+        let pieces: [(text: String, isText: Bool)] = [
+            ("ab", true), ("<|im_end|>", false), ("c", true), ("<|im_start|>", false), ("d<|im_end|>", true),
+        ]
+        for (stops, text, stop) in [
+            (["<|im_end|>"], "ab", "<|im_end|>"), (["b<|im_end|>c"], "a", "b<|im_end|>c"),
+            (["<|im_start|>d"], "abc", "<|im_start|>d"), (["end|>c<|"], "ab", "end|>c<|"),
+            (["bc"], "abcd<|im_end|>", nil),
+            (["d<|im_end|>"], "abc", "d<|im_end|>"), ([], "abcd<|im_end|>", nil),
+            (["<|im_end|>e"], "abcd<|im_end|>", nil),
+        ] as [([String], String, String?)] {
+            var matcher = StopMatcher(stops)
+            var found = "", stopped: String?
+            for piece in pieces where stopped == nil {
+                let (more, stop) = matcher.push(piece.text, isText: piece.isText)
+                found += more
+                stopped = stop
+            }
+            if stopped == nil { found += matcher.finish() }
+            #expect(found == text && stopped == stop, "\(stops)")
+        }
+    }
+
     @Test
     func withoutStopStringsAllGoesThrough() {
         var matcher = StopMatcher([])

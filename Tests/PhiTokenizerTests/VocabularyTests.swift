@@ -56,16 +56,53 @@ struct VocabularyTests {
         #expect(try other.vocabulary() != vocabulary)
     }
 
-    @Test func aByteWithoutToken() {
+    @Test(arguments: ["", "b", "bb", String(repeating: "b", count: 17), String(repeating: "b", count: 40)])
+    func aByteWithoutTokenIsLeftOut(_ between: String) throws {
         var sample = Sample()
-        sample.tokens[7] = [1, 2]
-        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "byte 7 has no token")
-        // An added token of one byte is not that byte's token.
-        sample.add("\u{7}")
-        #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "byte 7 has no token")
+        sample.tokens[0x62] = [1, 2]
+        let merged = sample.merge(0x61, 0x63)
+        func encode(_ text: String, _ unknown: TokenID? = nil, special: Bool = true) throws -> [TokenID] {
+            let vocabulary = try Vocabulary(
+                tokens: sample.tokens, merges: sample.merges, addedTokens: sample.added, unknown: unknown)
+            return Tokenizer(vocabulary).encode(text, specialTokens: special)
+        }
+        // What stood on its sides comes together before merging.
+        #expect(try encode("a\(between)c") == [merged])
+        #expect(try encode(between) == [])
+        let unknowns = [TokenID](repeating: 0x3F, count: between.count)
+        #expect(try encode(between, 0x3F) == unknowns)
+        #expect(try encode("a\(between)c", 0x3F) == (between == "" ? [merged] : [0x61] + unknowns + [0x63]))
+        // An added token stands for its byte where no other does.
+        let added = sample.add("b", special: true)
+        for special in [true, false] {
+            #expect(try encode(between, special: special) == unknowns.map { _ in added })
+        }
+        #expect(throws: TokenizerError(fault: "there is an unknown token, but every byte has a token")) {
+            try encode("", 0x3F)
+        }
+    }
+
+    @Test func anEmptyVocabularyEncodesNothing() throws {
+        let tokenizer = Tokenizer(try Vocabulary(tokens: [], merges: [], addedTokens: []))
+        #expect(tokenizer.encode("a bc\n") == [])
+    }
+
+    @Test func theSecondPassMatchesWhatTheFirstLeaves() throws {
+        var sample = Sample()
+        let (two, three) = (sample.add("  "), sample.add("   "))
+        let hole = sample.add("  <|hole|>", special: true)
+        let tokenizer = Tokenizer(try sample.vocabulary())
+        #expect(tokenizer.encode("    <|hole|>  ") == [three, 0x20] + utf8("<|hole|>").map(TokenID.init) + [two])
+        for index in 0..<2 {
+            sample.added[index] = .init(id: sample.added[index].id, isSpecial: false, isInSecondPass: true)
+        }
+        let passes = Tokenizer(try sample.vocabulary())
+        #expect(passes.encode("    <|hole|>  ") == [two, hole, two])
+        #expect(passes.encode("     <|hole|>") == [three, hole])
+        #expect(passes.encode("  ") == [two])
         #expect(
-            fault { () throws(TokenizerError) in _ = try Vocabulary(tokens: [], merges: [], addedTokens: []) }
-                == "byte 0 has no token")
+            passes.encode("    <|hole|>", specialTokens: false)
+                == [three, 0x20] + utf8("<|hole|>").map(TokenID.init))
     }
 
     @Test(

@@ -66,7 +66,7 @@ package final class CheckpointCopy {
     /// Writes model.safetensors anew with other tensors.
     package func rewrite(_ change: (inout [String: TestTensor]) -> Void) throws {
         var tensors: [String: TestTensor] = [:]
-        for tensor in try CheckpointTensors(directory: path).tensors.values {
+        for tensor in try CheckpointTensors(CheckpointPlace(path)).tensors.values {
             var floats = [Float](repeating: 0, count: tensor.count)
             try floats.withUnsafeMutableBufferPointer { try tensor.readFloats(0..<tensor.count, into: $0) }
             tensors[tensor.name] = TestTensor(shape: tensor.shape, floats: floats)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from phitools import phi_encodings as enc
 from phitools.fault_making import EXTRA, TILE, Fault, base, flipped, patched, record, record_at, with_data, with_section
-from phitools.phi_file_write import file_bytes, tests_bytes, tokenizer_bytes
+from phitools.phi_file_write import NewSection, file_bytes, tests_bytes, tokenizer_bytes
 from phitools.sample_model import (
     ADDED,
     END_OF_TEXT,
@@ -33,6 +33,7 @@ def content_faults() -> Iterator[Fault]:
     yield from section_faults()
     yield from config_faults()
     yield from tokenizer_faults()
+    yield from generation_faults()
     yield from tests_faults()
     yield from verify_faults()
 
@@ -127,6 +128,9 @@ def tokenizer_faults() -> Iterator[Fault]:
     yield changed("merge-count-overflow", 8, m + 2**30, "its counts give")
     yield changed("added-count-overflow", 12, len(ADDED) + 2**29, "its counts give")
     yield changed("reserved-nonzero", 28, 1, "reserved")
+    yield changed("unknown-beyond-tokens", 20, t + 1, "the unknown token has an id")
+    yield changed("unknown-though-all-bytes", 20, END_OF_TEXT + 1, "every byte has a token")
+    yield changed("added-flags", added_at + 4, 4, "unknown flags")
     yield changed("first-start-not-zero", 32, 1, "do not run from 0")
     yield changed("last-start-before-end", 32 + 4 * t, len(b"".join(TOKENS)) - 1, "do not run from 0")
     yield changed("start-falls", 32 + 4 * (t - 1), 2**31, "starts decrease")
@@ -136,13 +140,29 @@ def tokenizer_faults() -> Iterator[Fault]:
     yield changed("added-beyond-tokens", added_at, t, "an added token has an id")
     yield changed("merge-result-has-other-bytes", merges_at + 8, SPACE_A, "does not result in the bytes")
     yield rebuilt("pair-merged-twice", "duplicate pair", merges=[*MERGES, MERGES[0]])
-    yield rebuilt("byte-without-token", "no token for byte 120",
-                  tokens=lambda made: made.__setitem__(ord("x"), b"xx"))
-    yield rebuilt("byte-only-added", "no token for byte 120", added={**ADDED, ord("x"): False})
     yield changed("added-id-twice", added_at + 8, END_OF_TEXT, "added twice")
     yield rebuilt("added-bytes-twice", "the same bytes", tokens=lambda made: made.__setitem__(TWO_SPACES, b"   "))
     yield rebuilt("added-empty", "is empty", tokens=lambda made: made.__setitem__(THREE_SPACES, b""))
     yield rebuilt("count-not-vocabulary", "tokens, config says", tokens=lambda made: made.append(b"zz"))
+
+
+def generation_faults() -> Iterator[Fault]:
+    size = len(TOKENS)
+    for name, words, fault in (
+        ("no-end", [END_OF_TEXT, 0], "0 ends of text"),
+        ("too-many-ends", [END_OF_TEXT, 257, *range(257)], "257 ends of text"),
+        ("too-short", [END_OF_TEXT], "fewer than 8"),
+        ("end-missing", [END_OF_TEXT, 2, END_OF_TEXT], "that its count gives"),
+        ("bytes-left-over", [END_OF_TEXT, 1, END_OF_TEXT, 0], "that its count gives"),
+        ("end-beyond-vocabulary", [END_OF_TEXT, 2, END_OF_TEXT, size], "outside the vocabulary"),
+        ("start-beyond-vocabulary", [size, 1, END_OF_TEXT], "outside the vocabulary"),
+        ("end-twice", [END_OF_TEXT, 3, END_OF_TEXT, THE, THE], "stands twice"),
+        ("first-end-not-the-configs", [END_OF_TEXT, 2, THE, END_OF_TEXT], "the first end is"),
+    ):
+        data = struct.pack(f"<{len(words)}I", *words)
+        yield f"generation-{name}", with_section(NewSection("generation", data, flags=0)), fault
+    tensor = NewSection("generation", bytes(4), encoding=enc.VECTOR, rows=1, columns=1, flags=0)
+    yield "encoding-of-generation", with_section(tensor), "not of plain bytes"
 
 
 def tests_faults() -> Iterator[Fault]:

@@ -9,6 +9,7 @@ opened, but must fail verification. The output is deterministic; other .phi file
 from __future__ import annotations
 
 import argparse
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,18 @@ from phitools.fault_making import Fault
 from phitools.faults_of_contents import content_faults
 from phitools.faults_of_header import header_faults
 from phitools.phi_file import PhiFile
-from phitools.phi_file_write import NewSection, file_bytes
-from phitools.sample_model import model, tiny_config
+from phitools.phi_file_write import NewSection, file_bytes, tokenizer_bytes
+from phitools.sample_model import (
+    ADDED,
+    END_OF_TEXT,
+    MERGES,
+    THE,
+    THREE_SPACES,
+    TOKENS,
+    TWO_SPACES,
+    model,
+    tiny_config,
+)
 
 FORMATS = Path(__file__).resolve().parents[2] / "Formats"
 
@@ -42,6 +53,9 @@ def good() -> Iterator[tuple[str, bytes]]:
     no_tests = model(plain, enc.Q4)[:-1]
     provenance = NewSection("provenance", '{"licence": "MIT", "note": "tiny é"}'.encode(), flags=0)
     yield "provenance-without-tests", file_bytes([*no_tests, provenance])
+    ends = NewSection("generation", struct.pack("<2I3I", END_OF_TEXT, 3, END_OF_TEXT, THE, ord("#")), flags=0)
+    yield "three-ends-of-text", file_bytes([*no_tests[:2], ends, *no_tests[2:]], minor=2)
+    yield from tokenizers()
     yield "minor-version-7", file_bytes(no_tests, minor=7)
     later = NewSection("adapter.x-1", b"from a later version", flags=0)
     tensor = NewSection("adapter.weight", bytes(range(100)), encoding=77, rows=5, columns=9, flags=0)
@@ -49,6 +63,23 @@ def good() -> Iterator[tuple[str, bytes]]:
     yield "sections-in-another-order", file_bytes(no_tests[::-1])
     no_tests[4].alignment = 4096
     yield "wider-alignment", file_bytes(no_tests)
+
+
+def tokenizers() -> Iterator[tuple[str, bytes]]:
+    """Yield files whose tokenizers need version 1.2."""
+    more = len(TOKENS)
+    passes = tokenizer_bytes([*TOKENS, b"  #"], MERGES, {END_OF_TEXT: 1, THREE_SPACES: 2, TWO_SPACES: 2, more: 1})
+    texts = [("a    #", [ord("a"), TWO_SPACES, more]), ("a     ", [ord("a"), THREE_SPACES, TWO_SPACES])]
+    config = tiny_config(vocabulary=more + 1)
+    yield "two-passes-of-added-tokens", file_bytes(model(config, enc.Q4, tokenizer=passes, texts=texts), minor=2)
+    # "q" has no token, and that of "x" is an added token.
+    tokens = [b"qq" if token == b"q" else token for token in TOKENS]
+    for name, unknown, ids in (
+        ("byte-without-token", None, [THE]), ("unknown-token", ord("?"), [ord("t"), ord("?"), ord("h"), ord("e")])
+    ):
+        made = tokenizer_bytes(tokens, MERGES, {**ADDED, ord("x"): 1}, unknown)
+        texts = [("tqhe", ids), ("the x", [THE, ord(" "), ord("x")])]
+        yield name, file_bytes(model(tiny_config(), enc.Q4, tokenizer=made, texts=texts), minor=2)
 
 
 def refused() -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""Readers of the sections config, tokenizer and tests of a `.phi` file (Formats/phi-file.md, section 2).
+"""Readers of the sections config, tokenizer, generation and tests of a `.phi` file (Formats/phi-file.md, section 2).
 
 A library module for `phi_file.py`. Each `read_` function parses a section's bytes and raises `PhiFileError` if they
 violate the specification.
@@ -79,13 +79,17 @@ class Tokenizer:
     """Left, right and result ids, in rank order."""
     added: dict[int, bool]
     """The ids of added tokens, each with whether it is special."""
+    second_pass: frozenset[int] = frozenset()
+    """The added tokens that are matched in what the others leave."""
+    unknown: int | None = None
+    """The token of bytes that have none of their own; without it they are left out."""
 
 
 def read_tokenizer(data: bytes) -> Tokenizer:
     require(len(data) >= 32, f"tokenizer: {len(data)} bytes, fewer than 32")
-    kind, t, m, a, b = struct.unpack_from("<5I", data)
+    kind, t, m, a, b, unknown = struct.unpack_from("<6I", data)
     require(kind == 1, f"tokenizer: kind {kind}")
-    require(data[20:32] == bytes(12), "tokenizer: reserved bytes are not zero")
+    require(data[24:32] == bytes(8), "tokenizer: reserved bytes are not zero")
     length = 32 + 4 * (t + 1) + 12 * m + 8 * a + b
     require(len(data) == length, f"tokenizer: {len(data)} bytes, not the {length} that its counts give")
     numbers = np.frombuffer(data, "<u4", t + 1 + 3 * m + 2 * a, 32).astype(np.int64)
@@ -95,24 +99,47 @@ def read_tokenizer(data: bytes) -> Tokenizer:
     require(bool((np.diff(starts) >= 0).all()), "tokenizer: token starts decrease")
     require(bool((merges < t).all()), "tokenizer: a merge has a token id outside the vocabulary")
     require(bool((added[:, 0] < t).all()), "tokenizer: an added token has an id outside the vocabulary")
+    require(bool((added[:, 1] <= 3).all()), "tokenizer: an added token has unknown flags")
+    require(unknown <= t, "tokenizer: the unknown token has an id outside the vocabulary")
     text = data[length - b :]
     edges = starts.tolist()
     tokens = [text[start:end] for start, end in zip(edges, edges[1:])]
     found = Tokenizer(tokens, [tuple(merge) for merge in merges.tolist()],
-                      {i: bool(flags & 1) for i, flags in added.tolist()})
+                      {i: bool(flags & 1) for i, flags in added.tolist()},
+                      frozenset(i for i, flags in added.tolist() if flags & 2), unknown - 1 if unknown else None)
     require(len(found.added) == a, "tokenizer: an id is added twice")
     added_bytes = [tokens[i] for i in found.added]
     require(all(added_bytes), "tokenizer: an added token is empty")
     require(len(set(added_bytes)) == a, "tokenizer: two added tokens have the same bytes")
-    single = {token for i, token in enumerate(tokens) if len(token) == 1 and i not in found.added}
-    for byte in range(256):
-        require(bytes([byte]) in single, f"tokenizer: no token for byte {byte}")
+    single = {token for token in tokens if len(token) == 1}
+    require(not unknown or len(single) < 256, "tokenizer: an unknown token, but every byte has a token")
     for left, right, result in found.merges:
         require(tokens[result] == tokens[left] + tokens[right],
                 f"tokenizer: merge of {left} and {right} does not result in the bytes of {result}")
     pairs = {(left, right) for left, right, _ in found.merges}
     require(len(pairs) == m, "tokenizer: duplicate pair among the merges")
     return found
+
+
+@dataclass(frozen=True)
+class Generation:
+    start: int
+    """The id that an empty prompt stands for."""
+    ends: list[int]
+    """The ids each of which ends a text."""
+
+
+def read_generation(data: bytes, config: Config) -> Generation:
+    require(len(data) >= 8, f"generation: {len(data)} bytes, fewer than 8")
+    start, count = struct.unpack_from("<2I", data)
+    require(1 <= count <= 256, f"generation: {count} ends of text, not 1 to 256")
+    require(len(data) == 8 + 4 * count, f"generation: {len(data)} bytes, not the {8 + 4 * count} that its count gives")
+    ends = np.frombuffer(data, "<u4", count, 8).tolist()
+    require(all(i < config.vocabulary for i in [start, *ends]), "generation: a token id outside the vocabulary")
+    require(len(set(ends)) == count, "generation: an end of text stands twice")
+    require(ends[0] == config.end_of_text,
+            f"generation: the first end is {ends[0]}, by the config {config.end_of_text}")
+    return Generation(start, ends)
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,25 @@ from pathlib import Path
 import numpy as np
 
 from phitools import phi_encodings as enc
-from phitools.phi_contents import Config, Tests, Tokenizer, is_matrix, read_config, read_tests, read_tokenizer, require
+from phitools.phi_contents import (
+    Config,
+    Generation,
+    Tests,
+    Tokenizer,
+    is_matrix,
+    read_config,
+    read_generation,
+    read_tests,
+    read_tokenizer,
+    require,
+)
 from phitools.phi_error import PhiFileError
 
 MAGIC = b"\x89PHI\r\n\x1a\n"
 PREAMBLE = struct.Struct("<8sHHIQQI60s32s")
 RECORD = struct.Struct("<48sIIQQIII12s32s")
 NAME_BYTES = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789._-")
-PLAIN = ("config", "tokenizer", "provenance", "tests")
+PLAIN = ("config", "tokenizer", "generation", "provenance", "tests")
 PIECE_BYTES = 8 << 20
 
 
@@ -60,10 +71,11 @@ def round_up(n: int, step: int) -> int:
 
 
 class PhiFile:
-    """An open file: `config`, `tokenizer`, `sections` by name, `minor` version, optional `tests` and `provenance`."""
+    """An open file: its contents, `sections` by name and `minor` version."""
 
     config: Config
     tokenizer: Tokenizer
+    generation: Generation
 
     def __init__(self, path: str | Path) -> None:
         with open(path, "rb") as file:
@@ -117,6 +129,9 @@ class PhiFile:
         self.tokenizer = read_tokenizer(self._plain("tokenizer"))
         require(len(self.tokenizer.tokens) == self.config.vocabulary,
                 f"tokenizer has {len(self.tokenizer.tokens)} tokens, config says {self.config.vocabulary}")
+        end = self.config.end_of_text
+        self.generation = (read_generation(self._plain("generation"), self.config) if "generation" in self.sections
+                           else Generation(end, [end]))
 
     @property
     def tests(self) -> Tests | None:

@@ -35,11 +35,14 @@ def config_bytes(**fields: float) -> bytes:
 
 
 def tokenizer_bytes(
-    tokens: Sequence[bytes], merges: Sequence[tuple[int, int, int]], added: Mapping[int, bool]
+    tokens: Sequence[bytes], merges: Sequence[tuple[int, int, int]], added: Mapping[int, int],
+    unknown: int | None = None,
 ) -> bytes:
+    """Return a `tokenizer` section; `added` has the flags of each added token."""
     text = b"".join(tokens)
     starts = np.cumsum([0, *map(len, tokens)]).astype("<u4")
-    return (struct.pack("<5I12x", 1, len(tokens), len(merges), len(added), len(text)) + starts.tobytes()
+    after = 0 if unknown is None else unknown + 1
+    return (struct.pack("<6I8x", 1, len(tokens), len(merges), len(added), len(text), after) + starts.tobytes()
             + np.array(merges, "<u4").tobytes() + np.array(list(added.items()), "<u4").tobytes() + text)
 
 

@@ -4,6 +4,7 @@ A library module for `make_samples.py`, `fault_making.py` and the tests.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -36,8 +37,11 @@ def tiny_config(**changes: Any) -> Config:
     return replace(config, **changes)
 
 
-def model(config: Config, encoding: int | dict[str, int], *, zero: bool = False) -> list[NewSection]:
-    """Return all sections of a model in the specification's order.
+def model(
+    config: Config, encoding: int | dict[str, int], *, zero: bool = False, tokenizer: bytes | None = None,
+    texts: Sequence[tuple[str, list[int]]] = TEXTS,
+) -> list[NewSection]:
+    """Return all sections of a model in the specification's order; `tokenizer` is a section that encodes `texts`.
 
     Weights are either zero or seeded by their names: matrices in [-1, 1), biases in [-1/8, 1/8), norm weights near 1.
     `encoding` applies to all matrices, or maps their names to encodings, with "" as the default.
@@ -45,7 +49,7 @@ def model(config: Config, encoding: int | dict[str, int], *, zero: bool = False)
     encodings = encoding if isinstance(encoding, dict) else {"": encoding}
     sections = [
         NewSection("config", config_bytes(**asdict(config))),
-        NewSection("tokenizer", tokenizer_bytes(TOKENS, MERGES, ADDED)),
+        NewSection("tokenizer", tokenizer or tokenizer_bytes(TOKENS, MERGES, ADDED)),
     ]
     for name, (rows, columns) in config.tensors().items():
         seed, count = 0 if zero else fnv1a(name.encode()), rows * columns
@@ -56,5 +60,4 @@ def model(config: Config, encoding: int | dict[str, int], *, zero: bool = False)
             sections.append(matrix(name, values.reshape(rows, columns), code))
         else:
             sections.append(vector(name, values / 8 + (1 if name.endswith("norm.weight") else 0)))
-    texts = [(text.encode(), ids) for text, ids in TEXTS]
-    return [*sections, NewSection("tests", tests_bytes(texts), flags=0)]
+    return [*sections, NewSection("tests", tests_bytes([(text.encode(), ids) for text, ids in texts]), flags=0)]

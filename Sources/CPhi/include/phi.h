@@ -82,7 +82,7 @@ typedef struct phi_model_info {
     int32_t vocabulary;      /* number of tokens, and of logits */
     int32_t context;         /* largest number of positions */
     int32_t layers, hidden_size, heads, kv_heads;
-    phi_token end_of_text;
+    phi_token end_of_text;   /* the first, see phi_model_ends_of_text */
     int32_t reserved;
     uint64_t bytes_per_token; /* bytes of weights read to decode a token */
     char encoding[8];        /* of the transformer blocks: "q4", "q8", "f16", "f32" */
@@ -90,6 +90,8 @@ typedef struct phi_model_info {
 #define PHI_MODEL_INFO_INIT {sizeof(phi_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
 
 phi_status phi_model_describe(const phi_model *model, phi_model_info *info);
+/* The tokens each of which ends a text; written as lists are, see below. */
+phi_status phi_model_ends_of_text(const phi_model *model, phi_token *tokens, size_t capacity, size_t *count);
 
 /* ---- Tokens ----
  *
@@ -175,8 +177,10 @@ typedef struct phi_generation_options {
     size_t stop_count;
     const phi_logit_bias *logit_bias;
     size_t logit_bias_count;
+    int32_t ignore_end_of_text; /* 1: a token that ends a text is a token like others */
+    int32_t reserved;
 } phi_generation_options;
-#define PHI_GENERATION_OPTIONS_INIT {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0}
+#define PHI_GENERATION_OPTIONS_INIT {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0, 0, 0}
 
 typedef enum phi_stop {
     PHI_STOP_NOT = 0,        /* the completion continues */
@@ -205,7 +209,7 @@ typedef struct phi_piece {
 } phi_piece;
 #define PHI_PIECE_INIT {sizeof(phi_piece), 0, PHI_STOP_NOT, NULL, 0, 0.0, NULL, 0}
 
-/* Begins a completion of `count` tokens; an empty prompt stands for <|endoftext|>. The session's tokens are reused as
+/* Begins a completion of `count` tokens; an empty prompt stands for the token that begins texts. The session's tokens are reused as
  * far as they agree with the prompt. `options` may be NULL. Nothing is computed yet. Nothing else may change the
  * session before the generation ends. */
 phi_status phi_generation_begin(phi_session *session, const phi_token *prompt, size_t count,

@@ -5,7 +5,7 @@ public struct Completion: Sendable, Equatable {
     /// The text, without the stop string. An incomplete character at the end is U+FFFD, as in
     /// `Tokenizer.decode(_:skipSpecial:)`.
     public let text: String
-    /// The generated tokens, including those of the stop string but not a final `<|endoftext|>`.
+    /// The generated tokens, including those of the stop string but not a final end of text.
     public let tokens: [TokenID]
     /// Log-probabilities of each of ``tokens``, if requested by ``GenerationOptions/logProbabilities``; else empty.
     public let choices: [TokenChoice]
@@ -31,7 +31,7 @@ public struct Completion: Sendable, Equatable {
 
 /// Why a completion ended.
 public enum StopReason: Sendable, Equatable, CustomStringConvertible {
-    /// The model chose `<|endoftext|>`.
+    /// The model chose a token of ``TextBounds/ends``.
     case endOfText
     /// The text reached this stop string.
     case stopString(String)

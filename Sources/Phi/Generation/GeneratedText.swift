@@ -2,35 +2,43 @@ import PhiTokenizer
 
 /// The output of a sequence being generated: its tokens and the text decoded from them, up to a stop string.
 package struct GeneratedText {
-    /// The final part of the text, without the stop string or a suffix that may become one.
+    /// The final part of the text, without special tokens, the stop string or a suffix that may become one.
     package private(set) var text = ""
-    /// The generated tokens, without `<|endoftext|>`.
+    /// The generated tokens, without the end of text.
     package private(set) var tokens: [TokenID] = []
+    private let vocabulary: Vocabulary
+    private let ends: [TokenID]
+    private let maximumTokens: Int?
     private var decoder: StreamDecoder
     private var matcher: StopMatcher
 
-    /// Creates an empty output that ends before any of `stop`, none of which may be empty.
-    package init(_ vocabulary: Vocabulary, stop: [String]) {
+    /// Creates an empty output of `model` that ends as `options` say.
+    package init(_ model: LanguageModel, _ options: GenerationOptions) {
+        vocabulary = model.tokenizer.vocabulary
+        ends = options.ignoresEndOfText ? [] : model.textBounds.ends
+        maximumTokens = options.maximumTokens
         decoder = StreamDecoder(vocabulary, skipSpecial: true)
-        matcher = StopMatcher(stop)
+        matcher = StopMatcher(options.stop)
     }
 
-    /// Appends a token chosen from `session`'s logits. Returns the text that it completes and why the sequence ends
-    /// with it, or nil if the session has to append it next.
-    package mutating func append(
-        _ token: TokenID, of session: Session, maximumTokens: Int?
-    ) -> (piece: String, end: StopReason?) {
+    /// Appends the next token, after which its session can take `remainingContext` tokens. Returns the text that it
+    /// completes and why the sequence ends with it, or nil if the session has to append it next.
+    package mutating func append(_ token: TokenID, remainingContext: Int) -> (piece: String, end: StopReason?) {
         var piece = ""
         var stop: String?
         var end: StopReason?
-        if token == TokenID(session.model.config.endOfText) {
+        if ends.contains(token) {
             end = .endOfText
         } else {
             tokens.append(token)
-            (piece, stop) = matcher.push(decoder.push(token))
+            // Stop strings may contain special tokens, which are not part of the text.
+            (piece, stop) =
+                vocabulary.isSpecial(token)
+                ? matcher.push(String(decoding: vocabulary.bytes(of: token), as: UTF8.self), isText: false)
+                : matcher.push(decoder.push(token))
             if tokens.count == maximumTokens {
                 end = .maximumTokens
-            } else if session.remainingContext == 0 {
+            } else if remainingContext == 0 {
                 end = .contextFull
             }
         }

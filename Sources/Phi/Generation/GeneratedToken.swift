@@ -2,7 +2,7 @@ import PhiTokenizer
 
 /// One token of a completion, and the text that it completes.
 public struct GeneratedToken: Sendable, Equatable {
-    /// The chosen token; the last may be `<|endoftext|>`.
+    /// The chosen token; the last may be an end of text.
     public let token: TokenID
     /// The text that is final with this token: empty while a character is incomplete or a stop string may have begun,
     /// and including text held back for earlier tokens. Concatenated, these are the completion's text.

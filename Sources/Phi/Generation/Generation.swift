@@ -29,7 +29,7 @@ public struct Generation {
     /// The text and tokens generated so far.
     var output: GeneratedText { decoder.output }
 
-    /// Creates a generation for `prompt`, without computing anything yet; an empty prompt stands for `<|endoftext|>`.
+    /// Creates a generation for `prompt`, without computing anything yet; an empty prompt stands for ``TextBounds/start``.
     /// Without a `sampler`, tokens are chosen by the options' ``GenerationOptions/sampling``.
     public init(
         _ session: Session, _ prompt: [TokenID], _ options: GenerationOptions = .greedy,

@@ -14,6 +14,8 @@ public struct GenerationOptions: Sendable, Equatable {
     /// The number of most likely tokens to report with each chosen one and its own log-probability; 0 for its own alone, nil
     /// for none. They are those of the model's logits, before any processor or temperature.
     public private(set) var logProbabilities: Int?
+    /// Whether a token that ends a text (``TextBounds/ends``) is a token like others.
+    public private(set) var ignoresEndOfText = false
 
     /// The most likely token each time, until the text or the context ends.
     public static let greedy = GenerationOptions()
@@ -22,7 +24,7 @@ public struct GenerationOptions: Sendable, Equatable {
     /// empty.
     public init(
         maximumTokens: Int? = nil, sampling: SamplingOptions = .greedy, stop: [String] = [],
-        logProbabilities: Int? = nil
+        logProbabilities: Int? = nil, ignoresEndOfText: Bool = false
     ) throws(OptionError) {
         for (name, count) in [("tokens", maximumTokens), ("log-probabilities", logProbabilities)] {
             if let count, count < 0 {
@@ -34,6 +36,7 @@ public struct GenerationOptions: Sendable, Equatable {
         self.sampling = sampling
         self.stop = stop
         self.logProbabilities = logProbabilities
+        self.ignoresEndOfText = ignoresEndOfText
     }
 
     private init() {}

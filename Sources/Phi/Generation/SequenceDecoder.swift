@@ -24,7 +24,7 @@ package struct SequenceDecoder {
         self.session = session
         self.options = options
         self.sampler = sampler ?? Sampler(options.sampling, vocabulary: session.model.config.vocabulary)
-        output = GeneratedText(session.model.tokenizer.vocabulary, stop: options.stop)
+        output = GeneratedText(session.model, options)
         stopReason = options.maximumTokens == 0 ? .maximumTokens : nil
     }
 
@@ -37,7 +37,7 @@ package struct SequenceDecoder {
         guard let (token, choice) = session.withLogits({ choose($0, history) }) else { return nil }
         try session.check(token)
         let text: String
-        (text, stopReason) = output.append(token, of: session, maximumTokens: options.maximumTokens)
+        (text, stopReason) = output.append(token, remainingContext: session.remainingContext)
         next = stopReason == nil ? token : nil
         return GeneratedToken(token: token, text: text, choice: choice, stopReason: stopReason)
     }
@@ -60,8 +60,8 @@ package struct SequenceDecoder {
 }
 
 extension LanguageModel {
-    /// Returns `prompt`, or `<|endoftext|>` if it is empty, since a completion needs a first token.
+    /// Returns `prompt`, or ``TextBounds/start`` if it is empty, since a completion needs a first token.
     package func effectivePrompt(_ prompt: [TokenID]) -> [TokenID] {
-        prompt.isEmpty ? [TokenID(config.endOfText)] : prompt
+        prompt.isEmpty ? [textBounds.start] : prompt
     }
 }

@@ -14,7 +14,7 @@ extension Session {
     /// Generates a completion of `prompt`.
     ///
     /// The session's tokens are replaced by the prompt; a common prefix is reused, which does not change results. An
-    /// empty prompt stands for `<|endoftext|>`. Because the last token is not appended, a prompt may fill the context:
+    /// empty prompt stands for ``TextBounds/start``. Because the last token is not appended, a prompt may fill the context:
     /// at most context - prompt + 1 tokens are generated, then the completion ends with ``StopReason/contextFull``.
     ///
     /// Afterwards the session holds the prompt and all generated tokens but the last.

@@ -19,6 +19,8 @@ public final class LanguageModel: Sendable {
     public let config: ModelConfig
     /// The tokenizer of the model.
     public let tokenizer: Tokenizer
+    /// The tokens that begin and end its texts.
+    public let textBounds: TextBounds
     /// The mapped file.
     public let file: PhiFile
     /// The kernels that compute its products.
@@ -52,6 +54,7 @@ public final class LanguageModel: Sendable {
                 file.path,
                 "the tokenizer has \(tokenizer.vocabulary.count) tokens, the config \(config.vocabulary)")
         }
+        textBounds = try Self.textBounds(of: file, config)
         weights = try Weights(file, config)
     }
 
@@ -93,6 +96,16 @@ public final class LanguageModel: Sendable {
             return Tokenizer(try Vocabulary(section: bytes))
         } catch {
             throw FormatError(file.path, "tokenizer: \(error.fault)")
+        }
+    }
+
+    private static func textBounds(of file: PhiFile, _ config: ModelConfig) throws(FormatError) -> TextBounds {
+        guard file.section(SectionName.generation) != nil else { return TextBounds(config) }
+        let bytes = try plainSection(SectionName.generation, of: file)
+        do throws(ModelConfigError) {
+            return try TextBounds(section: bytes, config)
+        } catch {
+            throw FormatError(file.path, "generation: \(error.fault)")
         }
     }
 

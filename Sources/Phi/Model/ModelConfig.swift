@@ -22,7 +22,7 @@ public struct ModelConfig: Sendable, Equatable {
     public let context: Int
     /// Number of tokens, without the rows that pad a checkpoint's embedding.
     public let vocabulary: Int
-    /// The id of `<|endoftext|>`.
+    /// The id of the token that ends a text; the first if there are several, see ``TextBounds``.
     public let endOfText: Int
     /// Base of the rotary embedding's wavelengths (Su et al. 2021, arXiv 2104.09864).
     public let rotaryBase: Float

@@ -2,6 +2,7 @@
 package enum SectionName {
     package static let config = "config"
     package static let tokenizer = "tokenizer"
+    package static let generation = "generation"
     package static let embedding = "embedding.weight"
     package static let normWeight = "norm.weight"
     package static let normBias = "norm.bias"

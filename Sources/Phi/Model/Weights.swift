@@ -69,7 +69,8 @@ package struct Weights: Sendable {
         head = try reader.matrix(SectionName.headWeight, config.vocabulary, hidden)
         headBias = try reader.vector(SectionName.headBias, config.vocabulary)
         try reader.rejectUnknown(except: [
-            SectionName.config, SectionName.tokenizer, SectionName.provenance, SectionName.tests,
+            SectionName.config, SectionName.tokenizer, SectionName.generation, SectionName.provenance,
+            SectionName.tests,
         ])
         self.file = file
     }

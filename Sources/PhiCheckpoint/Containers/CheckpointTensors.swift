@@ -7,11 +7,17 @@ package struct CheckpointTensors: Sendable {
     package let files: [ReadableFile]
     package let tensors: [String: StoredTensor]
 
-    /// Opens the files of the checkpoint in `directory` and reads their headers: of the first format of
-    /// ``TensorContainers/all`` that is there, the whole file before the index. Throws ``FormatError`` when there is none, a
-    /// file is damaged, the index names a file that is missing or outside the directory or a tensor that is not where it
-    /// says, or two files hold tensors of one name.
-    package init(directory: String) throws(FormatError) {
+    /// Opens the files of the checkpoint at `place` and reads their headers: of the file of weights that was given, or else of
+    /// the first format of ``TensorContainers/all`` that is there, the whole file before the index. Throws ``FormatError`` when
+    /// there is none, a file is damaged, the index names a file that is missing or outside the directory or a tensor that is not
+    /// where it says, or two files hold tensors of one name.
+    package init(_ place: CheckpointPlace) throws(FormatError) {
+        let directory = place.directory
+        if let file = place.weights {
+            files = [file]
+            tensors = try Self.merge(files, TensorContainers.reader(of: file))
+            return
+        }
         for container in TensorContainers.all {
             if let file = try openIfPresent(directory, container.fileName) {
                 files = [file]

@@ -13,16 +13,26 @@ package enum Safetensors: TensorContainer {
     /// The longest header that is read; safetensors' own limit.
     static let headerLimit = 100_000_000
 
-    /// The tensors of `file` in the order of their data. Tensors of other types than F32, F16 and BF16 are listed with a
+    /// The tensors of `file` in the order of their data. Tensors of other types than F64, F32, F16 and BF16 are listed with a
     /// ``StoredTensor/refusal``.
     package static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
+        if let content = try FileContent(file) {
+            switch content {
+            case .torchArchive:
+                throw FormatError(
+                    file.path, "is a torch archive, not a safetensors file; rename it to pytorch_model.bin")
+            case .safetensors: break
+            default: throw content.fault(of: file.path, insteadOf: "a safetensors file")
+            }
+        }
         guard file.size >= 8 else {
             throw FormatError(file.path, "is not a safetensors file: it has \(file.size) bytes")
         }
         let length = try file.readBytes(at: 0, count: 8).withUnsafeBytes { $0.littleEndian(at: 0, as: UInt64.self) }
         guard length <= headerLimit, length <= file.size - 8 else {
             throw FormatError(
-                file.path, "is not a safetensors file: a header of \(length) bytes in a file of \(file.size)")
+                file.path,
+                "is not a safetensors file, or is cut off: a header of \(length) bytes in a file of \(file.size)")
         }
         let header = try file.readBytes(at: 8, count: Int(length))
         guard header.first == UInt8(ascii: "{") else {
@@ -43,7 +53,8 @@ package enum Safetensors: TensorContainer {
             guard entry.data_offsets.count == 2 else { throw refused("has not two data offsets") }
             let (begin, end) = (entry.data_offsets[0], entry.data_offsets[1])
             guard begin >= 0, begin <= end, end <= file.size - data else {
-                throw refused("lies at bytes \(begin) to \(end) of \(file.size - data) bytes of data")
+                let advice = begin < end ? "; if the file was cut off, download it again" : ""
+                throw refused("lies at bytes \(begin) to \(end) of \(file.size - data) bytes of data\(advice)")
             }
             guard let count = entry.shape.checkedProduct else { throw refused("has a shape too large to be true") }
             let (elementType, size) = elementType(entry.dtype)
@@ -78,13 +89,14 @@ package enum Safetensors: TensorContainer {
     /// not here is not checked, and it cannot be read.
     private static func elementType(_ dtype: String) -> (ElementType, size: Int?) {
         switch dtype {
+        case "F64": (.float64, 8)
         case "F32": (.float32, 4)
         case "F16": (.float16, 2)
         case "BF16": (.bfloat16, 2)
         case "BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0": (.other(dtype), 1)
         case "U16", "I16": (.other(dtype), 2)
         case "U32", "I32": (.other(dtype), 4)
-        case "U64", "I64", "F64", "C64": (.other(dtype), 8)
+        case "U64", "I64", "C64": (.other(dtype), 8)
         default: (.other(dtype), nil)
         }
     }

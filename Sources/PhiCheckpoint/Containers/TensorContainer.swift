@@ -16,4 +16,16 @@ protocol TensorContainer: SendableMetatype {
 enum TensorContainers {
     /// In order of preference, where a directory holds several.
     static let all: [any TensorContainer.Type] = [Safetensors.self, TorchArchive.self]
+
+    /// The format of a file of any name, by its first bytes. Throws ``FormatError`` when it is in none.
+    static func reader(of file: ReadableFile) throws(FormatError) -> any TensorContainer.Type {
+        switch try FileContent(file) {
+        case .safetensors: return Safetensors.self
+        case .torchArchive: return TorchArchive.self
+        case let content?: throw content.fault(of: file.path, insteadOf: "a checkpoint's weights")
+        case nil:
+            if try file.readBytes(at: 0, count: min(2, file.size)) == [0x80, 2] { return TorchArchive.self }
+            throw FormatError(file.path, "holds no weights that are known; give the checkpoint's directory")
+        }
+    }
 }

@@ -10,9 +10,18 @@ import PhiFormat
 package enum TorchArchive: TensorContainer {
     static let fileName = "pytorch_model.bin"
 
-    /// The tensors of the state_dict in `file`, in its order. Tensors that are of other types than float, half and bfloat16 or
-    /// are not row-major are listed with a ``StoredTensor/refusal``. Several tensors may share their bytes.
+    /// The tensors of the state_dict in `file`, in its order. Tensors that are of other types than double, float, half and
+    /// bfloat16 are listed with a ``StoredTensor/refusal``. Several tensors may share their bytes.
     package static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
+        if let content = try FileContent(file) {
+            switch content {
+            case .safetensors:
+                throw FormatError(
+                    file.path, "is a safetensors file, not a torch archive; rename it to model.safetensors")
+            case .torchArchive: break
+            default: throw content.fault(of: file.path, insteadOf: "a torch archive")
+            }
+        }
         let start = try file.readBytes(at: 0, count: min(4, file.size))
         if start.starts(with: [0x80, 0x02]) {
             throw FormatError(
@@ -60,21 +69,36 @@ package enum TorchArchive: TensorContainer {
         guard tensor.shape.count == tensor.strides.count, let count = tensor.shape.checkedProduct, tensor.offset >= 0,
             storage.count >= 0
         else { throw refused("has a shape that cannot be true") }
-        let rows = isRowMajor(tensor.shape, tensor.strides)
+        let strides = isRowMajor(tensor.shape, tensor.strides) ? nil : tensor.strides
         var offset = entry.offset
         if let size = storage.elementType.size {
             let (bytes, overflow) = storage.count.multipliedReportingOverflow(by: size)
             guard !overflow, bytes == entry.size else {
                 throw refused("is in a storage of \(storage.count) elements, whose entry has \(entry.size) bytes")
             }
-            guard tensor.offset <= storage.count, !rows || count <= storage.count - tensor.offset else {
-                throw refused("lies outside its storage")
-            }
+            guard tensor.offset <= storage.count,
+                extent(tensor, count, strides).map({ $0 <= storage.count - tensor.offset }) ?? false
+            else { throw refused("lies outside its storage") }
+            // An expanded view repeats elements without end.
+            guard count <= storage.count else { throw refused("has more elements than its storage") }
             offset += tensor.offset * size
         }
         return StoredTensor(
             name: name, elementType: storage.elementType, shape: tensor.shape, count: count, file: file,
-            offset: offset, isStrided: !rows)
+            offset: offset, strides: strides)
+    }
+
+    /// Elements from the first to after the last in the storage; nil if they are beyond Int or a stride is negative.
+    private static func extent(_ tensor: PickledTensor, _ count: Int, _ strides: [Int]?) -> Int? {
+        guard let strides, count > 0 else { return count }
+        var extent = 1
+        for (size, stride) in zip(tensor.shape, strides) {
+            let (length, isLong) = (size - 1).multipliedReportingOverflow(by: stride)
+            let (sum, overflow) = extent.addingReportingOverflow(length)
+            guard stride >= 0, !isLong, !overflow else { return nil }
+            extent = sum
+        }
+        return extent
     }
 
     private static func isRowMajor(_ shape: [Int], _ strides: [Int]) -> Bool {

@@ -18,7 +18,13 @@ struct Unpickler {
     private var memo: [Int: PickleValue] = [:]
     private var heap = PickleHeap()
 
-    /// The tensors of the state_dict that `bytes` pickle, in its order. Throws ``FormatError`` about `file`.
+    /// The most dictionaries in one another whose tensors are found, and the longest name.
+    private static let depthLimit = 8
+    private static let nameLimit = 4096
+
+    /// The tensors of the state_dict that `bytes` pickle, in its order. Those of dictionaries in it, as trainers save them, have
+    /// the keys on the way in their names: `{"model": {"lm_head.bias": tensor}, "step": 3}` holds `model/lm_head.bias`. Values of
+    /// other kinds are passed over. Throws ``FormatError`` about `file`.
     static func tensors(
         from bytes: [UInt8], of file: String
     ) throws(FormatError) -> [(name: String, tensor: PickledTensor)] {
@@ -26,14 +32,35 @@ struct Unpickler {
         let root = try unpickler.run()
         guard case .dictionary(let index) = root else { throw unpickler.refused("holds no state_dict") }
         var tensors: [(name: String, tensor: PickledTensor)] = []
-        for (key, value) in unpickler.heap.dictionaries[index] {
-            guard case .text(let name) = key else { throw unpickler.refused("has an item whose name is not text") }
-            guard case .tensor(let tensor) = value else {
-                throw unpickler.refused("has an item \(name.shown) that is not a tensor")
-            }
-            tensors.append((name, tensor))
-        }
+        var visited: Set<Int> = [index]  // one dictionary may stand in many places, and in itself
+        try unpickler.collect(from: index, prefix: "", depth: 1, &visited, into: &tensors)
         return tensors
+    }
+
+    private func collect(
+        from dictionary: Int, prefix: String, depth: Int, _ visited: inout Set<Int>,
+        into tensors: inout [(name: String, tensor: PickledTensor)]
+    ) throws(FormatError) {
+        for (key, value) in heap.dictionaries[dictionary] {
+            let part: String
+            switch key {
+            case .text(let text): part = text
+            case .integer(let number): part = String(number)
+            default: continue
+            }
+            switch value {
+            case .tensor, .dictionary: break
+            default: continue
+            }
+            guard prefix.utf8.count + part.utf8.count < Self.nameLimit else {
+                throw refused("has a name longer than any tensor's: \(part.shown)")
+            }
+            if case .tensor(let tensor) = value {
+                tensors.append((prefix + part, tensor))
+            } else if case .dictionary(let inner) = value, depth < Self.depthLimit, visited.insert(inner).inserted {
+                try collect(from: inner, prefix: prefix + part + "/", depth: depth + 1, &visited, into: &tensors)
+            }
+        }
     }
 
     private init(_ bytes: [UInt8], _ file: String) {
@@ -67,7 +94,22 @@ struct Unpickler {
         case .frame: _ = try cursor.take(8)
         case .stop: break
         case .mark: marks.append(stack.count)
-        case .none, .newTrue, .newFalse: stack.append(.constant)
+        case .none, .newTrue, .newFalse, .emptyList, .emptySet: stack.append(.opaque)
+        case .float:
+            _ = try cursor.take(8)
+            stack.append(.opaque)
+        case .shortBytes, .shortString:
+            _ = try cursor.take(Int(try cursor.integer(UInt8.self)))
+            stack.append(.opaque)
+        case .bytes:
+            _ = try cursor.take(Int(try cursor.integer(UInt32.self)))
+            stack.append(.opaque)
+        case .append:
+            _ = try pop()
+            _ = try top()
+        case .appends, .addItems:
+            _ = try popToMark()
+            _ = try top()
         case .int: stack.append(.integer(Int(try cursor.integer(Int32.self))))
         case .int1: stack.append(.integer(Int(try cursor.integer(UInt8.self))))
         case .int2: stack.append(.integer(Int(try cursor.integer(UInt16.self))))
@@ -95,6 +137,9 @@ struct Unpickler {
         case .memoize: memo[memo.count] = try top()
         case .get: try recall(Int(try cursor.integer(UInt8.self)))
         case .longGet: try recall(Int(try cursor.integer(UInt32.self)))
+        case .newObject:
+            let arguments = try pop()
+            stack.append(try reduce(try pop(), arguments))
         case .persistentID: stack.append(.storage(try storage(try pop())))
         case .reduce:
             let arguments = try pop()
@@ -102,7 +147,10 @@ struct Unpickler {
         case .build:
             // Attributes of the OrderedDict: `_metadata`, the versions of torch's modules.
             _ = try pop()
-            guard case .dictionary = try top() else { throw refused("sets the state of something other than a dict") }
+            switch try top() {
+            case .dictionary, .opaque: break
+            default: throw refused("sets the state of something other than a dict")
+            }
         }
     }
 
@@ -123,7 +171,8 @@ struct Unpickler {
 
     private mutating func pushGlobal(_ module: String, _ name: String) throws(FormatError) {
         guard let global = PickleGlobal(module: module, name: name) else {
-            throw refused("wants to call \("\(module).\(name)".shown); refused")
+            throw refused(
+                "wants to call \("\(module).\(name)".shown); refused: save the state_dict alone, with torch.save")
         }
         stack.append(.global(global))
     }
@@ -180,8 +229,13 @@ struct Unpickler {
         guard case .global(let global) = callee, case .tuple(let index) = arguments else {
             throw refused("calls something that has no name")
         }
-        let arguments = heap.tuples[index]
+        return try reduce(global, heap.tuples[index])
+    }
+
+    private mutating func reduce(_ global: PickleGlobal, _ arguments: [PickleValue]) throws(FormatError) -> PickleValue
+    {
         switch global {
+        case .opaque: return .opaque
         case .orderedDict where arguments.isEmpty:
             return heap.addDictionary()
         case .rebuildTensor where arguments.count >= 4:
@@ -190,8 +244,15 @@ struct Unpickler {
             guard let shape = integers(arguments[2]), let strides = integers(arguments[3]) else { break }
             return .tensor(PickledTensor(storage: storage, offset: offset, shape: shape, strides: strides))
         case .rebuildParameter where !arguments.isEmpty:
-            // data, requires_grad, backward_hooks
+            // data, requires_grad, backward_hooks, and the attributes
             if case .tensor = arguments[0] { return arguments[0] }
+        case .rebuildFromType where arguments.count >= 3:
+            // function, type, its arguments, attributes
+            guard case .tuple(let index) = arguments[2], case .global(let function) = arguments[0] else { break }
+            switch function {
+            case .rebuildTensor, .rebuildParameter: return try reduce(function, heap.tuples[index])
+            default: break
+            }
         default: break
         }
         throw refused("calls torch with arguments that no state_dict has")
@@ -211,10 +272,12 @@ struct Unpickler {
 
 /// The opcodes that are known, by pickletools' values.
 private enum Opcode: UInt8 {
-    case mark = 0x28, emptyTuple = 0x29, stop = 0x2E
-    case int = 0x4A, int1 = 0x4B, int2 = 0x4D, none = 0x4E, persistentID = 0x51, reduce = 0x52, unicode = 0x58
-    case build = 0x62, global = 0x63, get = 0x68, longGet = 0x6A, put = 0x71, longPut = 0x72
+    case mark = 0x28, emptyTuple = 0x29, stop = 0x2E, bytes = 0x42, shortBytes = 0x43, float = 0x47
+    case int = 0x4A, int1 = 0x4B, int2 = 0x4D, none = 0x4E, persistentID = 0x51, reduce = 0x52, shortString = 0x55
+    case unicode = 0x58, emptyList = 0x5D, append = 0x61
+    case build = 0x62, global = 0x63, appends = 0x65, get = 0x68, longGet = 0x6A, put = 0x71, longPut = 0x72
     case setItem = 0x73, tuple = 0x74, setItems = 0x75, emptyDictionary = 0x7D
-    case proto = 0x80, tuple1 = 0x85, tuple2 = 0x86, tuple3 = 0x87, newTrue = 0x88, newFalse = 0x89, long1 = 0x8A
-    case shortUnicode = 0x8C, stackGlobal = 0x93, memoize = 0x94, frame = 0x95
+    case proto = 0x80, newObject = 0x81, tuple1 = 0x85, tuple2 = 0x86, tuple3 = 0x87, newTrue = 0x88, newFalse = 0x89
+    case long1 = 0x8A, shortUnicode = 0x8C, emptySet = 0x8F, addItems = 0x90, stackGlobal = 0x93, memoize = 0x94
+    case frame = 0x95
 }

@@ -30,7 +30,7 @@ package enum Parameter: Hashable, Sendable {
     case bias(Module)
 
     /// The module that it belongs to.
-    var module: Module {
+    package var module: Module {
         switch self {
         case .weight(let module), .bias(let module): module
         }

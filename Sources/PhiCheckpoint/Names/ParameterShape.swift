@@ -43,7 +43,9 @@ extension NameTable.Attention {
     var isSplit: Bool {
         if case .split = self { true } else { false }
     }
+}
 
+extension NameTable {
     /// The row of the stored tensor that holds a parameter's row, and the number of the parameter's rows that lie there in sequence.
     func storedRow(_ row: Int, of parameter: Parameter, _ config: ModelConfig) -> (row: Int, run: Int) {
         let third: Int
@@ -53,12 +55,21 @@ extension NameTable.Attention {
         case .value: third = 2
         default: return (row, .max)
         }
-        switch self {
-        case .split: return (row, .max)
-        case .threeByHeads: return (third * config.querySize + row, config.querySize - row)
-        case .headsByThree:
-            let (head, inHead) = row.quotientAndRemainder(dividingBy: config.headSize)
-            return ((3 * head + third) * config.headSize + inHead, config.headSize - inHead)
+        var (head, inHead) = row.quotientAndRemainder(dividingBy: config.headSize)
+        var run = config.headSize - inHead
+        if rotaryIsInterleaved, third < 2, inHead < config.rotaryDimensions {
+            let half = config.rotaryDimensions / 2
+            inHead = inHead < half ? 2 * inHead : 2 * (inHead - half) + 1
+            run = 1
         }
+        switch attention {
+        case .split: return (head * config.headSize + inHead, rotaryIsInterleaved ? run : .max)
+        case .threeByHeads: head += third * config.heads
+        case .headsByThree: head = 3 * head + third
+        case .fourByThree:
+            let (part, inPart) = head.quotientAndRemainder(dividingBy: config.heads / 4)
+            head = (3 * part + [0, 2, 1][third]) * (config.heads / 4) + inPart
+        }
+        return (head * config.headSize + inHead, run)
     }
 }

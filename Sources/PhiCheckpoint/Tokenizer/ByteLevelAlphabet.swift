@@ -2,7 +2,7 @@
 /// https://github.com/openai/gpt-2/blob/master/src/encoder.py.
 ///
 /// Printable Latin-1 characters are their own bytes; the 68 other bytes are U+0100 onwards, in order.
-enum ByteLevelAlphabet {
+package enum ByteLevelAlphabet {
     private static let byteOfScalar: [UInt32: UInt8] = {
         var bytes: [UInt32: UInt8] = [:]
         var next: UInt32 = 256
@@ -16,6 +16,17 @@ enum ByteLevelAlphabet {
         }
         return bytes
     }()
+
+    private static let scalarOfByte: [UInt8: Unicode.Scalar] = byteOfScalar.reduce(into: [:]) { scalars, pair in
+        scalars[pair.value] = Unicode.Scalar(pair.key)
+    }
+
+    /// The text that stands for `bytes`.
+    package static func text(of bytes: some Sequence<UInt8>) -> String {
+        var text = String.UnicodeScalarView()
+        text.append(contentsOf: bytes.compactMap { scalarOfByte[$0] })
+        return String(text)
+    }
 
     /// The bytes of `text`, or nil if it has a character outside the alphabet.
     static func bytes(of text: String) -> [UInt8]? {

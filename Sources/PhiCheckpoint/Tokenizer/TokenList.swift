@@ -5,50 +5,47 @@ import PhiTokenizer
 ///
 /// Text is compared by its bytes: canonically equivalent strings are equal in Swift, but are different tokens.
 struct TokenList {
-    struct Added {
-        let id: Int
+    /// The token of characters that the BPE has no token for.
+    struct Unknown {
         let content: String
-        let isSpecial: Bool
+        /// Whether neighbours become one token.
+        let isFused: Bool
     }
 
-    /// The file that faults are about.
-    let file: String
-    /// Tokens of the BPE, in the byte-level alphabet.
-    let base: [String: Int]
+    /// The tokens of the BPE and the added ones, which are plain text; some may be both.
+    let added: AddedTokens
     /// Pairs in the byte-level alphabet, in order of application.
     let merges: [(left: String, right: String)]
-    /// Tokens that are plain text; some may be in `base` as well.
-    let added: [Added]
+    let unknown: Unknown?
 
     /// Makes the vocabulary. Throws ``FormatError`` when ids have holes or clash, a merge has no token, or a rule of
     /// `Formats/phi-file.md` 2.2 is broken.
     func vocabulary() throws(FormatError) -> Vocabulary {
-        func refused(_ fault: String) -> FormatError { FormatError(file, fault) }
+        func refused(_ fault: String) -> FormatError { FormatError(added.file, fault) }
         var tokens: [Int: [UInt8]] = [:]
         var ids: [[UInt8]: TokenID] = [:]
         func place(_ bytes: [UInt8], at id: Int, _ name: String) throws(FormatError) {
-            guard TokenID(exactly: id) != nil, id >= 0 else { throw refused("token \(name.shown) has id \(id)") }
             guard tokens.updateValue(bytes, forKey: id) == nil else {
                 throw refused("two tokens have id \(id), one of them is \(name.shown)")
             }
         }
 
-        var addedIDs: [[UInt8]: Int] = [:]
-        for token in added {
-            try place(Array(token.content.utf8), at: token.id, token.content)
-            guard addedIDs.updateValue(token.id, forKey: Array(token.content.utf8)) == nil else {
-                throw refused("has the added token \(token.content.shown) twice")
-            }
+        for token in added.tokens {
+            try place(Array(token.text.content.utf8), at: token.id, token.text.content)
         }
         // Sorted, so that of several faults the same one is always named.
-        for (text, id) in base.sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) }) {
-            guard let token = TokenID(exactly: id) else { throw refused("token \(text.shown) has id \(id)") }
-            ids[Array(text.utf8)] = token
-            if let same = addedIDs[Array(text.utf8)] {
-                guard same == id else { throw refused("token \(text.shown) has the two ids \(id) and \(same)") }
+        for (text, id) in added.base.sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) }) {
+            ids[Array(text.utf8)] = TokenID(id)
+            let bytes = ByteLevelAlphabet.bytes(of: text)
+            if added.contains(text) {
+                // Matched as text, it would stand for the byte no more.
+                guard bytes?.count != 1 || text.utf8.count == 1 else {
+                    throw refused("token \(text.shown) is both a byte's and an added token, which is not supported")
+                }
                 continue
             }
-            guard let bytes = ByteLevelAlphabet.bytes(of: text) else {
+            // Hugging Face decodes a token with other characters as text; no merge makes one.
+            guard let bytes = bytes ?? (text.utf8.count > 1 ? Array(text.utf8) : nil) else {
                 throw refused("token \(text.shown) has a character that stands for no byte")
             }
             try place(bytes, at: id, text)
@@ -67,12 +64,21 @@ struct TokenList {
             else { throw refused("merge \("\(left) \(right)".shown) has no token") }
             return Vocabulary.Merge(left: leftID, right: rightID, result: result)
         }
+        var unknownID: TokenID?
+        if let unknown, Set(whole.lazy.filter { $0.count == 1 }).count < 256 {
+            guard let id = ids[Array(unknown.content.utf8)] else {
+                throw refused("model.unk_token \(unknown.content.shown) is not in model.vocab")
+            }
+            if unknown.isFused { throw refused("model.fuse_unk is set; phi's tokenizer does not know it") }
+            unknownID = id
+        }
         do {
             return try Vocabulary(
-                tokens: whole, merges: pairs,
-                addedTokens: added.sorted { $0.id < $1.id }.map { .init(id: TokenID($0.id), isSpecial: $0.isSpecial) })
-        } catch {
+                tokens: whole, merges: pairs, addedTokens: added.forVocabulary(), unknown: unknownID)
+        } catch let error as TokenizerError {
             throw refused(error.fault)
+        } catch {
+            throw refused("\(error)")
         }
     }
 }

@@ -2,36 +2,76 @@ import PhiFormat
 import PhiJSON
 import PhiTokenizer
 
-/// The tokenizer of a checkpoint directory: `tokenizer.json`, or else `vocab.json` with `merges.txt` and, where there are
-/// added tokens, `added_tokens.json`.
+/// The tokenizer of a checkpoint directory: `tokenizer.json`, or else `vocab.json` with `merges.txt`; and the added tokens of
+/// these and of `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
 package struct TokenizerFiles: Sendable {
     package let vocabulary: Vocabulary
-    /// The id of `<|endoftext|>`, if there is such a token.
-    package let endOfText: TokenID?
     package let files: [ReadableFile]
 
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
     /// option would encode text differently from GPT-2's byte-level BPE.
     package init(directory: String) throws(FormatError) {
-        let settings = try SpecialTokens(directory: directory)
-        let list: TokenList
-        if let file = try openIfPresent(directory, "tokenizer.json") {
-            list = try JSONText.decode(TokenizerJSON.self, from: file).tokens(file.path)
-            files = [file] + settings.files
-        } else if let vocab = try openIfPresent(directory, "vocab.json") {
-            let merges = try ReadableFile(path: join(directory, "merges.txt"))
-            let added = try openIfPresent(directory, "added_tokens.json")
-            let base = try JSONText.decode([String: Int].self, from: vocab)
-            let more = try added.map { file throws(FormatError) in try JSONText.decode([String: Int].self, from: file) }
-            list = TokenList(
-                file: vocab.path, base: base, merges: try Self.merges(in: merges),
-                added: try settings.addedTokens(base: base, more: more ?? [:]))
-            files = [vocab, merges] + (added.map { [$0] } ?? []) + settings.files
+        var files: [ReadableFile] = []
+        func read<T: Decodable>(_ name: String, _ type: T.Type) throws(FormatError) -> T? {
+            guard let file = try openIfPresent(directory, name) else { return nil }
+            files.append(file)
+            return try JSONText.decode(type, from: file)
+        }
+        let fast = try read("tokenizer.json", TokenizerJSON.self)
+        let base: [String: Int], merges: [(left: String, right: String)]
+        if let fast {
+            (base, merges) = (fast.model.vocab, try fast.merges(join(directory, "tokenizer.json")))
+        } else if let vocab = try read("vocab.json", [String: Int].self) {
+            let file = try ReadableFile(path: join(directory, "merges.txt"))
+            files.append(file)
+            (base, merges) = (vocab, try Self.merges(in: file))
         } else {
             throw FormatError(directory, "holds no tokenizer: no tokenizer.json, no vocab.json with merges.txt")
         }
+        let main = files[0].path
+        let model = try openIfPresent(directory, "config.json").map { file throws(FormatError) in
+            try JSONText.decode(ModelKeys.self, from: file)
+        }
+        let config = try read("tokenizer_config.json", TokenizerSettings.self)
+        let map = try read("special_tokens_map.json", TokenizerSettings.self)
+        let slow = config?.listed == nil ? try read("added_tokens.json", [String: Int].self) : nil
+
+        for (settings, name) in [(config, "tokenizer_config.json"), (map, "special_tokens_map.json")] {
+            // Beside tokenizer.json, its post_processor alone says what is added.
+            let refused = fast == nil ? ["add_bos_token", "add_eos_token"] : []
+            for option in ["add_prefix_space", "split_special_tokens"] + refused
+            where settings?.options.contains(option) == true {
+                throw FormatError(join(directory, name), "\(option) is set; phi's tokenizer does not know it")
+            }
+        }
+        let isGPT2 = try Self.isGPT2(config?.tokenizerClass ?? model?.tokenizer_class, directory) || fast == nil
+        try fast?.check(main, isGPT2: isGPT2)
+        var added = try AddedTokens(file: main, base: base)
+        try added.merge(config, map, fast: fast?.added_tokens ?? [], slow: slow ?? [:], isGPT2: isGPT2)
+        if let rows = model?.vocab_size { added.removeUnlisted(beyond: rows) }
+        // GPT-2's has no unknown token, whatever the file says.
+        let list = TokenList(added: added, merges: merges, unknown: isGPT2 ? nil : fast?.model.unknown)
         vocabulary = try list.vocabulary()
-        endOfText = vocabulary.id(of: Array(SpecialTokens.endOfText.utf8))
+        self.files = files
+    }
+
+    private struct ModelKeys: Decodable {
+        let tokenizer_class: String?
+        let vocab_size: Int?
+    }
+
+    /// Whether Hugging Face makes a tokenizer of this class anew from vocabulary and merges, rather than as tokenizer.json says.
+    private static func isGPT2(_ name: String?, _ directory: String) throws(FormatError) -> Bool {
+        guard let name else { return true }
+        switch name.hasSuffix("Fast") ? String(name.dropLast(4)) : name {
+        case "GPT2Tokenizer", "CodeGenTokenizer": return true
+        case "PreTrainedTokenizer", "TokenizersBackend", "PythonBackend": return false
+        default:
+            throw FormatError(
+                directory,
+                "tokenizer_class \(name.shown) is not supported; GPT2Tokenizer, CodeGenTokenizer and"
+                    + " PreTrainedTokenizerFast are")
+        }
     }
 
     /// `merges.txt`: a line `#version: 0.2`, then a pair a line.
@@ -46,69 +86,5 @@ package struct TokenizerFiles: Sendable {
             merges.append((parts[0], parts[1]))
         }
         return merges
-    }
-}
-
-/// The special tokens of a tokenizer without `tokenizer.json`, from `tokenizer_config.json` and `special_tokens_map.json`.
-/// `<|endoftext|>` is always one.
-private struct SpecialTokens {
-    static let endOfText = "<|endoftext|>"
-
-    let files: [ReadableFile]
-    private let names: [String]
-
-    init(directory: String) throws(FormatError) {
-        var files: [ReadableFile] = []
-        var names = [Self.endOfText]
-        for name in ["tokenizer_config.json", "special_tokens_map.json"] {
-            guard let file = try openIfPresent(directory, name) else { continue }
-            let keys = try JSONText.decode(Keys.self, from: file)
-            if keys.add_prefix_space == true {
-                throw FormatError(file.path, "add_prefix_space is set; phi's tokenizer does not know it")
-            }
-            names += [keys.bos_token, keys.eos_token, keys.unk_token, keys.pad_token].compactMap { $0?.content }
-            names += (keys.additional_special_tokens ?? []).map(\.content)
-            files.append(file)
-        }
-        self.files = files
-        self.names = names
-    }
-
-    /// The tokens of `added_tokens.json`, and the special ones that are in `vocab.json`.
-    func addedTokens(base: [String: Int], more: [String: Int]) throws(FormatError) -> [TokenList.Added] {
-        let special = Set(names)
-        var added = more.sorted { $0.value < $1.value }.map { content, id in
-            TokenList.Added(id: id, content: content, isSpecial: special.contains(content))
-        }
-        for name in special.sorted() where more[name] == nil {
-            if let id = base[name] {
-                added.append(.init(id: id, content: name, isSpecial: true))
-            } else if name != Self.endOfText {
-                throw FormatError(files.first?.path ?? "", "names the special token \(name.shown), which has no id")
-            }
-        }
-        return added
-    }
-
-    private struct Keys: Decodable {
-        let add_prefix_space: Bool?
-        let bos_token: Token?
-        let eos_token: Token?
-        let unk_token: Token?
-        let pad_token: Token?
-        let additional_special_tokens: [Token]?
-    }
-
-    /// A string, or an object with a `content`.
-    private struct Token: Decodable {
-        let content: String
-
-        private enum CodingKeys: String, CodingKey { case content }
-
-        init(from decoder: any Decoder) throws {
-            content =
-                try (try? String(from: decoder))
-                ?? decoder.container(keyedBy: CodingKeys.self).decode(String.self, forKey: .content)
-        }
     }
 }

@@ -33,14 +33,15 @@ package struct CodeSample: Codable, Sendable, Equatable {
             let place = "\(path): line \(line.number)"
             let sample = try JSONText.decode(Line.self, from: line.bytes, of: place)
             guard known.contains(sample.task_id) else { throw FormatError(place, "has no problem \(sample.task_id)") }
-            samples.append(CodeSample(task_id: sample.task_id, completion: sample.completion))
+            samples.append(CodeSample(task_id: sample.task_id, completion: sample.completion.text))
         }
         return samples
     }
 
-    /// The required keys of a samples file.
+    /// The required keys of a samples file. A completion with half of a surrogate pair is one that Python does not run, as it
+    /// does not run one with U+0000.
     private struct Line: Decodable {
         let task_id: TaskID
-        let completion: String
+        let completion: JSONText.PythonString
     }
 }

@@ -6,7 +6,7 @@ import PhiTokenizer
 package struct CompletionRequest: Sendable {
     /// The token ids of the prompts, none of them empty and all in the vocabulary.
     let prompts: [[TokenID]]
-    /// Whether each prompt was empty, so that `<|endoftext|>` stands for it.
+    /// Whether each prompt was empty, so that the token that begins texts stands for it.
     let isEmpty: [Bool]
     /// Sequences that continue each prompt; the seed of the first is that of `options`, each further one's is greater by 1.
     let choices: Int
@@ -25,7 +25,7 @@ package struct CompletionRequest: Sendable {
 
     private static let fields: Set<String> = Set(SamplingParameter.all.map(\.fieldName)).union([
         "model", "prompt", "max_tokens", "n", "stream", "stream_options", "logprobs", "echo", "stop", "seed",
-        "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty",
+        "logit_bias", "user", "best_of", "suffix", "presence_penalty", "frequency_penalty", "ignore_eos",
     ])
 
     /// Makes a request of prompts that are not empty.
@@ -65,7 +65,7 @@ package struct CompletionRequest: Sendable {
         }
         let prompts = try model.tokens(of: field)
         isEmpty = prompts.map(\.isEmpty)
-        self.prompts = prompts.map { $0.isEmpty ? [model.endOfText] : $0 }
+        self.prompts = prompts.map { $0.isEmpty ? [model.startOfText] : $0 }
     }
 
     private static func includesUsage(_ fields: JSONFields, streams: Bool) throws(APIError) -> Bool {
@@ -101,6 +101,7 @@ package struct CompletionRequest: Sendable {
         let logProbabilities = try fields.number("logprobs", in: 0...limits.logProbabilities)
         let maximumTokens = try fields.number("max_tokens", in: 0...model.context) ?? min(16, model.context)
         let sampling = try sampling(fields)
+        let ignoresEndOfText = try fields.flag("ignore_eos")  // llama.cpp's name and vLLM's
         let stop = try fields.value("stop", "a string or a list of strings", as: StringsField.self)?.strings ?? []
         guard stop.count <= limits.stops else {
             throw .invalid("stop", "stop has \(stop.count) strings, more than \(limits.stops)")
@@ -110,7 +111,8 @@ package struct CompletionRequest: Sendable {
         }
         do throws(OptionError) {
             return try GenerationOptions(
-                maximumTokens: maximumTokens, sampling: sampling, stop: stop, logProbabilities: logProbabilities)
+                maximumTokens: maximumTokens, sampling: sampling, stop: stop, logProbabilities: logProbabilities,
+                ignoresEndOfText: ignoresEndOfText)
         } catch {
             throw .invalid(nil, error.description)
         }

@@ -9,7 +9,7 @@ struct ServedModel: Sendable {
     /// Length of the context in tokens.
     let context: Int
     let vocabulary: Int
-    let endOfText: TokenID
+    let startOfText: TokenID
     let tokenizer: Tokenizer
     /// Identifies the model file and the version: servers with equal fingerprints answer the same request and seed alike, on
     /// any machine.
@@ -23,7 +23,7 @@ struct ServedModel: Sendable {
         self.name = name
         self.context = context
         vocabulary = model.config.vocabulary
-        endOfText = TokenID(model.config.endOfText)
+        startOfText = model.textBounds.start
         tokenizer = model.tokenizer
         fingerprint = "phi-\(swiftPhiVersion)-\(model.file.digest.description.prefix(16))"
         let starts = model.tokenizer.vocabulary.starts

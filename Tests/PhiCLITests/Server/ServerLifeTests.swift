@@ -71,7 +71,7 @@ extension ServerTests {
             while let event = try stream.readEvent() { last = event }
             #expect(last.contains(#""code":"timeout""#))
             #expect(try server.metric("phi_requests_timed_out_total") == 2)
-            #expect(try server.metric("phi_texts_running") == 0)
+            try server.wait(for: "phi_texts_running", toBe: 0)
         }
 
         @Test func longPromptsArePrefilledInChunks() throws {

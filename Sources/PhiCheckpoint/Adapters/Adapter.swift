@@ -1,0 +1,152 @@
+import Phi
+import PhiFormat
+
+/// A PEFT adapter of a phi model, LoRA or rank-stabilised LoRA (Kalajdzievski 2023, arXiv 2312.03732), opened and checked: a
+/// directory with `adapter_config.json` and `adapter_model.safetensors` or `.bin`. Its modules may be named in any of the
+/// naming schemes, whatever that of the base model is.
+///
+/// It updates weights by products of two matrices, and may replace others, such as biases and the head, by its own.
+package struct Adapter: Sendable {
+    package let files: [ReadableFile]
+    let directory: String
+    private let factors = LowRankFactors()
+    private(set) var updates: [Parameter: LowRankUpdate] = [:]
+    private(set) var replaced: [Parameter: (tensor: StoredTensor, table: NameTable)] = [:]
+
+    /// Opens the adapter in `directory` for a model of `config`, scaled by `weight`. Throws ``FormatError`` with the first
+    /// fault, also when the adapter has a tensor that merging would have to leave out.
+    package init(directory: String, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
+        let settings = try AdapterConfig(directory: directory)
+        let stored = try Self.tensors(in: directory)
+        self.directory = directory
+        files = [settings.file, stored.file]
+        var tensors: [String: StoredTensor] = [:]
+        for tensor in stored.tensors {
+            if let other = tensors.updateValue(tensor, forKey: Self.plainName(tensor.name)) {
+                throw FormatError(
+                    stored.file.path, "has \(tensor.name.shown) and \(other.name.shown) for one parameter")
+            }
+        }
+        guard let (table, prefixes) = Self.table(of: tensors.keys, layers: config.layers) else {
+            let example = stored.tensors.map(\.name).min() ?? ""
+            throw FormatError(stored.file.path, "is not of a phi model: it has \(example.shown)")
+        }
+
+        for parameter in Parameter.all(layers: config.layers) {
+            let name = table.name(of: parameter, layers: config.layers, prefixes)
+            let module = String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)])
+            let rows = table.storedShape(of: parameter, config, paddedVocabulary: config.vocabulary)[0]
+            let columns = config.shape(of: parameter).columns
+            if let tensor = tensors[name] {
+                try Self.check(tensor, rows, parameter.isVector ? nil : columns, isPadded: parameter.isOfVocabulary)
+                replaced[parameter] = (tensor, table)
+            }
+            let pair: (a: StoredTensor, b: StoredTensor, isTransposed: Bool)?
+            if case .bias = parameter {
+                pair = nil
+            } else if let a = tensors[module + ".lora_A.weight"], let b = tensors[module + ".lora_B.weight"] {
+                pair = (a, b, false)
+            } else if let a = tensors[module + ".lora_embedding_A"], let b = tensors[module + ".lora_embedding_B"] {
+                pair = (a, b, true)
+            } else {
+                pair = nil
+            }
+            guard let (a, b, isTransposed) = pair, a.shape.count == 2, b.shape.count == 2 else { continue }
+            let rank = a.shape[0]
+            guard rank > 0 else { throw FormatError(a.file.path, "tensor \(a.name.shown) is empty") }
+            if isTransposed {
+                try Self.check(a, rank, rows, isPadded: true)
+                try Self.check(b, columns, rank)
+            } else {
+                try Self.check(a, rank, columns)
+                try Self.check(b, rows, rank, isPadded: parameter.isOfVocabulary)
+            }
+            updates[parameter] = LowRankUpdate(
+                a: a, b: b, isTransposed: isTransposed, rank: rank,
+                scaling: weight * (try settings.scaling(of: module, rank: rank)), table: table)
+        }
+        let used = Set(updates.values.flatMap { [$0.a.name, $0.b.name] } + replaced.values.map(\.tensor.name))
+        let leftOver = stored.tensors.map(\.name).filter { !used.contains($0) }.sorted()
+        if let name = leftOver.first {
+            throw FormatError(
+                stored.file.path, "has tensor \(name.shown), which cannot be merged (\(leftOver.count) in all)")
+        }
+    }
+
+    /// Adds the update of `rows` of a parameter to `floats`, [rows, columns], in f32.
+    func update(
+        _ parameter: Parameter, _ rows: Range<Int>, _ config: ModelConfig, in floats: UnsafeMutableBufferPointer<Float>
+    ) throws(FormatError) {
+        guard let update = updates[parameter] else { return }
+        let columns = config.shape(of: parameter).columns
+        update.add(parameter, rows, config, to: floats, try factors.of(parameter, update, columns: columns))
+    }
+
+    private static func tensors(in directory: String) throws(FormatError) -> (
+        file: ReadableFile, tensors: [StoredTensor]
+    ) {
+        let names = TensorContainers.all.map { "adapter_model" + $0.fileName.drop { $0 != "." } }
+        for (container, name) in zip(TensorContainers.all, names) {
+            guard let file = try openIfPresent(directory, name) else { continue }
+            return (file, try container.tensors(of: file))
+        }
+        throw FormatError(directory, "holds no adapter: no \(names.joined(separator: ", no "))")
+    }
+
+    /// A tensor's name without what peft adds to it.
+    private static func plainName(_ name: String) -> String {
+        var name = name
+        for prefix in ["base_model.model.", "module."] where name.hasPrefix(prefix) { name.removeFirst(prefix.count) }
+        return name.replacing(".base_layer.", with: ".").replacing(".modules_to_save.default.", with: ".")
+            .replacing(".lora_A.default.", with: ".lora_A.").replacing(".lora_B.default.", with: ".lora_B.")
+    }
+
+    /// The naming scheme that most of the adapter's modules are in, with or without the body's prefix.
+    private static func table(of names: some Collection<String>, layers: Int) -> (NameTable, Prefixes)? {
+        let modules = Set(
+            names.map { name in
+                [".lora_A.weight", ".lora_B.weight", ".lora_embedding_A", ".lora_embedding_B"].reduce(name) {
+                    $0.hasSuffix($1) ? String($0.dropLast($1.count)) + ".weight" : $0
+                }
+            })
+        let candidates = NameTable.all.flatMap { table in
+            [table.body, ""].map { (table, Prefixes(body: $0, outside: "")) }
+        }
+        let hits = candidates.map { table, prefixes in
+            Set(Parameter.all(layers: layers).map { table.name(of: $0, layers: layers, prefixes) })
+                .count(where: modules.contains)
+        }
+        guard let most = hits.max(), most > 0 else { return nil }
+        return zip(candidates, hits).first { $0.1 == most }?.0
+    }
+
+    private static func check(
+        _ tensor: StoredTensor, _ rows: Int, _ columns: Int?, isPadded: Bool = false
+    ) throws(FormatError) {
+        let last = columns.map { [$0] } ?? []
+        // The vocabulary may be padded; of an embedding's A it is the second dimension.
+        let fits =
+            tensor.shape.count == 1 + last.count
+            && (tensor.shape == [rows] + last
+                || isPadded && (tensor.shape[0] >= rows && Array(tensor.shape.dropFirst()) == last)
+                || isPadded && columns.map { tensor.shape[0] == rows && tensor.shape[1] >= $0 } == true)
+        guard fits else {
+            throw FormatError(
+                tensor.file.path, "tensor \(tensor.name.shown) has shape \(tensor.shape), not \([rows] + last)")
+        }
+        if let refusal = tensor.refusal { throw FormatError(tensor.file.path, refusal) }
+    }
+}
+
+extension Parameter {
+    /// Whether it is a vector: a bias or part of a layer norm.
+    fileprivate var isVector: Bool {
+        switch self {
+        case .bias, .weight(.norm), .weight(.finalNorm): true
+        case .weight: false
+        }
+    }
+
+    /// Whether it has a row for each token.
+    fileprivate var isOfVocabulary: Bool { module == .embedding || module == .head }
+}

@@ -1,0 +1,70 @@
+import PhiFormat
+import PhiJSON
+
+/// A LoRA adapter's `adapter_config.json` (peft, `src/peft/tuners/lora/config.py`), as far as merging depends on it.
+struct AdapterConfig {
+    let file: ReadableFile
+    private let keys: Keys
+
+    /// Reads the file in `directory`. Throws ``FormatError`` when it is missing or damaged, and by name for every kind of
+    /// adapter whose weights are more than a product of two matrices.
+    init(directory: String) throws(FormatError) {
+        guard let file = try openIfPresent(directory, "adapter_config.json") else {
+            throw FormatError(directory, "holds no adapter: no adapter_config.json")
+        }
+        keys = try JSONText.decode(Keys.self, from: file, limit: 16 << 20)
+        self.file = file
+        guard keys.peft_type?.uppercased() == "LORA" else {
+            throw FormatError(file.path, "peft_type \((keys.peft_type ?? "").shown) is not supported, only LORA is")
+        }
+        let flags = [
+            ("use_dora", keys.use_dora == true), ("use_qalora", keys.use_qalora == true),
+            ("use_bdlora", keys.use_bdlora == true), ("layer_replication", keys.layer_replication != nil),
+            ("alora_invocation_tokens", keys.alora_invocation_tokens != nil), ("kasa_config", keys.kasa_config != nil),
+            ("monteclora_config", keys.monteclora_config != nil), ("arrow_config", keys.arrow_config != nil),
+        ]
+        if let name = flags.first(where: \.1)?.0 {
+            throw FormatError(file.path, "\(name) is set; merge this adapter with peft's merge_and_unload first")
+        }
+    }
+
+    /// The factor of the update of `module`, whose matrices have rank `rank`.
+    func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
+        // peft takes the first pattern that matches; more than one with different values would depend on their order.
+        var alphas: Set<Double> = []
+        for (pattern, alpha) in keys.alpha_pattern ?? [:] {
+            guard let expression = try? Regex("(.*\\.)?(\(pattern))") else {
+                throw FormatError(file.path, "alpha_pattern \(pattern.shown) is not a regular expression")
+            }
+            if (try? expression.wholeMatch(in: module)) != nil { alphas.insert(alpha) }
+        }
+        guard alphas.count < 2 else {
+            throw FormatError(file.path, "alpha_pattern has several values for \(module.shown)")
+        }
+        guard let alpha = alphas.first ?? keys.lora_alpha, alpha.isFinite else {
+            throw FormatError(file.path, "has no finite lora_alpha")
+        }
+        let divisor = keys.use_rslora == true ? Double(rank).squareRoot() : Double(rank)
+        return Float(alpha / divisor)
+    }
+
+    private struct Keys: Decodable {
+        let peft_type: String?
+        let lora_alpha: Double?
+        let alpha_pattern: [String: Double]?
+        let use_rslora: Bool?
+        let use_dora: Bool?
+        let use_qalora: Bool?
+        let use_bdlora: Bool?
+        let layer_replication: Anything?
+        let alora_invocation_tokens: Anything?
+        let kasa_config: Anything?
+        let monteclora_config: Anything?
+        let arrow_config: Anything?
+    }
+
+    /// Any value but null.
+    private struct Anything: Decodable {
+        init(from decoder: any Decoder) {}
+    }
+}

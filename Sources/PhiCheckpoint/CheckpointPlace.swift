@@ -1,0 +1,84 @@
+import PhiFormat
+
+/// Where a checkpoint lies: its directory, and its weights if they were given as a file.
+///
+///     phi-1/                                  a directory with config.json, the tokenizer's files and the weights
+///     phi-1/model.safetensors                 a file of weights with the others beside it
+///     hub/models--microsoft--phi-1            an entry of Hugging Face's cache, of which the main snapshot is taken
+package struct CheckpointPlace: Sendable {
+    package let directory: String
+    let weights: ReadableFile?
+
+    /// Throws ``FormatError`` when there is nothing at `path` or something else.
+    package init(_ path: String) throws(FormatError) {
+        switch PathKind(path) {
+        case .directory:
+            weights = nil
+            directory = try Self.snapshot(ofCacheEntry: path) ?? path
+            if try openIfPresent(directory, "config.json") == nil,
+                try openIfPresent(directory, "adapter_config.json") != nil
+            {
+                throw FormatError(path, "is a PEFT adapter, not a model; convert its base model, merged")
+            }
+        case .file:
+            let file = try ReadableFile(path: path)
+            _ = try TensorContainers.reader(of: file)
+            if Self.isShard(file.name) {
+                throw FormatError(path, "is one of several files of weights; give their directory")
+            }
+            weights = file
+            let end = path.lastIndex(of: "/")
+            directory = end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        case .missing(let fault):
+            guard Self.isModelID(path) else { throw FormatError(path, fault + " or directory") }
+            let name = path.split(separator: "/")[1]
+            throw FormatError(
+                path,
+                "\(fault) or directory; a model of that name downloads with `hf download \(path) --local-dir \(name)`")
+        case .other: throw FormatError(path, "is not a directory or a file")
+        }
+    }
+
+    /// The snapshot of `refs/main`, or the only one there is; nil if `path` is no entry of Hugging Face's cache.
+    private static func snapshot(ofCacheEntry path: String) throws(FormatError) -> String? {
+        let snapshots = join(path, "snapshots")
+        guard case .directory = PathKind(snapshots), try openIfPresent(path, "config.json") == nil else { return nil }
+        if let main = try openIfPresent(join(path, "refs"), "main") {
+            let bytes = try main.readAll(limit: 4096)
+            let name = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
+            guard !name.isEmpty, name != ".", name != "..", !name.contains(where: { $0 == "/" || $0 == "\0" }) else {
+                throw FormatError(main.path, "names no snapshot: \(name.shown)")
+            }
+            let snapshot = join(snapshots, name)
+            guard case .directory = PathKind(snapshot) else {
+                throw FormatError(snapshot, "no such directory, but refs/main names it; download the model again")
+            }
+            return snapshot
+        }
+        let names = try PathKind.names(in: snapshots)
+        guard names.count == 1 else {
+            throw FormatError(path, "has no refs/main and \(names.count) snapshots; give the directory of one of them")
+        }
+        return join(snapshots, names[0])
+    }
+
+    /// `model-00001-of-00002.safetensors`
+    private static func isShard(_ name: String) -> Bool {
+        let parts = name.prefix { $0 != "." }.split(separator: "-")
+        return parts.count >= 4 && parts[parts.count - 2] == "of" && Int(parts[parts.count - 1]) ?? 1 > 1
+            && Int(parts[parts.count - 3]) != nil
+    }
+
+    /// `microsoft/phi-1`
+    private static func isModelID(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count == 2
+            && parts.allSatisfy { part in
+                part.first.map { $0.isLetter || $0.isNumber } ?? false
+                    && part.utf8.allSatisfy {
+                        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF)
+                            || [0x2D, 0x2E, 0x5F].contains($0)
+                    }
+            }
+    }
+}

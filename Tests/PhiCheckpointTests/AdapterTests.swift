@@ -1,0 +1,165 @@
+import Foundation
+import Phi
+import PhiCheckpoint
+import PhiFormat
+import PhiTestSupport
+import Testing
+
+/// Merged adapters against peft's `merge_and_unload`; Tools/golden/adapters.py wrote the files.
+struct AdapterTests {
+    private static func folder(_ name: String) -> String { fixture("adapters/" + name) }
+
+    static let names = [
+        "attention", "rank-stabilised", "patterns", "embedding-and-head", "saved-modules", "all-biases", "own-biases",
+        "bfloat16-archive", "old-names",
+    ]
+    /// All have the same values, in F32, BF16 and F16.
+    static let bases = [
+        "current-safetensors-f32", "first-port-safetensors-split-bf16", "transformer-bin-f16",
+        "mixformer-bin-split-f32",
+    ]
+
+    private func values(_ model: CheckpointModel, _ parameter: Parameter, _ rows: Range<Int>? = nil) throws -> [Float] {
+        let shape = model.config.shape(of: parameter)
+        let rows = rows ?? 0..<shape.rows
+        var floats = [Float](repeating: .nan, count: rows.count * shape.columns)
+        try floats.withUnsafeMutableBufferPointer { try model.readRows(parameter, rows, into: $0) }
+        return floats
+    }
+
+    /// Compares a merged model with its base, and where `merged`, in transformers' names, has a parameter, with that.
+    private func compare(_ model: CheckpointModel, _ base: CheckpointModel, merged: String) throws {
+        let file = try ReadableFile(path: merged)
+        var expected: [String: [Float]] = [:]
+        for tensor in try Safetensors.tensors(of: file) {
+            var floats = [Float](repeating: .nan, count: tensor.count)
+            try floats.withUnsafeMutableBufferPointer { try tensor.readFloats(0..<tensor.count, into: $0) }
+            expected[tensor.name] = floats
+        }
+        #expect(!expected.isEmpty)
+        for parameter in Parameter.all(layers: model.config.layers) {
+            let found = try values(model, parameter)
+            let name = parameter.currentName(layers: model.config.layers)
+            guard let wanted = expected.removeValue(forKey: name) else {
+                #expect(try found == values(base, parameter), "\(parameter) must not change")
+                continue
+            }
+            // Wanted values may have the rows that pad the vocabulary.
+            let worst = zip(found, wanted).map { abs($0 - $1) / max(1, abs($1)) }.max() ?? .infinity
+            #expect(found.count <= wanted.count && worst <= 1e-6, "\(parameter): \(worst)")
+            // Pieces that begin and end anywhere are the same.
+            let rows = model.config.shape(of: parameter).rows, columns = found.count / rows
+            let piece = rows / 3..<rows - 1
+            #expect(
+                try values(model, parameter, piece)
+                    == Array(found[piece.lowerBound * columns..<piece.upperBound * columns]))
+        }
+        #expect(expected.isEmpty, "\(expected.keys) are no parameters")
+    }
+
+    @Test(arguments: names, bases) func mergesAsPeftDoes(_ name: String, _ folder: String) throws {
+        let base = try CheckpointModel(path: fixture(folder))
+        let adapter = try Adapter(directory: Self.folder(name), base.config)
+        let model = try base.merging([adapter])
+        #expect(model.files.count == base.files.count + 2)
+        try compare(model, base, merged: Self.folder(name) + "/merged.safetensors")
+    }
+
+    @Test func severalAdaptersHaveWeights() throws {
+        let base = try CheckpointModel(path: fixture(Self.bases[0]))
+        let adapters = [
+            try Adapter(directory: Self.folder("attention"), base.config, weight: 0.5),
+            try Adapter(directory: Self.folder("rank-stabilised"), base.config, weight: -2),
+        ]
+        try compare(base.merging(adapters), base, merged: Self.folder("weighted.safetensors"))
+        let saved = try Adapter(directory: Self.folder("saved-modules"), base.config)
+        #expect(fault { _ = try base.merging([saved, saved]) }.contains("as another adapter does"))
+    }
+
+    @Test func faultsAreNamed() throws {
+        let config = try CheckpointModel(path: fixture(Self.bases[0])).config
+        let attention = Self.folder("attention")
+        func refusal(_ change: (TemporaryFolder) throws -> Void) throws -> String {
+            let folder = try TemporaryFolder()
+            for name in ["adapter_config.json", "adapter_model.safetensors"] {
+                try folder.write(name, readFile(attention + "/" + name))
+            }
+            try change(folder)
+            return fault { _ = try Adapter(directory: folder.path, config) }
+        }
+        #expect(try refusal { _ in } == "")
+        for (old, new, text) in [
+            (#""peft_type": "LORA""#, #""peft_type": "IA3""#, "peft_type 'IA3' is not supported, only LORA is"),
+            (#""use_dora": false"#, #""use_dora": true"#, "use_dora is set; merge this adapter with peft's"),
+            (#""use_qalora": false"#, #""use_qalora": true"#, "use_qalora is set"),
+            (#""layer_replication": null"#, #""layer_replication": [[0, 1]]"#, "layer_replication is set"),
+            (#""lora_alpha": 8"#, #""lora_alpha": null"#, "has no finite lora_alpha"),
+            (#""alpha_pattern": {}"#, #""alpha_pattern": {"(": 1}"#, "is not a regular expression"),
+            (#""alpha_pattern": {}"#, #""alpha_pattern": {"q_proj": 1, ".*": 2}"#, "has several values for"),
+        ] {
+            let message = try refusal { folder in
+                let text = try String(decoding: readFile(folder.at("adapter_config.json")), as: UTF8.self)
+                try #require(text.contains(old))
+                try folder.write("adapter_config.json", text.replacingOccurrences(of: old, with: new))
+            }
+            #expect(message.contains(text), "\(message)")
+        }
+        for (name, text) in [
+            ("adapter_config.json", "holds no adapter: no adapter_config.json"),
+            ("adapter_model.safetensors", "holds no adapter: no adapter_model.safetensors, no adapter_model.bin"),
+        ] {
+            #expect(try refusal { try FileManager.default.removeItem(atPath: $0.at(name)) } == text)
+        }
+        let good = try Safetensors.tensors(of: ReadableFile(path: attention + "/adapter_model.safetensors"))
+        func withTensor(_ name: String, _ shape: [Int], without: String? = nil) throws -> String {
+            try refusal { folder in
+                var tensors = good.filter { $0.name != without }.map {
+                    ($0.name, TestTensor(shape: $0.shape, floats: [Float](repeating: 1, count: $0.count)))
+                }
+                tensors.append(
+                    (name, TestTensor(shape: shape, floats: [Float](repeating: 1, count: shape.reduce(1, *)))))
+                try folder.write("adapter_model.safetensors", safetensors(tensors))
+            }
+        }
+        let query = "base_model.model.model.layers.0.self_attn.q_proj."
+        #expect(
+            try withTensor("base_model.model.model.layers.7.mlp.fc1.bias", [24]).contains("cannot be merged (1 in all)")
+        )
+        #expect(try withTensor(query + "lora_magnitude_vector", [16]).contains("cannot be merged"))
+        #expect(
+            try withTensor(query + "lora_A.weight", [4, 15], without: query + "lora_A.weight").contains("not [4, 16]"))
+        #expect(
+            try withTensor(query + "lora_B.weight", [16, 3], without: query + "lora_B.weight").contains("not [16, 4]"))
+        #expect(
+            try withTensor(query + "lora_B.weight", [16], without: query + "lora_B.weight").contains("cannot be merged")
+        )
+        #expect(
+            try withTensor(query + "lora_A.weight", [0, 16], without: query + "lora_A.weight").contains("is empty"))
+        #expect(try withTensor(query + "lora_A.default.weight", [4, 16]).contains("for one parameter"))
+    }
+}
+
+extension Parameter {
+    /// The name in transformers' state dict.
+    fileprivate func currentName(layers: Int) -> String {
+        let (module, suffix) =
+            switch self {
+            case .weight(let module): (module, ".weight")
+            case .bias(let module): (module, ".bias")
+            }
+        let name =
+            switch module {
+            case .embedding: "model.embed_tokens"
+            case .norm(let n): "model.layers.\(n).input_layernorm"
+            case .query(let n): "model.layers.\(n).self_attn.q_proj"
+            case .key(let n): "model.layers.\(n).self_attn.k_proj"
+            case .value(let n): "model.layers.\(n).self_attn.v_proj"
+            case .dense(let n): "model.layers.\(n).self_attn.dense"
+            case .fc1(let n): "model.layers.\(n).mlp.fc1"
+            case .fc2(let n): "model.layers.\(n).mlp.fc2"
+            case .finalNorm: "model.final_layernorm"
+            case .head: "lm_head"
+            }
+        return name + suffix
+    }
+}

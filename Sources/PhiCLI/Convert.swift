@@ -61,17 +61,18 @@ struct Convert: ParsableCommand {
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let checkpoint = try CheckpointModel(path: path, endsOfText: endsOfText)
+        let checkpoint = try CheckpointModel(Console.path(ofArgument: path), endsOfText: endsOfText)
         for warning in checkpoint.warnings { Console.error("phi: warning: \(warning)\n") }
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? "builtin" : "none") {
             case "none": nil
             case "builtin": .builtIn
-            case let path: try CalibrationText(path: path)
+            case let path: try CalibrationText(Console.path(ofArgument: path))
             }
         let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threads)
-        let report = try withProgress("convert") { try converter.write(to: output, overwrite: force, progress: $0) }
-        let size = try ReadableFile(path: output).size
+        let file = try Console.path(ofArgument: output)
+        let report = try withProgress("convert") { try converter.write(to: file, overwrite: force, progress: $0) }
+        let size = try ReadableFile(file).size
         let elapsed = start.duration(to: .now).seconds
         let parameters = Double(checkpoint.config.parameters) / 1e6
         try Console.write(

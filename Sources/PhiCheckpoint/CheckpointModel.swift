@@ -21,10 +21,14 @@ package struct CheckpointModel: Sendable {
     package let tensors: [Parameter: StoredTensor]
     private let attention: NameTable.Attention
 
+    package init(path: String, endsOfText: [String] = []) throws(FormatError) {
+        try self.init(FilePath(path), endsOfText: endsOfText)
+    }
+
     /// Opens the checkpoint at `path`, see ``CheckpointPlace``. `endsOfText` are ids or tokens to take as ends of text instead of
     /// those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order
     /// of the forward pass and how many more there are. No weight is read.
-    package init(path: String, endsOfText: [String] = []) throws(FormatError) {
+    package init(_ path: FilePath, endsOfText: [String] = []) throws(FormatError) {
         let place = try CheckpointPlace(path)
         let directory = place.directory
         let tokenizer = try TokenizerFiles(directory: directory)

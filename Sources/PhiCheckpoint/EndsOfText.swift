@@ -19,7 +19,7 @@ package struct EndsOfText: Sendable {
     ///
     /// Throws ``FormatError`` when a file is damaged, when one of `named` is not a token, and when there is no end at all. Ids
     /// that are no tokens are passed over in files, since no text can end by them.
-    package init(directory: String, _ vocabulary: Vocabulary, named: [String] = []) throws(FormatError) {
+    package init(directory: FilePath, _ vocabulary: Vocabulary, named: [String] = []) throws(FormatError) {
         func id(of token: String) -> TokenID? { vocabulary.id(of: Array(token.utf8)) }
         var ends: [TokenID] = [], source = "--eos", files: [ReadableFile] = []
         for text in named {

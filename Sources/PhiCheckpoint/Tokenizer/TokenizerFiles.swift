@@ -10,14 +10,14 @@ package struct TokenizerFiles: Sendable {
 
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
     /// option would encode text differently from GPT-2's byte-level BPE.
-    package init(directory: String) throws(FormatError) {
+    package init(directory: FilePath) throws(FormatError) {
         let settings = try SpecialTokens(directory: directory)
         let list: TokenList
         if let file = try openIfPresent(directory, "tokenizer.json") {
             list = try JSONText.decode(TokenizerJSON.self, from: file).tokens(file.path)
             files = [file] + settings.files
         } else if let vocab = try openIfPresent(directory, "vocab.json") {
-            let merges = try ReadableFile(path: join(directory, "merges.txt"))
+            let merges = try ReadableFile(directory.appending("merges.txt"))
             let added = try openIfPresent(directory, "added_tokens.json")
             let base = try JSONText.decode([String: Int].self, from: vocab)
             let more = try added.map { file throws(FormatError) in try JSONText.decode([String: Int].self, from: file) }
@@ -54,7 +54,7 @@ private struct SpecialTokens {
     let files: [ReadableFile]
     private let names: [String]
 
-    init(directory: String) throws(FormatError) {
+    init(directory: FilePath) throws(FormatError) {
         var files: [ReadableFile] = []
         var names = [Self.endOfText]
         for name in ["tokenizer_config.json", "special_tokens_map.json"] {

@@ -32,7 +32,8 @@ package struct CheckpointPlace: Sendable {
             guard Self.isModelID(path.description) else { throw FormatError(path, fault + " or directory") }
             let name = path.name
             throw FormatError(
-                path, "\(fault) or directory; a model of that name downloads with `hf download \(path) --local-dir \(name)`")
+                path,
+                "\(fault) or directory; a model of that name downloads with `hf download \(path) --local-dir \(name)`")
         case .other: throw FormatError(path, "is not a directory or a file")
         }
     }
@@ -74,7 +75,8 @@ package struct CheckpointPlace: Sendable {
             && parts.allSatisfy { part in
                 part.first.map { $0.isLetter || $0.isNumber } ?? false
                     && part.utf8.allSatisfy {
-                        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF) || [0x2D, 0x2E, 0x5F].contains($0)
+                        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF)
+                            || [0x2D, 0x2E, 0x5F].contains($0)
                     }
             }
     }

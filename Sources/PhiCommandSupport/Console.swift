@@ -87,8 +87,9 @@ package enum Console {
         guard path.bytes.first == UInt8(ascii: "~"), [nil, UInt8(ascii: "/")].contains(path.bytes.dropFirst().first),
             let home = getenv("HOME"), case .missing = PathKind(path)
         else { return path }
-        return FilePath(bytes: Array(UnsafeBufferPointer(start: home, count: strlen(home)).map { UInt8(bitPattern: $0) })
-            + path.bytes.dropFirst())
+        return FilePath(
+            bytes: Array(UnsafeBufferPointer(start: home, count: strlen(home)).map { UInt8(bitPattern: $0) })
+                + path.bytes.dropFirst())
     }
 
     /// The bytes of the command line's arguments.

@@ -115,7 +115,10 @@ import Testing
         let files: [(name: String, bytes: [UInt8], fault: String)] = [
             ("m.gguf", Array("GGUF".utf8) + zeros, "is a GGUF file, not a .phi file; convert it with `phi convert`"),
             ("m.bin", [0x50, 0x4B, 3, 4] + zeros, "is a torch archive, not a .phi file; convert its checkpoint with"),
-            ("lfs", Array("version https://git-lfs.github.com/spec/v1\noid".utf8), "is a Git LFS pointer, not the file"),
+            (
+                "lfs", Array("version https://git-lfs.github.com/spec/v1\noid".utf8),
+                "is a Git LFS pointer, not the file"
+            ),
         ]
         for (name, bytes, fault) in files {
             let path = try shop.folder.write(name, bytes)

@@ -73,7 +73,8 @@ import Testing
     @Test func takesAHomeDirectory() throws {
         let shop = try Workshop()
         let outcome = try Command.run(
-            ["convert", "~/checkpoint", "-o", "~/in-home.phi", "--type", "f16"], environment: ["HOME": shop.folder.path])
+            ["convert", "~/checkpoint", "-o", "~/in-home.phi", "--type", "f16"], environment: ["HOME": shop.folder.path]
+        )
         #expect(outcome.status == 0 && outcome.errorText.isEmpty, "\(outcome.errorText)")
         #expect(shop.folder.names == ["checkpoint", "in-home.phi"])
     }

@@ -31,7 +31,8 @@ import Testing
     /// Python's json writes these, and reads them.
     @Test(arguments: [
         #""a": NaN, "#, #""a": [Infinity, -Infinity,NaN], "#, #""NaN": "NaN \" NaN", "a": {"b": -Infinity}, "#,
-        #""a": "\ud835", "#, #""a": "\\\uDC97\n\ud835\udd38\ud835\ud835\udd38", "#, #""a": ["\ud800", NaN, "\udfff\ud800"], "#,
+        #""a": "\ud835", "#, #""a": "\\\uDC97\n\ud835\udd38\ud835\ud835\udd38", "#,
+        #""a": ["\ud800", NaN, "\udfff\ud800"], "#,
     ])
     func passesOverPythonsJSON(_ more: String) throws {
         let read = try read(Self.current(more)).model
@@ -41,7 +42,8 @@ import Testing
     @Test(arguments: [
         (#""head_dim": NaN, "#, "'head_dim' is not a whole number"),
         (#""rope_theta": -Infinity, "#, "'rope_theta' is not a number"),
-        (#""rope_scaling": NaN, "#, "'rope_scaling' is not"), (#""activation_function": "\ud800", "#, "is not a string"),
+        (#""rope_scaling": NaN, "#, "'rope_scaling' is not"),
+        (#""activation_function": "\ud800", "#, "is not a string"),
         (#""a": nan, "#, "is not JSON"), (#""a": +Infinity, "#, "is not JSON"), (#""a": NaNs, "#, "is not JSON"),
         (#""a": Inf, "#, "is not JSON"), (#""a": --Infinity, "#, "is not JSON"),
     ])

@@ -70,7 +70,8 @@ import Testing
                 {
                     $0["model.layers.0.self_attn.q_proj.base_layer.weight"] = $0[Self.query]
                     $0[Self.query] = nil
-                }, "holds an adapter that is not merged, such as 'model.layers.0.self_attn.q_proj.base_layer.weight'; save"
+                },
+                "holds an adapter that is not merged, such as 'model.layers.0.self_attn.q_proj.base_layer.weight'; save"
             ),
             ({ $0["model.layers.0.self_attn.rotary_emb.inv_freq"] = TestTensor(shape: [2]) }, ""),
             ({ $0[Self.query]?.shape = [8, 32] }, "tensor '\(Self.query)' has shape [8, 32], not [16, 16]"),

@@ -17,7 +17,8 @@ import Testing
             let manager = FileManager.default
             try manager.copyItem(atPath: fixture("current-safetensors-f32"), toPath: folder.at("blobs"))
             for snapshot in snapshots {
-                try manager.createDirectory(atPath: folder.at("snapshots/" + snapshot), withIntermediateDirectories: true)
+                try manager.createDirectory(
+                    atPath: folder.at("snapshots/" + snapshot), withIntermediateDirectories: true)
                 for name in ["config.json", "tokenizer.json", "model.safetensors"] {
                     try manager.createSymbolicLink(
                         atPath: folder.at("snapshots/\(snapshot)/\(name)"), withDestinationPath: "../../blobs/" + name)
@@ -102,7 +103,8 @@ import Testing
             _ = try CheckpointModel(path: copy.path)
             Issue.record("opened")
         } catch {
-            #expect(error.file == copy.path + "/" + name && error.fault.hasPrefix(Self.standIns[index].fault), "\(error)")
+            #expect(
+                error.file == copy.path + "/" + name && error.fault.hasPrefix(Self.standIns[index].fault), "\(error)")
         }
     }
 

@@ -53,7 +53,8 @@ import Testing
 
         copy = try split()
         try copy.write(Self.second, "")
-        #expect(fault(of: copy) == Self.second + ": is empty (0 bytes), so it is not a safetensors file; download it again")
+        #expect(
+            fault(of: copy) == Self.second + ": is empty (0 bytes), so it is not a safetensors file; download it again")
 
         copy = try split()
         try copy.write(Self.second, safetensors(["lm_head.bias": TestTensor(shape: [1])]))
@@ -72,7 +73,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "is empty (0 bytes)"), ("{}", "has no 'weight_map'"), (#"{"weight_map":[]}"#, "'weight_map' is not of the"),
+        ("", "is empty (0 bytes)"), ("{}", "has no 'weight_map'"),
+        (#"{"weight_map":[]}"#, "'weight_map' is not of the"),
         (#"{"weight_map":{"a":1}}"#, "'weight_map.a' is not a string"),
         (#"{"weight_map":{"a":"x","a":"y"}}"#, "holds the key 'a' twice"),
         (#"{"weight_map":"# + String(repeating: "[", count: 10_000), "is not JSON"),

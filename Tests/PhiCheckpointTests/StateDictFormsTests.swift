@@ -133,7 +133,8 @@ import Testing
         }
         guard form.expected == "same" else {
             let text = fault { _ = try CheckpointModel(path: folder.path) }
-            let words = form.twice.isEmpty ? ["has no tensor", "holds no state_dict", "two models"] : ["holds two models"]
+            let words =
+                form.twice.isEmpty ? ["has no tensor", "holds no state_dict", "two models"] : ["holds two models"]
             #expect(words.contains { text.contains($0) }, "\(text)")
             return
         }

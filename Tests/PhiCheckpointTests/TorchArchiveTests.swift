@@ -53,7 +53,8 @@ import Testing
     @Test func readsTransposedAndSpacedViews() throws {
         for (shape, strides, values) in [
             ([UInt8(3), 2], [UInt8(1), 3], [Float(0), 3, 1, 4, 2, 5]), ([2, 2], [3, 2], [0, 2, 3, 5]),
-            ([2, 2], [2, 3], [0, 3, 2, 5]), ([2, 1], [5, 0], [0, 5]), ([1, 2], [9, 5], [0, 5]), ([2, 2], [0, 1], [0, 1, 0, 1]),
+            ([2, 2], [2, 3], [0, 3, 2, 5]), ([2, 1], [5, 0], [0, 5]), ([1, 2], [9, 5], [0, 5]),
+            ([2, 2], [0, 1], [0, 1, 0, 1]),
             ([2, 2], [1, 0], [0, 0, 1, 1]), ([2, 2], [1, 1], [0, 1, 1, 2]),
         ] {
             let pickle = Self.pickle(
@@ -93,7 +94,9 @@ import Testing
         #expect(try names(nested(7)) == ["a/a/a/a/a/a/a/w"])
         #expect(try names(nested(8)) == [] && names(nested(1000)) == [])
         let long = Self.text(String(repeating: "x", count: 5000))
-        #expect(try fault(of: ZipWriter.torch(pickle: [0x7D] + long + inner + Array("s.".utf8))).contains("longer than any"))
+        #expect(
+            try fault(of: ZipWriter.torch(pickle: [0x7D] + long + inner + Array("s.".utf8))).contains("longer than any")
+        )
     }
 
     static let refusedPickles: [(pickle: [UInt8], fault: String)] = [

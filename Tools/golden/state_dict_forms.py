@@ -3,15 +3,16 @@
 
     python Tools/golden/state_dict_forms.py        (needs torch, transformers, safetensors)
 
-A form is a container, a type, prefixes of the names, a layout in memory, wrappers around the dictionary, and tensors more
-or less. Element n of the model, counted over all parameters in the order of `PARAMETERS`, row-major, is value(n), which
-F16 represents exactly; in F64 it is value(n) + (n % 7 - 3) * 2^-40, which float32 rounds. Each form is written and loaded
-with AutoModelForCausalLM.from_pretrained in float32. `hugging_face` is "same" when every parameter is loaded and equal,
-else "other" when some are missing, or "refused". `expected` is what `phi convert` does: "same" or "refused". It takes every
-form that Hugging Face loads, and beyond that prefixes and wrappers that leave no doubt.
+A form is a container, a type, prefixes of the names, a layout in memory, wrappers around the dictionary, and tensors
+more or less. Element n of the model, counted over all parameters in the order of `PARAMETERS`, row-major, is value(n),
+which F16 represents exactly; in F64 it is value(n) + (n % 7 - 3) * 2^-40, which float32 rounds. Each form is written,
+then loaded with AutoModelForCausalLM.from_pretrained in float32. `hugging_face` is "same" when every parameter is loaded and
+equal, else "other" when some are missing, or "refused". `expected` is what `phi convert` does: "same" or "refused". It
+takes every form that Hugging Face loads, but for two models of which Hugging Face may take either, and beyond that
+prefixes and wrappers that leave no doubt.
 
-The result is state-dict-forms.json in Tests/PhiCheckpointTests/Fixtures/state-dicts, which also has the torch archives.
-The tests write the safetensors files themselves.
+The result is forms.json in Tests/PhiCheckpointTests/Fixtures/state-dicts, which also has the torch archives. The tests
+write the safetensors files themselves.
 """
 
 import collections
@@ -140,9 +141,10 @@ def optimizer(state):
 
 def training(state):
     return {
-        "model": state, "optimizer": optimizer(state), "iter_num": 3, "best_val_loss": 1.5, "config": {"lr": 1e-3, "name": "x"},
-        "rng": torch.get_rng_state()[:16], "shapes": [torch.Size([1, 2]), torch.float16, torch.device("cpu")], "big": 2**40,
-        "names": {"a", "b"}, "none": None, "bytes": b"abc", "pair": (1, [2, 3.5]),
+        "model": state, "optimizer": optimizer(state), "iter_num": 3, "best_val_loss": 1.5,
+        "config": {"lr": 1e-3, "name": "x"}, "rng": torch.arange(16, dtype=torch.uint8), "big": 2**40,
+        "shapes": [torch.Size([1, 2]), torch.float16, torch.device("cpu")],
+        "names": {"a"}, "none": None, "bytes": b"abc", "pair": (1, [2, 3.5]),
     }  # fmt: skip
 
 
@@ -172,7 +174,8 @@ WRAPPERS = {
 def form(container, types="F32", prefix=("model.", ""), expected="same", **changes):
     return {
         "container": container, "types": [types] if isinstance(types, str) else types, "body": prefix[0],
-        "outside": prefix[1], "layout": "rows", "wrapper": "none", "protocol": 2, "extra": [], "missing": [], "twice": [],
+        "outside": prefix[1], "layout": "rows", "wrapper": "none", "protocol": 2, "extra": [], "missing": [],
+        "twice": [],
         "expected": expected,
     } | changes  # fmt: skip
 
@@ -184,7 +187,8 @@ def outer(prefix):
 
 PREFIXES = [
     ("model.", ""), ("", ""), ("model.model.", ""), outer("model."), outer("_orig_mod."), outer("module."),
-    outer("base_model.model."), outer("module._orig_mod."), outer("_orig_mod.module."), outer("base_model.model._orig_mod."),
+    outer("base_model.model."), outer("module._orig_mod."), outer("_orig_mod.module."),
+    outer("base_model.model._orig_mod."),
     outer("model.model."), outer("pretrained_model."), outer("policy."), ("model._orig_mod.", ""),
     ("model.module.", ""), ("_orig_mod.", "_orig_mod."), ("module.", "module."), ("model._fsdp_wrapped_module.", ""),
     outer("_fsdp_wrapped_module._checkpoint_wrapped_module."), outer("state_dict.model."),
@@ -240,8 +244,8 @@ def truth(folder):
         return "refused", []
     if info["missing_keys"]:
         return "other", []
-    n, state, is_wide = 0, model.state_dict(), [t in ("F64",) for t in folder.form["types"]]
-    for index, (name, is_head, shape) in enumerate(PARAMETERS):
+    n, state, is_wide = 0, model.state_dict(), [kind == "F64" for kind in folder.form["types"]]
+    for index, (name, is_head, _) in enumerate(PARAMETERS):
         for number in state[name if is_head else "model." + name].flatten().tolist():
             wide = ((n % 7) - 3) * 2.0**-40 if is_wide[index % len(is_wide)] else 0
             if number != torch.tensor(value(n) + wide, dtype=torch.float64).float().item():
@@ -264,7 +268,7 @@ def main():
         max_position_embeddings=64, partial_rotary_factor=0.5, hidden_act="gelu_new", architectures=["PhiForCausalLM"],
     )  # fmt: skip
     config.save_pretrained(OUT)
-    written, files = [], {}
+    written = []
     with tempfile.TemporaryDirectory() as name:
         for number, this in enumerate(forms()):
             folder = Folder(name, str(number))

@@ -19,7 +19,8 @@ package enum Safetensors: TensorContainer {
         if let content = try FileContent(file) {
             switch content {
             case .torchArchive:
-                throw FormatError(file.path, "is a torch archive, not a safetensors file; rename it to pytorch_model.bin")
+                throw FormatError(
+                    file.path, "is a torch archive, not a safetensors file; rename it to pytorch_model.bin")
             case .safetensors: break
             default: throw content.fault(of: file.path, insteadOf: "a safetensors file")
             }

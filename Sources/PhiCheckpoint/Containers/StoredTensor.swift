@@ -65,7 +65,8 @@ package struct StoredTensor: Sendable {
                 let (row, column) = (elements.lowerBound + done).quotientAndRemainder(dividingBy: columns)
                 let length = min(columns - column, floats.count - done)
                 let target = UnsafeMutableBufferPointer(rebasing: floats[done..<done + length])
-                try gather(at: row * rowStride + column * columnStride, every: columnStride, length, into: target, step: 1)
+                try gather(
+                    at: row * rowStride + column * columnStride, every: columnStride, length, into: target, step: 1)
                 done += length
             }
             return
@@ -113,8 +114,10 @@ package struct StoredTensor: Sendable {
             let bytes = UnsafeMutableRawBufferPointer(rebasing: scratch[..<(number * size)])
             try file.read(at: place + done * size, into: bytes)
             switch elementType {
-            case .float64: for (index, value) in bytes.bindMemory(to: Double.self).enumerated() { target[index] = Float(value) }
-            case .float16: HalfPrecision.widenFloat16(UnsafeBufferPointer(bytes.bindMemory(to: UInt16.self)), into: target)
+            case .float64:
+                for (index, value) in bytes.bindMemory(to: Double.self).enumerated() { target[index] = Float(value) }
+            case .float16:
+                HalfPrecision.widenFloat16(UnsafeBufferPointer(bytes.bindMemory(to: UInt16.self)), into: target)
             default: HalfPrecision.widenBFloat16(UnsafeBufferPointer(bytes.bindMemory(to: UInt16.self)), into: target)
             }
             done += number

@@ -16,7 +16,8 @@ package enum TorchArchive: TensorContainer {
         if let content = try FileContent(file) {
             switch content {
             case .safetensors:
-                throw FormatError(file.path, "is a safetensors file, not a torch archive; rename it to model.safetensors")
+                throw FormatError(
+                    file.path, "is a safetensors file, not a torch archive; rename it to model.safetensors")
             case .torchArchive: break
             default: throw content.fault(of: file.path, insteadOf: "a torch archive")
             }

@@ -171,7 +171,8 @@ struct Unpickler {
 
     private mutating func pushGlobal(_ module: String, _ name: String) throws(FormatError) {
         guard let global = PickleGlobal(module: module, name: name) else {
-            throw refused("wants to call \("\(module).\(name)".shown); refused: save the state_dict alone, with torch.save")
+            throw refused(
+                "wants to call \("\(module).\(name)".shown); refused: save the state_dict alone, with torch.save")
         }
         stack.append(.global(global))
     }
@@ -231,7 +232,8 @@ struct Unpickler {
         return try reduce(global, heap.tuples[index])
     }
 
-    private mutating func reduce(_ global: PickleGlobal, _ arguments: [PickleValue]) throws(FormatError) -> PickleValue {
+    private mutating func reduce(_ global: PickleGlobal, _ arguments: [PickleValue]) throws(FormatError) -> PickleValue
+    {
         switch global {
         case .opaque: return .opaque
         case .orderedDict where arguments.isEmpty:

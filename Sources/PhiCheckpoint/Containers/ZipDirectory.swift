@@ -57,7 +57,8 @@ private struct ZipEnd {
     let directoryOffset: Int
 
     init(of file: ReadableFile) throws(FormatError) {
-        let damaged = FormatError(file.path, "is not a whole zip archive: no directory at its end; if it was cut off, download it again")
+        let damaged = FormatError(
+            file.path, "is not a whole zip archive: no directory at its end; if it was cut off, download it again")
         let tail = try file.readBytes(at: file.size - min(file.size, 65_557), count: min(file.size, 65_557))
         // The record is 22 bytes and a comment, whose length must lead to the end of the file.
         let found = stride(from: tail.count - 22, through: 0, by: -1).first { index in

@@ -87,7 +87,8 @@ struct TensorNames {
 
     /// What stands before the names of these parameters, each of which is there; sorted by length, the shortest first.
     private static func prefixes(
-        of parameters: [Parameter], _ table: NameTable, _ layers: Int, _ tensors: [String: StoredTensor], _ place: FilePath
+        of parameters: [Parameter], _ table: NameTable, _ layers: Int, _ tensors: [String: StoredTensor],
+        _ place: FilePath
     ) throws(FormatError) -> [String] {
         let suffixes = parameters.map { table.name(of: $0, layers: layers, Prefixes(body: "", outside: "")) }
         var found: Set<String> = []

@@ -6,13 +6,13 @@
 A form is a container, a type, prefixes of the names, a layout in memory, wrappers around the dictionary, and tensors
 more or less. Element n of the model, counted over all parameters in the order of `PARAMETERS`, row-major, is value(n),
 which F16 represents exactly; in F64 it is value(n) + (n % 7 - 3) * 2^-40, which float32 rounds. Each form is written,
-then loaded with AutoModelForCausalLM.from_pretrained in float32. `hugging_face` is "same" when every parameter is loaded and
-equal, else "other" when some are missing, or "refused". `expected` is what `phi convert` does: "same" or "refused". It
-takes every form that Hugging Face loads, but for two models of which Hugging Face may take either, and beyond that
-prefixes and wrappers that leave no doubt.
+then loaded with AutoModelForCausalLM.from_pretrained in float32. `hugging_face` is "same" when every parameter is
+loaded and equal, else "other" when some are missing, or "refused". `expected` is what `phi convert` does: "same" or
+"refused". It takes every form that Hugging Face loads, but for two models of which Hugging Face may take either, and
+beyond that prefixes and wrappers that leave no doubt.
 
-The result is forms.json in Tests/PhiCheckpointTests/Fixtures/state-dicts, which also has the torch archives. The tests
-write the safetensors files themselves.
+The result is forms.json in Tests/PhiCheckpointTests/Fixtures/state-dicts, which also has the torch archives; their
+protocol 1 stands for torch's format from before version 1.6. The tests write the safetensors files themselves.
 """
 
 import collections
@@ -234,6 +234,11 @@ def forms():
     yield form("torch", "F16", extra=list(EXTRAS))
     yield form("torch", "F16", extra=list(EXTRAS), wrapper="state_dict")
     yield form("torch", "F16", expected="refused", missing=["lm_head.bias"], wrapper="state_dict")
+    for wrapper in ("none", "parameters", "one storage", "training", "with a tensor"):
+        yield form("torch", "F16", layout="turned", wrapper=wrapper, protocol=1)
+    for kind in TYPES:
+        yield form("torch", kind, ("", ""), protocol=1, extra=list(EXTRAS))
+    yield form("torch", ["F32", "F16", "BF16", "F64"], outer("_orig_mod."), protocol=1)
 
 
 def truth(folder):
@@ -282,7 +287,9 @@ def main():
             else:
                 path = folder / "pytorch_model.bin"
                 state = WRAPPERS[this["wrapper"]](state)
-                torch.save(state, path, pickle_protocol=this["protocol"])
+                is_zip = this["protocol"] != 1
+                torch.save(
+                    state, path, pickle_protocol=max(2, this["protocol"]), _use_new_zipfile_serialization=is_zip)
                 this["file"] = f"{number:03}.bin"
                 shutil.copy(path, OUT / this["file"])
             this["hugging_face"], unexpected = truth(folder)

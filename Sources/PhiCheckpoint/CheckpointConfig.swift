@@ -10,6 +10,8 @@ package struct CheckpointConfig: Sendable {
     package let model: ModelConfig
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
     package let paddedVocabulary: Int
+    /// Whether the head's weight is the embedding's where the checkpoint has none of its own.
+    let isTied: Bool
 
     /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens and texts that end by `endOfText`.
     ///
@@ -29,7 +31,6 @@ package struct CheckpointConfig: Sendable {
             throw refused("model_type \(type.shown) is not phi")
         }
         if keys.qk_layernorm == true { throw refused("qk_layernorm is true; that is not supported") }
-        if keys.tie_word_embeddings == true { throw refused("tie_word_embeddings is true; that is not supported") }
         let activation = keys.hidden_act ?? keys.activation_function ?? "gelu_new"
         guard activation == "gelu_new" || activation == "gelu_pytorch_tanh" else {
             throw refused("activation \(activation.shown) is not supported; phi has gelu_new")
@@ -71,6 +72,7 @@ package struct CheckpointConfig: Sendable {
         }
         self.file = file
         paddedVocabulary = rows
+        isTied = keys.tie_word_embeddings ?? false
     }
 }
 

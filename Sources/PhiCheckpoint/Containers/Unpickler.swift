@@ -43,15 +43,22 @@ struct Unpickler {
     /// over.
     func tensors(of root: PickleValue) throws(FormatError) -> [(name: String, tensor: PickledTensor)] {
         guard case .dictionary(let index) = root else { throw refused("holds no state_dict") }
+        var found = Found(visited: [index])
+        try collect(from: index, prefix: "", depth: 1, into: &found)
+        return found.tensors
+    }
+
+    /// Tensors found in dictionaries.
+    private struct Found {
+        /// The dictionaries seen: one may stand in many places, and in itself.
+        var visited: Set<Int>
         var tensors: [(name: String, tensor: PickledTensor)] = []
-        var visited: Set<Int> = [index]  // one dictionary may stand in many places, and in itself
-        try collect(from: index, prefix: "", depth: 1, &visited, into: &tensors)
-        return tensors
+        /// The lengths of all names: many short keys may stand below a long prefix.
+        var nameBytes = 0
     }
 
     private func collect(
-        from dictionary: Int, prefix: String, depth: Int, _ visited: inout Set<Int>,
-        into tensors: inout [(name: String, tensor: PickledTensor)]
+        from dictionary: Int, prefix: String, depth: Int, into found: inout Found
     ) throws(FormatError) {
         for (key, value) in heap.dictionaries[dictionary] {
             let part: String
@@ -64,13 +71,16 @@ struct Unpickler {
             case .tensor, .dictionary: break
             default: continue
             }
-            guard prefix.utf8.count + part.utf8.count < Self.nameLimit else {
-                throw refused("has a name longer than any tensor's: \(part.shown)")
+            let length = prefix.utf8.count + part.utf8.count
+            found.nameBytes += length
+            guard length < Self.nameLimit, found.nameBytes <= Self.byteLimit else {
+                throw refused("has names longer than any state_dict's, such as \(part.shown)")
             }
             if case .tensor(let tensor) = value {
-                tensors.append((prefix + part, tensor))
-            } else if case .dictionary(let inner) = value, depth < Self.depthLimit, visited.insert(inner).inserted {
-                try collect(from: inner, prefix: prefix + part + "/", depth: depth + 1, &visited, into: &tensors)
+                found.tensors.append((prefix + part, tensor))
+            } else if case .dictionary(let inner) = value, depth < Self.depthLimit, found.visited.insert(inner).inserted
+            {
+                try collect(from: inner, prefix: prefix + part + "/", depth: depth + 1, into: &found)
             }
         }
     }

@@ -21,7 +21,7 @@ import Testing
     @Test func knowsWrongUsage() throws {
         expectWrongUsage(try Command.run("dance"), "dance")
         expectWrongUsage(try Command.run("--dance"), "--dance")
-        expectWrongUsage(try Command.run("convert"), "checkpoint")
+        expectWrongUsage(try Command.run("convert"), "<checkpoint>")
         expectWrongUsage(try Command.run("convert", "x"), "output")
         expectWrongUsage(try Command.run("convert", "x", "-o", "y", "--type", "q5"), "q5")
         expectWrongUsage(try Command.run("convert", "x", "-o", "y", "--threads", "0"), "--threads")

@@ -18,7 +18,8 @@ package struct CheckpointPlace: Sendable {
             if try openIfPresent(directory, "config.json") == nil,
                 try openIfPresent(directory, "adapter_config.json") != nil
             {
-                throw FormatError(path, "is a PEFT adapter, not a model; convert its base model, merged")
+                throw FormatError(
+                    path, "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
             }
         case .file:
             let file = try ReadableFile(path)

@@ -3,7 +3,7 @@ import Testing
 
 /// `phi` itself: help, version, wrong usage.
 @Suite struct UsageTests {
-    private static let commands = ["convert", "complete", "tokenize", "logits", "info", "verify", "eval"]
+    private static let commands = ["convert", "complete", "tokenize", "logits", "info", "verify", "export", "eval"]
 
     @Test func helps() throws {
         for arguments in [["--help"], ["-h"], ["help"], []] {

@@ -69,26 +69,28 @@ struct Convert: ParsableCommand {
     private static func adapter(_ argument: String, _ config: ModelConfig) throws -> Adapter {
         if let sign = argument.lastIndex(of: "="), let factor = Float(argument[argument.index(after: sign)...]) {
             guard factor.isFinite else { throw FormatError(argument, "has a factor that is not finite") }
-            return try Adapter(directory: String(argument[..<sign]), config, weight: factor)
+            return try Adapter(
+                directory: Console.path(ofArgument: String(argument[..<sign])), config, weight: factor)
         }
-        return try Adapter(directory: argument, config)
+        return try Adapter(directory: Console.path(ofArgument: argument), config)
     }
 
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let base = try CheckpointModel(path: path, endsOfText: endsOfText)
+        let base = try CheckpointModel(Console.path(ofArgument: path), endsOfText: endsOfText)
         let checkpoint = try base.merging(try adapters.map { try Self.adapter($0, base.config) })
         for warning in checkpoint.warnings { Console.error("phi: warning: \(warning)\n") }
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? "builtin" : "none") {
             case "none": nil
             case "builtin": .builtIn
-            case let path: try CalibrationText(path: path)
+            case let path: try CalibrationText(Console.path(ofArgument: path))
             }
         let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threads)
-        let report = try withProgress("convert") { try converter.write(to: output, overwrite: force, progress: $0) }
-        let size = try ReadableFile(path: output).size
+        let file = try Console.path(ofArgument: output)
+        let report = try withProgress("convert") { try converter.write(to: file, overwrite: force, progress: $0) }
+        let size = try ReadableFile(file).size
         let elapsed = start.duration(to: .now).seconds
         let parameters = Double(checkpoint.config.parameters) / 1e6
         try Console.write(

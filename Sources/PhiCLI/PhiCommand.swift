@@ -14,7 +14,7 @@ struct PhiCommand: ParsableCommand {
             """,
         version: swiftPhiVersion,
         subcommands: [
-            Convert.self, Complete.self, Tokenize.self, Logits.self, Info.self, Verify.self, Bench.self,
+            Convert.self, Complete.self, Tokenize.self, Logits.self, Info.self, Verify.self, Export.self, Bench.self,
             Eval.self,
         ])
 

@@ -12,13 +12,15 @@ package struct CheckpointConfig: Sendable {
     let modelType: String
     /// Rows of the embedding and the head, of which the vocabulary's are the first.
     package let paddedVocabulary: Int
+    /// Whether the head's weight is the embedding's where the checkpoint has none of its own.
+    let isTied: Bool
 
     /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens and texts that end by `endOfText`.
     ///
     /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and for any key that would
     /// change the computation in a way that the engine does not support.
-    package init(directory: String, vocabulary: Int, endOfText: Int) throws(FormatError) {
-        let file = try ReadableFile(path: join(directory, "config.json"))
+    package init(directory: FilePath, vocabulary: Int, endOfText: Int) throws(FormatError) {
+        let file = try ReadableFile(directory.appending("config.json"))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
         let keys = try JSONText.decode(ConfigKeys.self, from: file, limit: 16 << 20)
         func need<Value>(_ value: Value?, _ name: String) throws(FormatError) -> Value {
@@ -31,7 +33,6 @@ package struct CheckpointConfig: Sendable {
             throw refused("model_type \(type.shown) is not supported; \(Self.modelTypes.joined(separator: ", ")) are")
         }
         if keys.qk_layernorm == true { throw refused("qk_layernorm is true; that is not supported") }
-        if keys.tie_word_embeddings == true { throw refused("tie_word_embeddings is true; that is not supported") }
         let activation = keys.hidden_act ?? keys.activation_function ?? "gelu_new"
         guard activation == "gelu_new" || activation == "gelu_pytorch_tanh" else {
             throw refused("activation \(activation.shown) is not supported; phi has gelu_new")
@@ -74,6 +75,7 @@ package struct CheckpointConfig: Sendable {
         self.file = file
         modelType = type
         paddedVocabulary = rows
+        isTied = keys.tie_word_embeddings ?? false
     }
 
     /// The types that are converted. CodeGen and GPT-J have phi's block, without biases in attention.

@@ -22,12 +22,16 @@ package struct CheckpointModel: Sendable {
     let table: NameTable
     private var adapters: [Adapter] = []
 
-    /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends of text instead of
-    /// those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the first in the order
-    /// of the forward pass and how many more there are. No weight is read.
     package init(path: String, endsOfText: [String] = []) throws(FormatError) {
+        try self.init(FilePath(path), endsOfText: endsOfText)
+    }
+
+    /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends
+    /// of text instead of those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the
+    /// first in the order of the forward pass and how many more there are. No weight is read.
+    package init(_ path: FilePath, endsOfText: [String] = []) throws(FormatError) {
         if case .file = PathKind(path) {
-            let file = try ReadableFile(path: path)
+            let file = try ReadableFile(path)
             if case .gguf? = try FileContent(file) {
                 try self.init(gguf: file, endsOfText: endsOfText)
                 return
@@ -70,7 +74,10 @@ package struct CheckpointModel: Sendable {
         var seen: Set<String> = []
         for parameter in Parameter.all(layers: layers) {
             if table.lacks(parameter) { continue }
-            let name = table.name(of: parameter, layers: layers, names.prefixes)
+            var name = table.name(of: parameter, layers: layers, names.prefixes)
+            if parameter == .weight(.head), config.isTied, names.tensors[name] == nil {
+                name = table.name(of: .weight(.embedding), layers: layers, names.prefixes)
+            }
             leftOver[name] = nil
             let isNew = seen.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
             guard let tensor = names.tensors[name] else {

@@ -6,11 +6,11 @@ import PhiFormat
 ///     phi-1/model.safetensors                 a file of weights with the others beside it
 ///     hub/models--microsoft--phi-1            an entry of Hugging Face's cache, of which the main snapshot is taken
 package struct CheckpointPlace: Sendable {
-    package let directory: String
+    package let directory: FilePath
     let weights: ReadableFile?
 
     /// Throws ``FormatError`` when there is nothing at `path` or something else.
-    package init(_ path: String) throws(FormatError) {
+    package init(_ path: FilePath) throws(FormatError) {
         switch PathKind(path) {
         case .directory:
             weights = nil
@@ -18,20 +18,20 @@ package struct CheckpointPlace: Sendable {
             if try openIfPresent(directory, "config.json") == nil,
                 try openIfPresent(directory, "adapter_config.json") != nil
             {
-                throw FormatError(path, "is a PEFT adapter, not a model; convert its base model, merged")
+                throw FormatError(
+                    path, "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
             }
         case .file:
-            let file = try ReadableFile(path: path)
+            let file = try ReadableFile(path)
             _ = try TensorContainers.reader(of: file)
             if Self.isShard(file.name) {
                 throw FormatError(path, "is one of several files of weights; give their directory")
             }
             weights = file
-            let end = path.lastIndex(of: "/")
-            directory = end.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+            directory = path.parent
         case .missing(let fault):
-            guard Self.isModelID(path) else { throw FormatError(path, fault + " or directory") }
-            let name = path.split(separator: "/")[1]
+            guard Self.isModelID(path.description) else { throw FormatError(path, fault + " or directory") }
+            let name = path.name
             throw FormatError(
                 path,
                 "\(fault) or directory; a model of that name downloads with `hf download \(path) --local-dir \(name)`")
@@ -40,26 +40,26 @@ package struct CheckpointPlace: Sendable {
     }
 
     /// The snapshot of `refs/main`, or the only one there is; nil if `path` is no entry of Hugging Face's cache.
-    private static func snapshot(ofCacheEntry path: String) throws(FormatError) -> String? {
-        let snapshots = join(path, "snapshots")
+    private static func snapshot(ofCacheEntry path: FilePath) throws(FormatError) -> FilePath? {
+        let snapshots = path.appending("snapshots")
         guard case .directory = PathKind(snapshots), try openIfPresent(path, "config.json") == nil else { return nil }
-        if let main = try openIfPresent(join(path, "refs"), "main") {
+        if let main = try openIfPresent(path.appending("refs"), "main") {
             let bytes = try main.readAll(limit: 4096)
             let name = String(decoding: bytes, as: UTF8.self).filter { !$0.isWhitespace }
             guard !name.isEmpty, name != ".", name != "..", !name.contains(where: { $0 == "/" || $0 == "\0" }) else {
                 throw FormatError(main.path, "names no snapshot: \(name.shown)")
             }
-            let snapshot = join(snapshots, name)
+            let snapshot = snapshots.appending(name)
             guard case .directory = PathKind(snapshot) else {
                 throw FormatError(snapshot, "no such directory, but refs/main names it; download the model again")
             }
             return snapshot
         }
-        let names = try PathKind.names(in: snapshots)
-        guard names.count == 1 else {
-            throw FormatError(path, "has no refs/main and \(names.count) snapshots; give the directory of one of them")
+        let all = try PathKind.contents(of: snapshots)
+        guard all.count == 1 else {
+            throw FormatError(path, "has no refs/main and \(all.count) snapshots; give the directory of one of them")
         }
-        return join(snapshots, names[0])
+        return all[0]
     }
 
     /// `model-00001-of-00002.safetensors`

@@ -19,7 +19,7 @@ package struct EndsOfText: Sendable {
     ///
     /// Throws ``FormatError`` when a file is damaged, when one of `named` is not a token, and when there is no end at all. Ids
     /// that are no tokens are passed over in files, since no text can end by them.
-    package init(directory: String, _ vocabulary: Vocabulary, named: [String] = []) throws(FormatError) {
+    package init(directory: FilePath, _ vocabulary: Vocabulary, named: [String] = []) throws(FormatError) {
         var ends: [Int] = [], source = "", files: [ReadableFile] = []
         for name in ["generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"] {
             guard let file = try openIfPresent(directory, name) else { continue }
@@ -33,7 +33,7 @@ package struct EndsOfText: Sendable {
             ends = ends.filter((0..<vocabulary.count).contains)
             source = name
         }
-        try self.init(named: named, found: ends, in: source, of: directory, vocabulary, files: files)
+        try self.init(named: named, found: ends, in: source, of: directory.description, vocabulary, files: files)
     }
 
     /// The ends `named`, or else the tokens among those `found` in `source` of the checkpoint at `path`, or else the tokenizer's.

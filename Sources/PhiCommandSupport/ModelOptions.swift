@@ -18,7 +18,7 @@ package struct ModelOptions: ParsableArguments {
 
     /// Opens the file at `path`; nil: the built-in model.
     package static func open(_ path: String?) throws -> PhiFile {
-        if let path { return try PhiFile(MappedFile(path: path)) }
+        if let path { return try PhiFile(MappedFile(Console.path(ofArgument: path))) }
         let bytes = UnsafeRawBufferPointer(start: phi_small_model(), count: phi_small_model_size())
         return try PhiFile(MappedFile(permanent: bytes, name: "built-in model"))
     }

@@ -34,15 +34,21 @@ package struct Converter {
         self.threads = Int32(threads ?? Engine.defaultThreads)
     }
 
+    package func write(
+        to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
+    ) throws -> ConversionReport {
+        try write(to: FilePath(path), overwrite: overwrite, progress: progress)
+    }
+
     /// Writes the file. Throws ``FormatError`` when the checkpoint or the file is at fault; then `path` is as it was.
     ///
     /// - Parameter progress: Gets the share that is done, 0 to 1; returns false to stop, which throws `CancellationError`.
     package func write(
-        to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
+        to path: FilePath, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
         let plan = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
         let writer = try PhiFileWriter(
-            path: path, sectionCount: plan.sections.count,
+            path, sectionCount: plan.sections.count,
             minorVersion: plan.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite)
         var report = ConversionReport(type: type)
         let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })

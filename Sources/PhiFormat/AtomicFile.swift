@@ -3,32 +3,38 @@ import PhiSystem
 /// A new file that appears under its name only when it is complete: until ``commit()`` it has a temporary name in the same
 /// directory, and is deleted with this object.
 package final class AtomicFile {
-    /// Path of the finished file.
+    /// Path of the finished file, for errors.
     package let path: String
+    private let location: FilePath
     /// Path until ``commit()``.
-    package let temporaryPath: String
+    package let temporaryPath: FilePath
     /// Offset at which ``append(_:)-(UnsafeRawBufferPointer)`` writes next.
     package private(set) var position = 0
     private let descriptor: Int32
     private var isCommitted = false
 
+    package convenience init(path: String, overwrite: Bool) throws(FormatError) {
+        try self.init(FilePath(path), overwrite: overwrite)
+    }
+
     /// Throws ``FormatError`` when `path` exists and may not be replaced, or cannot be written.
-    package init(path: String, overwrite: Bool) throws(FormatError) {
+    package init(_ path: FilePath, overwrite: Bool) throws(FormatError) {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
         case .other: throw FormatError(path, "is not a regular file")
         case .file where !overwrite: throw FormatError(path, "exists already; --force replaces it")
         case .file, .missing: break
         }
-        self.path = path
-        temporaryPath = "\(path).\(getpid()).part"
-        descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+        self.path = path.description
+        location = path
+        temporaryPath = path.extended(".\(getpid()).part")
+        descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644) }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
     }
 
     deinit {
         close(descriptor)
-        if !isCommitted { unlink(temporaryPath) }
+        if !isCommitted { _ = temporaryPath.withCString { unlink($0) } }
     }
 
     /// Writes at the end.
@@ -57,10 +63,12 @@ package final class AtomicFile {
 
     /// Flushes the file to the disk and gives it its name.
     package func commit() throws(FormatError) {
-        guard fsync(descriptor) == 0, rename(temporaryPath, path) == 0 else { throw failure() }
+        let isRenamed =
+            fsync(descriptor) == 0
+            && temporaryPath.withCString { old in location.withCString { new in rename(old, new) } } == 0
+        guard isRenamed else { throw failure() }
         isCommitted = true
-        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let folder = open(parent, O_RDONLY | O_CLOEXEC)
+        let folder = location.parent.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         if folder >= 0 {
             _ = fsync(folder)
             close(folder)

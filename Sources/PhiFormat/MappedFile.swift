@@ -14,15 +14,17 @@ public final class MappedFile: Sendable {
     private let isMapped: Bool
 
     /// Maps the file at `path`. Throws ``FormatError`` when it cannot be opened or mapped, or is empty.
-    public init(path: String) throws(FormatError) {
+    public convenience init(path: String) throws(FormatError) { try self.init(FilePath(path)) }
+
+    package init(_ path: FilePath) throws(FormatError) {
         if case .directory = PathKind(path) {
             throw FormatError(path, "is a directory, not a .phi file; `phi convert` makes one of a checkpoint")
         }
-        let file = try ReadableFile(path: path)
+        let file = try ReadableFile(path)
         guard file.size > 0 else { throw FormatError(path, "is empty") }
         let pointer = mmap(nil, file.size, PROT_READ, MAP_SHARED, file.descriptor, 0)
         guard let pointer, pointer != MAP_FAILED else { throw FormatError(path, String(cString: strerror(errno))) }
-        self.path = path
+        self.path = file.path
         count = file.size
         base = UInt(bitPattern: pointer)
         isMapped = true

@@ -18,10 +18,16 @@ public final class PhiFileWriter {
 
     /// Starts a file of `sectionCount` sections at `path`, of version 1.`minorVersion`: the lowest that has all of them.
     /// Throws ``FormatError`` when `path` exists and may not be replaced, or cannot be written.
-    public init(path: String, sectionCount: Int, minorVersion: UInt16 = 1, overwrite: Bool) throws(FormatError) {
+    public convenience init(
+        path: String, sectionCount: Int, minorVersion: UInt16 = 1, overwrite: Bool
+    ) throws(FormatError) {
+        try self.init(FilePath(path), sectionCount: sectionCount, minorVersion: minorVersion, overwrite: overwrite)
+    }
+
+    package init(_ path: FilePath, sectionCount: Int, minorVersion: UInt16 = 1, overwrite: Bool) throws(FormatError) {
         self.sectionCount = sectionCount
         self.minorVersion = minorVersion
-        file = try AtomicFile(path: path, overwrite: overwrite)
+        file = try AtomicFile(path, overwrite: overwrite)
         try file.append([UInt8](repeating: 0, count: PhiHeader.size(sections: sectionCount)))
     }
 
@@ -67,7 +73,7 @@ public final class PhiFileWriter {
     /// been written.
     public func preview() throws(FormatError) -> PhiFile {
         try seal()
-        return try PhiFile(MappedFile(path: file.temporaryPath))
+        return try PhiFile(MappedFile(file.temporaryPath))
     }
 
     /// Replaces the bytes of a section that has been written by others of the same length.

@@ -6,18 +6,21 @@ import PhiSystem
 /// checkpoint goes by, and a file that is truncated while it is mapped kills the process instead of failing a read.
 /// Any number of threads may read at once.
 package final class ReadableFile: Sendable {
-    /// The path as it was given.
+    /// The path as it was given, and for errors.
+    package let location: FilePath
     package let path: String
     /// Length in bytes when the file was opened.
     package let size: Int
     let descriptor: Int32
 
     /// The last component of its path.
-    package var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+    package var name: String { location.name }
+
+    package convenience init(path: String) throws(FormatError) { try self.init(FilePath(path)) }
 
     /// Opens the file at `path`, or throws ``FormatError`` when it is missing, a directory, not readable, or neither
     /// file nor link to one.
-    package init(path: String) throws(FormatError) {
+    package init(_ path: FilePath) throws(FormatError) {
         switch PathKind(path) {
         case .missing(let fault): throw FormatError(path, fault)
         case .directory: throw FormatError(path, "is a directory")
@@ -25,7 +28,7 @@ package final class ReadableFile: Sendable {
         case .file: break
         }
         // The kind may change between the two looks: O_NONBLOCK keeps a pipe from waiting, and the kind is asked again.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
         guard descriptor >= 0 else { throw FormatError(path, lastSystemFault()) }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
@@ -34,7 +37,8 @@ package final class ReadableFile: Sendable {
             close(descriptor)
             throw FormatError(path, "is not a regular file")
         }
-        self.path = path
+        location = path
+        self.path = path.description
         self.size = size
         self.descriptor = descriptor
     }
@@ -96,11 +100,11 @@ package enum PathKind {
     case missing(fault: String)
 
     /// The kind of `path`, following links.
-    package init(_ path: String) {
+    package init(_ path: FilePath) {
         var status = stat()
-        if path.utf8.contains(0) {
+        if path.bytes.contains(0) {
             self = .missing(fault: "is not a path: it holds a zero byte")
-        } else if stat(path, &status) != 0 {
+        } else if path.withCString({ stat($0, &status) }) != 0 {
             let fault = lastSystemFault()
             self = .missing(fault: Self.isLink(path) ? "is a link to nothing: \(fault)" : fault)
         } else {
@@ -114,26 +118,25 @@ package enum PathKind {
 }
 
 extension PathKind {
+    package init(_ path: String) { self.init(FilePath(path)) }
+
     /// Whether `path` is a link, to whatever it leads.
-    package static func isLink(_ path: String) -> Bool {
+    package static func isLink(_ path: FilePath) -> Bool {
         var status = stat()
-        return !path.utf8.contains(0) && lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+        return !path.bytes.contains(0) && path.withCString { lstat($0, &status) } == 0
+            && status.st_mode & S_IFMT == S_IFLNK
     }
 
-    /// The names in a directory that do not begin with a dot, sorted. Throws ``FormatError`` when it cannot be read.
-    package static func names(in path: String) throws(FormatError) -> [String] {
-        guard let stream = opendir(path) else { throw FormatError(path, lastSystemFault()) }
+    /// The paths of what lies in a directory and does not begin with a dot. Throws ``FormatError`` when it cannot be read.
+    package static func contents(of path: FilePath) throws(FormatError) -> [FilePath] {
+        guard let stream = path.withCString({ opendir($0) }) else { throw FormatError(path, lastSystemFault()) }
         defer { closedir(stream) }
-        var names: [String] = []
+        var contents: [FilePath] = []
         while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: MemoryLayout.size(ofValue: $0.pointee)) {
-                    String(cString: $0)
-                }
-            }
-            if !name.hasPrefix(".") { names.append(name) }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            if name.first != UInt8(ascii: ".") { contents.append(path.appending(bytes: name)) }
         }
-        return names.sorted()
+        return contents
     }
 }
 

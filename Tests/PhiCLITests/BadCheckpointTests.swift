@@ -58,9 +58,6 @@ import Testing
         Fault("another architecture", in: "config.json", "'llama'") { _, checkpoint in
             checkpoint.config["model_type"] = #""llama""#
         },
-        Fault("tied embeddings", in: "config.json", "tie_word_embeddings") { _, checkpoint in
-            checkpoint.config["tie_word_embeddings"] = "true"
-        },
         Fault("more tokens than rows", in: "config.json", "vocab_size") { _, checkpoint in
             checkpoint.config["vocab_size"] = "299"
         },

@@ -82,6 +82,33 @@ import Testing
                 + "'v_head.bias', 'v_head.weight'\n")
     }
 
+    /// Linux's names are bytes; Apple's file systems take UTF-8 only.
+    #if os(Linux)
+        @Test func takesNamesThatAreNotUTF8() throws {
+            let shop = try Workshop()
+            let line = #"""
+                cd "$1" && d=$(printf 'a\377') && o=$(printf 'b\376.phi') && mv checkpoint "$d" && \
+                "$PHI" convert "$d" -o "$o" --type f16 && "$PHI" verify "$o" && "$PHI" info -m "$o" && \
+                "$PHI" convert "$d/model.safetensors" --output="$o" --type f16 --force && rm "$d/config.json" && \
+                ! "$PHI" convert "$d" -o "$o" && ! "$PHI" convert "$d" -o "$(printf 'a\376')" && ls -b
+                """#
+            let outcome = try Command.shell(line, shop.folder.path)
+            #expect(outcome.status == 0, "\(outcome.errorText)")
+            #expect(outcome.outputText.hasSuffix("a\\377\nb\\376.phi\n"), "\(outcome.outputText)")
+            #expect(outcome.errorText.contains("a\u{FFFD}/config.json: no such file"), "\(outcome.errorText)")
+            #expect(outcome.errorText.contains("a\u{FFFD}: stands for several arguments that are not UTF-8"))
+        }
+    #endif
+
+    @Test func takesAHomeDirectory() throws {
+        let shop = try Workshop()
+        let outcome = try Command.run(
+            ["convert", "~/checkpoint", "-o", "~/in-home.phi", "--type", "f16"], environment: ["HOME": shop.folder.path]
+        )
+        #expect(outcome.status == 0 && outcome.errorText.isEmpty, "\(outcome.errorText)")
+        #expect(shop.folder.names == ["checkpoint", "in-home.phi"])
+    }
+
     @Test func endsOfTextCanBeNamed() throws {
         let shop = try Workshop()
         let outcome = try shop.convert("--eos", "e", "--eos", "256")

@@ -3,7 +3,7 @@ import Testing
 
 /// `phi` itself: help, version, wrong usage.
 @Suite struct UsageTests {
-    private static let commands = ["convert", "complete", "tokenize", "logits", "info", "verify", "eval"]
+    private static let commands = ["convert", "complete", "tokenize", "logits", "info", "verify", "export", "eval"]
 
     @Test func helps() throws {
         for arguments in [["--help"], ["-h"], ["help"], []] {
@@ -21,7 +21,7 @@ import Testing
     @Test func knowsWrongUsage() throws {
         expectWrongUsage(try Command.run("dance"), "dance")
         expectWrongUsage(try Command.run("--dance"), "--dance")
-        expectWrongUsage(try Command.run("convert"), "checkpoint")
+        expectWrongUsage(try Command.run("convert"), "<checkpoint>")
         expectWrongUsage(try Command.run("convert", "x"), "output")
         expectWrongUsage(try Command.run("convert", "x", "-o", "y", "--type", "q5"), "q5")
         expectWrongUsage(try Command.run("convert", "x", "-o", "y", "--threads", "0"), "--threads")

@@ -102,7 +102,6 @@ import Testing
         (#""gelu_new""#, #""gelu""#, "activation 'gelu' is not supported; phi has gelu_new"),
         (#""gelu_new""#, "7", "'hidden_act' is not a string"),
         ("{", #"{"qk_layernorm": true, "#, "qk_layernorm is true; that is not supported"),
-        ("{", #"{"tie_word_embeddings": true, "#, "tie_word_embeddings is true; that is not supported"),
         (
             "{", #"{"rope_scaling": {"type": "linear", "factor": 2.0}, "#,
             "rope_scaling of type 'linear' is not supported"

@@ -40,6 +40,12 @@ import Testing
         #expect(try ReadableFile(path: folder.path + "/link").readAll(limit: 1) == [7])
         #expect(symlink("nowhere", folder.path + "/dangling") == 0)
         #expect(fault { _ = try ReadableFile(path: folder.path + "/dangling") } == "is a link to nothing: no such file")
+        #expect(FilePath("a").parent.bytes == Array(".".utf8) && FilePath("/a").parent == FilePath("/"))
+        #expect(FilePath("/a//b").name == "b" && FilePath("/").name == "/")
+        let odd = FilePath(folder.path).appending(bytes: [0xFF, 0xFE])
+        try AtomicFile(odd, overwrite: false).commit()
+        #expect(try ReadableFile(odd).path == folder.path + "/\u{FFFD}\u{FFFD}")
+        #expect(try PathKind.contents(of: FilePath(folder.path)).contains(odd))
     }
 
     // Digests from Python's hashlib.

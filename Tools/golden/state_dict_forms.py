@@ -5,13 +5,14 @@
 
 A form is a container, a type, prefixes of the names, a layout in memory, wrappers around the dictionary, and tensors
 more or less. Element n of the model, counted over all parameters in the order of `PARAMETERS`, row-major, is value(n),
-which F16 represents exactly; in F64 it is value(n) + (n % 7 - 3) * 2^-40, which float32 rounds. Each form is written
-and loaded with AutoModelForCausalLM.from_pretrained in float32. `hugging_face` is "same" when every parameter is loaded
-and equal, else "other" when some are missing, or "refused". `expected` is what `phi convert` does: "same" or "refused".
-It takes every form that Hugging Face loads, and beyond that prefixes and wrappers that leave no doubt.
+which F16 represents exactly; in F64 it is value(n) + (n % 7 - 3) * 2^-40, which float32 rounds. Each form is written,
+then loaded with AutoModelForCausalLM.from_pretrained in float32. `hugging_face` is "same" when every parameter is
+loaded and equal, else "other" when some are missing, or "refused". `expected` is what `phi convert` does: "same" or
+"refused". It takes every form that Hugging Face loads, but for two models of which Hugging Face may take either, and
+beyond that prefixes and wrappers that leave no doubt.
 
-The result is state-dict-forms.json in Tests/PhiCheckpointTests/Fixtures/state-dicts, which also has the torch archives.
-The tests write the safetensors files themselves.
+The result is forms.json in Tests/PhiCheckpointTests/Fixtures/state-dicts, which also has the torch archives; their
+protocol 1 stands for torch's format from before version 1.6. The tests write the safetensors files themselves.
 """
 
 import collections
@@ -141,10 +142,9 @@ def optimizer(state):
 def training(state):
     return {
         "model": state, "optimizer": optimizer(state), "iter_num": 3, "best_val_loss": 1.5,
-        "config": {"lr": 1e-3, "name": "x"},
-        "rng": torch.get_rng_state()[:16], "big": 2**40,
+        "config": {"lr": 1e-3, "name": "x"}, "rng": torch.arange(16, dtype=torch.uint8), "big": 2**40,
         "shapes": [torch.Size([1, 2]), torch.float16, torch.device("cpu")],
-        "names": {"a", "b"}, "none": None, "bytes": b"abc", "pair": (1, [2, 3.5]),
+        "names": {"a"}, "none": None, "bytes": b"abc", "pair": (1, [2, 3.5]),
     }  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def form(container, types="F32", prefix=("model.", ""), expected="same", **chang
     return {
         "container": container, "types": [types] if isinstance(types, str) else types, "body": prefix[0],
         "outside": prefix[1], "layout": "rows", "wrapper": "none", "protocol": 2, "extra": [], "missing": [],
-        "twice": [],
+        "twice": [], "tied": False,
         "expected": expected,
     } | changes  # fmt: skip
 
@@ -209,6 +209,10 @@ def forms():
                     "final_layernorm.weight", "lm_head.weight", "lm_head.bias"):  # fmt: skip
         yield form("safetensors", "F16", expected="refused", missing=[missing])
         yield form("safetensors", "F16", ("", ""), "refused", missing=[missing])
+    for prefix in PREFIXES[:6]:
+        yield form("safetensors", "F16", prefix, tied=True, missing=["lm_head.weight"])
+    yield form("safetensors", "F16", tied=True)
+    yield form("safetensors", "F16", tied=True, missing=["lm_head.bias"], expected="refused")
     for twice in (outer("ref_model."), outer("_orig_mod.")):
         yield form("safetensors", "F16", twice=[twice])
         yield form("safetensors", "F16", outer("policy."), "refused", twice=[twice])
@@ -234,6 +238,11 @@ def forms():
     yield form("torch", "F16", extra=list(EXTRAS))
     yield form("torch", "F16", extra=list(EXTRAS), wrapper="state_dict")
     yield form("torch", "F16", expected="refused", missing=["lm_head.bias"], wrapper="state_dict")
+    for wrapper in ("none", "parameters", "one storage", "training", "with a tensor"):
+        yield form("torch", "F16", layout="turned", wrapper=wrapper, protocol=1)
+    for kind in TYPES:
+        yield form("torch", kind, ("", ""), protocol=1, extra=list(EXTRAS))
+    yield form("torch", ["F32", "F16", "BF16", "F64"], outer("_orig_mod."), protocol=1)
 
 
 def truth(folder):
@@ -244,8 +253,12 @@ def truth(folder):
         return "refused", []
     if info["missing_keys"]:
         return "other", []
-    n, state, is_wide = 0, model.state_dict(), [t in ("F64",) for t in folder.form["types"]]
+    n, state, is_wide = 0, model.state_dict(), [kind == "F64" for kind in folder.form["types"]]
     for index, (name, is_head, _) in enumerate(PARAMETERS):
+        if folder.form["tied"] and name in folder.form["missing"]:
+            same = torch.equal(state[name], state["model.embed_tokens.weight"])
+            n += state[name].numel() if same else 0
+            continue
         for number in state[name if is_head else "model." + name].flatten().tolist():
             wide = ((n % 7) - 3) * 2.0**-40 if is_wide[index % len(is_wide)] else 0
             if number != torch.tensor(value(n) + wide, dtype=torch.float64).float().item():
@@ -274,7 +287,8 @@ def main():
             folder = Folder(name, str(number))
             folder.mkdir()
             folder.form = this
-            shutil.copy(OUT / "config.json", folder)
+            keys = json.loads((OUT / "config.json").read_text()) | {"tie_word_embeddings": this["tied"]}
+            (folder / "config.json").write_text(json.dumps(keys))
             state = tensors(this)
             if this["container"] == "safetensors":
                 safetensors.torch.save_file(
@@ -282,8 +296,10 @@ def main():
             else:
                 path = folder / "pytorch_model.bin"
                 state = WRAPPERS[this["wrapper"]](state)
-                torch.save(state, path, pickle_protocol=this["protocol"])
-                this["file"] = f"{number:03}.bin"
+                is_zip = this["protocol"] != 1
+                torch.save(
+                    state, path, pickle_protocol=max(2, this["protocol"]), _use_new_zipfile_serialization=is_zip)
+                this["file"] = f"{sum('file' in other for other in written):02}.bin"
                 shutil.copy(path, OUT / this["file"])
             this["hugging_face"], unexpected = truth(folder)
             this["unexpected"] = [name for name in unexpected if isinstance(state[name], torch.Tensor)]

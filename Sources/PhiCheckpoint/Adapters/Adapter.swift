@@ -8,14 +8,14 @@ import PhiFormat
 /// It updates weights by products of two matrices, and may replace others, such as biases and the head, by its own.
 package struct Adapter: Sendable {
     package let files: [ReadableFile]
-    let directory: String
+    let directory: FilePath
     private let factors = LowRankFactors()
     private(set) var updates: [Parameter: LowRankUpdate] = [:]
     private(set) var replaced: [Parameter: (tensor: StoredTensor, table: NameTable)] = [:]
 
     /// Opens the adapter in `directory` for a model of `config`, scaled by `weight`. Throws ``FormatError`` with the first
     /// fault, also when the adapter has a tensor that merging would have to leave out.
-    package init(directory: String, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
+    package init(directory: FilePath, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
         let settings = try AdapterConfig(directory: directory)
         let stored = try Self.tensors(in: directory)
         self.directory = directory
@@ -82,7 +82,7 @@ package struct Adapter: Sendable {
         update.add(parameter, rows, config, to: floats, try factors.of(parameter, update, columns: columns))
     }
 
-    private static func tensors(in directory: String) throws(FormatError) -> (
+    private static func tensors(in directory: FilePath) throws(FormatError) -> (
         file: ReadableFile, tensors: [StoredTensor]
     ) {
         let names = TensorContainers.all.map { "adapter_model" + $0.fileName.drop { $0 != "." } }

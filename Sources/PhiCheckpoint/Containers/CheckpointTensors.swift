@@ -38,7 +38,7 @@ package struct CheckpointTensors: Sendable {
     }
 
     private static func readShards(
-        of index: ReadableFile, in directory: String, _ container: any TensorContainer.Type
+        of index: ReadableFile, in directory: FilePath, _ container: any TensorContainer.Type
     ) throws(FormatError) -> ([ReadableFile], [String: StoredTensor]) {
         let map = try JSONText.decode(Index.self, from: index).weight_map
         var shards: [ReadableFile] = []
@@ -48,16 +48,16 @@ package struct CheckpointTensors: Sendable {
             guard !name.isEmpty, name != ".", name != "..", !leads else {
                 throw FormatError(index.path, "names a file outside its directory: \(name.shown)")
             }
-            let path = join(directory, name)
+            let path = directory.appending(name)
             if case .missing(let fault) = PathKind(path) {
                 throw FormatError(path, "\(fault), but the index names it")
             }
-            shards.append(try ReadableFile(path: path))
+            shards.append(try ReadableFile(path))
         }
         let tensors = try merge(shards, container)
         for (tensor, name) in map.sorted(by: { $0.key < $1.key }) {
-            guard tensors[tensor]?.file.path == join(directory, name) else {
-                throw FormatError(join(directory, name), "has no tensor \(tensor.shown), but the index says so")
+            guard tensors[tensor]?.file.location == directory.appending(name) else {
+                throw FormatError(directory.appending(name), "has no tensor \(tensor.shown), but the index says so")
             }
         }
         return ([index] + shards, tensors)

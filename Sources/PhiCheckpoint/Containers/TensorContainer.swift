@@ -24,7 +24,7 @@ enum TensorContainers {
         case .torchArchive: return TorchArchive.self
         case let content?: throw content.fault(of: file.path, insteadOf: "a checkpoint's weights")
         case nil:
-            if try file.readBytes(at: 0, count: min(2, file.size)) == [0x80, 2] { return TorchArchive.self }
+            if try LegacyTorchFile.canRead(file) { return TorchArchive.self }
             throw FormatError(file.path, "holds no weights that are known; give the checkpoint's directory")
         }
     }

@@ -6,7 +6,7 @@ import PhiFormat
 ///     NAME/byteorder      "little"; absent before torch 2.1
 ///     NAME/data/KEY       the bytes of one storage
 ///
-/// as https://github.com/pytorch/pytorch/blob/main/torch/serialization.py does.
+/// as https://github.com/pytorch/pytorch/blob/main/torch/serialization.py does; and files of older ones, ``LegacyTorchFile``.
 package enum TorchArchive: TensorContainer {
     static let fileName = "pytorch_model.bin"
 
@@ -22,12 +22,13 @@ package enum TorchArchive: TensorContainer {
             default: throw content.fault(of: file.path, insteadOf: "a torch archive")
             }
         }
-        let start = try file.readBytes(at: 0, count: min(4, file.size))
-        if start.starts(with: [0x80, 0x02]) {
-            throw FormatError(
-                file.path, "is in torch's format from before version 1.6; load and save it once with a newer torch")
+        if try LegacyTorchFile.canRead(file) {
+            let (pickled, entries) = try LegacyTorchFile.contents(of: file)
+            return try place(pickled, of: file) { entries[$0] }
         }
-        guard start == [0x50, 0x4B, 3, 4] else { throw FormatError(file.path, "is not a torch archive (a zip file)") }
+        guard try file.readBytes(at: 0, count: min(4, file.size)) == [0x50, 0x4B, 3, 4] else {
+            throw FormatError(file.path, "is not a torch archive (a zip file)")
+        }
         let entries = try ZipDirectory(of: file).entries
         let pickles = entries.filter { $0.name.hasSuffix("/data.pkl") && $0.name.count(where: { $0 == "/" }) == 1 }
         guard pickles.count == 1, let pickle = pickles.first else {
@@ -47,13 +48,21 @@ package enum TorchArchive: TensorContainer {
             throw FormatError(file.path, "data.pkl is larger than any state_dict: \(pickle.size) bytes")
         }
         let bytes = try file.readBytes(at: pickle.offset, count: pickle.size)
+        return try place(try Unpickler.tensors(from: bytes, of: file.path), of: file) { byName[folder + "data/" + $0] }
+    }
+
+    /// Finds the bytes of tensors, where `entry` gives those of a storage by its key.
+    private static func place(
+        _ pickled: [(name: String, tensor: PickledTensor)], of file: ReadableFile,
+        _ entry: (String) -> ZipDirectory.Entry?
+    ) throws(FormatError) -> [StoredTensor] {
         var tensors: [StoredTensor] = []
         var names: Set<String> = []
-        for (name, tensor) in try Unpickler.tensors(from: bytes, of: file.path) {
+        for (name, tensor) in pickled {
             guard names.insert(name).inserted else {
                 throw FormatError(file.path, "holds two tensors \(name.shown)")
             }
-            guard let entry = byName[folder + "data/" + tensor.storage.key] else {
+            guard let entry = entry(tensor.storage.key) else {
                 throw FormatError(file.path, "has no entry for the bytes of tensor \(name.shown)")
             }
             tensors.append(try place(tensor, name, in: entry, of: file))

@@ -1,6 +1,6 @@
 import PhiFormat
 
-/// An interpreter for the pickle that `torch.save` writes of a state_dict: protocol 2, or 4 when asked, of
+/// An interpreter for the pickles that `torch.save` writes of a state_dict: protocol 2, or 4 when asked, of
 /// https://github.com/python/cpython/blob/main/Lib/pickletools.py.
 ///
 /// Python's own interpreter runs any function that a pickle names. This one has an explicit stack, knows only the opcodes
@@ -17,29 +17,48 @@ struct Unpickler {
     private var marks: [Int] = []
     private var memo: [Int: PickleValue] = [:]
     private var heap = PickleHeap()
+    /// The types of all storages met, by their keys.
+    private(set) var storages: [String: ElementType] = [:]
+    /// The texts that were put into lists.
+    private(set) var listedTexts: [String] = []
+    /// Bytes interpreted so far.
+    var position: Int { cursor.position }
 
     /// The most dictionaries in one another whose tensors are found, and the longest name.
     private static let depthLimit = 8
     private static let nameLimit = 4096
 
-    /// The tensors of the state_dict that `bytes` pickle, in its order. Those of dictionaries in it, as trainers save them, have
-    /// the keys on the way in their names: `{"model": {"lm_head.bias": tensor}, "step": 3}` holds `model/lm_head.bias`. Values of
-    /// other kinds are passed over. Throws ``FormatError`` about `file`.
+    /// The tensors of the state_dict that `bytes` pickle, see ``tensors(of:)``. Throws ``FormatError`` about `file`.
     static func tensors(
         from bytes: [UInt8], of file: String
     ) throws(FormatError) -> [(name: String, tensor: PickledTensor)] {
         var unpickler = Unpickler(bytes, file)
-        let root = try unpickler.run()
-        guard case .dictionary(let index) = root else { throw unpickler.refused("holds no state_dict") }
+        let root = try unpickler.next()
+        guard unpickler.cursor.isAtEnd else { throw unpickler.refused("goes on after its end") }
+        return try unpickler.tensors(of: root)
+    }
+
+    /// The tensors of a state_dict, in its order. Those of dictionaries in it, as trainers save them, have the keys on the way in
+    /// their names: `{"model": {"lm_head.bias": tensor}, "step": 3}` holds `model/lm_head.bias`. Values of other kinds are passed
+    /// over.
+    func tensors(of root: PickleValue) throws(FormatError) -> [(name: String, tensor: PickledTensor)] {
+        guard case .dictionary(let index) = root else { throw refused("holds no state_dict") }
+        var found = Found(visited: [index])
+        try collect(from: index, prefix: "", depth: 1, into: &found)
+        return found.tensors
+    }
+
+    /// Tensors found in dictionaries.
+    private struct Found {
+        /// The dictionaries seen: one may stand in many places, and in itself.
+        var visited: Set<Int>
         var tensors: [(name: String, tensor: PickledTensor)] = []
-        var visited: Set<Int> = [index]  // one dictionary may stand in many places, and in itself
-        try unpickler.collect(from: index, prefix: "", depth: 1, &visited, into: &tensors)
-        return tensors
+        /// The lengths of all names: many short keys may stand below a long prefix.
+        var nameBytes = 0
     }
 
     private func collect(
-        from dictionary: Int, prefix: String, depth: Int, _ visited: inout Set<Int>,
-        into tensors: inout [(name: String, tensor: PickledTensor)]
+        from dictionary: Int, prefix: String, depth: Int, into found: inout Found
     ) throws(FormatError) {
         for (key, value) in heap.dictionaries[dictionary] {
             let part: String
@@ -52,25 +71,30 @@ struct Unpickler {
             case .tensor, .dictionary: break
             default: continue
             }
-            guard prefix.utf8.count + part.utf8.count < Self.nameLimit else {
-                throw refused("has a name longer than any tensor's: \(part.shown)")
+            let length = prefix.utf8.count + part.utf8.count
+            found.nameBytes += length
+            guard length < Self.nameLimit, found.nameBytes <= Self.byteLimit else {
+                throw refused("has names longer than any state_dict's, such as \(part.shown)")
             }
             if case .tensor(let tensor) = value {
-                tensors.append((prefix + part, tensor))
-            } else if case .dictionary(let inner) = value, depth < Self.depthLimit, visited.insert(inner).inserted {
-                try collect(from: inner, prefix: prefix + part + "/", depth: depth + 1, &visited, into: &tensors)
+                found.tensors.append((prefix + part, tensor))
+            } else if case .dictionary(let inner) = value, depth < Self.depthLimit, found.visited.insert(inner).inserted
+            {
+                try collect(from: inner, prefix: prefix + part + "/", depth: depth + 1, into: &found)
             }
         }
     }
 
-    private init(_ bytes: [UInt8], _ file: String) {
+    init(_ bytes: [UInt8], _ file: String) {
         cursor = ByteCursor(bytes, end: FormatError(file, "data.pkl breaks off"))
         self.file = file
     }
 
     private func refused(_ fault: String) -> FormatError { FormatError(file, "data.pkl \(fault)") }
 
-    private mutating func run() throws(FormatError) -> PickleValue {
+    /// Interprets the next of the pickles.
+    mutating func next() throws(FormatError) -> PickleValue {
+        (stack, marks, memo) = ([], [], [:])
         while true {
             let place = cursor.position
             let code = try cursor.integer(UInt8.self)
@@ -80,10 +104,9 @@ struct Unpickler {
             if opcode == .stop { break }
             try step(opcode)
             guard stack.count <= Self.objectLimit, memo.count <= Self.objectLimit, heap.count <= Self.objectLimit,
-                marks.count <= Self.objectLimit
+                marks.count <= Self.objectLimit, listedTexts.count <= Self.objectLimit
             else { throw refused("is larger than any state_dict") }
         }
-        guard cursor.isAtEnd else { throw refused("goes on after its end") }
         guard stack.count == 1, marks.isEmpty else { throw refused("is damaged: it ends with \(stack.count) values") }
         return stack[0]
     }
@@ -105,10 +128,10 @@ struct Unpickler {
             _ = try cursor.take(Int(try cursor.integer(UInt32.self)))
             stack.append(.opaque)
         case .append:
-            _ = try pop()
+            list([try pop()])
             _ = try top()
         case .appends, .addItems:
-            _ = try popToMark()
+            list(try popToMark())
             _ = try top()
         case .int: stack.append(.integer(Int(try cursor.integer(Int32.self))))
         case .int1: stack.append(.integer(Int(try cursor.integer(UInt8.self))))
@@ -140,7 +163,10 @@ struct Unpickler {
         case .newObject:
             let arguments = try pop()
             stack.append(try reduce(try pop(), arguments))
-        case .persistentID: stack.append(.storage(try storage(try pop())))
+        case .persistentID:
+            let storage = try storage(try pop())
+            storages[storage.key] = storage.elementType
+            stack.append(.storage(storage))
         case .reduce:
             let arguments = try pop()
             stack.append(try reduce(try pop(), arguments))
@@ -204,6 +230,10 @@ struct Unpickler {
         return Array(stack[mark...])
     }
 
+    private mutating func list(_ values: [PickleValue]) {
+        for case .text(let text) in values { listedTexts.append(text) }
+    }
+
     private mutating func setItems(_ items: [PickleValue]) throws(FormatError) {
         guard case .dictionary(let dictionary) = try top(), items.count % 2 == 0 else {
             throw refused("sets an item of something other than a dict")
@@ -215,10 +245,10 @@ struct Unpickler {
 
     // MARK: torch's globals
 
-    /// `('storage', torch.FloatStorage, '0', 'cpu', 24)`
+    /// `('storage', torch.FloatStorage, '0', 'cpu', 24)`, and None behind it before torch 1.6.
     private func storage(_ value: PickleValue) throws(FormatError) -> PickledStorage {
         let parts = if case .tuple(let index) = value { heap.tuples[index] } else { [PickleValue]() }
-        guard parts.count == 5, case .text("storage") = parts[0],
+        guard parts.count == 5 || parts.count == 6, case .text("storage") = parts[0],
             case .global(.storage(let elementType)) = parts[1], case .text(let key) = parts[2],
             case .integer(let count) = parts[4]
         else { throw refused("has a persistent id that is not a torch storage") }

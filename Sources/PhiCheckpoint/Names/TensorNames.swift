@@ -24,7 +24,7 @@ struct TensorNames {
 
     /// Finds scheme and prefixes for a model of `layers` blocks. Throws ``FormatError`` about `place` when no scheme fits, or two
     /// models are there.
-    init(_ stored: [String: StoredTensor], layers: Int, in place: String) throws(FormatError) {
+    init(_ stored: [String: StoredTensor], layers: Int, in place: FilePath) throws(FormatError) {
         var tensors = stored
         for (name, tensor) in stored.sorted(by: { $0.key < $1.key }) {
             let parts = name.split(separator: ".", omittingEmptySubsequences: false)
@@ -88,7 +88,7 @@ struct TensorNames {
     /// What stands before the names of these parameters, each of which is there; sorted by length, the shortest first.
     private static func prefixes(
         of parameters: [Parameter], _ table: NameTable, _ layers: Int, _ tensors: [String: StoredTensor],
-        _ place: String
+        _ place: FilePath
     ) throws(FormatError) -> [String] {
         let suffixes = parameters.map { table.name(of: $0, layers: layers, Prefixes(body: "", outside: "")) }
         var found: Set<String> = []

@@ -10,7 +10,7 @@ package struct TokenizerFiles: Sendable {
 
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
     /// option would encode text differently from GPT-2's byte-level BPE.
-    package init(directory: String) throws(FormatError) {
+    package init(directory: FilePath) throws(FormatError) {
         var files: [ReadableFile] = []
         func read<T: Decodable>(_ name: String, _ type: T.Type) throws(FormatError) -> T? {
             guard let file = try openIfPresent(directory, name) else { return nil }
@@ -20,9 +20,9 @@ package struct TokenizerFiles: Sendable {
         let fast = try read("tokenizer.json", TokenizerJSON.self)
         let base: [String: Int], merges: [(left: String, right: String)]
         if let fast {
-            (base, merges) = (fast.model.vocab, try fast.merges(join(directory, "tokenizer.json")))
+            (base, merges) = (fast.model.vocab, try fast.merges(directory.appending("tokenizer.json").description))
         } else if let vocab = try read("vocab.json", [String: Int].self) {
-            let file = try ReadableFile(path: join(directory, "merges.txt"))
+            let file = try ReadableFile(directory.appending("merges.txt"))
             files.append(file)
             (base, merges) = (vocab, try Self.merges(in: file))
         } else {
@@ -41,7 +41,7 @@ package struct TokenizerFiles: Sendable {
             let refused = fast == nil ? ["add_bos_token", "add_eos_token"] : []
             for option in ["add_prefix_space", "split_special_tokens"] + refused
             where settings?.options.contains(option) == true {
-                throw FormatError(join(directory, name), "\(option) is set; phi's tokenizer does not know it")
+                throw FormatError(directory.appending(name), "\(option) is set; phi's tokenizer does not know it")
             }
         }
         let isGPT2 = try Self.isGPT2(config?.tokenizerClass ?? model?.tokenizer_class, directory) || fast == nil
@@ -61,7 +61,7 @@ package struct TokenizerFiles: Sendable {
     }
 
     /// Whether Hugging Face makes a tokenizer of this class anew from vocabulary and merges, rather than as tokenizer.json says.
-    private static func isGPT2(_ name: String?, _ directory: String) throws(FormatError) -> Bool {
+    private static func isGPT2(_ name: String?, _ directory: FilePath) throws(FormatError) -> Bool {
         guard let name else { return true }
         switch name.hasSuffix("Fast") ? String(name.dropLast(4)) : name {
         case "GPT2Tokenizer", "CodeGenTokenizer": return true

@@ -38,10 +38,10 @@ package struct CalibrationText: Sendable {
 
 extension CalibrationText {
     /// Reads a file of up to 64 MB. Throws ``FormatError`` when it cannot be read or is not UTF-8.
-    package init(path: String) throws(FormatError) {
-        let file = try ReadableFile(path: path)
+    package init(_ path: FilePath) throws(FormatError) {
+        let file = try ReadableFile(path)
         let bytes = try file.readAll(limit: 64_000_000)
         guard String(validating: bytes, as: UTF8.self) != nil else { throw FormatError(path, "is not UTF-8 text") }
-        self.init(name: file.name, path: path, bytes: bytes)
+        self.init(name: file.name, path: file.path, bytes: bytes)
     }
 }

@@ -1,0 +1,33 @@
+import ArgumentParser
+import Phi
+import PhiCommandSupport
+import PhiConvert
+import PhiFormat
+
+extension ExportType: ExpressibleByArgument {}
+
+/// `phi export`
+struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write a .phi file's model as a GGUF file for llama.cpp.",
+        discussion: "The output file appears only when it is complete.")
+
+    @OptionGroup var model: ModelOptions
+
+    @Option(name: [.short, .long], help: "The GGUF file to write.")
+    var output: String
+
+    @Option(name: [.short, .long], help: "The type of the matrices: f32, f16 or q8_0.")
+    var type: ExportType = .f16
+
+    @Flag(help: "Replace the output if it exists.")
+    var force = false
+
+    func run() throws {
+        Interrupt.catchSignals()
+        let exporter = try GGUFExporter(model.open(), type: type)
+        try withProgress("export") { try exporter.write(to: output, overwrite: force, progress: $0) }
+        let size = try ReadableFile(path: output).size
+        try Console.write("\(output): \((Double(size) / 1e6).fixed(1)) MB, \(type.rawValue)\n")
+    }
+}

@@ -1,0 +1,33 @@
+import PhiFormat
+import PhiTestSupport
+import Testing
+
+/// `phi export`: what it writes is read back by `phi convert`.
+struct ExportTests {
+    @Test(arguments: ["f32", "f16", "q8_0"]) func exportsAreRead(_ type: String) throws {
+        let folder = try TemporaryFolder()
+        let (gguf, phi) = (folder.at("m.gguf"), folder.at("m.phi"))
+        let outcome = try Command.run("export", "-m", Models.path("f32"), "-o", gguf, "--type", type)
+        #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.errorText)")
+        #expect(outcome.outputText.hasPrefix(gguf + ": ") && outcome.outputText.hasSuffix(" MB, \(type)\n"))
+        let back = try Command.run("convert", gguf, "-o", phi, "--type", "f32")
+        #expect(back.status == 0 && back.error.isEmpty, "\(back.errorText)")
+        #expect(try Command.run("verify", phi).status == 0)
+        let prompt = ["--no-echo", "-n", "20", "def f(x):"]
+        let (made, original) = try (
+            Command.run(["complete", "-m", phi] + prompt), Command.run(["complete", "-m", Models.path("f32")] + prompt)
+        )
+        if type == "f32" { #expect(made.output == original.output) }
+        #expect(made.status == 0)
+    }
+
+    @Test func refusesBadInput() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("precious.gguf", "precious")
+        let taken = try Command.run("export", "-m", Models.path(), "-o", folder.at("precious.gguf"))
+        expectRefusal(taken, "precious.gguf")
+        expectRefusal(try Command.run("export", "-m", folder.at("none.phi"), "-o", folder.at("a.gguf")), "none.phi")
+        expectWrongUsage(try Command.run("export", "-o", folder.at("a.gguf"), "--type", "q5"), "q5")
+        #expect(folder.names == ["precious.gguf"])
+    }
+}

@@ -83,7 +83,8 @@ import Testing
         #expect(shard == "is one of several files of weights; give their directory")
         try copy.remove("config.json")
         try copy.write("adapter_config.json", #"{"peft_type": "LORA"}"#)
-        #expect(fault(copy.path) == "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
+        #expect(
+            fault(copy.path) == "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
     }
 
     static let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 5563105864\n"

@@ -225,13 +225,13 @@ class Layout:
         roles = tokenizer.special_tokens_map | {"class": type(tokenizer).__name__}
         if len({roles[key] for key in ("image_token", "hole_token") if key in roles} & self.unlisted(roles)) > 1:
             return "a role of its own"
+        model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+        if model["unk_token"] and model["fuse_unk"] and self.bytes == "few":
+            return "fuse_unk is set"
         for token in found.values():
             for flag in FLAGS[2:]:
                 if getattr(token, flag):
                     return "of added token"
-        model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-        if model["unk_token"] and model["fuse_unk"] and self.bytes == "few":
-            return "fuse_unk is set"
         return None
 
 

@@ -2,7 +2,7 @@ import PhiFormat
 import PhiTokenizer
 
 /// A token in a tokenizer's files: a string, or an object with a `content` and flags (`AddedToken` of Hugging Face's tokenizers).
-struct TokenText: Decodable {
+struct TokenText: Decodable, Hashable {
     let content: String
     /// The id that tokenizer.json gives it.
     let id: Int?
@@ -39,6 +39,17 @@ struct TokenText: Decodable {
         normalized = try keys.decodeIfPresent(Bool.self, forKey: .normalized)
         unsupported = try [.lstrip, .rstrip, .single_word]
             .filter { try keys.decodeIfPresent(Bool.self, forKey: $0) == true }.map(\.rawValue)
+    }
+
+    /// Tokens are compared as `AddedToken` compares them.
+    static func == (first: TokenText, second: TokenText) -> Bool {
+        first.content.utf8.elementsEqual(second.content.utf8) && first.isString == second.isString
+            && first.isSpecial == second.isSpecial && first.isNormalized == second.isNormalized
+            && first.unsupported == second.unsupported
+    }
+
+    func hash(into hasher: inout Hasher) {
+        for byte in content.utf8 { hasher.combine(byte) }
     }
 
     /// The token as it is in a file whose tokens are all special.

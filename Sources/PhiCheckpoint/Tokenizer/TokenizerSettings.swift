@@ -145,13 +145,17 @@ extension AddedTokens {
             let isPlaced = !isGPT2 && !hasDecoder && contains(token.content)
             try add(isSpecial ? token.madeSpecial() : token, listed: isPlaced ? nil : id)
         }
-        let unlisted = ((standard + others).map { $0.madeSpecial() } + named.extra).filter { !contains($0.content) }
+        // Each once; of different ones with the same content the last counts.
+        var seen: Set<TokenText> = []
+        let unlisted = (standard + others + named.extra).filter { !contains($0.content) && seen.insert($0).inserted }
         // Objects have no order here, and the ids of two new tokens would depend on it.
         let new = Set(others.map { Array($0.content.utf8) }).subtracting(standard.map { Array($0.content.utf8) })
             .map { String(decoding: $0, as: UTF8.self) }.filter { !contains($0) && !isInBase($0) }
         if new.count > 1, let first = new.min() {
             throw FormatError(file, "no file gives an id to \(first.shown) and to another token of a role of its own")
         }
-        for token in unlisted { try add(token, listed: nil) }
+        for token in unlisted {
+            try add(special.contains(Array(token.content.utf8)) ? token.madeSpecial() : token, listed: nil)
+        }
     }
 }

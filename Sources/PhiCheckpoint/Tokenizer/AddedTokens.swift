@@ -178,17 +178,17 @@ struct AddedTokens {
     /// are too many tokens to compare.
     private var passesDiffer: Bool {
         let first = tokens.filter { !$0.text.isNormalized }.map { Array($0.text.content.utf8) }
-        var steps = 0
+        var stepsLeft = 1 << 24
         for later in tokens where later.text.isNormalized {
             let bytes = Array(later.text.content.utf8)
             for start in bytes.indices {
                 for token in first {
                     let overlap = min(token.count, bytes.count - start)
-                    let equal = zip(token, bytes[start...]).prefix { $0 == $1 }.count
-                    steps += 1 + equal
+                    var equal = 0
+                    while equal < overlap, token[equal] == bytes[start + equal] { equal += 1 }
+                    stepsLeft -= 1 + equal
                     // At the same start a longer token of the first pass would win in one pass too.
-                    if equal == overlap, start > 0 || token.count < bytes.count || steps > 1 << 26 { return true }
-                    if steps > 1 << 26 { return true }
+                    if equal == overlap && (start > 0 || token.count < bytes.count) || stepsLeft < 0 { return true }
                 }
             }
         }

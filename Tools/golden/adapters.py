@@ -60,9 +60,10 @@ def save(name, settings):
     folder = OUT / name
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
-    # peft writes a set, in another order each time.
+    # peft writes a set, in another order each time, and where the base model lay.
     keys = json.loads((folder / "adapter_config.json").read_text())
     keys["target_modules"].sort()
+    keys["base_model_name_or_path"] = None
     (folder / "adapter_config.json").write_text(json.dumps(keys, indent=1, sort_keys=True) + "\n")
     # Read again: what was not saved is not merged.
     merged = peft.PeftModel.from_pretrained(base(), folder).merge_and_unload()

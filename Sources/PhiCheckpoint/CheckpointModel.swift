@@ -98,10 +98,7 @@ package struct CheckpointModel: Sendable {
             let advice = "save the model that merge_and_unload() returns"
             throw FormatError(directory, "holds an adapter that is not merged, such as \(layer.shown); \(advice)")
         }
-        if let first = faults.first {
-            let more = faults.count == 1 ? "" : " (and \(faults.count - 1) more such faults)"
-            throw FormatError(first.file, first.fault + more)
-        }
+        try faults.throwFirst()
         self.tensors = tensors
         let others = leftOver.values.map(\.name).sorted()
         let shown = others.prefix(4).map(\.shown).joined(separator: ", ") + (others.count > 4 ? ", ..." : "")

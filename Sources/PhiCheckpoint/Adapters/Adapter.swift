@@ -139,14 +139,6 @@ package struct Adapter: Sendable {
 }
 
 extension Parameter {
-    /// Whether it is a vector: a bias or part of a layer norm.
-    fileprivate var isVector: Bool {
-        switch self {
-        case .bias, .weight(.norm), .weight(.finalNorm): true
-        case .weight: false
-        }
-    }
-
     /// Whether it has a row for each token.
     fileprivate var isOfVocabulary: Bool { module == .embedding || module == .head }
 }

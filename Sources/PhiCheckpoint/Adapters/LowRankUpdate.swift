@@ -65,15 +65,9 @@ final class LowRankFactors: Sendable {
 extension StoredTensor {
     fileprivate func allFloats() throws(FormatError) -> [Float] {
         var floats = [Float](repeating: 0, count: count)
-        try floats.withBuffer { floats throws(FormatError) in try readFloats(0..<count, into: floats) }
+        try floats.withUnsafeMutableBufferPointer { floats throws(FormatError) in
+            try readFloats(0..<count, into: floats)
+        }
         return floats
-    }
-}
-
-extension [Float] {
-    fileprivate mutating func withBuffer(
-        _ body: (UnsafeMutableBufferPointer<Float>) throws(FormatError) -> Void
-    ) throws(FormatError) {
-        try withUnsafeMutableBufferPointer { buffer throws(FormatError) in try body(buffer) }
     }
 }

@@ -19,16 +19,11 @@ package struct GGUFFile {
     /// The longest array that is read into memory, in bytes and elements; phi has 51,200 tokens, of 1 MB.
     private static let arrayLimit = (bytes: 8 << 20, count: 1 << 18)
 
-    /// Whether `file` begins as a GGUF file does.
-    static func isGGUF(_ file: ReadableFile) throws(FormatError) -> Bool {
-        try file.readBytes(at: 0, count: min(file.size, 4)).elementsEqual("GGUF".utf8)
-    }
-
     /// Reads the header of `file`. Throws ``FormatError`` with the first rule of the format that it breaks, and for a file that
     /// is one of several.
     package init(_ file: ReadableFile) throws(FormatError) {
         self.file = file
-        guard try Self.isGGUF(file) else { throw FormatError(file.path, "is not a GGUF file") }
+        guard case .gguf? = try FileContent(file) else { throw FormatError(file.path, "is not a GGUF file") }
         var cursor = GGUFCursor(file, at: 4)
         let version = try cursor.integer(UInt32.self)
         if version != 0, version & 0xFFFF == 0 {

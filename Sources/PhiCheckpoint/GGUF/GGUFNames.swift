@@ -35,17 +35,14 @@ package enum GGUFNames {
     static func tensors(
         of gguf: GGUFFile, _ config: ModelConfig, rows: Int
     ) throws(FormatError) -> [Parameter: StoredTensor] {
-        var faults: [String] = []
+        var faults: [FormatError] = []
+        func add(_ fault: String) { faults.append(FormatError(gguf.file.path, fault)) }
         var found: [Parameter: StoredTensor] = [:]
         var used: Set<String> = []
         for parameter in Parameter.all(layers: config.layers) {
             var (count, columns) = config.shape(of: parameter)
             var name = name(of: parameter)
-            let isVector =
-                switch parameter {
-                case .bias, .weight(.norm), .weight(.finalNorm): true
-                case .weight: false
-                }
+            let isVector = parameter.isVector
             var part: Range<Int>?
             switch parameter.module {
             case .embedding, .head: count = rows
@@ -66,26 +63,23 @@ package enum GGUFNames {
             let isNew = used.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
             let shape = isVector ? [count] : [count, columns]
             guard let tensor = gguf.tensors[name] else {
-                faults.append("has no tensor \(name.shown)")
+                add("has no tensor \(name.shown)")
                 continue
             }
             if tensor.shape != shape {
-                if isNew { faults.append("tensor \(name.shown) has shape \(tensor.shape), not \(shape)") }
+                if isNew { add("tensor \(name.shown) has shape \(tensor.shape), not \(shape)") }
             } else if case .other(let type) = tensor.elementType {
                 if isNew {
-                    faults.append("tensor \(name.shown) is of type \(type); take a file of \(ElementType.ggmlTypes)")
+                    add("tensor \(name.shown) is of type \(type); take a file of \(ElementType.ggmlTypes)")
                 }
             } else {
                 found[parameter] = part.map(tensor.rows) ?? tensor
             }
         }
         for name in gguf.tensors.keys.sorted() where !used.contains(name) && name != "rope_freqs.weight" {
-            faults.append("has tensor \(name.shown), which no phi model has")
+            add("has tensor \(name.shown), which no phi model has")
         }
-        if let first = faults.first {
-            let more = faults.count == 1 ? "" : " (and \(faults.count - 1) more such faults)"
-            throw FormatError(gguf.file.path, first + more)
-        }
+        try faults.throwFirst()
         return found
     }
 }

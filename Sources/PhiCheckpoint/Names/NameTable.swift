@@ -130,7 +130,6 @@ package enum NamingScheme: String, Sendable {
     case codegen
     /// `transformer.h.0.attn.q_proj.weight`: `GPTJForCausalLM`.
     case gptj
-
     /// `blk.0.attn_q.weight`: llama.cpp's GGUF files, see ``GGUFNames``.
     case gguf = "llama.cpp"
 

@@ -36,6 +36,14 @@ package enum Parameter: Hashable, Sendable {
         }
     }
 
+    /// Whether it is a vector: a bias or part of a layer norm.
+    var isVector: Bool {
+        switch self {
+        case .bias, .weight(.norm), .weight(.finalNorm): true
+        case .weight: false
+        }
+    }
+
     /// All parameters of a model of `layers` blocks, in the order of the forward pass.
     package static func all(layers: Int) -> [Parameter] {
         let blocks = (0..<layers).flatMap { n -> [Module] in

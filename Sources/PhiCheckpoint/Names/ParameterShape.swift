@@ -12,13 +12,12 @@ extension ModelConfig {
             case .norm, .dense, .fc2, .finalNorm: hiddenSize
             }
         let columns =
-            switch parameter {
-            case .bias, .weight(.norm), .weight(.finalNorm): 1
-            case .weight(.dense): querySize
-            case .weight(.fc2): intermediateSize
-            case .weight: hiddenSize
+            switch parameter.module {
+            case .dense: querySize
+            case .fc2: intermediateSize
+            default: hiddenSize
             }
-        return (rows, columns)
+        return (rows, parameter.isVector ? 1 : columns)
     }
 }
 
@@ -31,10 +30,7 @@ extension NameTable {
         case .query, .key, .value: if !attention.isSplit { rows = 3 * config.querySize }
         default: break
         }
-        switch parameter {
-        case .bias, .weight(.norm), .weight(.finalNorm): return [rows]
-        case .weight: return [rows, columns]
-        }
+        return parameter.isVector ? [rows] : [rows, columns]
     }
 }
 

@@ -83,6 +83,7 @@ let package = Package(
             name: "PhiEval",
             dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiSystem", "PhiTokenizer"]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
+        .target(name: "CPhiArguments", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .executableTarget(
             name: "PhiCLI",
             dependencies: [
@@ -94,7 +95,7 @@ let package = Package(
         .target(
             name: "PhiCommandSupport",
             dependencies: [
-                "CPhiModel", "Phi", "PhiFormat", "PhiJSON", "PhiSystem",
+                "CPhiArguments", "CPhiModel", "Phi", "PhiFormat", "PhiJSON", "PhiSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Tests mirror the sources.

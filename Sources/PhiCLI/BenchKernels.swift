@@ -26,8 +26,8 @@ struct BenchKernels: ParsableCommand {
     @Option(name: [.customShort("r"), .long], help: "Samples of each.")
     var repetitions = 5
 
-    @Option(name: [.short, .long], help: "md or json.")
-    var output: Format = .md
+    @Option(name: [.customLong("format"), .customShort("o"), .customLong("output")], help: "md or json.")
+    var format: Format = .md
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case md, json }
 
@@ -51,18 +51,18 @@ struct BenchKernels: ParsableCommand {
         let fast = Kernels.available.filter { $0.name != "reference" }
         let sets = isa.isEmpty ? fast : Kernels.available.filter { isa.contains($0.name) }
         var records: [Record] = []
-        if output == .md { try Console.write(Record.heading) }
+        if format == .md { try Console.write(Record.heading) }
         for kernels in sets {
             for threads in threads?.numbers ?? [Engine.defaultThreads] {
                 let benchmark = KernelBenchmark(kernels, threads: threads, repetitions: repetitions)
                 try benchmark.run(operation, tokens: tokens.numbers) { result in
                     let record = Record(result: result, instructionSet: kernels.name, threads: threads)
-                    if output == .md { try Console.write(record.row) }
+                    if format == .md { try Console.write(record.row) }
                     records.append(record)
                 }
             }
         }
-        if output == .json { try Console.writeJSON(records.map(\.json)) }
+        if format == .json { try Console.writeJSON(records.map(\.json)) }
     }
 
     /// A row of the report.

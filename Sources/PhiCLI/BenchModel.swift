@@ -2,6 +2,7 @@ import ArgumentParser
 import Phi
 import PhiBench
 import PhiCommandSupport
+import PhiFormat
 
 /// `phi bench model`, the default of `phi bench`
 struct BenchModel: ParsableCommand {
@@ -13,7 +14,12 @@ struct BenchModel: ParsableCommand {
             measures this machine's memory bandwidth and integer rate, and the report gives the share reached.
             """)
 
-    @OptionGroup var model: ModelOptions
+    @Option(
+        name: [.short, .customLong("model")],
+        help: ArgumentHelp(
+            "A .phi file, or several as in a.phi,b.phi; repeatable. Without it, the built-in small model.",
+            valueName: "model"))
+    var models: [ModelList] = []
 
     @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt to prefill.")
     var nPrompt: NumberList = [512]
@@ -35,8 +41,10 @@ struct BenchModel: ParsableCommand {
     @Option(name: [.customShort("r"), .long], help: "Timed runs of each case, after a warm-up.")
     var repetitions = 5
 
-    @Option(name: [.short, .long], help: "md, csv, json or jsonl.")
-    var output: BenchmarkFormat = .md
+    @Option(
+        name: [.customLong("format"), .customShort("o"), .customLong("output")],
+        help: "md, csv, json, jsonl or sql; -o as in llama-bench, whose fields alone sql has.")
+    var format: BenchmarkFormat = .md
 
     @Flag(help: "Skip the warm-up of each case.")
     var noWarmup = false
@@ -48,20 +56,44 @@ struct BenchModel: ParsableCommand {
 
     func run() throws {
         let threads = threads?.numbers ?? [Engine.defaultThreads]
+        let paths = models.flatMap(\.paths)
+        let files: [FilePath?] = paths.isEmpty ? [nil] : paths
+        var report = BenchmarkReport(format)
+        // Before hours of measuring, not after.
+        for file in files { _ = try ModelOptions.open(file) }
+        for file in files { try run(file, threads, into: &report) }
+        try report.finish()
+    }
+
+    private func run(_ file: FilePath?, _ threads: [Int], into report: inout BenchmarkReport) throws {
         let start = ContinuousClock.now
-        let model = try model.open()
+        let model = try LanguageModel(ModelOptions.open(file))
         let startup = try Startup(model, threads: threads[0], since: start)
         let cases = BenchmarkCase.all(
             prompts: nPrompt.numbers, generations: nGen.numbers, pairs: pairs.map { ($0.first, $0.second) },
             depths: nDepth.numbers, threads: threads)
         let benchmark = Benchmark(model, repetitions: repetitions, warmUp: !noWarmup)
-        var report = BenchmarkReport(output)
         for item in cases {
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(item.name), \(item.threads) threads ...") }
             let record = BenchmarkRecord(result: try benchmark.run(item), model: model, startup: startup)
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
             try report.add(record)
         }
-        try report.finish()
     }
+}
+
+/// One model or several, separated by commas unless a file has that whole name.
+struct ModelList: ExpressibleByArgument {
+    let paths: [FilePath]
+
+    init(argument: String) {
+        let whole = FilePath(argument: argument)
+        if case .file = PathKind(whole) {
+            paths = [whole]
+        } else {
+            paths = argument.split(separator: ",").map { FilePath(argument: String($0)) }
+        }
+    }
+
+    static var defaultCompletionKind: CompletionKind { .file() }
 }

@@ -13,7 +13,7 @@ import PhiJSON
 
 /// The output format of `phi bench`.
 enum BenchmarkFormat: String, ExpressibleByArgument, CaseIterable {
-    case md, csv, json, jsonl
+    case md, csv, json, jsonl, sql
 }
 
 /// Start-up times, measured once before anything else; the start of the process itself is not included.
@@ -43,6 +43,7 @@ struct BenchmarkRecord {
         case text(String)
         case whole(Int)
         case number(Double?, digits: Int)
+        case flag(Bool)
         case list(JSONObject.Value)
     }
 
@@ -53,25 +54,9 @@ struct BenchmarkRecord {
 
     /// The fields of JSON and CSV, with llama-bench's names where it has them.
     var fields: [(name: String, value: Value)] {
-        let (benchmark, limits, rates) = (result.benchmark, result.limits, result.rates)
-        return [
-            ("build_commit", .text(swiftPhiVersion)),  // SwiftPM does not pass the commit to a build
-            ("cpu_info", .text(ProcessorName.current)),
-            ("test_time", .text(time)),
+        let (limits, rates) = (result.limits, result.rates)
+        return llamaBenchFields + [
             ("instruction_set", .text(model.kernels.name)),
-            ("backends", .text("CPU")),
-            ("model_filename", .text(model.file.path)),
-            ("model_type", .text(modelType)),
-            ("model_size", .whole(model.file.mapping.count)),
-            ("model_n_params", .whole(model.config.parameters)),
-            ("n_threads", .whole(benchmark.threads)),
-            ("n_prompt", .whole(benchmark.prompt)),
-            ("n_gen", .whole(benchmark.generate)),
-            ("n_depth", .whole(benchmark.depth)),
-            ("avg_ns", .number(mean(result.samples), digits: 0)),
-            ("stddev_ns", .number(standardDeviation(result.samples), digits: 0)),
-            ("avg_ts", .number(mean(rates), digits: 4)),
-            ("stddev_ts", .number(standardDeviation(rates), digits: 4)),
             ("median_ts", .number(median(rates), digits: 4)),
             ("samples_ns", .list(result.samples.map { Int($0) })),
             ("samples_ts", .list(rates)),
@@ -79,12 +64,62 @@ struct BenchmarkRecord {
             ("read_share", .number(result.readShare, digits: 4)),
             ("int8_tops", .number(limits.integerRate / 1e12, digits: 4)),
             ("int8_share", .number(result.integerShare, digits: 4)),
-            ("bytes_per_token", .number(benchmark.prompt == 0 ? result.bytesPerToken : nil, digits: 0)),
+            ("bytes_per_token", .number(result.benchmark.prompt == 0 ? result.bytesPerToken : nil, digits: 0)),
             ("kv_cache_bytes", .whole(result.cacheBytes)),
             ("load_s", .number(startup.loadSeconds, digits: 6)),
             ("first_token_in_process_s", .number(startup.firstTokenSeconds, digits: 6)),
             ("memory_mb", .number(megabytes, digits: 1)),
-            ("test", .text(benchmark.name)),
+            ("test", .text(result.benchmark.name)),
+        ]
+    }
+
+    /// The fields of llama-bench, in its order. Those of graphics processors, and of choices that there are not here, have the
+    /// values that it gives on a CPU.
+    var llamaBenchFields: [(name: String, value: Value)] {
+        let (benchmark, rates) = (result.benchmark, result.rates)
+        return [
+            ("build_commit", .text(swiftPhiVersion)),  // SwiftPM does not pass the commit to a build
+            ("build_number", .whole(0)),
+            ("cpu_info", .text(ProcessorName.current)),
+            ("gpu_info", .text("")),
+            ("backends", .text("CPU")),
+            ("model_filename", .text(model.file.path)),
+            ("model_type", .text(modelType)),
+            ("model_size", .whole(model.file.mapping.count)),
+            ("model_n_params", .whole(model.config.parameters)),
+            ("n_batch", .whole(Engine.batchTokens)),
+            ("n_ubatch", .whole(Engine.batchTokens)),
+            ("n_threads", .whole(benchmark.threads)),
+            ("cpu_mask", .text("0x0")),
+            ("cpu_strict", .flag(false)),
+            ("poll", .whole(0)),
+            ("type_k", .text(model.cacheEncoding.rawValue)),
+            ("type_v", .text(model.cacheEncoding.rawValue)),
+            ("n_gpu_layers", .whole(0)),
+            ("n_cpu_moe", .whole(0)),
+            ("split_mode", .text("none")),
+            ("main_gpu", .whole(0)),
+            ("no_kv_offload", .flag(false)),
+            ("flash_attn", .whole(1)),
+            ("devices", .text("none")),
+            ("tensor_split", .text("0.00")),
+            ("tensor_buft_overrides", .text("none")),
+            ("load_mode", .text("mmap")),
+            ("lazy_mode", .text("none")),
+            ("embeddings", .flag(false)),
+            ("no_op_offload", .whole(0)),
+            ("no_host", .flag(false)),
+            ("repack", .flag(false)),
+            ("fit_target", .whole(0)),
+            ("fit_min_ctx", .whole(0)),
+            ("n_prompt", .whole(benchmark.prompt)),
+            ("n_gen", .whole(benchmark.generate)),
+            ("n_depth", .whole(benchmark.depth)),
+            ("test_time", .text(time)),
+            ("avg_ns", .number(mean(result.samples), digits: 0)),
+            ("stddev_ns", .number(standardDeviation(result.samples), digits: 0)),
+            ("avg_ts", .number(mean(rates), digits: 4)),
+            ("stddev_ts", .number(standardDeviation(rates), digits: 4)),
         ]
     }
 
@@ -97,6 +132,7 @@ extension BenchmarkRecord.Value {
         case .text(let text): text
         case .whole(let number): number
         case .number(let number, _): number
+        case .flag(let isSet): isSet
         case .list(let values): values
         }
     }
@@ -107,7 +143,18 @@ extension BenchmarkRecord.Value {
         case .text(let text): "\"" + text.replacing("\"", with: "\"\"") + "\""
         case .whole(let number): "\(number)"
         case .number(let number, let digits): number?.fixed(digits) ?? ""
+        case .flag(let isSet): isSet ? "1" : "0"
         case .list: nil
+        }
+    }
+
+    /// The value in SQL and the type of its column; lists are not in it.
+    fileprivate var sql: (type: String, value: String) {
+        switch self {
+        case .text(let text): ("TEXT", "'" + text.replacing("'", with: "''") + "'")
+        case .whole, .flag: ("INTEGER", csv ?? "NULL")
+        case .number(let number, let digits): ("REAL", number?.fixed(digits) ?? "NULL")
+        case .list: ("TEXT", "NULL")
         }
     }
 }
@@ -136,6 +183,16 @@ struct BenchmarkReport {
             try Console.writeJSON(record.json)
         case .jsonl:
             try Console.writeJSON(record.json, pretty: false)
+        case .sql:
+            let fields = record.llamaBenchFields.map { (name: $0.name, sql: $0.value.sql) }
+            if count == 0 {
+                let columns = fields.map { "  \($0.name) \($0.sql.type)" }.joined(separator: ",\n")
+                try Console.write("CREATE TABLE IF NOT EXISTS llama_bench (\n\(columns)\n);\n\n")
+            }
+            let (names, values) = (fields.map(\.name), fields.map(\.sql.value))
+            try Console.write(
+                "INSERT INTO llama_bench (\(names.joined(separator: ", "))) VALUES (\(values.joined(separator: ", ")));\n"
+            )
         }
     }
 
@@ -143,9 +200,12 @@ struct BenchmarkReport {
         if format == .json { try Console.write(count == 0 ? "[]\n" : "]\n") }
         guard format == .md, let last else { return }
         let memory = last.megabytes.map { "; memory beyond file and KV cache \($0.fixed(0)) MB" } ?? ""
+        let limits = last.result.limits
         try Console.write(
             """
 
+            read: share of the memory's \((limits.readRate / 1e9).fixed(1)) GB/s; \
+            int8: share of the kernels' \((limits.integerRate / 1e12).fixed(2)) TOPS
             \(last.model.kernels.name); ready in \((last.startup.loadSeconds * 1e3).fixed(1)) ms, first token in process \
             after \((last.startup.firstTokenSeconds * 1e3).fixed(0)) ms\(memory)
 
@@ -153,7 +213,7 @@ struct BenchmarkReport {
     }
 
     private func printRow(_ cells: [String], rule: Bool) throws {
-        let widths = [24, 11, 9, 7, 18, 18, 18, 20]
+        let widths = [13, 10, 8, 7, 14, 15, 4, 4]
         func pad(_ text: String, _ width: Int) -> String {
             text + String(repeating: " ", count: max(0, width - text.count))
         }
@@ -171,11 +231,9 @@ struct BenchmarkReport {
         ("threads", { "\($0.result.benchmark.threads)" }),
         ("test", { $0.result.benchmark.name }),
         ("t/s", { "\(mean($0.result.rates).fixed(2)) ± \(standardDeviation($0.result.rates).fixed(2))" }),
-        ("read share", { share($0.result.readShare, of: $0.result.limits.readRate / 1e9, digits: 1, "GB/s") }),
-        ("int8 share", { share($0.result.integerShare, of: $0.result.limits.integerRate / 1e12, digits: 2, "TOPS") }),
+        ("read", { percent($0.result.readShare) }),
+        ("int8", { percent($0.result.integerShare) }),
     ]
 
-    private static func share(_ share: Double?, of limit: Double, digits: Int, _ unit: String) -> String {
-        share.map { "\(($0 * 100).fixed(0))% of \(limit.fixed(digits)) \(unit)" } ?? ""
-    }
+    private static func percent(_ share: Double?) -> String { share.map { "\(($0 * 100).fixed(0))%" } ?? "" }
 }

@@ -18,16 +18,16 @@ struct Complete: ParsableCommand {
     @OptionGroup var sampling: SamplingArguments
 
     @Argument(help: "The prompt; - for standard input.")
-    var prompt: String?
+    var prompt: TextArgument?
 
     @Option(name: [.short, .long], help: "Read the prompt from a file.")
-    var file: String?
+    var file: FilePath?
 
-    @Option(name: [.customShort("n"), .long], help: "Largest number of tokens to generate.")
-    var tokens = 256
+    @Option(name: [.customShort("n"), .long, .customLong("tokens")], help: "Largest number of tokens to generate.")
+    var maxTokens = 256
 
     @Option(help: "A string that ends the completion and is not printed; repeatable.")
-    var stop: [String] = []
+    var stop: [TextArgument] = []
 
     @Flag(help: "Go on after tokens that end a text.")
     var ignoreEos = false
@@ -48,7 +48,7 @@ struct Complete: ParsableCommand {
     func run() throws {
         let model = try model.open()
         let options = try options(seed: sampling.seed ?? .random(in: 0...UInt64(UInt32.max)))
-        let source = file.map(Console.name) ?? (prompt == "-" ? Console.name(of: "-") : "prompt")
+        let source = file.map(Console.name) ?? (isFromInput ? Console.inputName : "prompt")
         let text = try promptBytes()
         let ids = model.tokenizer.encode(bytes: text)
         let session = try session.session(model)
@@ -79,9 +79,12 @@ struct Complete: ParsableCommand {
         if completion.stopReason == .cancelled { throw CancellationError() }
     }
 
+    /// Whether the prompt is `-`.
+    private var isFromInput: Bool { prompt?.bytes == [UInt8(ascii: "-")] }
+
     private func promptBytes() throws -> [UInt8] {
         if let file { return try Console.read(file, limit: 1 << 26) }
-        if let prompt, prompt != "-" { return Console.bytes(ofArgument: prompt) }
+        if let prompt, !isFromInput { return prompt.bytes }
         return try Console.readInput(limit: 1 << 26)
     }
 
@@ -89,7 +92,7 @@ struct Complete: ParsableCommand {
         let sampling = try sampling.options(seed: seed)
         do throws(OptionError) {
             return try GenerationOptions(
-                maximumTokens: tokens, sampling: sampling, stop: stop, ignoresEndOfText: ignoreEos)
+                maximumTokens: maxTokens, sampling: sampling, stop: stop.map(\.text), ignoresEndOfText: ignoreEos)
         } catch {
             throw ValidationError(error.description)
         }

@@ -21,13 +21,13 @@ struct Convert: ParsableCommand {
             an entry of Hugging Face's cache, or a GGUF file.
             """,
             valueName: "checkpoint"))
-    var path: String
+    var path: FilePath
 
     @Option(name: [.short, .long], help: "The .phi file to write.")
-    var output: String
+    var output: FilePath
 
-    @Option(name: [.short, .long], help: "The encoding of the weights: q4, q8, f16 or f32.")
-    var type: WeightType = .q4
+    @Option(name: .customLong("type"), help: "The encoding of the weights: q4, q8, f16 or f32. Without it, q4.")
+    private var typeOption: WeightType?
 
     @Option(
         help: ArgumentHelp(
@@ -36,61 +36,57 @@ struct Convert: ParsableCommand {
             is faster and less exact.
             """,
             valueName: "file"))
-    var calibrate: String?
+    var calibrate: Calibration?
 
     @Option(
         name: .customLong("eos"),
         help: ArgumentHelp(
             "A token that ends a text, instead of those that the checkpoint names; repeatable.", valueName: "id|token"))
-    var endsOfText: [String] = []
+    var endsOfText: [TextArgument] = []
 
     @Option(
         name: .customLong("adapter"),
         help: ArgumentHelp(
             "A PEFT LoRA adapter to merge, with a factor of its update if it is not 1; repeatable.",
             valueName: "directory[=factor]"))
-    var adapters: [String] = []
+    var adapters: [AdapterArgument] = []
 
-    @Option(help: "Threads to compute on. Without it, one for each core.")
-    var threads: Int?
+    @Option(
+        name: [.customShort("t"), .customLong("threads")],
+        help: "Threads to compute on. Without it, one for each core. Earlier, -t was --type; -t q4 still is.")
+    private var threadsOrType: ThreadsOrType?
 
     @Flag(help: "Replace the output if it exists.")
     var force = false
 
     func validate() throws {
-        if let threads { try ThreadCounts.validate([threads], of: "--threads") }
+        if let threads = threadsOrType?.threads { try ThreadCounts.validate([threads], of: "--threads") }
+        if typeOption != nil, threadsOrType?.type != nil {
+            throw ValidationError("The type is given by --type and -t.")
+        }
         if calibrate != nil, !type.isRounded {
             let rounded = WeightType.allCases.filter(\.isRounded).map(\.rawValue)
             throw ValidationError("--calibrate requires --type \(rounded.joined(separator: " or ")).")
         }
     }
 
-    /// Opens `directory=factor`, or `directory` alone.
-    private static func adapter(_ argument: String, _ config: ModelConfig) throws -> Adapter {
-        if let sign = argument.lastIndex(of: "="), let factor = Float(argument[argument.index(after: sign)...]) {
-            guard factor.isFinite else { throw FormatError(argument, "has a factor that is not finite") }
-            return try Adapter(
-                directory: Console.path(ofArgument: String(argument[..<sign])), config, weight: factor)
-        }
-        return try Adapter(directory: Console.path(ofArgument: argument), config)
-    }
+    private var type: WeightType { typeOption ?? threadsOrType?.type ?? .q4 }
 
     func run() throws {
         Interrupt.catchSignals()
         let start = ContinuousClock.now
-        let base = try CheckpointModel(Console.path(ofArgument: path), endsOfText: endsOfText)
-        let checkpoint = try base.merging(try adapters.map { try Self.adapter($0, base.config) })
+        let base = try CheckpointModel(path, endsOfText: endsOfText.map(\.text))
+        let checkpoint = try base.merging(adapters.map { try $0.open(base.config) })
         for warning in checkpoint.warnings { Console.error("phi: warning: \(warning)\n") }
         let calibration: CalibrationText? =
-            switch calibrate ?? (type.isRounded ? "builtin" : "none") {
-            case "none": nil
-            case "builtin": .builtIn
-            case let path: try CalibrationText(Console.path(ofArgument: path))
+            switch calibrate ?? (type.isRounded ? .builtIn : .none) {
+            case .none: nil
+            case .builtIn: .builtIn
+            case .file(let path): try CalibrationText(path)
             }
-        let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threads)
-        let file = try Console.path(ofArgument: output)
-        let report = try withProgress("convert") { try converter.write(to: file, overwrite: force, progress: $0) }
-        let size = try ReadableFile(file).size
+        let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threadsOrType?.threads)
+        let report = try withProgress("convert") { try converter.write(to: output, overwrite: force, progress: $0) }
+        let size = try ReadableFile(output).size
         let elapsed = start.duration(to: .now).seconds
         let parameters = Double(checkpoint.config.parameters) / 1e6
         try Console.write(
@@ -112,4 +108,64 @@ struct Convert: ParsableCommand {
                 "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\n")
         }
     }
+}
+
+/// The value of `--calibrate`.
+enum Calibration: ExpressibleByArgument {
+    case none
+    case builtIn
+    case file(FilePath)
+
+    init(argument: String) {
+        self =
+            switch argument {
+            case "none": .none
+            case "builtin": .builtIn
+            default: .file(FilePath(argument: argument))
+            }
+    }
+
+    static var defaultCompletionKind: CompletionKind { .file() }
+}
+
+/// The value of `--adapter`: a directory, or `directory=factor`.
+struct AdapterArgument: ExpressibleByArgument {
+    private let directory: FilePath
+    private let factor: Float
+
+    init(argument: String) {
+        if let sign = argument.lastIndex(of: "="), let factor = Float(argument[argument.index(after: sign)...]) {
+            self.factor = factor
+            directory = FilePath(argument: String(argument[..<sign]))
+        } else {
+            factor = 1
+            directory = FilePath(argument: argument)
+        }
+    }
+
+    static var defaultCompletionKind: CompletionKind { .directory }
+
+    func open(_ config: ModelConfig) throws(FormatError) -> Adapter {
+        guard factor.isFinite else { throw FormatError(directory, "has a factor that is not finite") }
+        return try Adapter(directory: directory, config, weight: factor)
+    }
+}
+
+/// The value of `-t`: a number of threads, or a type, as in version 0.1.
+private enum ThreadsOrType: ExpressibleByArgument {
+    case threads(Int)
+    case type(WeightType)
+
+    init?(argument: String) {
+        if let threads = Int(argument) {
+            self = .threads(threads)
+        } else if let type = WeightType(rawValue: argument) {
+            self = .type(type)
+        } else {
+            return nil
+        }
+    }
+
+    var threads: Int? { if case .threads(let threads) = self { threads } else { nil } }
+    var type: WeightType? { if case .type(let type) = self { type } else { nil } }
 }

@@ -22,16 +22,16 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     @OptionGroup var model: ModelOptions
 
     @Option(help: "The problem file, .jsonl or .jsonl.gz.")
-    var problems: String
+    var problems: FilePath
 
     @Option(help: "Score these samples, JSON lines with task_id and completion, and generate none.")
-    var samples: String?
+    var samples: FilePath?
 
     @Flag(help: "Score the problem file's own solutions, which should give 100%.")
     var references = false
 
     @Option(name: [.short, .long], help: "The samples file to write or resume.")
-    var output: String?
+    var output: FilePath?
 
     @Option(name: [.customShort("k")], help: "The k of pass@k: numbers as in 1,10.")
     var k: NumberList = [1]
@@ -39,8 +39,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     @Option(name: [.customShort("N"), .customLong("n-samples")], help: "Completions of each problem.")
     var sampleCount = 1
 
-    @Option(name: [.customShort("n"), .customLong("max-tokens")], help: "Largest number of tokens of a completion.")
-    var tokens = 512
+    @Option(name: [.customShort("n"), .long, .customLong("tokens")], help: "Largest number of tokens of a completion.")
+    var maxTokens = 512
 
     @Option(help: "Take only this many problems, the first ones.")
     var limit: Int?
@@ -51,7 +51,9 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     @Option(name: [.customShort("t"), .long], help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?
 
-    @Option(help: "Largest number of positions of prompt and completion, at most the model's, which is the default.")
+    @Option(
+        name: [.customShort("c"), .long],
+        help: "Largest number of positions of prompt and completion, at most the model's, which is the default.")
     var context: Int?
 
     @Option(help: "Programs that run at a time. Without it, one for each core.")
@@ -61,7 +63,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     var timeout = Problems.seconds
 
     @Option(help: "The Python interpreter that runs the programs.")
-    var python = "python3"
+    var python = FilePath("python3")
 
     @Flag(help: "Run programs without bubblewrap, with your rights and files. They are whatever the model wrote.")
     var allowUnsandboxed = false
@@ -93,7 +95,11 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         }
         guard k.numbers.allSatisfy({ $0 > 0 }) else { throw ValidationError("-k takes 1 or more.") }
         guard (1...10_000).contains(sampleCount) else { throw ValidationError("--n-samples takes 1 to 10000.") }
-        guard tokens > 0 else { throw ValidationError("--max-tokens takes 1 or more.") }
+        if samples == nil, let most = k.numbers.max(), most > (references ? 1 : sampleCount) {
+            let advice = references ? "--references has one." : "-N \(most) makes them."
+            throw ValidationError("pass@\(most) needs \(most) samples of each problem; \(advice)")
+        }
+        guard maxTokens > 0 else { throw ValidationError("--max-tokens takes 1 or more.") }
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }
         guard (1...Engine.sessionsAtOnce).contains(batch) else {
             throw ValidationError("--batch takes 1 to \(Engine.sessionsAtOnce).")
@@ -120,7 +126,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         // Before hours of generation, not after.
         var limits = Sandbox.Limits()
         limits.seconds = timeout
-        let sandbox = try Sandbox(python: python, allowUnsandboxed: allowUnsandboxed, limits: limits)
+        let sandbox = try Sandbox(python: python.description, allowUnsandboxed: allowUnsandboxed, limits: limits)
         Interrupt.catchSignals()
         var name: String?
         var source: String
@@ -129,13 +135,19 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             made = try CodeSample.read(samples, of: all)
             source = "samples of \(samples)"
         } else if references {
-            made = chosen.map { CodeSample(task_id: $0.id, completion: $0.reference) }
+            made = try chosen.map { problem in
+                guard let reference = problem.reference else {
+                    throw FormatError(problems, "has no solution of \(problem.id), which --references would score")
+                }
+                return CodeSample(task_id: problem.id, completion: reference)
+            }
             source = "reference solutions"
         } else {
             let model = try model.open()
             name = model.file.path
             let settings = GenerationSettings(
-                maximumTokens: tokens, sampling: try sampling.options(seed: sampling.seed ?? 0), samples: sampleCount,
+                maximumTokens: maxTokens, sampling: try sampling.options(seed: sampling.seed ?? 0),
+                samples: sampleCount,
                 stops: Problems.stops, context: context)
             made = try generate(model, all, chosen, settings)
             let shown = Problems.promptTests == nil ? "" : " with \(promptTests) checks"
@@ -155,7 +167,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     ) throws -> [CodeSample] {
         let run = settings.fingerprint(model, all)
         let generator = try CodeGenerator(model, chosen, settings, run: run, batch: batch, threads: threads)
-        let file = try output.map { try SampleFile(path: $0, run: run) }
+        let file = try output.map { try SampleFile($0, run: run) }
         let ids = Set(chosen.map(\.id))
         let done = (file?.samples ?? []).filter {
             ids.contains($0.task_id) && (0..<settings.samples).contains($0.sample ?? -1)
@@ -184,10 +196,17 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         let judged = samples.enumerated().filter { places[$1.task_id] != nil }
             .sorted { order($0.element, $0.offset) < order($1.element, $1.offset) }.map(\.element)
         var results = problems.map { CodeResult(task_id: $0.id) }
-        let attempted = Set(judged.map(\.task_id))
-        if let missing = problems.first(where: { !attempted.contains($0.id) }) {
-            throw FormatError(
-                self.samples ?? output ?? "samples", "has no sample of \(missing.id); --limit takes fewer problems")
+        let counts = judged.reduce(into: [:]) { counts, sample in counts[sample.task_id, default: 0] += 1 }
+        let source = (self.samples ?? output)?.description ?? "samples"
+        let needed = k.numbers.min() ?? 1
+        for problem in problems {
+            guard let count = counts[problem.id] else {
+                throw FormatError(source, "has no sample of \(problem.id); --limit takes fewer problems")
+            }
+            guard count >= needed else {
+                let problem = "has \(count) samples of \(problem.id), and pass@\(needed) needs \(needed)"
+                throw FormatError(source, problem)
+            }
         }
         let programs = judged.map { problems[places[$0.task_id] ?? 0].program($0.completion) }
         let verdicts = try withProgress("checks") { progress in

@@ -20,13 +20,13 @@ struct EvalKL: ParsableCommand {
     @OptionGroup var text: EvalText
 
     @Option(help: "The base: a .phi file of the same model.")
-    var base: String?
+    var base: FilePath?
 
     @Option(help: "The base: its logits in a NumPy file, for the same text and windows.")
-    var baseLogits: String?
+    var baseLogits: FilePath?
 
     @Option(help: "Write the base's logits to a NumPy file.")
-    var saveLogits: String?
+    var saveLogits: FilePath?
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -45,7 +45,7 @@ struct EvalKL: ParsableCommand {
         let windows = try text.windows(model)
         let result = try evaluate("kl", model) { try measure(model, on: windows, while: $0) }
         let report = TextReport(
-            model, base: base ?? baseLogits, windows, text, result.json, summary: result.summary)
+            model, base: (base ?? baseLogits)?.description, windows, text, result.json, summary: result.summary)
         try Console.write(report, json: json)
     }
 
@@ -53,7 +53,7 @@ struct EvalKL: ParsableCommand {
         _ model: LanguageModel, on windows: TextWindows, while shouldContinue: (Double) -> Bool
     ) throws -> Divergence {
         if let baseLogits {
-            var reader = try NumPyReader(path: baseLogits)
+            var reader = try NumPyReader(baseLogits)
             guard reader.rows == windows.scored, reader.columns >= model.config.vocabulary else {
                 throw FormatError(
                     baseLogits,
@@ -69,7 +69,7 @@ struct EvalKL: ParsableCommand {
             throw FormatError(base.file.path, "has other tokens than \(model.file.path)")
         }
         let writer = try saveLogits.map {
-            try NumPyWriter(path: $0, rows: windows.scored, columns: base.config.vocabulary)
+            try NumPyWriter($0, rows: windows.scored, columns: base.config.vocabulary)
         }
         let result = try Divergence.measure(
             model, against: base, on: windows, threads: text.threads, cache: text.kvCache,

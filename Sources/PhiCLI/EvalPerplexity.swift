@@ -21,7 +21,7 @@ struct EvalPerplexity: ParsableCommand {
 
     @Option(
         help: "Write the logits of every prediction to a NumPy file, float32 [predictions, vocabulary], for eval kl.")
-    var saveLogits: String?
+    var saveLogits: FilePath?
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -30,7 +30,7 @@ struct EvalPerplexity: ParsableCommand {
         let model = try model.open()
         let windows = try text.windows(model)
         let writer = try saveLogits.map {
-            try NumPyWriter(path: $0, rows: windows.scored, columns: model.config.vocabulary)
+            try NumPyWriter($0, rows: windows.scored, columns: model.config.vocabulary)
         }
         let result = try evaluate("perplexity", model) { shouldContinue in
             try Perplexity.measure(

@@ -8,7 +8,7 @@ import PhiJSON
 /// The options of an evaluation on a text.
 struct EvalText: ParsableArguments {
     @Option(name: [.customShort("f"), .long], help: "The text, a UTF-8 file; - for standard input.")
-    var file: String
+    var file: FilePath
 
     @Option(
         name: [.customShort("c"), .long],

@@ -15,9 +15,9 @@ struct Export: ParsableCommand {
     @OptionGroup var model: ModelOptions
 
     @Option(name: [.short, .long], help: "The GGUF file to write.")
-    var output: String
+    var output: FilePath
 
-    @Option(name: [.short, .long], help: "The type of the matrices: f32, f16 or q8_0.")
+    @Option(help: "The type of the matrices: f32, f16 or q8_0.")
     var type: ExportType = .f16
 
     @Flag(help: "Replace the output if it exists.")
@@ -27,7 +27,7 @@ struct Export: ParsableCommand {
         Interrupt.catchSignals()
         let exporter = try GGUFExporter(model.open(), type: type)
         try withProgress("export") { try exporter.write(to: output, overwrite: force, progress: $0) }
-        let size = try ReadableFile(path: output).size
+        let size = try ReadableFile(output).size
         try Console.write("\(output): \((Double(size) / 1e6).fixed(1)) MB, \(type.rawValue)\n")
     }
 }

@@ -9,7 +9,7 @@ struct Info: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Describe a .phi file, or with --cpu this machine.")
 
-    @OptionGroup var model: ModelOptions
+    @OptionGroup var model: ModelOrPath
 
     @Flag(help: "Print JSON.")
     var json = false
@@ -21,7 +21,7 @@ struct Info: ParsableCommand {
         if cpu {
             try Console.write(Machine(), json: json)
         } else {
-            try Console.write(ModelDescription(model.open()), json: json)
+            try Console.write(ModelDescription(LanguageModel(model.openFile())), json: json)
         }
     }
 }

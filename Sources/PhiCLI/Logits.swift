@@ -15,10 +15,10 @@ struct Logits: ParsableCommand {
     @OptionGroup var session: SessionOptions
 
     @Option(help: "A JSON array of token ids; - for standard input.")
-    var ids: String
+    var ids: FilePath
 
     @Option(name: [.short, .long], help: "The .npy file to write.")
-    var output: String
+    var output: FilePath
 
     @Flag(help: "Decode one token at a time instead of in batches. The result is the same, bit for bit.")
     var oneByOne = false
@@ -33,7 +33,7 @@ struct Logits: ParsableCommand {
             throw FormatError(source, "\(SessionError.doesNotFit(tokens.count, limit: session.context))")
         }
         Interrupt.catchSignals()
-        let writer = try NumPyWriter(path: output, rows: tokens.count, columns: model.config.vocabulary)
+        let writer = try NumPyWriter(output, rows: tokens.count, columns: model.config.vocabulary)
         if oneByOne {
             for token in tokens {
                 if Interrupt.isNoted { throw CancellationError() }

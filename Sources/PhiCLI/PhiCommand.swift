@@ -10,7 +10,8 @@ struct PhiCommand: ParsableCommand {
         abstract: "Converts phi checkpoints to .phi files and runs them on the CPU.",
         discussion: """
             Without -m, commands use the built-in small model. Results go to standard output, progress and timings to \
-            standard error. The exit status is 0 for success, 1 for failure, 64 for wrong usage, 130 after an interrupt.
+            standard error. The exit status is 0 for success, 1 for failure, 64 for wrong usage, 128 and the \
+            signal's number after a signal, which is 130 for Ctrl-C.
             """,
         version: swiftPhiVersion,
         subcommands: [
@@ -21,10 +22,10 @@ struct PhiCommand: ParsableCommand {
     static func main() {
         CommandProcess.prepare()
         do {
-            var command = try parseAsRoot()
+            var command = try parsed()
             try command.run()
         } catch {
-            exit(reporting: error)
+            exit(reporting: error is CancellationError ? ExitCode(Interrupt.exitStatus) : error)
         }
     }
 }

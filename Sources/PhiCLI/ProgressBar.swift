@@ -20,6 +20,8 @@ private final class ProgressBar: Sendable {
     private let isShown = Console.errorIsTerminal
     private let start = ContinuousClock.now
     private let percent = Atomic(-1)
+    /// The time left that was shown last, and when that was, both in seconds since the start.
+    private let shown = Mutex((left: Double.infinity, at: 0.0))
 
     init(_ label: String) { self.label = label }
 
@@ -28,9 +30,20 @@ private final class ProgressBar: Sendable {
         guard isShown, self.percent.exchange(percent, ordering: .relaxed) != percent else { return }
         let filled = percent * 30 / 100
         let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 30 - filled)
-        let elapsed = start.duration(to: .now).seconds
-        let remaining = share > 0.02 ? ", \(Int(elapsed / share - elapsed)) s left" : ""
+        let remaining = share > 0.02 ? ", \(Int(timeLeft(share))) s left" : ""
         Console.error("\r\(label) [\(bar)] \(percent)%\(remaining)   ")
+    }
+
+    /// The seconds left if the rest goes as fast as what is done. They grow only when that is slower by a fifth than it was; less
+    /// is chance.
+    private func timeLeft(_ share: Double) -> Double {
+        let now = start.duration(to: .now).seconds
+        let estimate = now / share - now
+        return shown.withLock { shown in
+            let expected = max(0, shown.left - (now - shown.at))
+            shown = (estimate > expected && estimate < 1.2 * expected + 1 ? expected : estimate, now)
+            return shown.left
+        }
     }
 
     func clear() {

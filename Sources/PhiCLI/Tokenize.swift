@@ -28,7 +28,7 @@ struct Tokenize: ParsableCommand {
         let input = try Console.readInput()
         if decode {
             let ids = try TokenIDs.parse(
-                input, from: Console.name(of: "-"), vocabulary: tokenizer.vocabulary.count)
+                input, from: Console.inputName, vocabulary: tokenizer.vocabulary.count)
             try Console.write(tokenizer.decodeBytes(ids))
             return
         }

@@ -9,11 +9,10 @@ struct Verify: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Check a .phi file: hashes, weights and embedded tests.")
 
-    @Argument(help: "The .phi file. Without it, the built-in model.")
-    var model: String?
+    @OptionGroup var model: ModelOrPath
 
     func run() throws {
-        let file = try ModelOptions.open(model)
+        let file = try model.openFile()
         try withProgress("verify") { progress in
             try file.verify { _ = progress(Double($0) / Double(file.mapping.count)) }
             let model = try LanguageModel(file)

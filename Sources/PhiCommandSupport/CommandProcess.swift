@@ -8,26 +8,34 @@ package enum CommandProcess {
         // Writing to a closed pipe or beyond the file size limit fails with an error, which is handled, instead of a signal.
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
-        // A file must not get the number of a standard stream that the shell has closed, or messages would be written to it.
-        while case let descriptor = open("/dev/null", O_RDWR), descriptor >= 0 {
-            if descriptor > STDERR_FILENO {
-                close(descriptor)
-                break
-            }
+        // A file must not get the number of a standard stream that the shell has closed, or messages would be written to it. What
+        // takes its place cannot be read or written either.
+        for (stream, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)]
+        where fcntl(stream, F_GETFD) < 0 {
+            if open("/dev/null", mode) < 0 { _ = open("/", O_RDONLY) }
         }
     }
 }
 
 extension ParsableCommand {
-    /// Ends the process after `error`: wrong usage as ArgumentParser does, a closed pipe silently, an interruption with status
-    /// 130, anything else with one line on standard error and status 1.
+    /// Ends the process after `error`: wrong usage as ArgumentParser does, a closed pipe as its signal does elsewhere, anything
+    /// else with one line on standard error and status 1.
     package static func exit(reporting error: any Error) -> Never {
-        if error is BrokenPipe { exit() }
-        if error is CancellationError { exit(withError: ExitCode(130)) }
-        guard exitCode(for: error) == .failure, !(error is ExitCode) else { exit(withError: error) }
-        // One line, even if a file name contains a line break.
-        let fault = String("\(error)".map { $0.isNewline ? "\u{FFFD}" : $0 })
-        Console.error("\(configuration.commandName ?? "phi"): \(fault)\n")
-        exit(withError: ExitCode.failure)
+        if error is BrokenPipe { exit(withError: ExitCode(128 + SIGPIPE)) }
+        let code = exitCode(for: error)
+        if error is ExitCode { exit(withError: error) }
+        if code == .failure {
+            // One line, even if a file name contains a line break.
+            let fault = String("\(error)".map { $0.isNewline ? "\u{FFFD}" : $0 })
+            Console.error("\(configuration.commandName ?? "phi"): \(fault)\n")
+        } else {
+            let message = CommandArguments.bytes(of: fullMessage(for: error) + "\n")
+            if code != .success {
+                Console.error(message)
+            } else {
+                do { try Console.write(message) } catch { exit(reporting: error) }
+            }
+        }
+        exit(withError: code)
     }
 }

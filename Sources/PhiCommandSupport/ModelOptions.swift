@@ -6,7 +6,7 @@ import PhiFormat
 /// The option `-m`.
 package struct ModelOptions: ParsableArguments {
     @Option(name: [.short, .long], help: "A .phi file. Without it, the built-in small model.")
-    package var model: String?
+    package var model: FilePath?
 
     package init() {}
 
@@ -17,19 +17,40 @@ package struct ModelOptions: ParsableArguments {
     package func openFile() throws -> PhiFile { try Self.open(model) }
 
     /// Opens the file at `path`; nil: the built-in model.
-    package static func open(_ path: String?) throws -> PhiFile {
-        if let path { return try PhiFile(MappedFile(Console.path(ofArgument: path))) }
+    package static func open(_ path: FilePath?) throws -> PhiFile {
+        if let path { return try PhiFile(MappedFile(path)) }
         let bytes = UnsafeRawBufferPointer(start: phi_small_model(), count: phi_small_model_size())
         return try PhiFile(MappedFile(permanent: bytes, name: "built-in model"))
     }
 }
 
+/// The option `-m`, or the file as an argument.
+package struct ModelOrPath: ParsableArguments {
+    @OptionGroup private var option: ModelOptions
+
+    @Argument(help: "The .phi file, as -m.")
+    private var path: FilePath?
+
+    package init() {}
+
+    package func validate() throws {
+        if option.model != nil, path != nil { throw ValidationError("Give the .phi file by -m or alone, not both.") }
+    }
+
+    /// Opens the file.
+    package func openFile() throws -> PhiFile { try ModelOptions.open(option.model ?? path) }
+}
+
 /// The options of a session.
 package struct SessionOptions: ParsableArguments {
-    @Option(help: "Threads to compute on. Without it, one for each core. Results do not depend on it.")
+    @Option(
+        name: [.customShort("t"), .long],
+        help: "Threads to compute on. Without it, one for each core. Results do not depend on it.")
     package var threads: Int?
 
-    @Option(help: "Positions of the KV cache, at most the model's context, which is the default.")
+    @Option(
+        name: [.customShort("c"), .long],
+        help: "Positions of the KV cache, at most the model's context, which is the default.")
     package var context: Int?
 
     @Option(

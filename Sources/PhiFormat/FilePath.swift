@@ -34,7 +34,7 @@ package struct FilePath: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Calls `body` with the path for the system, which ends at the first zero byte: see ``PathKind``.
-    func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
+    package func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
         (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress else {
                 preconditionFailure("an array of one element or more has an address")

@@ -54,10 +54,10 @@ struct PhiServerCommand: AsyncParsableCommand {
     var maxConnections = 1024
 
     @Option(help: "The model's name in requests and responses. Without it, the file's.")
-    var modelName: String?
+    var modelName: TextArgument?
 
     @Option(help: "A file of API keys, one a line. Requests then need one of them.")
-    var apiKeyFile: String?
+    var apiKeyFile: FilePath?
 
     @Option(help: "The format of log lines: text or json.")
     var logFormat = LogFormat.text
@@ -79,7 +79,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         for (name, value, range) in ranges where !range.contains(value) {
             throw ValidationError("\(name) takes \(range.lowerBound) to \(range.upperBound).")
         }
-        if let modelName, modelName.isEmpty { throw ValidationError("--model-name is empty.") }
+        if let modelName, modelName.bytes.isEmpty { throw ValidationError("--model-name is empty.") }
     }
 
     func run() async throws {
@@ -90,7 +90,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         let logLevel = logLevel
         LoggingSystem.bootstrap { _ in LineLog(logFormat, level: logLevel) }
         let logger = Logger(label: "phi-server")
-        let name = modelName ?? Self.name(of: model.model)
+        let name = modelName?.text ?? Self.name(of: model.model)
         let server = try PhiServer(opened, name: name, settings, logger: logger, metrics: registry)
         let host = host
         do {
@@ -108,8 +108,8 @@ struct PhiServerCommand: AsyncParsableCommand {
     }
 
     /// The file's name without its extension.
-    private static func name(of path: String?) -> String {
-        path.map { URL(fileURLWithPath: $0).deletingPathExtension().lastPathComponent } ?? "phi-small"
+    private static func name(of path: FilePath?) -> String {
+        path.map { URL(fileURLWithPath: $0.name).deletingPathExtension().lastPathComponent } ?? "phi-small"
     }
 
     private func settings() throws -> ServerSettings {
@@ -136,7 +136,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         var keys: [String] = []
         if let key = ProcessInfo.processInfo.environment["PHI_SERVER_API_KEY"], !key.isEmpty { keys.append(key) }
         guard let apiKeyFile else { return keys }
-        let text = String(decoding: try ReadableFile(path: apiKeyFile).readAll(limit: 1 << 20), as: UTF8.self)
+        let text = String(decoding: try ReadableFile(apiKeyFile).readAll(limit: 1 << 20), as: UTF8.self)
         let found = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
             .filter { !$0.isEmpty }
         // An empty file must not make a server public that was meant to require keys.
@@ -147,7 +147,7 @@ struct PhiServerCommand: AsyncParsableCommand {
     static func main() async {
         CommandProcess.prepare()
         do {
-            var command = try parseAsRoot()
+            var command = try parsed()
             if let server = command as? PhiServerCommand { try await server.run() } else { try command.run() }
         } catch {
             exit(reporting: error)

@@ -89,7 +89,8 @@ import Testing
     @Test func printsTables() throws {
         let few = ["bench", "-m", try Models.path(), "-p", "4", "-n", "0", "-r", "1", "-o"]
         let table = try Command.run(few + ["md"]).outputText.split(separator: "\n")
-        #expect(table.count == 4 && table[0].hasPrefix("| model") && table[2].contains("pp4"))
+        #expect(table.count == 5 && table[0].hasPrefix("| model") && table[2].contains("pp4"))
+        #expect(table.allSatisfy { $0.count <= 100 })
         let csv = try Command.run(few + ["csv"]).outputText.split(separator: "\n").map {
             $0.split(separator: ",").count
         }
@@ -97,6 +98,31 @@ import Testing
         let lines = try Command.run(few + ["jsonl"]).outputText.split(separator: "\n")
         #expect(lines.count == 1)
         #expect(try JSONSerialization.jsonObject(with: Data(lines[0].utf8)) is [String: Any])
+    }
+
+    /// As case 27 of public bug reports: every model that is named is timed.
+    @Test func timesSeveralModels() throws {
+        let folder = try TemporaryFolder()
+        let (a, b) = (folder.at("a.phi"), folder.at("b,c.phi"))
+        for path in [a, b] { try FileManager.default.copyItem(atPath: Models.path(), toPath: path) }
+        for models in [["-m", a, "-m", b], ["-m", b, "--model", a], ["-m", "\(a),\(a)"], ["-m", b]] {
+            let arguments = ["bench"] + models + ["-p", "4", "-n", "0", "-r", "1", "-o", "jsonl"]
+            let lines = try Command.run(arguments).outputText.split(separator: "\n")
+            #expect(lines.count == (models == ["-m", b] ? 1 : 2), "\(models)")
+        }
+        let missing = try Command.run("bench", "-m", "\(a),\(folder.at("none.phi"))", "-p", "4", "-n", "0")
+        expectRefusal(missing, "none.phi: no such file")
+    }
+
+    @Test func sqlHasLlamaBenchsColumns() throws {
+        let output = try Command.run(
+            "bench", "-m", Models.path(), "-p", "4,5", "-n", "0", "-r", "1", "--format", "sql"
+        ).outputText
+        #expect(output.hasPrefix("CREATE TABLE IF NOT EXISTS llama_bench (\n  build_commit TEXT,\n"))
+        let inserts = output.split(separator: "\n").filter { $0.hasPrefix("INSERT INTO llama_bench (build_commit, ") }
+        let columns = output.split(separator: "\n").filter { $0.hasPrefix("  ") }
+        #expect(inserts.count == 2 && columns.count == 42)
+        #expect(columns.last == "  stddev_ts REAL")
     }
 
     @Test(arguments: [

@@ -64,7 +64,8 @@ import Testing
             let shop = try Workshop()
             let outcome = try Command.shell(
                 #"exec "$PHI" convert "$1" -o "$2" \#(streams)"#, shop.checkpoint, shop.output)
-            #expect(outcome.status == 0, "\(streams) \(outcome.errorText)")
+            // The file is there; only its summary is lost.
+            #expect(outcome.status == (streams.contains(">&- ") || streams == ">&-" ? 1 : 0), "\(streams)")
             #expect(try Command.run("verify", shop.output).status == 0, "\(streams)")
         }
     }

@@ -90,13 +90,12 @@ import Testing
                 cd "$1" && d=$(printf 'a\377') && o=$(printf 'b\376.phi') && mv checkpoint "$d" && \
                 "$PHI" convert "$d" -o "$o" --type f16 && "$PHI" verify "$o" && "$PHI" info -m "$o" && \
                 "$PHI" convert "$d/model.safetensors" --output="$o" --type f16 --force && rm "$d/config.json" && \
-                ! "$PHI" convert "$d" -o "$o" && ! "$PHI" convert "$d" -o "$(printf 'a\376')" && ls -b
+                ! "$PHI" convert "$d" -o "$(printf 'a\376')" && ls -b
                 """#
             let outcome = try Command.shell(line, shop.folder.path)
             #expect(outcome.status == 0, "\(outcome.errorText)")
             #expect(outcome.outputText.hasSuffix("a\\377\nb\\376.phi\n"), "\(outcome.outputText)")
             #expect(outcome.errorText.contains("a\u{FFFD}/config.json: no such file"), "\(outcome.errorText)")
-            #expect(outcome.errorText.contains("a\u{FFFD}: stands for several arguments that are not UTF-8"))
         }
     #endif
 

@@ -153,7 +153,8 @@ import Testing
         let folder = try TemporaryFolder()
         let whole = folder.at("whole.jsonl")
         let torn = folder.at("torn.jsonl")
-        let options = ["-n", "150", "-N", "40", "--temperature", "0.9", "--batch", "4", "--json"]
+        let settings = ["-n", "150", "--temperature", "0.9", "--batch", "4", "--json"]
+        let options = settings + ["-N", "40"]
         let first = try Command.run(making(whole) + options)
         #expect(first.status == 0, "\(first.errorText)")
         var kills = 0
@@ -181,9 +182,9 @@ import Testing
         #expect(resumed.output == first.output)
         // A finished run is only scored; a larger one is continued.
         #expect(try Command.run(making(torn) + options).output == first.output)
-        let more = try Command.run(making(torn) + options + ["-N", "41"]).json(Report.self)
+        let more = try Command.run(making(torn) + settings + ["-N", "41"]).json(Report.self)
         #expect(more.samples == 164)
-        let fewer = try Command.run(making(torn) + options + ["-N", "2", "--limit", "3"]).json(Report.self)
+        let fewer = try Command.run(making(torn) + settings + ["-N", "2", "--limit", "3"]).json(Report.self)
         #expect(fewer.samples == 6 && fewer.problems == 3)
         #expect(try samples(torn).count == 164)
     }

@@ -68,7 +68,7 @@ import Testing
         program.signal(number)
         let outcome = try program.wait()
         #expect(start.duration(to: .now) < .seconds(10))
-        #expect(outcome.status == 130)
+        #expect(outcome.status == 128 + number)
         #expect(outcome.error.isEmpty && outcome.output.isEmpty)
         #expect(folder.names == ["checkpoint", "model.phi"])
         #expect(try readFile(output) == Array("precious".utf8))
@@ -144,11 +144,11 @@ import Testing
         let line = #"{ "$PHI" complete -m "$1" -n 60000 "def"; echo "status $?" >&2; } | head -c 1"#
         let outcome = try Command.shell(line, Models.long())
         #expect(outcome.outputText == "d")
-        #expect(outcome.errorText == "status 0\n")
+        #expect(outcome.errorText == "status 141\n")
         #expect(outcome.seconds < 20)
         for command in ["info", "info --json", "info --cpu", "tokenize", "tokenize --ids"] {
             let line = "{ sleep 0.1; \"$PHI\" \(command) -m \"$1\"; echo \"status $?\" >&2; } | true"
-            #expect(try Command.shell(line, Models.path(), input: Array("text".utf8)).errorText == "status 0\n")
+            #expect(try Command.shell(line, Models.path(), input: Array("text".utf8)).errorText == "status 141\n")
         }
     }
 }

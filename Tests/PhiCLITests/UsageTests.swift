@@ -28,6 +28,97 @@ import Testing
         expectWrongUsage(try Command.run("logits", "-o", "y"), "ids")
         expectWrongUsage(try Command.run("logits", "--ids", "x", "-o", "y", "--threads", "0"), "--threads")
         expectWrongUsage(try Command.run("verify", "x", "y"), "y")
-        expectWrongUsage(try Command.run("info", "x"), "x")
+        expectWrongUsage(try Command.run("info", "x", "y"), "y")
+    }
+
+    @Test(arguments: [
+        (["complet"], "'phi' has no subcommand 'complet'; did you mean 'complete'?"),
+        (["xyzzy", "--help"], "'phi' has no subcommand 'xyzzy': it has convert, complete,"),
+        (["bench", "kernel"], "'bench' has no subcommand 'kernel'; did you mean 'kernels'?"),
+        (["eval", "human-eval", "-m", "x"], "'eval' has no subcommand 'human-eval'; did you mean 'humaneval'?"),
+    ])
+    func namesTheNearestSubcommand(_ arguments: [String], _ message: String) throws {
+        expectWrongUsage(try Command.run(arguments), message)
+    }
+
+    @Test(arguments: [
+        (["complete", "-t", "-1", "x"], "--threads takes 1 to"), (["complete", "-n", "-1", "x"], "-1"),
+        (["complete", "--temperature", "-.5", "x"], "temperature"),
+        (["complete", "-c", "-3", "x"], "--context takes 1"),
+        (["eval", "kl", "-f", "x", "--base", "y", "--stride", "-2"], "--stride takes 1"),
+        (["bench", "-r", "-1"], "-r takes 1"),
+    ])
+    func takesNumbersBelowZeroAsValues(_ arguments: [String], _ message: String) throws {
+        expectWrongUsage(try Command.run(arguments), message)
+    }
+
+    @Test func completesAPromptThatBeginsWithADash() throws {
+        let outcome = try Command.run("complete", "-m", Models.path(), "-n", "1", "-t", "1", "--", "-1")
+        #expect(outcome.status == 0 && outcome.outputText.hasPrefix("-1"))
+    }
+
+    @Test(arguments: [
+        (["complete", "-t", "1", "-t", "2", "x"], "-t is given 2 times"),
+        (["complete", "-t", "1", "--threads=2", "x"], "-t and --threads are one option"),
+        (["complete", "-n", "1", "--tokens", "2", "x"], "-n and --tokens are one option"),
+        (["info", "-m", "a", "b"], "by -m or alone"),
+        (["convert", "x", "-o", "y", "-o", "z"], "-o is given 2 times"),
+        (["convert", "x", "-o", "y", "--type", "q4", "-t", "q8"], "--type and -t"),
+        (["eval", "kl", "-f", "a", "-f", "b", "--base", "c"], "-f is given 2 times"),
+        (["bench", "-p", "1", "--n-prompt", "2"], "-p and --n-prompt are one option"),
+    ])
+    func refusesRepeatedOptions(_ arguments: [String], _ message: String) throws {
+        expectWrongUsage(try Command.run(arguments), message)
+    }
+
+    @Test func takesRepeatedLists() throws {
+        let stops = ["--stop", "a", "--stop", "b", "--stop=c"]
+        let outcome = try Command.run(["complete", "-m", Models.path(), "-n", "1"] + stops + ["--", "x"])
+        #expect(outcome.status == 0, "\(outcome.errorText)")
+    }
+
+    /// A letter stands for the same option in every command; in benchmarks `-o` is the format, as in llama-bench, and `-n` is
+    /// how much to decode.
+    @Test func lettersMeanTheSame() throws {
+        struct Tool: Decodable { let command: Node }
+        struct Node: Decodable {
+            let commandName: String
+            let subcommands: [Node]?
+            let arguments: [Argument]?
+        }
+        struct Argument: Decodable { let names: [Name]? }
+        struct Name: Decodable {
+            let kind: String
+            let name: String
+        }
+        var meanings: [String: Set<String>] = [:]
+        func visit(_ node: Node) {
+            for argument in node.arguments ?? [] {
+                let names = argument.names ?? []
+                for letter in names where letter.kind == "short" {
+                    let long = Set(names.filter { $0.kind == "long" }.map(\.name))
+                    meanings[letter.name] = meanings[letter.name].map { $0.intersection(long) } ?? long
+                }
+            }
+            for child in node.subcommands ?? [] { visit(child) }
+        }
+        let dump = try Command.run("--experimental-dump-help")
+        visit(try dump.json(Tool.self).command)
+        #expect(meanings["m"] == ["model"] && meanings["t"] == ["threads"])
+        #expect(meanings["c"] == ["context"] && meanings["o"] == ["output"])
+        #expect(meanings["n"] == [] && meanings["h"] == ["help"])
+    }
+
+    @Test func keepsEarlierSpellings() throws {
+        let folder = try TemporaryFolder()
+        let checkpoint = try TinyCheckpoint().write(to: folder)
+        let outcome = try Command.run("convert", checkpoint, "-o", folder.at("m.phi"), "-t", "f16")
+        #expect(outcome.status == 0, "\(outcome.errorText)")
+        for arguments in [["verify"], ["info", "-m"], ["info"]] {
+            let outcome = try Command.run(arguments + [folder.at("m.phi")])
+            #expect(outcome.status == 0 && outcome.outputText.contains("m.phi"), "\(arguments)")
+        }
+        #expect(try Command.run("verify", "-m", folder.at("m.phi")).status == 0)
+        #expect(try Command.run("complete", "-m", folder.at("m.phi"), "--tokens", "1", "x").status == 0)
     }
 }

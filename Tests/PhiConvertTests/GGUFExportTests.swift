@@ -61,7 +61,7 @@ struct GGUFExportTests {
         let ends = ["7", "<|endoftext|>"]
         let model = try convert(CheckpointModel(path: fixture(name), endsOfText: ends), to: folder.at("a.phi"))
         var shares: [Double] = []
-        try GGUFExporter(model, type: .f32).write(to: folder.at("a.gguf")) {
+        try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("a.gguf"))) {
             shares.append($0)
             return true
         }
@@ -80,7 +80,7 @@ struct GGUFExportTests {
         let checkpoint = try TinyCheckpoint().write(to: folder)
         let model = try convert(CheckpointModel(path: checkpoint), to: folder.at("a.phi"))
         for type in ExportType.allCases {
-            try GGUFExporter(model, type: type).write(to: folder.at("a.gguf"), overwrite: true)
+            try GGUFExporter(model, type: type).write(to: FilePath(folder.at("a.gguf")), overwrite: true)
             let tensors = try GGUFFile(ReadableFile(path: folder.at("a.gguf"))).tensors
             let expected: ElementType =
                 switch type {
@@ -94,7 +94,7 @@ struct GGUFExportTests {
         }
         let narrow = try convert(
             CheckpointModel(path: fixture("current-safetensors-f32")), to: folder.at("narrow.phi"))
-        try GGUFExporter(narrow, type: .q8_0).write(to: folder.at("narrow.gguf"))
+        try GGUFExporter(narrow, type: .q8_0).write(to: FilePath(folder.at("narrow.gguf")))
         let tensors = try GGUFFile(ReadableFile(path: folder.at("narrow.gguf"))).tensors
         #expect(tensors["blk.0.attn_q.weight"]?.elementType == .float16)
     }
@@ -104,13 +104,14 @@ struct GGUFExportTests {
         var checkpoint = TinyCheckpoint()
         checkpoint.edit("lm_head.weight") { $0[5] = 1e9 }
         let model = try convert(CheckpointModel(path: checkpoint.write(to: folder)), to: folder.at("a.phi"))
-        let text = fault { try GGUFExporter(model, type: .f16).write(to: folder.at("a.gguf")) }
+        let text = fault { try GGUFExporter(model, type: .f16).write(to: FilePath(folder.at("a.gguf"))) }
         #expect(text == "output.weight has weights that are too large for f16")
         #expect(throws: CancellationError.self) {
-            try GGUFExporter(model, type: .f32).write(to: folder.at("a.gguf")) { _ in false }
+            try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("a.gguf"))) { _ in false }
         }
         #expect(folder.names == ["a.phi", "checkpoint"])
         try folder.write("a.gguf", "precious")
-        #expect(fault { try GGUFExporter(model, type: .f32).write(to: folder.at("a.gguf")) }.contains("exists already"))
+        let again = fault { try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("a.gguf"))) }
+        #expect(again.contains("exists already"))
     }
 }

@@ -33,9 +33,9 @@ package struct GGUFExporter {
     ///
     /// - Parameter progress: Gets the share that is done, 0 to 1; returns false to stop, which throws `CancellationError`.
     package func write(
-        to path: String, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
+        to path: FilePath, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws {
-        let file = try AtomicFile(path: path, overwrite: overwrite)
+        let file = try AtomicFile(path, overwrite: overwrite)
         var header = GGUFHeader()
         addShape(to: &header)
         try addTokenizer(to: &header)

@@ -13,8 +13,8 @@ package struct NumPyReader {
     private var row = 0
 
     /// Opens the file. Throws ``FormatError`` when it is not such an array or its size does not match its shape.
-    package init(path: String) throws(FormatError) {
-        file = try ReadableFile(path: path)
+    package init(_ path: FilePath) throws(FormatError) {
+        file = try ReadableFile(path)
         let head = try file.readBytes(at: 0, count: min(12, file.size))
         guard head.count == 12, head.starts(with: [0x93] + Array("NUMPY".utf8)), (1...3).contains(head[6]) else {
             throw FormatError(path, "is not a .npy file")

@@ -5,8 +5,8 @@ package struct NumPyWriter {
     private let file: AtomicFile
 
     /// Begins the file, which replaces an existing one. Throws ``FormatError`` when `path` cannot be written.
-    package init(path: String, rows: Int, columns: Int) throws(FormatError) {
-        file = try AtomicFile(path: path, overwrite: true)
+    package init(_ path: FilePath, rows: Int, columns: Int) throws(FormatError) {
+        file = try AtomicFile(path, overwrite: true)
         var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
         // Magic, version and length take 10 bytes; the data starts at a multiple of 64.
         header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"

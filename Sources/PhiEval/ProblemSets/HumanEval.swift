@@ -13,7 +13,7 @@ enum HumanEval: ProblemSet {
         let task_id: TaskID
         let prompt: String
         let entry_point: String
-        let canonical_solution: String
+        let canonical_solution: String?
         let test: String
     }
 

@@ -15,7 +15,7 @@ enum MBPP: ProblemSet {
     struct Row: Decodable {
         let task_id: Int
         let text: String
-        let code: String
+        let code: String?
         let test_setup_code: String
         let test_list: [String]
     }

@@ -53,7 +53,8 @@ package struct PromptTests: Sendable {
 extension ProblemSet {
     /// The problems in the file at `path`, `.jsonl` or `.jsonl.gz`. Throws ``FormatError`` naming the first line that is not
     /// a problem.
-    package static func read(_ path: String, mode: PromptMode, promptTests: Int) throws(FormatError) -> [CodeProblem] {
+    package static func read(_ path: FilePath, mode: PromptMode, promptTests: Int) throws(FormatError) -> [CodeProblem]
+    {
         var problems: [CodeProblem] = []
         var seen: Set<TaskID> = []
         for line in try TextLines.read(path) {
@@ -78,8 +79,8 @@ package struct CodeProblem: Sendable {
     let before: String
     /// The program after the completion: the checks.
     let after: String
-    /// A correct completion.
-    package let reference: String
+    /// A correct completion, if the file has one.
+    package let reference: String?
 
     /// The program that checks `completion`.
     package func program(_ completion: String) -> String { before + completion + "\n" + after }

@@ -26,7 +26,7 @@ package struct CodeSample: Codable, Sendable, Equatable {
 
     /// Reads samples of any origin; blank lines and other keys are ignored. Throws ``FormatError`` naming the first line that
     /// is not a sample, or whose problem is not among `problems`.
-    package static func read(_ path: String, of problems: [CodeProblem]) throws(FormatError) -> [CodeSample] {
+    package static func read(_ path: FilePath, of problems: [CodeProblem]) throws(FormatError) -> [CodeSample] {
         let known = Set(problems.map(\.id))
         var samples: [CodeSample] = []
         for line in try TextLines.read(path) {

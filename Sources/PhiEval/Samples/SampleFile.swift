@@ -7,21 +7,21 @@ import PhiSystem
 /// Opening it removes an incomplete last line; the other samples need not be generated again. A finished file is sorted by
 /// problem and sample, so a resumed run leaves the same bytes as an uninterrupted one.
 package final class SampleFile {
-    private let path: String
+    private let path: FilePath
     /// The samples in the file.
     package private(set) var samples: [CodeSample] = []
     private let descriptor: Int32
 
     /// Opens or creates the file for samples of `run`. Throws ``FormatError`` when it cannot be written, or holds anything but
     /// samples of that run.
-    package init(path: String, run: String) throws(FormatError) {
+    package init(_ path: FilePath, run: String) throws(FormatError) {
         self.path = path
-        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+        descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
         guard descriptor >= 0 else { throw Self.fault(path) }
         do throws(FormatError) {
             // Two writers would interleave their lines.
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw FormatError(path, "is being written already") }
-            let bytes = try ReadableFile(path: path).readAll(limit: 1 << 32)
+            let bytes = try ReadableFile(path).readAll(limit: 1 << 32)
             let whole = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
             for line in TextLines.split(Array(bytes[..<whole])) {
                 let place = "\(path): line \(line.number)"
@@ -60,7 +60,7 @@ package final class SampleFile {
         }
         let ordered = samples.sorted { place($0) < place($1) }
         guard ordered != samples else { return }
-        let file = try AtomicFile(path: path, overwrite: true)
+        let file = try AtomicFile(path, overwrite: true)
         for sample in ordered { try file.append(JSONText.encode(sample) + [UInt8(ascii: "\n")]) }
         try file.commit()
         samples = ordered
@@ -72,7 +72,7 @@ package final class SampleFile {
         return bytes.starts(with: head) || head.starts(with: bytes)
     }
 
-    private static func fault(_ path: String) -> FormatError {
+    private static func fault(_ path: FilePath) -> FormatError {
         FormatError(path, "cannot be written: \(String(cString: strerror(errno)))")
     }
 }

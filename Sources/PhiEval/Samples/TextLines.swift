@@ -5,10 +5,10 @@ import PhiFormat
 enum TextLines {
     /// The lines that are not blank, numbered from 1. Throws ``FormatError`` when the file cannot be read, is damaged, or
     /// unpacks to more than `limit` bytes.
-    static func read(_ path: String, limit: Int = 1 << 30) throws(FormatError) -> [(number: Int, bytes: [UInt8])] {
+    static func read(_ path: FilePath, limit: Int = 1 << 30) throws(FormatError) -> [(number: Int, bytes: [UInt8])] {
         // For the error message when there is no such file.
-        _ = try ReadableFile(path: path)
-        guard let file = gzopen(path, "rb") else { throw FormatError(path, "cannot be read") }
+        _ = try ReadableFile(path)
+        guard let file = path.withCString({ gzopen($0, "rb") }) else { throw FormatError(path, "cannot be read") }
         defer { gzclose(file) }
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)

@@ -21,7 +21,7 @@ def main() -> int:
         "--benchmark", type=Path, nargs="*", default=[], help="files of HumanEval and MBPP for decontamination")
     top.add_argument("--workers", type=int, default=2)
     top.add_argument("--nice", type=int, default=19)
-    top.add_argument("--picture", type=Path, help="the figure written by report")
+    top.add_argument("--picture", type=Path, help="the figure written by report, .svg or .png")
     a = top.parse_args()
     o = plan.Options(
         a.folder.resolve(), a.phi.resolve(), tuple(a.seeds), benchmarks=tuple(p.resolve() for p in a.benchmark))

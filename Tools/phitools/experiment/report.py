@@ -76,8 +76,14 @@ def table(o: Options) -> str:
     return "\n".join(rows)
 
 
+# Metadata of a figure that would differ from run to run, by the suffix of its file.
+UNSTABLE_METADATA = {".svg": "Date", ".png": "Software"}
+
+
 def picture(o: Options, path: Path) -> None:
-    """Plot seeds as points and means as bars."""
+    """Plot seeds as points and means as bars, as SVG or PNG; raise ValueError for another suffix."""
+    if path.suffix.lower() not in UNSTABLE_METADATA:
+        raise ValueError(f"{path}: is to be a picture, with a name that ends in {' or '.join(UNSTABLE_METADATA)}")
     import matplotlib
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "phi"
@@ -93,5 +99,5 @@ def picture(o: Options, path: Path) -> None:
     axes.set_xticks(range(len(arms)), [textwrap.fill(f"({a}) {w}", 18) for a, w in arms.items()], fontsize=8)
     axes.set(ylabel="pass@1 on held-out exercises, %", ylim=(0, 100))
     axes.grid(axis="y", alpha=0.3)
-    figure.savefig(path, metadata={"Date": None})
+    figure.savefig(path, metadata={UNSTABLE_METADATA[path.suffix.lower()]: None})
     pyplot.close(figure)

@@ -71,7 +71,7 @@ test-python: python-deps
 C_PREFIX = $(CURDIR)/.build/c-api
 test-c:
 	$(MAKE) install PREFIX=$(C_PREFIX) DESTDIR=
-	PHI_PREFIX=$(C_PREFIX) $(PYTHON) -m unittest discover -s Tests/CPhiTests
+	PHI_PREFIX=$(C_PREFIX) $(PYTHON_WITH_RECIPE) -m unittest discover -s Tests/CPhiTests
 
 # A package of its own that depends on this one by address and version.
 test-embedding: build
@@ -112,12 +112,11 @@ test-asan: deps sandbox-deps
 	swift build $(ASAN) --build-tests
 	ASAN_OPTIONS=detect_leaks=0 swift test $(ASAN) --skip-build --skip PhiCLITests
 
-# libomp is not instrumented: its library archer reports the order of work to the sanitizer, and other accesses in it are ignored. The
-# tests of phi-1's shapes in plain C are slow and use one thread, so they are left out. About 5 minutes after the build.
+# The tests of phi-1's shapes in plain C are slow and use one thread, so they are left out. About 5 minutes after the build.
 TSAN = -c release --sanitize=thread --scratch-path .build/tsan
 test-tsan: deps
 	swift build $(TSAN) --build-tests
-	TSAN_OPTIONS=ignore_noninstrumented_modules=1:halt_on_error=1:suppressions=$(CURDIR)/Tests/tsan.suppressions \
+	TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/Tests/tsan.suppressions \
 	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|PhiCheckpointTests|CPhiKernelsTests)\.' \
 	  --skip timedShapesEqualTheReference
 
@@ -155,17 +154,7 @@ lint: venv-deps
 # ---- Dependencies, installed if they are missing ----
 
 ADMIN = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
-HAVE_OPENMP = ls /usr/lib/llvm-*/lib/libomp.so /opt/homebrew/opt/libomp/lib/libomp.dylib \
-	/usr/local/opt/libomp/lib/libomp.dylib $${SWIFT_PHI_LIBOMP:+$$SWIFT_PHI_LIBOMP/libomp.*} 2>/dev/null | grep -q .
-
 deps:
-	@$(HAVE_OPENMP) || { \
-	  if [ "$$(uname)" = Darwin ]; then \
-	    echo "The OpenMP library is missing; installing it: brew install libomp"; brew install libomp; \
-	  else \
-	    echo "The OpenMP library is missing; installing it: $(ADMIN) apt-get install -y libomp-dev"; \
-	    $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libomp-dev; \
-	  fi; }
 # phi eval reads gzip with zlib; Swift's packages for Debian need its headers too.
 	@[ "$$(uname)" = Darwin ] || [ -e /usr/include/zlib.h ] || { \
 	  echo "zlib's headers are missing; installing them: $(ADMIN) apt-get install -y zlib1g-dev"; \

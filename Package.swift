@@ -1,29 +1,18 @@
 // swift-tools-version: 6.2
-import Foundation
 import PackageDescription
 
-// OpenMP. Swift's clang compiles `-fopenmp` but brings neither omp.h nor libomp, so the library is looked up where Debian
-// (libomp-dev) and Homebrew (libomp) put it; SWIFT_PHI_LIBOMP names another folder.
-let openMP: [String] = {
-    let files = FileManager.default
-    var folders = ["/opt/homebrew/opt/libomp/lib", "/usr/local/opt/libomp/lib"]
-    let versions = ((try? files.contentsOfDirectory(atPath: "/usr/lib")) ?? []).compactMap { name in
-        name.hasPrefix("llvm-") ? Int(name.dropFirst(5)) : nil
-    }
-    folders = versions.sorted(by: >).map { "/usr/lib/llvm-\($0)/lib" } + folders
-    if let named = ProcessInfo.processInfo.environment["SWIFT_PHI_LIBOMP"] { folders = [named] }
-    let found = folders.first { folder in
-        ["libomp.so", "libomp.dylib"].contains { files.fileExists(atPath: folder + "/" + $0) }
-    }
-    guard let found else { return ["-lomp"] }
-    return ["-L\(found)", "-lomp", "-Xlinker", "-rpath", "-Xlinker", found]
-}()
+/// The folder of LLVM's libomp, if it is to be linked instead of the OpenMP runtime in CPhiKernels, to compare the two.
+let libomp = Context.environment["SWIFT_PHI_LIBOMP"]
 
-let cSettings: [CSetting] = [
-    .unsafeFlags(["-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Werror=implicit"]),
-    // A debug build of somebody's program is not one of the kernels.
-    .unsafeFlags(["-O2"], .when(configuration: .debug)),
-]
+let cSettings: [CSetting] =
+    [
+        .unsafeFlags(["-fopenmp", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Werror=implicit"]),
+        // A debug build of somebody's program is not one of the kernels.
+        .unsafeFlags(["-O2"], .when(configuration: .debug)),
+    ] + (libomp == nil ? [] : [.define("PHI_LIBOMP")])
+
+let openMP: [LinkerSetting] =
+    libomp.map { [.unsafeFlags(["-L\($0)", "-lomp", "-Xlinker", "-rpath", "-Xlinker", $0])] } ?? []
 
 /// Condition of dependencies that only the commands need: such packages are not fetched by a package that depends on this one with `traits: []`.
 let ofCommands = TargetDependencyCondition.when(traits: ["Commands"])
@@ -47,7 +36,7 @@ let package = Package(
     ],
     targets: [
         // The engine.
-        .target(name: "CPhiKernels", cSettings: cSettings, linkerSettings: [.unsafeFlags(openMP)]),
+        .target(name: "CPhiKernels", cSettings: cSettings, linkerSettings: openMP),
         .target(name: "PhiTokenizer"),
         .target(name: "CPhiSupport"),
         .target(name: "PhiSystem"),
@@ -60,7 +49,8 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(
                     [
-                        "-static-stdlib", "-Xlinker", "-soname=libphi.so.0", "-Xlinker",
+                        "-static-stdlib", "-Xlinker", "-soname=libphi.so.0", "-Xlinker", "-z", "-Xlinker", "nodelete",
+                        "-Xlinker",
                         "--version-script=\(Context.packageDirectory)/Sources/PhiCAPI/exports.map",
                     ], .when(platforms: [.linux]))
             ]),

@@ -1,21 +1,13 @@
 /* The scheduler, and the only file that uses OpenMP. */
+#define _GNU_SOURCE /* threads and signals */
 #include "kernels.h"
 
 #include <sched.h>
 
-/* Swift's clang has no omp.h. An idle thread spins for so many milliseconds: long enough for the caller to sample a token and return,
- * far less than libomp's 200, so that an idle session does not keep cores busy. */
-#if defined(_OPENMP)
-void kmp_set_blocktime(int milliseconds);
-int omp_get_thread_num(void);
-enum { AWAKE_MILLISECONDS = 2 };
-#define THREAD_NUMBER omp_get_thread_num()
-#else
-#define THREAD_NUMBER 0
-#endif
+enum { SPINS_BEFORE_YIELD = 4000 };
 
 PHI_INLINE void spin(unsigned *spins) {
-    if (++*spins > 4000) { /* with more threads than cores, the other thread may need this one's core */
+    if (++*spins > SPINS_BEFORE_YIELD) { /* with more threads than cores, the other thread may need this one's core */
         sched_yield();
         return;
     }
@@ -25,6 +17,18 @@ PHI_INLINE void spin(unsigned *spins) {
     __asm__ volatile("yield");
 #endif
 }
+
+/* PHI_LIBOMP: LLVM's libomp is linked, to be compared with the runtime of this module. Swift's clang has no omp.h. */
+#if defined(PHI_LIBOMP)
+void kmp_set_blocktime(int milliseconds);
+int omp_get_thread_num(void);
+#define THREAD_NUMBER omp_get_thread_num()
+#elif defined(_OPENMP)
+#include "openmp_runtime.h"
+#define THREAD_NUMBER thread_number
+#else
+#define THREAD_NUMBER 0
+#endif
 
 typedef struct {
     size_t begin, end;
@@ -81,15 +85,23 @@ static void do_step(phi_step *s, size_t threads, size_t thread, uint64_t *shares
  *
  * A thread skips a step that is done without waiting for the steps before it: acquiring the count of done items, which the threads that
  * did them released, makes everything visible that those threads had waited for. */
-static void work(int threads, phi_step *steps, size_t count, uint64_t *shares) {
-    size_t thread = (size_t)THREAD_NUMBER, stride = phi_share_stride(count);
+typedef struct {
+    int threads;
+    phi_step *steps;
+    size_t count;
+    uint64_t *shares;
+} region;
+
+static void work(const region *r) {
+    size_t thread = (size_t)THREAD_NUMBER, count = r->count, stride = phi_share_stride(count);
+    phi_step *steps = r->steps;
     size_t group = 0; /* the last step that waited; once it is done, so are all before it */
     for (size_t i = 0; i < count; i++) {
         phi_step *s = &steps[i];
         if (__atomic_load_n(&s->done, __ATOMIC_ACQUIRE) < s->items) {
             for (size_t j = group; s->waits && j < i; j++)
                 for (unsigned spins = 0; __atomic_load_n(&steps[j].done, __ATOMIC_ACQUIRE) < steps[j].items;) spin(&spins);
-            do_step(s, (size_t)threads, thread, shares + i, stride);
+            do_step(s, (size_t)r->threads, thread, r->shares + i, stride);
         }
         if (s->waits && s->items) group = i;
     }
@@ -105,11 +117,22 @@ void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares) {
     }
     for (size_t i = 0; i < count; i++) steps[i].done = 0;
     memset(shares, 0, (size_t)threads * phi_share_stride(count) * sizeof *shares);
-#if defined(_OPENMP)
-    kmp_set_blocktime(AWAKE_MILLISECONDS);
+#if defined(PHI_LIBOMP)
+    kmp_set_blocktime(2);
 #endif
+    const region r = {threads, steps, count, shares};
 #pragma omp parallel num_threads(threads)
-    work(threads, steps, count, shares);
+    work(&r);
+}
+
+int phi_reserve_threads(int threads) {
+#if defined(PHI_LIBOMP)
+    return threads;
+#elif defined(_OPENMP)
+    return reserve(threads);
+#else
+    return threads > 0;
+#endif
 }
 
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args) {

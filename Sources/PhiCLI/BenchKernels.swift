@@ -51,6 +51,7 @@ struct BenchKernels: ParsableCommand {
         let fast = Kernels.available.filter { $0.name != "reference" }
         let sets = isa.isEmpty ? fast : Kernels.available.filter { isa.contains($0.name) }
         var records: [Record] = []
+        ThreadCounts.start(threads?.numbers.max())
         if format == .md { try Console.write(Record.heading) }
         for kernels in sets {
             for threads in threads?.numbers ?? [Engine.defaultThreads] {

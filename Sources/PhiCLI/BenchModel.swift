@@ -59,6 +59,7 @@ struct BenchModel: ParsableCommand {
         let paths = models.flatMap(\.paths)
         let files: [FilePath?] = paths.isEmpty ? [nil] : paths
         var report = BenchmarkReport(format)
+        ThreadCounts.start(threads.max())
         // Before hours of measuring, not after.
         for file in files { _ = try ModelOptions.open(file) }
         for file in files { try run(file, threads, into: &report) }

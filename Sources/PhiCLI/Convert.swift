@@ -84,6 +84,7 @@ struct Convert: ParsableCommand {
             case .builtIn: .builtIn
             case .file(let path): try CalibrationText(path)
             }
+        ThreadCounts.start(threadsOrType?.threads)
         let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threadsOrType?.threads)
         let report = try withProgress("convert") { try converter.write(to: output, overwrite: force, progress: $0) }
         let size = try ReadableFile(output).size

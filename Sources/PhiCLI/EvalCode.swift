@@ -165,6 +165,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     private func generate(
         _ model: LanguageModel, _ all: [CodeProblem], _ chosen: [CodeProblem], _ settings: GenerationSettings
     ) throws -> [CodeSample] {
+        ThreadCounts.start(threads)
         let run = settings.fingerprint(model, all)
         let generator = try CodeGenerator(model, chosen, settings, run: run, batch: batch, threads: threads)
         let file = try output.map { try SampleFile($0, run: run) }

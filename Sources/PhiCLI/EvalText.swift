@@ -44,6 +44,7 @@ struct EvalText: ParsableArguments {
     /// Reads the text and cuts it into windows for `model`. As in llama-perplexity, special tokens are not recognised and one
     /// newline at the end is dropped.
     func windows(_ model: LanguageModel) throws -> TextWindows {
+        ThreadCounts.start(threads)
         var bytes = try Console.read(file)
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         let tokens = model.tokenizer.encode(bytes: bytes, specialTokens: false)

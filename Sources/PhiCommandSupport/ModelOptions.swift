@@ -67,17 +67,26 @@ package struct SessionOptions: ParsableArguments {
     }
 
     package func session(_ model: LanguageModel) throws -> Session {
-        try Session(model, context: context, threads: threads, cache: kvCache)
+        ThreadCounts.start(threads)
+        return try Session(model, context: context, threads: threads, cache: kvCache)
     }
 }
 
-/// Checks of requested numbers of threads.
+/// Requested numbers of threads.
 package enum ThreadCounts {
     /// Throws a `ValidationError` naming `option` when a number is out of range.
     package static func validate(_ counts: [Int], of option: String) throws {
         guard counts.allSatisfy(Engine.threadCounts.contains) else {
             throw ValidationError("\(option) takes 1 to \(Engine.threadCounts.upperBound).")
         }
+    }
+
+    /// Starts as many threads, by default one for each core, and warns if the system allows fewer.
+    package static func start(_ count: Int?) {
+        let count = count ?? Engine.defaultThreads
+        let started = Engine.startThreads(count)
+        guard started < count else { return }
+        Console.error("phi: warning: the system allows \(started) of \(count) threads; results are the same\n")
     }
 }
 

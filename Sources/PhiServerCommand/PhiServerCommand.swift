@@ -85,6 +85,7 @@ struct PhiServerCommand: AsyncParsableCommand {
     func run() async throws {
         let settings = try settings()
         let opened = try model.open()
+        ThreadCounts.start(session.threads)
         let registry = PrometheusRegistry()
         let logFormat = logFormat
         let logLevel = logLevel

@@ -93,6 +93,36 @@ struct ParallelTests {
         }
     }
 
+    /// Regions that several threads enter at once have teams of their own, which later regions use again.
+    @Test func regionsOfSeveralThreadsAreApart() async {
+        let sums = await withTaskGroup(of: Int.self) { group in
+            for task in 0..<6 {
+                group.addTask {
+                    (1...200).reduce(0) { sum, round in
+                        let total = Atomic(0)
+                        withUnsafePointer(to: total) { place in
+                            phi_parallel(
+                                Int32(1 + (task + round) % 5), 100,
+                                { raw, begin, end in
+                                    let total = raw?.assumingMemoryBound(to: Atomic<Int>.self)
+                                    total?.pointee.wrappingAdd(end - begin, ordering: .relaxed)
+                                }, place)
+                        }
+                        return sum + total.load(ordering: .relaxed)
+                    }
+                }
+            }
+            return await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(sums == Array(repeating: 20_000, count: 6))
+    }
+
+    @Test func startsTheThreadsThatAreAskedFor() {
+        #expect(phi_reserve_threads(1) == 1)
+        #expect(phi_reserve_threads(5) == 5)
+        #expect(phi_reserve_threads(3) == 3)
+    }
+
     private func run(_ steps: inout [phi_step], threads: Int32) {
         var shares = [UInt64](repeating: 1, count: Int(threads) * phi_share_stride(steps.count))
         phi_run(threads, &steps, steps.count, &shares)

@@ -239,7 +239,10 @@ enum { PHI_MAX_THREADS = 1024 };
  * phi_share_stride(count) words for each thread. */
 void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares);
 size_t phi_share_stride(size_t count);
-/* The same for one operation. */
+/* Starts threads for phi_run, and returns how many of `threads` there are, the caller included; fewer if the system allows no more. phi_run
+ * then does with those. */
+int phi_reserve_threads(int threads);
+/* The same as phi_run for one operation. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
 
 #endif

@@ -16,8 +16,11 @@ public final class Engine {
     public let model: LanguageModel
     /// Largest context of its sessions.
     public let context: Int
-    /// Number of threads.
+    /// Number of threads that were asked for.
     public let threads: Int
+    /// Number of threads that there were at the start: fewer than ``threads`` if the system allows no more (`ulimit -u`, a
+    /// control group's limit). The engine computes with those, slower and with the same results.
+    public let startedThreads: Int
     /// Supported numbers of threads.
     public static let threadCounts = 1...Int(PHI_MAX_THREADS)
     /// Largest number of sessions in one call of ``append(_:)``.
@@ -45,6 +48,7 @@ public final class Engine {
         self.model = model
         self.context = context
         self.threads = threads
+        startedThreads = Self.startThreads(threads)
         segments.reserveCapacity(Self.sessionsAtOnce)
         sessions.reserveCapacity(Self.sessionsAtOnce)
         pass = try ForwardPass(
@@ -54,6 +58,9 @@ public final class Engine {
 
     /// The default number of threads: one per core in the process's affinity mask, up to its control group's quota.
     public static var defaultThreads: Int { Cores().count }
+
+    /// Starts threads, so that there are `count` with the caller's, and returns how many there are.
+    package static func startThreads(_ count: Int) -> Int { Int(phi_reserve_threads(Int32(count))) }
 
     /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each has the logits that
     /// follow its last token, until the engine's next step. Throws ``SessionError``, leaving all unchanged, when tokens

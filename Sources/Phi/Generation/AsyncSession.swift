@@ -11,8 +11,7 @@ import PhiTokenizer
 ///
 /// It generates one sequence at a time. A cancelled task ends after at most one step: a token, or a batch of a prompt.
 ///
-/// The thread avoids one OpenMP team per pool thread: libomp keeps a team for every thread that enters a parallel
-/// region, and an actor on the pool runs on all of its threads in turn.
+/// A step takes milliseconds to seconds and does not yield, which the threads of the pool are not meant for.
 public actor AsyncSession {
     private nonisolated let thread: SessionThread
     private let session: Session

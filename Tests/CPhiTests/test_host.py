@@ -1,0 +1,109 @@
+"""The library in a host with other OpenMP runtimes, which forks, and whose threads are limited."""
+import os
+import shutil
+import sys
+import textwrap
+
+from test_c_api import LIBRARY, MODEL, ROOT, APITest, run, tool
+
+SUM = """
+double sum(int n) {
+    double total = 0;
+#pragma omp parallel for reduction(+ : total) num_threads(4)
+    for (int i = 0; i < n; i++) total += i;
+    return total;
+}
+"""
+SCRIPT = """
+import ctypes, os, sys
+import phi
+
+def complete(threads=3):
+    return phi.Session(phi.Model({model!r}), threads=threads).complete("def f(x):", maximum_tokens=8)
+
+expected = complete(1)
+"""
+
+
+class InAHost(APITest):
+    def runs(self, body: str, command: tuple[str, ...] = (sys.executable,), **variables: str) -> None:
+        """Run a script in a process of its own, with phi and with `expected`, what it completes."""
+        script = SCRIPT.format(model=str(MODEL)) + textwrap.dedent(body)
+        environment = {**os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Tools"), **variables}
+        outcome = run(*command, "-c", script, env=environment)
+        self.assertEqual((outcome.returncode, outcome.stderr), (0, ""), f"{body}\n{outcome.stdout}")
+
+    def other_runtime(self) -> str:
+        """A library that computes by the OpenMP runtime of the C compiler."""
+        source = self.folder / "sum.c"
+        source.write_text(SUM)
+        outcome = run(tool("cc"), "-fopenmp", "-shared", "-fPIC", source, "-o", self.folder / "libsum.so")
+        if outcome.returncode:
+            print("\nSKIPPED: cc has no OpenMP", file=sys.stderr, flush=True)
+            self.skipTest("cc has no OpenMP")
+        return str(self.folder / "libsum.so")
+
+    def test_links_no_openmp(self) -> None:
+        self.assertNotIn("omp", self.succeeds(tool("readelf"), "--dynamic", "--wide", LIBRARY).lower())
+
+    def test_beside_another_openmp(self) -> None:
+        library = self.other_runtime()
+        for order in ("other(); mine()", "mine(); other()", "other(); mine(); other(); mine()"):
+            self.runs(f"""
+                def other():
+                    library = ctypes.CDLL({library!r})
+                    library.sum.restype = ctypes.c_double
+                    assert library.sum(1000) == 499500
+
+                def mine():
+                    assert complete() == expected
+
+                {order}
+                """)
+
+    def test_beside_torch(self) -> None:
+        """PyTorch brings an OpenMP runtime of its own."""
+        if run(sys.executable, "-c", "import torch").returncode:
+            print("\nSKIPPED: torch is not here", file=sys.stderr, flush=True)
+            self.skipTest("torch is not here")
+        for order in ("other(); mine(); other()", "mine(); other(); mine()"):
+            self.runs(f"""
+                def other():
+                    import torch
+                    torch.set_num_threads(4)
+                    a = torch.ones(300, 300)
+                    assert (a @ a).sum().item() == 300 ** 3
+
+                def mine():
+                    assert complete() == expected
+
+                {order}
+                """)
+
+    def test_children_go_on(self) -> None:
+        self.runs("""
+            session = phi.Session(phi.Model({model!r}), threads=3)
+            assert session.complete("def f(x):", maximum_tokens=8) == expected
+            for _ in range(3):
+                child = os.fork()
+                if child == 0:
+                    session.truncate(0)
+                    same = session.complete("def f(x):", maximum_tokens=8) == expected
+                    os._exit(0 if same and complete(4) == expected else 1)
+                assert os.waitpid(child, 0)[1] == 0
+                session.truncate(0)
+                assert session.complete("def f(x):", maximum_tokens=8) == expected
+            """.replace("{model!r}", repr(str(MODEL))))
+
+    def test_variables_do_not_matter(self) -> None:
+        self.runs("assert complete(8) == expected", OMP_NUM_THREADS="", KMP_AFFINITY="x", OMP_THREAD_LIMIT="0")
+
+    def test_fewer_threads_do(self) -> None:
+        """A limit of the number of threads, which does not bind root."""
+        command = (tool("prlimit"), "--nproc=1:1", shutil.which("python3", path="/usr/bin") or tool("python3"))
+        if os.geteuid() == 0:
+            command = (tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", *command)
+        if run(*command, "-c", f"open({str(LIBRARY)!r})").returncode:
+            print("\nSKIPPED: another user cannot read these files", file=sys.stderr, flush=True)
+            self.skipTest("another user cannot read these files")
+        self.runs("assert complete(8) == expected", command, PYTHONDONTWRITEBYTECODE="1")

@@ -1,7 +1,7 @@
 import PhiSystem
 
 /// A new file that appears under its name only when it is complete: until ``commit()`` it has a temporary name in the same
-/// directory, and is deleted with this object.
+/// directory, and is deleted with this object. What a killed process has left there of the same file is deleted by the next one.
 package final class AtomicFile {
     /// Path of the finished file, for errors.
     package let path: String
@@ -27,9 +27,29 @@ package final class AtomicFile {
         }
         self.path = path.description
         location = path
+        Self.removeRemains(of: path)
         temporaryPath = path.extended(".\(getpid()).part")
         descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644) }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
+        _ = flock(descriptor, LOCK_EX | LOCK_NB)
+    }
+
+    /// Deletes the temporary files of `path` whose processes are gone. The lock tells of processes with other numbers, in another
+    /// container; where there are no locks, the number alone does.
+    private static func removeRemains(of path: FilePath) {
+        let name = Array(path.bytes.split(separator: UInt8(ascii: "/")).last ?? []) + [UInt8(ascii: ".")]
+        let suffix = Array(".part".utf8)
+        for file in (try? PathKind.contents(of: path.parent)) ?? [] {
+            let found = file.bytes.split(separator: UInt8(ascii: "/")).last ?? []
+            let number = String(decoding: found.dropFirst(name.count).dropLast(suffix.count), as: UTF8.self)
+            guard found.starts(with: name), found.suffix(suffix.count) == suffix[...], let process = pid_t(number),
+                process > 0, process != getpid(), kill(process, 0) != 0, errno == ESRCH
+            else { continue }
+            let descriptor = file.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { _ = file.withCString { unlink($0) } }
+            close(descriptor)
+        }
     }
 
     deinit {

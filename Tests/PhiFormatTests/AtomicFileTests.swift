@@ -1,0 +1,53 @@
+import Foundation
+import PhiFormat
+import PhiTestSupport
+import Testing
+
+/// Files that appear when they are complete, and remains of those that were not completed.
+struct AtomicFileTests {
+    /// The number of a process that has ended.
+    private func endedProcess() throws -> Int32 {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/bin/sh")
+        process.arguments = ["-c", "exit"]
+        try process.run()
+        process.waitUntilExit()
+        return process.processIdentifier
+    }
+
+    @Test func removesWhatAKilledProcessLeft() throws {
+        let folder = try TemporaryFolder()
+        let ended = try endedProcess()
+        let others = [
+            "b.phi.\(ended).part", "a.phi.\(ended).part2", "a.phi.x.part", "a.phi.part", "a.phi.\(getppid()).part",
+            "a.phi.-\(ended).part",
+        ]
+        for name in others + ["a.phi.\(ended).part"] { try folder.write(name, "some") }
+        try AtomicFile(FilePath(folder.at("a.phi")), overwrite: false).commit()
+        #expect(Set(folder.names) == Set(others + ["a.phi"]))
+    }
+
+    @Test func leavesWhatIsLocked() throws {
+        let folder = try TemporaryFolder()
+        let name = "a.phi.\(try endedProcess()).part"
+        let path = try folder.write(name, "some")
+        let descriptor = open(path, O_RDONLY)
+        try #require(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
+        // As a process in another container has it, which has this file open.
+        try AtomicFile(FilePath(folder.at("a.phi")), overwrite: false).commit()
+        #expect(Set(folder.names) == [name, "a.phi"])
+        close(descriptor)
+        try AtomicFile(FilePath(folder.at("a.phi")), overwrite: true).commit()
+        #expect(folder.names == ["a.phi"])
+    }
+
+    @Test func isDeletedWithoutCommit() throws {
+        let folder = try TemporaryFolder()
+        do {
+            let file = try AtomicFile(FilePath(folder.at("a.phi")), overwrite: false)
+            try file.append([1, 2, 3])
+            #expect(folder.names == ["a.phi.\(getpid()).part"])
+        }
+        #expect(folder.names.isEmpty)
+    }
+}

@@ -11,7 +11,7 @@ struct AdapterTests {
 
     static let names = [
         "attention", "rank-stabilised", "patterns", "embedding-and-head", "saved-modules", "all-biases", "own-biases",
-        "bfloat16-archive", "old-names",
+        "bfloat16-archive", "old-names", "lora-bias",
     ]
     /// All have the same values, in F32, BF16 and F16.
     static let bases = [

@@ -125,6 +125,7 @@ def main():
     save_halves()
     save_old_names()
     save_weighted()
+    save("lora-bias", {"target_modules": LINEAR, "r": 2, "lora_alpha": 3, "lora_bias": True})
     (OUT / "made.json").write_text(json.dumps({"peft": peft.__version__, "torch": torch.__version__}) + "\n")
 
 

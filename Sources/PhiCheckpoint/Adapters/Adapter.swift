@@ -11,6 +11,8 @@ package struct Adapter: Sendable {
     let directory: FilePath
     private let factors = LowRankFactors()
     private(set) var updates: [Parameter: LowRankUpdate] = [:]
+    /// What is added to biases (`lora_bias`), with its factor.
+    private var biasUpdates: [Parameter: (tensor: StoredTensor, scaling: Float, table: NameTable)] = [:]
     private(set) var replaced: [Parameter: (tensor: StoredTensor, table: NameTable)] = [:]
 
     /// Opens the adapter in `directory` for a model of `config`, scaled by `weight`. Throws ``FormatError`` with the first
@@ -43,7 +45,12 @@ package struct Adapter: Sendable {
             }
             let pair: (a: StoredTensor, b: StoredTensor, isTransposed: Bool)?
             if case .bias = parameter {
-                pair = nil
+                if let bias = tensors[module + ".lora_B.bias"], let a = tensors[module + ".lora_A.weight"] {
+                    try Self.check(bias, rows, nil)
+                    let scaling = weight * (try settings.scaling(of: module, rank: a.shape.first ?? 0))
+                    biasUpdates[parameter] = (bias, scaling, table)
+                }
+                continue
             } else if let a = tensors[module + ".lora_A.weight"], let b = tensors[module + ".lora_B.weight"] {
                 pair = (a, b, false)
             } else if let a = tensors[module + ".lora_embedding_A"], let b = tensors[module + ".lora_embedding_B"] {
@@ -65,7 +72,9 @@ package struct Adapter: Sendable {
                 a: a, b: b, isTransposed: isTransposed, rank: rank,
                 scaling: weight * (try settings.scaling(of: module, rank: rank)), table: table)
         }
-        let used = Set(updates.values.flatMap { [$0.a.name, $0.b.name] } + replaced.values.map(\.tensor.name))
+        let used = Set(
+            updates.values.flatMap { [$0.a.name, $0.b.name] } + replaced.values.map(\.tensor.name)
+                + biasUpdates.values.map(\.tensor.name))
         let leftOver = stored.tensors.map(\.name).filter { !used.contains($0) }.sorted()
         if let name = leftOver.first {
             throw FormatError(
@@ -77,6 +86,12 @@ package struct Adapter: Sendable {
     func update(
         _ parameter: Parameter, _ rows: Range<Int>, _ config: ModelConfig, in floats: UnsafeMutableBufferPointer<Float>
     ) throws(FormatError) {
+        if let update = biasUpdates[parameter] {
+            let biases = try update.tensor.allFloats()
+            for (number, row) in rows.enumerated() {
+                floats[number] += update.scaling * biases[update.table.storedRow(row, of: parameter, config).row]
+            }
+        }
         guard let update = updates[parameter] else { return }
         let columns = config.shape(of: parameter).columns
         update.add(parameter, rows, config, to: floats, try factors.of(parameter, update, columns: columns))

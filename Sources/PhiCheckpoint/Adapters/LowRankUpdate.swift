@@ -63,7 +63,7 @@ final class LowRankFactors: Sendable {
 }
 
 extension StoredTensor {
-    fileprivate func allFloats() throws(FormatError) -> [Float] {
+    func allFloats() throws(FormatError) -> [Float] {
         var floats = [Float](repeating: 0, count: count)
         try floats.withUnsafeMutableBufferPointer { floats throws(FormatError) in
             try readFloats(0..<count, into: floats)

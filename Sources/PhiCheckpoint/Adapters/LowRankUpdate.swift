@@ -18,17 +18,26 @@ struct LowRankUpdate: Sendable {
         _ factors: (left: [Float], right: [Float])
     ) {
         let columns = config.shape(of: parameter).columns
-        var product = [Float](repeating: 0, count: columns)
-        product.withUnsafeMutableBufferPointer { product in
+        // A in the cache is read once for each eight rows of B. The last ones are computed again where there are fewer.
+        var products = [SIMD8<Float>](repeating: .zero, count: columns)
+        products.withUnsafeMutableBufferPointer { products in
             factors.right.withUnsafeBufferPointer { right in
-                for (number, row) in rows.enumerated() {
-                    let stored = table.storedRow(row, of: parameter, config).row
-                    product.update(repeating: 0)
-                    for k in 0..<rank {
-                        let factor = factors.left[stored * rank + k]
-                        for column in 0..<columns { product[column] += factor * right[k * columns + column] }
+                for first in stride(from: 0, to: rows.count, by: SIMD8<Float>.scalarCount) {
+                    let places = (0..<8).map { lane in
+                        let row = rows.lowerBound + min(first + lane, rows.count - 1)
+                        return table.storedRow(row, of: parameter, config).row * rank
                     }
-                    for column in 0..<columns { floats[number * columns + column] += scaling * product[column] }
+                    products.update(repeating: .zero)
+                    for k in 0..<rank {
+                        var factor = SIMD8<Float>()
+                        for lane in 0..<8 { factor[lane] = factors.left[places[lane] + k] }
+                        for column in 0..<columns { products[column] += factor * right[k * columns + column] }
+                    }
+                    for lane in 0..<min(8, rows.count - first) {
+                        let row = UnsafeMutableBufferPointer(
+                            rebasing: floats[(first + lane) * columns..<(first + lane + 1) * columns])
+                        for column in 0..<columns { row[column] += scaling * products[column][lane] }
+                    }
                 }
             }
         }

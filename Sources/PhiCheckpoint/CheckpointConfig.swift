@@ -56,6 +56,7 @@ package struct CheckpointConfig: Sendable {
             throw refused("hidden size \(hidden) is not a multiple of its \(heads) heads")
         }
         let headSize = keys.head_dim ?? hidden / heads
+        guard (1...65_536).contains(headSize) else { throw refused("head_dim \(headSize) cannot be true") }
         let intermediate =
             isFirst ? keys.n_inner ?? 4 * hidden : try need(keys.intermediate_size, "intermediate_size")
         guard vocabulary <= rows else {

@@ -5,6 +5,9 @@ import PhiJSON
 struct AdapterConfig {
     let file: ReadableFile
     private let keys: Keys
+    private let patterns: [(pattern: ModulePattern, alpha: Double)]
+    /// Steps of matching that are left to all modules together.
+    private var stepsLeft = 1 << 24
 
     /// Reads the file in `directory`. Throws ``FormatError`` when it is missing or damaged, and by name for every kind of
     /// adapter whose weights are more than a product of two matrices.
@@ -14,6 +17,12 @@ struct AdapterConfig {
         }
         keys = try JSONText.decode(Keys.self, from: file, limit: 16 << 20)
         self.file = file
+        patterns = try (keys.alpha_pattern ?? [:]).sorted { $0.key < $1.key }.map { text, alpha throws(FormatError) in
+            guard let pattern = ModulePattern(text) else {
+                throw FormatError(file.path, "alpha_pattern \(text.shown) is not a regular expression that is supported")
+            }
+            return (pattern, alpha)
+        }
         guard keys.peft_type?.uppercased() == "LORA" else {
             throw FormatError(file.path, "peft_type \((keys.peft_type ?? "").shown) is not supported, only LORA is")
         }
@@ -29,14 +38,12 @@ struct AdapterConfig {
     }
 
     /// The factor of the update of `module`, whose matrices have rank `rank`.
-    func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
+    mutating func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
         // peft takes the first pattern that matches; more than one with different values would depend on their order.
         var alphas: Set<Double> = []
-        for (pattern, alpha) in keys.alpha_pattern ?? [:] {
-            guard let expression = try? Regex("(.*\\.)?(\(pattern))") else {
-                throw FormatError(file.path, "alpha_pattern \(pattern.shown) is not a regular expression")
-            }
-            if (try? expression.wholeMatch(in: module)) != nil { alphas.insert(alpha) }
+        for (pattern, alpha) in patterns where pattern.matches(module, stepsLeft: &stepsLeft) { alphas.insert(alpha) }
+        guard stepsLeft >= 0 else {
+            throw FormatError(file.path, "has an alpha_pattern of more expressions than any adapter's")
         }
         guard alphas.count < 2 else {
             throw FormatError(file.path, "alpha_pattern has several values for \(module.shown)")

@@ -27,10 +27,10 @@ struct Fuzzer {
         arguments.replaceSubrange(
             1..<3,
             with: [
-                "-timeout=5", "-rss_limit_mb=4096", "-max_len=65536", "-artifact_prefix=\(corpus)-",
+                "-timeout=5", "-rss_limit_mb=4096", "-artifact_prefix=\(corpus)-",
                 "-print_final_stats=1",
             ])
-        if !isReplay { arguments.append(corpus) }
+        if !isReplay { arguments += ["-max_len=65536", corpus] }
         MemoryLimit.install()
         exit(
             runDriver(arguments) { data, size in
@@ -75,28 +75,26 @@ public func mutate(_ data: UnsafeMutablePointer<UInt8>, _ size: Int, _ limit: In
     return choice < 8 ? bytes.count : LLVMFuzzerMutate(data, bytes.count, limit)
 }
 
-/// Memory of one input: all live bytes together, and so each allocation, at most twice the files' bytes and 64 MiB.
+/// Memory of one input: each allocation at most twice the files' bytes and 64 MiB, all live ones together eight times as much.
 enum MemoryLimit {
     private static let live = Atomic<Int>(0)
-    private static let limit = Atomic<Int>(.max)
-    private static let peak = Atomic<Int>(0)
+    private static let oneLimit = Atomic<Int>(.max)
+    private static let allLimit = Atomic<Int>(.max)
 
     static func install() {
-        _ = live.add(0, ordering: .relaxed)
-        _ = limit.load(ordering: .relaxed)
-        _ = peak.load(ordering: .relaxed)
+        // Initialised here, as a hook must not allocate.
+        _ = (live.load(ordering: .relaxed), oneLimit.load(ordering: .relaxed), allLimit.load(ordering: .relaxed))
         let installed = __sanitizer_install_malloc_and_free_hooks(
-            { pointer, size in
+            { _, size in
                 let live = MemoryLimit.live.add(size, ordering: .relaxed).newValue
-                if live > MemoryLimit.peak.load(ordering: .relaxed) {
-                    MemoryLimit.peak.store(live, ordering: .relaxed)
-                    if live > MemoryLimit.limit.load(ordering: .relaxed) {
-                        MemoryLimit.limit.store(.max, ordering: .relaxed)
-                        let message: StaticString = "phi: more memory than twice the files and 64 MiB\n"
-                        _ = write(2, message.utf8Start, message.utf8CodeUnitCount)
-                        __sanitizer_print_stack_trace()
-                        abort()
-                    }
+                if size > MemoryLimit.oneLimit.load(ordering: .relaxed)
+                    || live > MemoryLimit.allLimit.load(ordering: .relaxed)
+                {
+                    MemoryLimit.lift()
+                    let message: StaticString = "phi: more memory than the files allow\n"
+                    _ = write(2, message.utf8Start, message.utf8CodeUnitCount)
+                    __sanitizer_print_stack_trace()
+                    abort()
                 }
             },
             { pointer in
@@ -107,10 +105,15 @@ enum MemoryLimit {
     }
 
     static func check(files: Int, _ body: () -> Void) {
-        let start = live.load(ordering: .relaxed)
-        peak.store(start, ordering: .relaxed)
-        limit.store(start + 2 * files + 64 << 20, ordering: .relaxed)
+        let limit = 2 * files + 64 << 20
+        oneLimit.store(limit, ordering: .relaxed)
+        allLimit.store(live.load(ordering: .relaxed) + 8 * limit, ordering: .relaxed)
         body()
-        limit.store(.max, ordering: .relaxed)
+        lift()
+    }
+
+    private static func lift() {
+        oneLimit.store(.max, ordering: .relaxed)
+        allLimit.store(.max, ordering: .relaxed)
     }
 }

@@ -15,11 +15,12 @@ struct AdapterConfig {
         guard let file = try openIfPresent(directory, "adapter_config.json") else {
             throw FormatError(directory, "holds no adapter: no adapter_config.json")
         }
-        keys = try JSONText.decode(Keys.self, from: file, limit: 16 << 20)
+        keys = try JSONText.decode(Keys.self, from: file)
         self.file = file
         patterns = try (keys.alpha_pattern ?? [:]).sorted { $0.key < $1.key }.map { text, alpha throws(FormatError) in
             guard let pattern = ModulePattern(text) else {
-                throw FormatError(file.path, "alpha_pattern \(text.shown) is not a regular expression that is supported")
+                throw FormatError(
+                    file.path, "alpha_pattern \(text.shown) is no regular expression that is supported")
             }
             return (pattern, alpha)
         }

@@ -3,10 +3,10 @@
 ///
 /// The pattern comes from a file, so it is matched by a simulation of its automaton (Thompson 1968), in steps linear in the
 /// pattern and the name: a backtracking matcher can be made to run for ever.
-struct ModulePattern {
+package struct ModulePattern {
     /// A step of the automaton: it takes a byte, or goes on to others without one.
     private enum Step {
-        case byte(Set<UInt8>)
+        case byte(ByteSet)
         case split(Int, Int)
         case start, end
     }
@@ -17,7 +17,7 @@ struct ModulePattern {
     private static let stepLimit = 4096
 
     /// Nil if the pattern has something that is not supported, or more than 4096 steps.
-    init?(_ pattern: String) {
+    package init?(_ pattern: String) {
         var parser = Parser(bytes: Array(pattern.utf8)[...])
         guard let node = parser.choice(depth: 0), parser.bytes.isEmpty else { return nil }
         var budget = Self.stepLimit
@@ -26,7 +26,7 @@ struct ModulePattern {
 
     /// Whether the pattern matches all of `name`, or all that follows one of its dots, as peft looks for modules. Subtracts the
     /// steps taken from `stepsLeft`.
-    func matches(_ name: String, stepsLeft: inout Int) -> Bool {
+    package func matches(_ name: String, stepsLeft: inout Int) -> Bool {
         let bytes = Array(name.utf8)
         var states: [Int] = []
         var isThere = [Bool](repeating: false, count: steps.count + 1)
@@ -97,9 +97,34 @@ struct ModulePattern {
     }
 }
 
+/// A set of byte values.
+private struct ByteSet {
+    private var words = SIMD4<UInt64>.zero
+
+    init(_ bytes: some Sequence<UInt8>) {
+        for byte in bytes { words[Int(byte >> 6)] |= 1 << UInt64(byte & 63) }
+    }
+
+    var inverted: ByteSet {
+        var set = self
+        set.words = ~words
+        return set
+    }
+
+    /// Its byte, if it has one alone.
+    var only: UInt8? {
+        let all = (UInt8.min...UInt8.max).filter(contains)
+        return all.count == 1 ? all[0] : nil
+    }
+
+    func contains(_ byte: UInt8) -> Bool { words[Int(byte >> 6)] >> UInt64(byte & 63) & 1 == 1 }
+
+    mutating func formUnion(_ other: ByteSet) { words |= other.words }
+}
+
 /// A part of a pattern.
 private indirect enum Node {
-    case byte(Set<UInt8>)
+    case byte(ByteSet)
     case start, end
     case sequence([Node])
     case choice(Node, Node)
@@ -113,11 +138,10 @@ private struct Parser {
 
     private static let depthLimit = 64
     private static let repetitionLimit = 1000
-    private static let digits = Set(UInt8(ascii: "0")...UInt8(ascii: "9"))
-    private static let wordBytes = digits.union(UInt8(ascii: "a")...UInt8(ascii: "z"))
-        .union(UInt8(ascii: "A")...UInt8(ascii: "Z")).union([UInt8(ascii: "_")])
-    private static let spaces: Set<UInt8> = [0x20, 0x09, 0x0A, 0x0B, 0x0C, 0x0D]
-    private static let all = Set(UInt8.min...UInt8.max)
+    private static let digits = ByteSet("0123456789".utf8)
+    private static let wordBytes = ByteSet("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz".utf8)
+    private static let spaces = ByteSet(" \t\n\u{B}\u{C}\r".utf8)
+    private static let newline = ByteSet("\n".utf8)
 
     private mutating func take(_ character: Character) -> Bool {
         guard bytes.first == character.asciiValue else { return false }
@@ -150,52 +174,52 @@ private struct Parser {
             guard let node = choice(depth: depth + 1), take(")") else { return nil }
             return node
         case UInt8(ascii: "["): return set().map { .byte($0) }
-        case UInt8(ascii: "."): return .byte(Self.all.subtracting([0x0A]))
+        case UInt8(ascii: "."): return .byte(Self.newline.inverted)
         case UInt8(ascii: "^"): return .start
         case UInt8(ascii: "$"): return .end
         case UInt8(ascii: "\\"): return escape().map { .byte($0) }
         case UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "?"), nil: return nil
-        case let byte?: return .byte([byte])
+        case let byte?: return .byte(ByteSet([byte]))
         }
     }
 
     /// What follows a backslash: a class, or punctuation.
-    private mutating func escape() -> Set<UInt8>? {
+    private mutating func escape() -> ByteSet? {
         guard let byte = bytes.popFirst() else { return nil }
         switch Character(Unicode.Scalar(byte)) {
         case "d": return Self.digits
-        case "D": return Self.all.subtracting(Self.digits)
+        case "D": return Self.digits.inverted
         case "w": return Self.wordBytes
-        case "W": return Self.all.subtracting(Self.wordBytes)
+        case "W": return Self.wordBytes.inverted
         case "s": return Self.spaces
-        case "S": return Self.all.subtracting(Self.spaces)
-        default: return Self.wordBytes.contains(byte) || byte >= 0x80 ? nil : [byte]
+        case "S": return Self.spaces.inverted
+        default: return Self.wordBytes.contains(byte) || byte >= 0x80 ? nil : ByteSet([byte])
         }
     }
 
-    private mutating func set() -> Set<UInt8>? {
+    private mutating func set() -> ByteSet? {
         let isInverted = take("^")
-        var set: Set<UInt8> = []
+        var set = ByteSet([])
         var isFirst = true
         while isFirst || bytes.first != UInt8(ascii: "]") {
             isFirst = false
             guard let byte = bytes.popFirst() else { return nil }
-            var item: Set<UInt8> = [byte]
+            var item = ByteSet([byte])
             if byte == UInt8(ascii: "\\") {
                 guard let escaped = escape() else { return nil }
                 item = escaped
             }
             if bytes.first == UInt8(ascii: "-"), bytes.count > 1, bytes[bytes.startIndex + 1] != UInt8(ascii: "]") {
                 bytes.removeFirst()
-                guard item.count == 1, let low = item.first, let high = bytes.popFirst(), high != UInt8(ascii: "\\"),
+                guard let low = item.only, let high = bytes.popFirst(), high != UInt8(ascii: "\\"),
                     low <= high
                 else { return nil }
-                item = Set(low...high)
+                item = ByteSet(low...high)
             }
             set.formUnion(item)
         }
         bytes.removeFirst()
-        return isInverted ? Self.all.subtracting(set) : set
+        return isInverted ? set.inverted : set
     }
 
     private mutating func repeated(_ node: Node) -> Node? {

@@ -81,6 +81,25 @@ struct GGUFModelTests {
                     layerNormEpsilon: 1e-5))
     }
 
+    @Test func missingBiasesOfAttentionAreZero() throws {
+        for (name, biases) in [("f32", ["attn_q.bias", "attn_v.bias"]), ("fused", ["attn_qkv.bias"])] {
+            let folder = try TemporaryFolder()
+            var gguf = try TestGGUF(readFile(fixture("gguf/\(name).gguf")))
+            let original = try CheckpointModel(path: fixture("gguf/\(name).gguf"))
+            let count = gguf.tensors.count
+            gguf.tensors.removeAll { tensor in biases.contains { tensor.name == "blk.0." + $0 } }
+            try #require(gguf.tensors.count == count - biases.count)
+            let model = try CheckpointModel(path: folder.write("model.gguf", gguf.bytes))
+            for module in [Module.query(0), .key(0), .value(0)] {
+                let isKept = name == "f32" && module == .key(0)
+                let bias = try Self.read(model, .bias(module))
+                #expect(try isKept ? bias == Self.read(original, .bias(module)) : bias.allSatisfy { $0 == 0 })
+                let (weight, same) = try (Self.read(model, .weight(module)), Self.read(original, .weight(module)))
+                #expect(weight.map(\.bitPattern) == same.map(\.bitPattern), "\(name): \(module)")
+            }
+        }
+    }
+
     @Test func pathsAreOfFilesOrDirectories() throws {
         let folder = try TemporaryFolder()
         let other = try folder.write("model.bin", readFile(fixture("gguf/f32.gguf")))

@@ -128,7 +128,7 @@ test-tsan: deps
 	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|PhiCheckpointTests|CPhiKernelsTests)\.' \
 	  --skip timedShapesEqualTheReference
 
-# FUZZ_READERS names some of the readers, `PhiFuzz READER CORPUS FILE` reads an input again. What was found stays in the corpora.
+# For Linux: Xcode has no libFuzzer. FUZZ_READERS names some of the readers, `PhiFuzz READER CORPUS FILE` reads an input again. What was found stays in the corpora.
 FUZZ = -c release --sanitize=address -Xswiftc -sanitize=fuzzer --scratch-path .build/fuzz
 FUZZ_RUNS ?= 100000
 FUZZ_READERS ?= gguf adapter tokenizer config safetensors torch

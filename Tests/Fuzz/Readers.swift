@@ -63,7 +63,7 @@ enum Scratch {
     }
 
     /// Reads a checkpoint as `phi convert` does: every parameter, the tokenizer, and the conversion of small models.
-    static func readCheckpoint(_ model: CheckpointModel, converts: Bool) throws {
+    static func readCheckpoint(_ model: CheckpointModel, _ type: WeightType?) throws {
         let config = model.config
         for parameter in Parameter.all(layers: config.layers) {
             let (rows, columns) = config.shape(of: parameter)
@@ -77,9 +77,9 @@ enum Scratch {
             }
         }
         encode(model.vocabulary)
-        if converts, config.parameters < 100_000 {
+        if let type, config.parameters < 100_000 {
             let output = path + "/converted"
-            _ = try Converter(model, type: .f32, threads: 1).write(to: output, overwrite: true)
+            _ = try Converter(model, type: type, threads: 1).write(to: output, overwrite: true)
             try LanguageModel(contentsOf: output).verifyTests()
             unlink(output)
         }
@@ -93,8 +93,11 @@ enum Scratch {
 }
 
 extension FuzzedReader {
-    /// Whether to convert as well: an eighth of the inputs, always the same.
-    func converts(_ input: [UInt8]) -> Bool { input.reduce(0) { $0 &* 31 &+ Int($1) } & 7 == 0 }
+    /// The type to convert to as well: for an eighth of the inputs, always the same.
+    func conversion(of input: [UInt8]) -> WeightType? {
+        let number = input.reduce(0) { $0 &* 31 &+ Int($1) } & 31
+        return number < WeightType.allCases.count ? WeightType.allCases[number] : nil
+    }
 }
 
 struct GGUFReader: FuzzedReader {
@@ -104,7 +107,7 @@ struct GGUFReader: FuzzedReader {
     func run(_ input: [UInt8]) {
         Scratch.read(["model.gguf": input]) {
             try Scratch.readCheckpoint(
-                CheckpointModel(path: Scratch.path + "/model.gguf"), converts: converts(input))
+                CheckpointModel(path: Scratch.path + "/model.gguf"), conversion(of: input))
         }
     }
 
@@ -190,7 +193,7 @@ struct ConfigReader: DirectoryReader {
     ]
     var others: [String: [UInt8]] { Seeds.checkpoint }
     var examples: [[String: [UInt8]]] { Seeds.configs }
-    func open() throws { try Scratch.readCheckpoint(CheckpointModel(path: Scratch.path), converts: false) }
+    func open() throws { try Scratch.readCheckpoint(CheckpointModel(path: Scratch.path), nil) }
 }
 
 struct TokenizerReader: DirectoryReader {
@@ -216,7 +219,7 @@ struct SafetensorsReader: DirectoryReader {
     let examples = Seeds.safetensors.map { ["model.safetensors": $0] }
     func open() throws {
         _ = try Safetensors.tensors(of: ReadableFile(path: Scratch.path + "/model.safetensors"))
-        try Scratch.readCheckpoint(CheckpointModel(path: Scratch.path), converts: true)
+        try Scratch.readCheckpoint(CheckpointModel(path: Scratch.path), .f32)
     }
 }
 
@@ -230,7 +233,7 @@ struct TorchReader: DirectoryReader {
         for tensor in try TorchArchive.tensors(of: file) where tensor.refusal == nil && tensor.count < 1 << 20 {
             _ = try floats(tensor)
         }
-        try Scratch.readCheckpoint(CheckpointModel(path: Scratch.path), converts: false)
+        try Scratch.readCheckpoint(CheckpointModel(path: Scratch.path), nil)
     }
 }
 
@@ -242,6 +245,6 @@ struct AdapterReader: DirectoryReader {
     func open() throws {
         let model = Seeds.model
         let adapter = try Adapter(directory: Scratch.path, model.config, weight: 0.5)
-        try Scratch.readCheckpoint(model.merging([adapter]), converts: false)
+        try Scratch.readCheckpoint(model.merging([adapter]), nil)
     }
 }

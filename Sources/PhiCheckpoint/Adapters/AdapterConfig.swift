@@ -7,7 +7,9 @@ struct AdapterConfig {
     private let keys: Keys
     private let patterns: [(pattern: ModulePattern, alpha: Double)]
     /// Steps of matching that are left to all modules together.
-    private var stepsLeft = 1 << 24
+    private var stepsLeft = 1 << 23
+    /// The most steps of all patterns.
+    private static let stepLimit = 1 << 16
 
     /// Reads the file in `directory`. Throws ``FormatError`` when it is missing or damaged, and by name for every kind of
     /// adapter whose weights are more than a product of two matrices.
@@ -17,13 +19,18 @@ struct AdapterConfig {
         }
         keys = try JSONText.decode(Keys.self, from: file)
         self.file = file
-        patterns = try (keys.alpha_pattern ?? [:]).sorted { $0.key < $1.key }.map { text, alpha throws(FormatError) in
+        var patterns: [(pattern: ModulePattern, alpha: Double)] = []
+        var steps = 0
+        for (text, alpha) in (keys.alpha_pattern ?? [:]).sorted(by: { $0.key < $1.key }) {
             guard let pattern = ModulePattern(text) else {
                 throw FormatError(
                     file.path, "alpha_pattern \(text.shown) is no regular expression that is supported")
             }
-            return (pattern, alpha)
+            steps += pattern.stepCount
+            guard steps <= Self.stepLimit else { throw Self.tooMany(file) }
+            patterns.append((pattern, alpha))
         }
+        self.patterns = patterns
         guard keys.peft_type?.uppercased() == "LORA" else {
             throw FormatError(file.path, "peft_type \((keys.peft_type ?? "").shown) is not supported, only LORA is")
         }
@@ -43,9 +50,7 @@ struct AdapterConfig {
         // peft takes the first pattern that matches; more than one with different values would depend on their order.
         var alphas: Set<Double> = []
         for (pattern, alpha) in patterns where pattern.matches(module, stepsLeft: &stepsLeft) { alphas.insert(alpha) }
-        guard stepsLeft >= 0 else {
-            throw FormatError(file.path, "has an alpha_pattern of more expressions than any adapter's")
-        }
+        guard stepsLeft >= 0 else { throw Self.tooMany(file) }
         guard alphas.count < 2 else {
             throw FormatError(file.path, "alpha_pattern has several values for \(module.shown)")
         }
@@ -54,6 +59,10 @@ struct AdapterConfig {
         }
         let divisor = keys.use_rslora == true ? Double(rank).squareRoot() : Double(rank)
         return Float(alpha / divisor)
+    }
+
+    private static func tooMany(_ file: ReadableFile) -> FormatError {
+        FormatError(file.path, "has an alpha_pattern of more expressions than any adapter's")
     }
 
     private struct Keys: Decodable {

@@ -12,6 +12,8 @@ package struct ModulePattern {
     }
 
     private var steps: [Step] = []
+    /// What it costs to keep and to match.
+    var stepCount: Int { 1 + steps.count }
 
     /// The most steps of one pattern.
     private static let stepLimit = 4096

@@ -11,6 +11,8 @@
 # make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
 # make check-emulated  the same on emulated CPUs (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
 # make check-clients   phi-server with OpenAI's client, lm-eval and a headless Chromium, in an environment of its own
+# make check-export    exports of small models in llama.cpp: the same tokens and logits, in an environment of its own
+# make check-fuzz      the readers of checkpoints by libFuzzer under the address sanitizer, FUZZ_RUNS=100000 inputs for each reader
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
 # make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python
@@ -20,7 +22,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-server-fuzz check-server-load check-nginx lint deps sandbox-deps venv-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -96,6 +98,12 @@ check-clients: build server
 	$(CLIENTS)/bin/pip install --quiet -r $(SERVER_CHECK)/requirements.txt
 	$(CLIENTS)/bin/python $(SERVER_CHECK)/clients.py
 
+EXPORT = .build/export
+check-export: build venv-deps
+	test -x $(EXPORT)/bin/python || $(PYTHON) -m venv $(EXPORT)
+	$(EXPORT)/bin/pip install --quiet -r Tests/ExportCheck/requirements.txt
+	PYTHONPATH=Tools $(EXPORT)/bin/python Tests/ExportCheck/check.py $(PHI) 2> $(EXPORT)/llama.log
+
 test-full: build python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py make --checkpoint $(FULL)
 	PYTHONPATH=Tools $(PYTHON_WITH_NUMPY) Tools/golden/full_shape.py check --checkpoint $(FULL) --phi $(PHI) --scratch $(FULL)
@@ -119,6 +127,18 @@ test-tsan: deps
 	TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/Tests/tsan.suppressions \
 	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|PhiCheckpointTests|CPhiKernelsTests)\.' \
 	  --skip timedShapesEqualTheReference
+
+# For Linux: Xcode has no libFuzzer. FUZZ_READERS names some of the readers, `PhiFuzz READER CORPUS FILE` reads an input again. What was found stays in the corpora.
+FUZZ = -c release --sanitize=address -Xswiftc -sanitize=fuzzer --scratch-path .build/fuzz
+FUZZ_RUNS ?= 100000
+FUZZ_READERS ?= gguf adapter tokenizer config safetensors torch
+check-fuzz: export SWIFT_PHI_FUZZ = 1
+check-fuzz: deps
+	swift build $(FUZZ) --product PhiFuzz
+	for reader in $(FUZZ_READERS); do \
+	  SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 .build/fuzz/release/PhiFuzz $$reader .build/fuzz/corpus/$$reader \
+	    -runs=$(FUZZ_RUNS) -verbosity=0 || exit 1; \
+	done
 
 DOCS = .build/docs
 docs: deps

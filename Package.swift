@@ -170,3 +170,14 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
             ]),
     ]
 }
+
+// The fuzzer is left out unless SWIFT_PHI_FUZZ is set, as `make check-fuzz` does: it links with libFuzzer only.
+if Context.environment["SWIFT_PHI_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "PhiFuzz",
+            dependencies: ["Phi", "PhiCheckpoint", "PhiConvert", "PhiFormat", "PhiTestSupport", "PhiTokenizer"],
+            path: "Tests/Fuzz", swiftSettings: [.enableExperimentalFeature("Extern")],
+            // Other linkers refuse the second `main`, libFuzzer's.
+            linkerSettings: [.unsafeFlags(["-use-ld=lld"])]))
+}

@@ -22,7 +22,7 @@ package struct CheckpointConfig: Sendable {
     package init(directory: FilePath, vocabulary: Int, endOfText: Int) throws(FormatError) {
         let file = try ReadableFile(directory.appending("config.json"))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
-        let keys = try JSONText.decode(ConfigKeys.self, from: file, limit: 16 << 20)
+        let keys = try JSONText.decode(ConfigKeys.self, from: file)
         func need<Value>(_ value: Value?, _ name: String) throws(FormatError) -> Value {
             guard let value else { throw refused("has no '\(name)'") }
             return value
@@ -101,10 +101,10 @@ extension ConfigKeys {
         }
         let factor = rope_parameters?.partial_rotary_factor ?? partial_rotary_factor ?? 0.5
         let product = Double(headSize) * factor
-        guard product >= 0, product <= Double(headSize) else {
-            throw refused("partial_rotary_factor is \(factor), not 0 to 1")
+        guard product >= 0, product <= Double(headSize), let dimensions = Int(exactly: product.rounded(.down)) else {
+            throw refused("partial_rotary_factor is \(factor), not 0 to 1, or head_dim \(headSize) cannot be true")
         }
-        return (Int(product), base)
+        return (dimensions, base)
     }
 }
 

@@ -116,7 +116,7 @@ package struct CheckpointModel: Sendable {
         precondition(floats.count == rows.count * shape.columns)
         let table = adapters.lazy.compactMap { $0.replaced[parameter]?.table }.first ?? table
         guard let tensor = tensors[parameter] else {
-            precondition(table.lacks(parameter), "the model has no \(parameter)")
+            precondition(table.lacks(parameter) || naming == .gguf, "the model has no \(parameter)")
             floats.update(repeating: 0)
             return
         }

@@ -15,11 +15,14 @@ package struct CheckpointPlace: Sendable {
         case .directory:
             weights = nil
             directory = try Self.snapshot(ofCacheEntry: path) ?? path
-            if try openIfPresent(directory, "config.json") == nil,
-                try openIfPresent(directory, "adapter_config.json") != nil
-            {
+            guard try openIfPresent(directory, "config.json") == nil else { break }
+            if try openIfPresent(directory, "adapter_config.json") != nil {
                 throw FormatError(
                     path, "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
+            }
+            let all = try PathKind.contents(of: directory).map(\.description).sorted()
+            if let gguf = all.first(where: { $0.lowercased().hasSuffix(".gguf") }) {
+                throw FormatError(path, "has no config.json, but a GGUF file; give that: \(gguf)")
             }
         case .file:
             let file = try ReadableFile(path)

@@ -136,7 +136,9 @@ package struct Converter {
     /// Writes the tests that `phi verify` runs. The finished file is run to make them, so a conversion to nonsense fails here.
     private func writeTests(to writer: PhiFileWriter) throws {
         let tokenizer = Tokenizer(checkpoint.vocabulary)
-        let prompt = Array(tokenizer.encode(Self.testPrompt).prefix(checkpoint.config.context))
+        let encoded = Array(tokenizer.encode(Self.testPrompt).prefix(checkpoint.config.context))
+        // A vocabulary that lacks bytes may have no token of it.
+        let prompt = encoded.isEmpty ? [checkpoint.endsOfText.bounds.start] : encoded
         let placeholder = ModelTests.placeholder(tokenizer: tokenizer, texts: Self.testTexts, prompt: prompt)
         try writer.write(SectionName.tests, required: false, bytes: placeholder.section())
         let model = try LanguageModel(writer.preview(), kernels: kernels, releasesPages: true)

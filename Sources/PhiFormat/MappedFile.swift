@@ -16,7 +16,8 @@ public final class MappedFile: Sendable {
     /// Maps the file at `path`. Throws ``FormatError`` when it cannot be opened or mapped, or is empty.
     public convenience init(path: String) throws(FormatError) { try self.init(FilePath(path)) }
 
-    package init(_ path: FilePath) throws(FormatError) {
+    /// Maps the file at `path`; errors call it `name`, if one is given.
+    package init(_ path: FilePath, name: String? = nil) throws(FormatError) {
         if case .directory = PathKind(path) {
             throw FormatError(path, "is a directory, not a .phi file; `phi convert` makes one of a checkpoint")
         }
@@ -24,7 +25,7 @@ public final class MappedFile: Sendable {
         guard file.size > 0 else { throw FormatError(path, "is empty") }
         let pointer = mmap(nil, file.size, PROT_READ, MAP_SHARED, file.descriptor, 0)
         guard let pointer, pointer != MAP_FAILED else { throw FormatError(path, String(cString: strerror(errno))) }
-        self.path = file.path
+        self.path = name ?? file.path
         count = file.size
         base = UInt(bitPattern: pointer)
         isMapped = true

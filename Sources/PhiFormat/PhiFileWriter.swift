@@ -73,7 +73,7 @@ public final class PhiFileWriter {
     /// been written.
     public func preview() throws(FormatError) -> PhiFile {
         try seal()
-        return try PhiFile(MappedFile(file.temporaryPath))
+        return try PhiFile(MappedFile(file.temporaryPath, name: path))
     }
 
     /// Replaces the bytes of a section that has been written by others of the same length.

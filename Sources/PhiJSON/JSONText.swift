@@ -8,7 +8,13 @@ import PhiFormat
 
 /// JSON (RFC 8259): decoding of untrusted files, and the one encoding that all reports have.
 package enum JSONText {
+    /// The longest file that is decoded where its kind has no limit of its own.
+    package static let byteLimit = 4 << 20
+    /// The most values and keys that are decoded: Foundation takes 24 bytes for each before it looks at the type.
+    static let valueLimit = 1_400_000
+
     /// Decodes `bytes`, or throws ``FormatError`` naming the place when they are not JSON, nest deeper than Foundation's 512,
+    /// hold more than ``valueLimit`` values,
     /// do not match `type`, or hold one key twice in an object, which readers resolve differently. What Python writes against
     /// JSON's rules, ``PythonJSON``, is a fault only where `type` needs it.
     package static func decode<Value: Decodable>(
@@ -17,6 +23,9 @@ package enum JSONText {
         // Foundation also takes UTF-16 and UTF-32, whose ASCII letters have zero bytes. JSON in UTF-8 never has.
         guard !bytes.contains(0), !bytes.starts(with: [0xEF, 0xBB, 0xBF]) else {
             throw FormatError(file, "is not JSON in UTF-8")
+        }
+        guard valueCount(in: bytes) <= valueLimit else {
+            throw FormatError(file, "holds more than \(valueLimit) values")
         }
         let value: Value
         do {
@@ -37,7 +46,7 @@ package enum JSONText {
     /// Decodes a whole file of at most `limit` bytes. Throws as ``decode(_:from:of:)``, and says so when the file is none of JSON
     /// but a stand-in for one.
     package static func decode<Value: Decodable>(
-        _ type: Value.Type, from file: ReadableFile, limit: Int = 64 << 20
+        _ type: Value.Type, from file: ReadableFile, limit: Int = byteLimit
     ) throws(FormatError) -> Value {
         let bytes = try file.readAll(limit: limit)
         if let content = FileContent(bytes), content.isStandIn { throw content.fault(of: file.path, insteadOf: "JSON") }
@@ -90,6 +99,34 @@ package enum JSONText {
         case is Bool.Type: "true or false"
         default: "of the expected kind"
         }
+    }
+
+    /// The number of values and keys, of text that may be no JSON.
+    private static func valueCount(in bytes: [UInt8]) -> Int {
+        var count = 0
+        var isInString = false, isInWord = false, isEscaped = false
+        for byte in bytes {
+            if isInString {
+                isInString = isEscaped || byte != UInt8(ascii: "\"")
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"), UInt8(ascii: ","),
+                UInt8(ascii: ":"), UInt8(ascii: "]"), UInt8(ascii: "}"):
+                isInWord = false
+            case UInt8(ascii: "\""):
+                (isInString, isInWord) = (true, false)
+                count += 1
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                isInWord = false
+                count += 1
+            default:
+                if !isInWord { count += 1 }
+                isInWord = true
+            }
+        }
+        return count
     }
 
     /// Scans text that Foundation has accepted. Keys are compared byte by byte after undoing escapes.

@@ -4,36 +4,6 @@ import Testing
 
 /// Ctrl-C and other signals, and readers that go away.
 @Suite struct InterruptTests {
-    /// A checkpoint of 400 million zeros, which take no room on the disk and seconds to convert.
-    private func makeLargeCheckpoint(in folder: TemporaryFolder) throws -> String {
-        let hidden = 2048
-        let layers = 8
-        let tiny = TinyCheckpoint(hidden: 8, intermediate: 8, layers: layers, heads: 1, rows: 320)
-        let path = try tiny.write(to: folder)
-        var config = tiny
-        config.config["hidden_size"] = "\(hidden)"
-        config.config["intermediate_size"] = "\(4 * hidden)"
-        config.config["num_attention_heads"] = "32"
-        try folder.write("checkpoint/config.json", config.configText)
-        var entries: [String] = []
-        var end = 0
-        for (name, tensor) in tiny.tensors {
-            let isWide = name.contains("fc2")
-            let isTall = name.contains("fc1")
-            let isVocabulary = name.contains("embed") || name.contains("lm_head")
-            let rows = isVocabulary ? 320 : isTall ? 4 * hidden : hidden
-            let shape = tensor.shape.count == 1 ? [rows] : [rows, isWide ? 4 * hidden : hidden]
-            let begin = end
-            end += 2 * shape.reduce(1, *)
-            entries.append(
-                "\"\(name)\":{\"dtype\":\"F16\",\"shape\":\(shape),\"data_offsets\":[\(begin),\(end)]}")
-        }
-        let head = safetensors("{" + entries.joined(separator: ",") + "}", data: [])
-        let file = try folder.write("checkpoint/model.safetensors", head)
-        try #require(truncate(file, off_t(head.count + end)) == 0)
-        return path
-    }
-
     /// A tiny checkpoint whose file takes seconds to hash: phi has no use for the tensor of 4 GB of nothing.
     private func makeLongCheckpoint(in folder: TemporaryFolder) throws -> String {
         let tiny = TinyCheckpoint()
@@ -49,7 +19,7 @@ import Testing
 
     @Test(arguments: [SIGINT, SIGTERM, SIGHUP]) func conversionLeavesNothing(_ number: Int32) throws {
         let folder = try TemporaryFolder()
-        try expectCleanEnd(of: makeLargeCheckpoint(in: folder), after: number, in: folder)
+        try expectCleanEnd(of: SparseCheckpoint(hidden: 2048, layers: 8).write(to: folder), after: number, in: folder)
     }
 
     @Test func conversionLeavesNothingWhileItHashes() throws {

@@ -94,7 +94,12 @@ struct AdapterTests {
             (#""use_qalora": false"#, #""use_qalora": true"#, "use_qalora is set"),
             (#""layer_replication": null"#, #""layer_replication": [[0, 1]]"#, "layer_replication is set"),
             (#""lora_alpha": 8"#, #""lora_alpha": null"#, "has no finite lora_alpha"),
-            (#""alpha_pattern": {}"#, #""alpha_pattern": {"(": 1}"#, "is not a regular expression"),
+            (#""alpha_pattern": {}"#, #""alpha_pattern": {"(": 1}"#, "is no regular expression that is supported"),
+            (
+                #""alpha_pattern": {}"#,
+                "\"alpha_pattern\": {\((0..<33).map { "\"\($0)a{1000}(b){1000}\": 1" }.joined(separator: ", "))}",
+                "has an alpha_pattern of more expressions than any adapter's"
+            ),
             (#""alpha_pattern": {}"#, #""alpha_pattern": {"q_proj": 1, ".*": 2}"#, "has several values for"),
         ] {
             let message = try refusal { folder in

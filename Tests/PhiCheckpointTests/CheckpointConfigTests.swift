@@ -115,6 +115,13 @@ import Testing
         ("{", #"{"num_key_value_heads": 0, "#, "number of key-value heads is 0, not 1 to 1024"),
         ("{", #"{"rope_theta": 1e300, "#, "rotary base is inf"),
         ("{", #"{"head_dim": 4611686018427387904, "#, "head size is"),
+        // As a double it is 2^63, no Int.
+        (
+            "{", #"{"head_dim": 9223372036854775807, "partial_rotary_factor": 1, "#,
+            "head_dim 9223372036854775807 cannot be true"
+        ),
+        ("{", #"{"x": [\#(String(repeating: "0,", count: 1_500_000))0], "#, "holds more than 1400000 values"),
+        ("{", #"{"x": "\#(String(repeating: "a", count: 5_000_000))", "#, "at most 4194304 are expected"),
         ("{", #"{"model_type": "phi", "#, "holds the key 'model_type' twice"),
         (
             #""num_attention_heads": 32"#, #""num_attention_heads": 31"#,

@@ -97,6 +97,19 @@ import Testing
         }
     }
 
+    /// Each would be compared with a model of 1024 blocks.
+    @Test func refusesManyModels() throws {
+        let copy = try CheckpointCopy()
+        try copy.replace(#""num_hidden_layers": 2"#, #""num_hidden_layers": 1024"#, in: "config.json")
+        try copy.rewrite { tensors in
+            for number in 0..<100 { tensors["\(number).layers.0.input_layernorm.weight"] = TestTensor(shape: [16]) }
+        }
+        let start = ContinuousClock.now
+        let text = fault { _ = try CheckpointModel(path: copy.path) }
+        #expect(text == "holds tensors of more than 16 models")
+        #expect(start.duration(to: .now) < .seconds(5))
+    }
+
     @Test func refusesGroupedQueriesInFusedNames() throws {
         let copy = try CheckpointCopy(of: "transformer-bin-f16")
         try copy.replace(#""n_head_kv": null"#, #""n_head_kv": 1"#, in: "config.json")

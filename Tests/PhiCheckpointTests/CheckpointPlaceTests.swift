@@ -85,6 +85,9 @@ import Testing
         try copy.write("adapter_config.json", #"{"peft_type": "LORA"}"#)
         #expect(
             fault(copy.path) == "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
+        try copy.remove("adapter_config.json")
+        for name in ["b.GGUF", "a.gguf"] { try copy.write(name, "GGUF") }
+        #expect(fault(copy.path) == "has no config.json, but a GGUF file; give that: \(copy.path)/a.gguf")
     }
 
     static let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 5563105864\n"

@@ -259,6 +259,30 @@ import Testing
             try fault { try $0.write("special_tokens_map.json", pad) }.contains("lstrip of added token '<pad>' is set"))
     }
 
+    /// Files from which a reader without limits makes many times their bytes.
+    @Test func refusesListsBeyondAnyTokenizer() throws {
+        func fault(_ spoil: (CheckpointCopy) throws -> Void) throws -> String {
+            let copy = try CheckpointCopy(of: "transformer-bin-f16")
+            try spoil(copy)
+            return PhiTestSupport.fault { _ = try TokenizerFiles(directory: copy.path) }
+        }
+        let spaces = [UInt8](repeating: 0x20, count: 4 << 20)
+        #expect(try fault { try $0.write("merges.txt", spaces) } == "line 1 is not a pair")
+        let pairs = String(repeating: "i n\n", count: 1 << 20) + "i n\n"
+        #expect(try fault { try $0.write("merges.txt", pairs) } == "has more than 1048576 merges")
+        #expect(
+            try fault {
+                let tokens = (281..<281 + 1 << 16).map { "\"<\($0)>\": \($0)" }.joined(separator: ", ")
+                try $0.write("added_tokens.json", "{\(tokens)}")
+            }.hasPrefix("has more added tokens than any tokenizer, the last is"))
+        let long = String(repeating: "a", count: 1 << 20)
+        #expect(
+            try fault { try $0.write("added_tokens.json", "{\"\(long)\": 281}") }
+                .hasPrefix("has more added tokens than any tokenizer, the last is "))
+        let twice = #"{"added_tokens_decoder": {"281": {"content": "<a>"}, "0281": {"content": "<b>"}}}"#
+        #expect(try fault { try $0.write("tokenizer_config.json", twice) }.contains("two keys are the id 281"))
+    }
+
     @Test func marksSpecialTokensOfSlowFiles() throws {
         let copy = try CheckpointCopy(of: "transformer-bin-f16")
         try copy.write("special_tokens_map.json", #"{"additional_special_tokens": [{"content": "\t\t"}, "in"]}"#)

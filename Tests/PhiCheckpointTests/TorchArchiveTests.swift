@@ -157,8 +157,20 @@ import Testing
         ([UInt8](repeating: 0x4E, count: 1_100_000), "is larger than any state_dict"),
         ([0x4E] + [UInt8](repeating: 0x85, count: 1_100_000), "is larger than any state_dict"),
         ([UInt8](repeating: 0x28, count: 1_100_000), "is larger than any state_dict"),
-        ([0x4E] + [UInt8](repeating: 0x85, count: 900_000) + [0x2E], "holds no state_dict"),
+        ([0x4E] + [UInt8](repeating: 0x85, count: 200_000) + [0x2E], "holds no state_dict"),
     ]
+
+    /// One tuple of arguments makes five thousand tensors, which would hold 64 dimensions each.
+    @Test func countsTheDimensionsOfTensors() throws {
+        let zeros = Array("(".utf8) + (0..<64).flatMap { _ in [0x4B, 0] as [UInt8] } + Array("t".utf8)
+        let storage = Array("(".utf8) + Self.text("storage") + Array("ctorch\nFloatStorage\n".utf8) + Self.text("0")
+        var pickle = Array("}(ctorch._utils\n_rebuild_tensor_v2\nq\u{1}(".utf8)
+        pickle += storage + Self.text("cpu") + [0x4B, 0] + Array("tQ".utf8) + [0x4B, 0] + zeros + zeros
+        pickle += Array("NNtq\u{2}R".utf8)
+        for number in 0..<5000 { pickle += Self.text("\(number)") + Array("h\u{1}h\u{2}R".utf8) }
+        let text = try fault(of: ZipWriter.torch(pickle: pickle + Array("u.".utf8)))
+        #expect(text.contains("is larger than any state_dict"))
+    }
 
     @Test(arguments: refusedPickles.indices) func refusesPickles(_ index: Int) throws {
         let (pickle, expected) = Self.refusedPickles[index]

@@ -66,6 +66,7 @@ struct GGUFExportTests {
             return true
         }
         #expect(shares.last.map { $0 > 0.99 && $0 <= 1 } == true && shares == shares.sorted())
+        #expect(try GGUFFile(ReadableFile(path: folder.at("a.gguf"))).string("general.name") == "a")
         let again = try convert(CheckpointModel(path: folder.at("a.gguf")), to: folder.at("b.phi"))
         #expect(again.file.sections.map(\.name) == model.file.sections.map(\.name))
         for (section, other) in zip(again.file.sections, model.file.sections) where section.name != "provenance" {
@@ -113,5 +114,19 @@ struct GGUFExportTests {
         try folder.write("a.gguf", "precious")
         let again = fault { try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("a.gguf"))) }
         #expect(again.contains("exists already"))
+    }
+
+    /// A vocabulary without the bytes of the prompt that tests begin with.
+    @Test func aPromptOfNoTokenIsTheStartOfText() throws {
+        let folder = try TemporaryFolder()
+        var tiny = TinyCheckpoint(hidden: 16, intermediate: 16, layers: 1, heads: 1, rows: 2, tokens: 257)
+        tiny.tokenizer = tiny.tokenizer.replacing(
+            /"vocab": {.*}, "merges"/, with: #""vocab": {"<|endoftext|>": 0, "Z": 1}, "merges""#
+        )
+        .replacing(#""id": 256"#, with: #""id": 0"#)
+        tiny.config["eos_token_id"] = "0"
+        let model = try convert(CheckpointModel(path: tiny.write(to: folder)), to: folder.at("a.phi"))
+        try model.verifyTests()
+        #expect(model.config.vocabulary == 2)
     }
 }

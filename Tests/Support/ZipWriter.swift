@@ -8,6 +8,8 @@ package struct ZipWriter {
     /// Sizes and offsets in zip64 fields, as in archives of more than 4 GiB.
     package var isWide = false
 
+    package init() {}
+
     package mutating func add(_ name: String, _ content: [UInt8]) {
         let offset = bytes.count
         let size = UInt32(content.count)

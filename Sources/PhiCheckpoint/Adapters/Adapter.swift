@@ -18,7 +18,7 @@ package struct Adapter: Sendable {
     /// Opens the adapter in `directory` for a model of `config`, scaled by `weight`. Throws ``FormatError`` with the first
     /// fault, also when the adapter has a tensor that merging would have to leave out.
     package init(directory: FilePath, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
-        let settings = try AdapterConfig(directory: directory)
+        var settings = try AdapterConfig(directory: directory)
         let stored = try Self.tensors(in: directory)
         self.directory = directory
         files = [settings.file, stored.file]

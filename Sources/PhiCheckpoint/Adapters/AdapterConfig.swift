@@ -5,6 +5,11 @@ import PhiJSON
 struct AdapterConfig {
     let file: ReadableFile
     private let keys: Keys
+    private let patterns: [(pattern: ModulePattern, alpha: Double)]
+    /// Steps of matching that are left to all modules together.
+    private var stepsLeft = 1 << 23
+    /// The most steps of all patterns.
+    private static let stepLimit = 1 << 16
 
     /// Reads the file in `directory`. Throws ``FormatError`` when it is missing or damaged, and by name for every kind of
     /// adapter whose weights are more than a product of two matrices.
@@ -12,8 +17,20 @@ struct AdapterConfig {
         guard let file = try openIfPresent(directory, "adapter_config.json") else {
             throw FormatError(directory, "holds no adapter: no adapter_config.json")
         }
-        keys = try JSONText.decode(Keys.self, from: file, limit: 16 << 20)
+        keys = try JSONText.decode(Keys.self, from: file)
         self.file = file
+        var patterns: [(pattern: ModulePattern, alpha: Double)] = []
+        var steps = 0
+        for (text, alpha) in (keys.alpha_pattern ?? [:]).sorted(by: { $0.key < $1.key }) {
+            guard let pattern = ModulePattern(text) else {
+                throw FormatError(
+                    file.path, "alpha_pattern \(text.shown) is no regular expression that is supported")
+            }
+            steps += pattern.stepCount
+            guard steps <= Self.stepLimit else { throw Self.tooMany(file) }
+            patterns.append((pattern, alpha))
+        }
+        self.patterns = patterns
         guard keys.peft_type?.uppercased() == "LORA" else {
             throw FormatError(file.path, "peft_type \((keys.peft_type ?? "").shown) is not supported, only LORA is")
         }
@@ -29,15 +46,11 @@ struct AdapterConfig {
     }
 
     /// The factor of the update of `module`, whose matrices have rank `rank`.
-    func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
+    mutating func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
         // peft takes the first pattern that matches; more than one with different values would depend on their order.
         var alphas: Set<Double> = []
-        for (pattern, alpha) in keys.alpha_pattern ?? [:] {
-            guard let expression = try? Regex("(.*\\.)?(\(pattern))") else {
-                throw FormatError(file.path, "alpha_pattern \(pattern.shown) is not a regular expression")
-            }
-            if (try? expression.wholeMatch(in: module)) != nil { alphas.insert(alpha) }
-        }
+        for (pattern, alpha) in patterns where pattern.matches(module, stepsLeft: &stepsLeft) { alphas.insert(alpha) }
+        guard stepsLeft >= 0 else { throw Self.tooMany(file) }
         guard alphas.count < 2 else {
             throw FormatError(file.path, "alpha_pattern has several values for \(module.shown)")
         }
@@ -46,6 +59,10 @@ struct AdapterConfig {
         }
         let divisor = keys.use_rslora == true ? Double(rank).squareRoot() : Double(rank)
         return Float(alpha / divisor)
+    }
+
+    private static func tooMany(_ file: ReadableFile) -> FormatError {
+        FormatError(file.path, "has an alpha_pattern of more expressions than any adapter's")
     }
 
     private struct Keys: Decodable {

@@ -77,8 +77,11 @@ struct PickleHeap {
     private(set) var tuples: [[PickleValue]] = []
     private(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
 
-    /// Containers and dictionary items in all.
+    /// Containers, dictionary items and dimensions of tensors in all.
     private(set) var count = 0
+
+    /// Counts numbers that are kept elsewhere.
+    mutating func count(_ numbers: Int) { count += numbers }
 
     mutating func add(tuple: [PickleValue]) -> PickleValue {
         count += 1

@@ -6,8 +6,8 @@ import PhiFormat
 /// Python's own interpreter runs any function that a pickle names. This one has an explicit stack, knows only the opcodes
 /// and globals that a state_dict needs, and refuses all others by name. Its memory is bounded by ``objectLimit``.
 struct Unpickler {
-    /// The most values on the stack, in the memo, and in containers, each.
-    static let objectLimit = 1 << 20
+    /// The most values on the stack, in the memo, and in containers and shapes, each; a tensor takes about ten.
+    static let objectLimit = 1 << 18
     /// The longest pickle that is read.
     static let byteLimit = 32 << 20
 
@@ -272,6 +272,7 @@ struct Unpickler {
             // storage, offset, size, stride, requires_grad, backward_hooks
             guard case .storage(let storage) = arguments[0], case .integer(let offset) = arguments[1] else { break }
             guard let shape = integers(arguments[2]), let strides = integers(arguments[3]) else { break }
+            heap.count(shape.count + strides.count)
             return .tensor(PickledTensor(storage: storage, offset: offset, shape: shape, strides: strides))
         case .rebuildParameter where !arguments.isEmpty:
             // data, requires_grad, backward_hooks, and the attributes

@@ -142,7 +142,7 @@ extension GGUFFile {
         return flag
     }
 
-    func string(_ key: String) throws(FormatError) -> String? {
+    package func string(_ key: String) throws(FormatError) -> String? {
         guard let value = values[key] else { return nil }
         guard case .text(let place) = value, place.count <= Self.stringLimit else { throw isNot("a short string", key) }
         return String(decoding: try file.readBytes(at: place.lowerBound, count: place.count), as: UTF8.self)

@@ -30,7 +30,8 @@ package enum GGUFNames {
 
     /// The tensors of all parameters of a model whose embedding has `rows` rows.
     ///
-    /// Query, key and value are three modules, or the rows of one, `attn_qkv`, in this order. Throws ``FormatError`` with the
+    /// Query, key and value are three modules, or the rows of one, `attn_qkv`, in this order. Their biases may be missing, which
+    /// is zero to llama.cpp too. Throws ``FormatError`` with the
     /// first tensor that is missing, of another shape or type, or left over, and how many more there are.
     static func tensors(
         of gguf: GGUFFile, _ config: ModelConfig, rows: Int
@@ -48,6 +49,7 @@ package enum GGUFNames {
             case .embedding, .head: count = rows
             case .query(let block), .key(let block), .value(let block):
                 let fused = "blk.\(block).attn_qkv" + (isVector ? ".bias" : ".weight")
+                if isVector, gguf.tensors[name] == nil, gguf.tensors[fused] == nil { continue }
                 guard gguf.tensors[name] == nil, gguf.tensors[fused] != nil else { break }
                 name = fused
                 let start =

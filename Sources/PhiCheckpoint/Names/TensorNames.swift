@@ -20,7 +20,7 @@ struct TensorNames {
     /// Modules that torch.compile, fully sharded training and activation checkpointing put around others.
     private static let wrappers: Set<Substring> = ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"]
     /// The most models in one checkpoint that are told apart.
-    private static let candidateLimit = 64
+    private static let candidateLimit = 16
 
     /// Finds scheme and prefixes for a model of `layers` blocks. Throws ``FormatError`` about `place` when no scheme fits, or two
     /// models are there.
@@ -37,8 +37,12 @@ struct TensorNames {
             }
         }
         self.tensors = tensors
-        func hits(_ table: NameTable, _ prefixes: Prefixes, _ parameters: [Parameter]) -> Int {
-            Set(parameters.map { table.name(of: $0, layers: layers, prefixes) }).count { tensors[$0] != nil }
+        /// How many of `names` there are below `body`, in steps linear in the fewer of names and tensors.
+        func hits(_ names: Set<String>, below body: String) -> Int {
+            if names.count <= tensors.count { return names.count { tensors[body + $0] != nil } }
+            return tensors.keys.count {
+                $0.utf8.starts(with: body.utf8) && names.contains(String(Substring($0.utf8.dropFirst(body.utf8.count))))
+            }
         }
 
         var best: (hits: Int, table: NameTable, body: String)?
@@ -46,12 +50,12 @@ struct TensorNames {
         let all = Parameter.all(layers: layers)
         for table in NameTable.all {
             let inside = all.filter { !table.isOutside($0.module) && !table.lacks($0) }
-            let wanted = Set(inside.map { table.name(of: $0, layers: layers, Prefixes(body: "", outside: "")) }).count
+            let names = Set(inside.map { table.name(of: $0, layers: layers, Prefixes(body: "", outside: "")) })
             let anchors: [Parameter] = [.weight(.embedding), .weight(.norm(0)), .weight(.query(0)), .bias(.fc1(0))]
             let bodies = try Self.prefixes(of: anchors, table, layers, tensors, place)
             for body in bodies {
-                let found = hits(table, Prefixes(body: body, outside: ""), inside)
-                if found == wanted { complete.append((table, body)) }
+                let found = hits(names, below: body)
+                if found == names.count { complete.append((table, body)) }
                 if found > best?.hits ?? 0 { best = (found, table, body) }
             }
         }

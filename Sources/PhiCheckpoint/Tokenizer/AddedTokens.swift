@@ -86,6 +86,10 @@ struct AddedTokens {
     private(set) var tokens: [Token] = []
     private var positions: [[UInt8]: Int] = [:]
     private var next: Int
+    private var bytes = 0
+
+    /// The most tokens, and bytes of them all, that are added; a matcher takes some fifty bytes for each.
+    private static let countLimit = 1 << 16, byteLimit = 1 << 20
 
     /// Creates an empty list. Throws ``FormatError`` when the ids of `base` are not those from 0 to its count.
     init(file: String, base: [String: Int]) throws(FormatError) {
@@ -131,6 +135,10 @@ struct AddedTokens {
                     : "two tokens have id \(listed), one of them is \(token.content.shown)")
         }
         try check(listed, added)
+        bytes += token.content.utf8.count
+        guard tokens.count < Self.countLimit, bytes <= Self.byteLimit else {
+            throw FormatError(file, "has more added tokens than any tokenizer, the last is \(token.content.shown)")
+        }
         positions[Array(token.content.utf8)] = tokens.count
         tokens.append(added)
         next = max(next, added.id + 1)

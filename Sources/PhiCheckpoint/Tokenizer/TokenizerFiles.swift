@@ -8,20 +8,25 @@ package struct TokenizerFiles: Sendable {
     package let vocabulary: Vocabulary
     package let files: [ReadableFile]
 
+    /// The longest file, and the most merges, that are read; phi's tokenizer.json has 2 MB, and 50,000 merges.
+    private static let byteLimit = 32 << 20, mergeLimit = 1 << 20
+
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
     /// option would encode text differently from GPT-2's byte-level BPE.
     package init(directory: FilePath) throws(FormatError) {
         var files: [ReadableFile] = []
-        func read<T: Decodable>(_ name: String, _ type: T.Type) throws(FormatError) -> T? {
+        func read<T: Decodable>(_ name: String, _ type: T.Type, limit: Int = JSONText.byteLimit) throws(FormatError)
+            -> T?
+        {
             guard let file = try openIfPresent(directory, name) else { return nil }
             files.append(file)
-            return try JSONText.decode(type, from: file)
+            return try JSONText.decode(type, from: file, limit: limit)
         }
-        let fast = try read("tokenizer.json", TokenizerJSON.self)
+        let fast = try read("tokenizer.json", TokenizerJSON.self, limit: Self.byteLimit)
         let base: [String: Int], merges: [(left: String, right: String)]
         if let fast {
             (base, merges) = (fast.model.vocab, try fast.merges(directory.appending("tokenizer.json").description))
-        } else if let vocab = try read("vocab.json", [String: Int].self) {
+        } else if let vocab = try read("vocab.json", [String: Int].self, limit: Self.byteLimit) {
             let file = try ReadableFile(directory.appending("merges.txt"))
             files.append(file)
             (base, merges) = (vocab, try Self.merges(in: file))
@@ -76,13 +81,18 @@ package struct TokenizerFiles: Sendable {
 
     /// `merges.txt`: a line `#version: 0.2`, then a pair a line.
     private static func merges(in file: ReadableFile) throws(FormatError) -> [(left: String, right: String)] {
-        let bytes = try file.readAll(limit: 64 << 20)
+        let bytes = try file.readAll(limit: byteLimit)
         var merges: [(left: String, right: String)] = []
-        for (number, line) in bytes.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+        var start = 0, number = 0
+        while start < bytes.count {
+            let end = bytes[start...].firstIndex(of: 0x0A) ?? bytes.count
+            let line = bytes[start..<end]
             let text = line.last == 0x0D ? line.dropLast() : line
-            if text.isEmpty || number == 0 && text.starts(with: "#version".utf8) { continue }
+            (start, number) = (end + 1, number + 1)
+            if text.isEmpty || number == 1 && text.starts(with: "#version".utf8) { continue }
             let parts = splitMerge(String(decoding: text, as: UTF8.self))
-            guard parts.count == 2 else { throw FormatError(file.path, "line \(number + 1) is not a pair") }
+            guard parts.count == 2 else { throw FormatError(file.path, "line \(number) is not a pair") }
+            guard merges.count < mergeLimit else { throw FormatError(file.path, "has more than \(mergeLimit) merges") }
             merges.append((parts[0], parts[1]))
         }
         return merges

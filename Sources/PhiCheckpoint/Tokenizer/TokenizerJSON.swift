@@ -133,7 +133,7 @@ struct TokenizerJSON: Decodable {
     }
 }
 
-/// Splits `a b` at its spaces; a merge has one.
+/// Splits `a b` at its spaces, at the first two at most; a merge has one.
 func splitMerge(_ line: String) -> [String] {
-    line.utf8.split(separator: 0x20, omittingEmptySubsequences: false).map { String(Substring($0)) }
+    line.utf8.split(separator: 0x20, maxSplits: 2, omittingEmptySubsequences: false).map { String(Substring($0)) }
 }

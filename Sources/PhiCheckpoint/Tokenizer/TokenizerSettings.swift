@@ -56,7 +56,13 @@ struct TokenizerSettings: Decodable {
                             codingPath: keys.codingPath + [Key(stringValue: "added_tokens_decoder")],
                             debugDescription: "the key \(key.shown) is no id"))
                 }
-                byID[id] = token
+                // `"8"` and `"08"` are two keys; which comes first is chance.
+                guard byID.updateValue(token, forKey: id) == nil else {
+                    throw DecodingError.dataCorrupted(
+                        .init(
+                            codingPath: keys.codingPath + [Key(stringValue: "added_tokens_decoder")],
+                            debugDescription: "two keys are the id \(id)"))
+                }
             }
             return byID
         }

@@ -59,9 +59,16 @@ package struct GGUFExporter {
         try file.commit()
     }
 
+    /// The model's name, which a `.phi` file does not have: that of the file.
+    private var name: String {
+        let name = FilePath(model.file.path).name
+        return name.hasSuffix(".phi") && name.utf8.count > 4 ? String(name.dropLast(4)) : name
+    }
+
     private func addShape(to header: inout GGUFHeader) {
         let config = model.config
         header.add("general.architecture", "phi2")
+        header.add("general.name", name)
         header.add("general.type", "model")
         header.add("phi2.context_length", UInt32(config.context))
         header.add("phi2.embedding_length", UInt32(config.hiddenSize))

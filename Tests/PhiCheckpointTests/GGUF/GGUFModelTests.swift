@@ -81,6 +81,30 @@ struct GGUFModelTests {
                     layerNormEpsilon: 1e-5))
     }
 
+    @Test func missingBiasesOfAttentionAreZero() throws {
+        let original = try CheckpointModel(path: fixture("gguf/f32.gguf"))
+        let parts = ["q", "k", "v"].map { "blk.0.attn_\($0)" }
+        for isFused in [false, true] {
+            let folder = try TemporaryFolder()
+            var gguf = try TestGGUF(readFile(fixture("gguf/f32.gguf")))
+            let weights = parts.compactMap { name in gguf.tensors.first { $0.name == name + ".weight" } }
+            try #require(weights.count == 3)
+            let missing = isFused ? parts : [parts[0], parts[2]]
+            gguf.tensors.removeAll { tensor in missing.contains { tensor.name == $0 + ".bias" } }
+            if isFused {
+                gguf.tensors.removeAll { tensor in parts.contains { tensor.name == $0 + ".weight" } }
+                gguf.tensors.append(.init("blk.0.attn_qkv.weight", [16, 48], type: 0, data: weights.flatMap(\.data)))
+            }
+            let model = try CheckpointModel(path: folder.write("model.gguf", gguf.bytes))
+            for module in [Module.query(0), .key(0), .value(0)] {
+                let bias = try Self.read(model, .bias(module))
+                let isKept = !isFused && module == .key(0)
+                #expect(try isKept ? bias == Self.read(original, .bias(module)) : bias.allSatisfy { $0 == 0 })
+                #expect(try Self.read(model, .weight(module)) == Self.read(original, .weight(module)), "\(module)")
+            }
+        }
+    }
+
     @Test func pathsAreOfFilesOrDirectories() throws {
         let folder = try TemporaryFolder()
         let other = try folder.write("model.bin", readFile(fixture("gguf/f32.gguf")))

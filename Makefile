@@ -14,6 +14,7 @@
 # make check-export    exports of small models in llama.cpp: the same tokens and logits, in an environment of its own
 # make check-fuzz      the readers of checkpoints by libFuzzer under the address sanitizer, FUZZ_RUNS=100000 inputs for each reader
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
+# make test-hub    downloads from a stand-in of Hugging Face's hub; with recipe-deps, beside Hugging Face's own library
 # make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python
 PREFIX ?= /usr/local
@@ -22,7 +23,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps venv-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps hub-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -58,7 +59,7 @@ install-server: server
 	install -d $(TO)/bin
 	install -m 755 $(PHI)-server $(TO)/bin/phi-server
 
-test: test-swift test-python test-c test-embedding test-server
+test: test-swift test-python test-c test-embedding test-server test-hub
 
 # One release build serves both the command and the tests.
 test-swift: deps sandbox-deps python-deps
@@ -82,6 +83,9 @@ test-embedding: build
 SERVER_CHECK = Tests/PhiServerCheck
 test-server: server
 	$(PYTHON) $(SERVER_CHECK)/fuzz.py --count 1000 --seed 2
+
+test-hub: build hub-deps sandbox-deps python-deps
+	$(PYTHON_WITH_RECIPE) -m unittest discover -s Tests/PhiHubCheck
 
 check-server-fuzz: server
 	$(PYTHON) $(SERVER_CHECK)/fuzz.py --count 10000
@@ -185,6 +189,12 @@ sandbox-deps:
 	@[ "$$(uname)" = Darwin ] || command -v bwrap >/dev/null || { \
 	  echo "bubblewrap is missing; installing it: $(ADMIN) apt-get install -y bubblewrap"; \
 	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q bubblewrap; }
+
+# libcurl, which phi loads for downloads.
+hub-deps:
+	@[ "$$(uname)" = Darwin ] || ls /lib/*/libcurl*.so.4 /usr/lib*/libcurl*.so.4 /usr/lib/*/libcurl*.so.4 2>/dev/null | grep -q . || { \
+	  echo "libcurl is missing; installing it: $(ADMIN) apt-get install -y libcurl4"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libcurl4; }
 
 # Debian has Python's virtual environments as a package of their own.
 venv-deps:

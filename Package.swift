@@ -57,6 +57,13 @@ let package = Package(
         // The tools around it.
         .target(name: "PhiJSON", dependencies: ["PhiFormat"]),
         .target(name: "PhiCheckpoint", dependencies: ["Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
+        // libcurl is loaded when something is downloaded, and not linked.
+        .target(
+            name: "CPhiHTTP", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])],
+            linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .target(
+            name: "PhiHub",
+            dependencies: ["CPhiHTTP", "CPhiSupport", "PhiCheckpoint", "PhiFormat", "PhiJSON", "PhiSystem"]),
         .target(name: "CPhiCalibration", exclude: ["text.txt"]),
         .target(
             name: "PhiConvert",
@@ -78,7 +85,7 @@ let package = Package(
             name: "PhiCLI",
             dependencies: [
                 "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat",
-                "PhiJSON", "PhiSystem", "PhiTokenizer",
+                "PhiHub", "PhiJSON", "PhiSystem", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
             ]),
         // Code shared by `phi` and `phi-server`.
@@ -103,6 +110,9 @@ let package = Package(
             name: "PhiCheckpointTests",
             dependencies: ["Phi", "PhiCheckpoint", "PhiFormat", "PhiTestSupport", "PhiTokenizer"],
             exclude: ["Fixtures"]),
+        .testTarget(
+            name: "PhiHubTests",
+            dependencies: ["CPhiSupport", "PhiCheckpoint", "PhiFormat", "PhiHub", "PhiTestSupport"]),
         .testTarget(
             name: "PhiTests",
             dependencies: [

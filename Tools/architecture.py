@@ -17,12 +17,12 @@ BEGIN, END = "<!-- modules: written by Tools/architecture.py -->", "<!-- end of 
 # Every module, bottom layer first. A module imports modules of lower layers only.
 LAYERS: list[tuple[str, list[str]]] = [
     ("C and the system", [
-        "CPhi", "CPhiArguments", "CPhiCalibration",
+        "CPhi", "CPhiArguments", "CPhiCalibration", "CPhiHTTP",
         "CPhiKernels", "CPhiModel", "CPhiPlayground", "CPhiSupport", "CZlib", "PhiSystem"]),
     ("text and files", ["PhiTokenizer", "PhiFormat"]),
     ("engine", ["Phi", "PhiJSON", "CPhiKernelCases"]),
     ("around the engine", ["PhiCAPI", "PhiCheckpoint", "PhiBench", "PhiEval", "PhiServer"]),
-    ("conversion", ["PhiConvert"]),
+    ("conversion", ["PhiConvert", "PhiHub"]),
     ("shared by commands", ["PhiCommandSupport"]),
     ("commands", ["PhiCLI", "PhiServerCommand"]),
 ]

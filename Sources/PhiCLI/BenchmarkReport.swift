@@ -230,10 +230,15 @@ struct BenchmarkReport {
         ("params", { "\((Double($0.model.config.parameters) / 1e6).fixed(1)) M" }),
         ("threads", { "\($0.result.benchmark.threads)" }),
         ("test", { $0.result.benchmark.name }),
-        ("t/s", { "\(mean($0.result.rates).fixed(2)) ± \(standardDeviation($0.result.rates).fixed(2))" }),
+        ("t/s", { rate($0.result.rates) }),
         ("read", { percent($0.result.readShare) }),
         ("int8", { percent($0.result.integerShare) }),
     ]
+
+    private static func rate(_ rates: [Double]) -> String {
+        let digits = mean(rates) < 10_000 ? 2 : 0
+        return "\(mean(rates).fixed(digits)) ± \(standardDeviation(rates).fixed(digits))"
+    }
 
     private static func percent(_ share: Double?) -> String { share.map { "\(($0 * 100).fixed(0))%" } ?? "" }
 }

@@ -12,16 +12,22 @@ extension WeightType: ExpressibleByArgument {}
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Convert a Hugging Face phi checkpoint, or a GGUF file, to a .phi file.",
-        discussion: "The output file appears only when it is complete.")
+        discussion: """
+            The output file appears only when it is complete. A model that is given by its id is downloaded into Hugging Face's \
+            cache first, as far as the cache lacks it; HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are honoured.
+            """)
 
     @Argument(
         help: ArgumentHelp(
             """
             The checkpoint: a directory with config.json, weights (safetensors or .bin) and tokenizer files, its file of weights, \
-            an entry of Hugging Face's cache, or a GGUF file.
+            an entry of Hugging Face's cache, a GGUF file, or the id of a model on huggingface.co.
             """,
             valueName: "checkpoint"))
     var path: FilePath
+
+    @Option(help: "The branch, tag or commit of a model that is given by its id. Without it, main.")
+    var revision: String?
 
     @Option(name: [.short, .long], help: "The .phi file to write.")
     var output: FilePath
@@ -47,8 +53,8 @@ struct Convert: ParsableCommand {
     @Option(
         name: .customLong("adapter"),
         help: ArgumentHelp(
-            "A PEFT LoRA adapter to merge, with a factor of its update if it is not 1; repeatable.",
-            valueName: "directory[=factor]"))
+            "A PEFT LoRA adapter to merge, a directory or an id, with a factor of its update if it is not 1; repeatable.",
+            valueName: "adapter[=factor]"))
     var adapters: [AdapterArgument] = []
 
     @Option(
@@ -74,8 +80,11 @@ struct Convert: ParsableCommand {
 
     func run() throws {
         Interrupt.catchSignals()
+        let adapters = try adapters.map { try $0.downloaded() }  // first, because they are small
+        let place = try CheckpointArgument.path(path, .model, revision: revision)
         let start = ContinuousClock.now
-        let base = try CheckpointModel(path, endsOfText: endsOfText.map(\.text))
+        let base = try CheckpointModel(
+            place, endsOfText: endsOfText.map(\.text), tokenizers: adapters.map(\.directory))
         let checkpoint = try base.merging(adapters.map { try $0.open(base.config) })
         for warning in checkpoint.warnings { Console.error("phi: warning: \(warning)\n") }
         let calibration: CalibrationText? =
@@ -131,7 +140,7 @@ enum Calibration: ExpressibleByArgument {
 
 /// The value of `--adapter`: a directory, or `directory=factor`.
 struct AdapterArgument: ExpressibleByArgument {
-    private let directory: FilePath
+    private(set) var directory: FilePath
     private let factor: Float
 
     init(argument: String) {
@@ -145,6 +154,13 @@ struct AdapterArgument: ExpressibleByArgument {
     }
 
     static var defaultCompletionKind: CompletionKind { .directory }
+
+    /// The adapter in the cache, if it is given by its id.
+    func downloaded() throws -> AdapterArgument {
+        var argument = self
+        argument.directory = try CheckpointArgument.path(directory, .adapter)
+        return argument
+    }
 
     func open(_ config: ModelConfig) throws(FormatError) -> Adapter {
         guard factor.isFinite else { throw FormatError(directory, "has a factor that is not finite") }

@@ -20,7 +20,7 @@ package struct CheckpointConfig: Sendable {
     /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and for any key that would
     /// change the computation in a way that the engine does not support.
     package init(directory: FilePath, vocabulary: Int, endOfText: Int) throws(FormatError) {
-        let file = try ReadableFile(directory.appending("config.json"))
+        let file = try ReadableFile(directory.appending(CheckpointFiles.config))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
         let keys = try JSONText.decode(ConfigKeys.self, from: file)
         func need<Value>(_ value: Value?, _ name: String) throws(FormatError) -> Value {

@@ -27,22 +27,44 @@ package struct CheckpointModel: Sendable {
     }
 
     /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends
-    /// of text instead of those that the checkpoint names. Throws ``FormatError`` with the first fault found; among tensors, the
+    /// of text instead of those that the checkpoint names. `tokenizers` are directories that may have a tokenizer, as those of
+    /// adapters do: the last one that has another than the checkpoint takes its place, with a warning. Throws ``FormatError`` with the first fault found; among tensors, the
     /// first in the order of the forward pass and how many more there are. No weight is read.
-    package init(_ path: FilePath, endsOfText: [String] = []) throws(FormatError) {
+    package init(
+        _ path: FilePath, endsOfText: [String] = [], tokenizers: [FilePath] = []
+    ) throws(FormatError) {
+        var replacement: FilePath?
+        for directory in tokenizers where try CheckpointFiles.vocabulary(where: presence(in: directory)) != nil {
+            replacement = directory
+        }
         if case .file = PathKind(path) {
             let file = try ReadableFile(path)
             if case .gguf? = try FileContent(file) {
                 try self.init(gguf: file, endsOfText: endsOfText)
+                if let replacement, try TokenizerFiles(directory: replacement).vocabulary != vocabulary {
+                    throw FormatError(replacement, "has another tokenizer than the GGUF file; convert its base model")
+                }
                 return
             }
         }
-        try self.init(CheckpointPlace(path), endsOfText)
+        try self.init(CheckpointPlace(path), endsOfText, tokenizer: replacement)
     }
 
-    private init(_ place: CheckpointPlace, _ endsOfText: [String]) throws(FormatError) {
+    private init(
+        _ place: CheckpointPlace, _ endsOfText: [String], tokenizer replacement: FilePath?
+    ) throws(FormatError) {
         let directory = place.directory
-        let tokenizer = try TokenizerFiles(directory: directory)
+        var tokenizer = try TokenizerFiles(directory: directory)
+        var warnings: [String] = []
+        if let replacement {
+            let other = try TokenizerFiles(directory: replacement)
+            if other.vocabulary != tokenizer.vocabulary {
+                tokenizer = other
+                let count = other.vocabulary.count
+                warnings.append(
+                    "\(replacement): its tokenizer, of \(count) tokens, takes the place of the base model's")
+            }
+        }
         let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)
         let config = try CheckpointConfig(
             directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]))
@@ -103,7 +125,8 @@ package struct CheckpointModel: Sendable {
         let others = leftOver.values.map(\.name).sorted()
         let shown = others.prefix(4).map(\.shown).joined(separator: ", ") + (others.count > 4 ? ", ..." : "")
         let count = others.count == 1 ? "a tensor" : "\(others.count) tensors"
-        warnings = others.isEmpty ? [] : ["\(directory): \(count) that phi does not have, left out: \(shown)"]
+        if !others.isEmpty { warnings.append("\(directory): \(count) that phi does not have, left out: \(shown)") }
+        self.warnings = warnings
     }
 
     /// Writes `rows` of a parameter to `floats`, row-major and exactly. `floats` has exactly as many elements, and the model

@@ -15,10 +15,9 @@ package struct CheckpointPlace: Sendable {
         case .directory:
             weights = nil
             directory = try Self.snapshot(ofCacheEntry: path) ?? path
-            guard try openIfPresent(directory, "config.json") == nil else { break }
-            if try openIfPresent(directory, "adapter_config.json") != nil {
-                throw FormatError(
-                    path, "is a PEFT adapter, not a model; give it by --adapter when its base model is converted")
+            guard try openIfPresent(directory, CheckpointFiles.config) == nil else { break }
+            if try openIfPresent(directory, CheckpointFiles.adapterConfig) != nil {
+                throw FormatError(path, CheckpointFiles.isAdapter)
             }
             let all = try PathKind.contents(of: directory).map(\.description).sorted()
             if let gguf = all.first(where: { $0.lowercased().hasSuffix(".gguf") }) {
@@ -32,12 +31,7 @@ package struct CheckpointPlace: Sendable {
             }
             weights = file
             directory = path.parent
-        case .missing(let fault):
-            guard Self.isModelID(path.description) else { throw FormatError(path, fault + " or directory") }
-            let name = path.name
-            throw FormatError(
-                path,
-                "\(fault) or directory; a model of that name downloads with `hf download \(path) --local-dir \(name)`")
+        case .missing(let fault): throw FormatError(path, fault + " or directory")
         case .other: throw FormatError(path, "is not a directory or a file")
         }
     }
@@ -70,18 +64,5 @@ package struct CheckpointPlace: Sendable {
         let parts = name.prefix { $0 != "." }.split(separator: "-")
         return parts.count >= 4 && parts[parts.count - 2] == "of" && Int(parts[parts.count - 1]) ?? 1 > 1
             && Int(parts[parts.count - 3]) != nil
-    }
-
-    /// `microsoft/phi-1`
-    private static func isModelID(_ path: String) -> Bool {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        return parts.count == 2
-            && parts.allSatisfy { part in
-                part.first.map { $0.isLetter || $0.isNumber } ?? false
-                    && part.utf8.allSatisfy {
-                        (0x30...0x39).contains($0) || (0x41...0x5A).contains($0 & 0xDF)
-                            || [0x2D, 0x2E, 0x5F].contains($0)
-                    }
-            }
     }
 }

@@ -6,3 +6,8 @@ func openIfPresent(_ directory: FilePath, _ name: String) throws(FormatError) ->
     if case .missing = PathKind(path), !PathKind.isLink(path) { return nil }
     return try ReadableFile(path)
 }
+
+/// What ``openIfPresent(_:_:)`` opens in `directory`.
+func presence(in directory: FilePath) -> CheckpointFiles.Presence {
+    { name throws(FormatError) in try openIfPresent(directory, name) != nil }
+}

@@ -21,7 +21,7 @@ package struct EndsOfText: Sendable {
     /// that are no tokens are passed over in files, since no text can end by them.
     package init(directory: FilePath, _ vocabulary: Vocabulary, named: [String] = []) throws(FormatError) {
         var ends: [Int] = [], source = "", files: [ReadableFile] = []
-        for name in ["generation_config.json", "config.json", "tokenizer_config.json", "special_tokens_map.json"] {
+        for name in CheckpointFiles.endsOfText {
             guard let file = try openIfPresent(directory, name) else { continue }
             if name == "generation_config.json" { files.append(file) }
             guard named.isEmpty, ends.isEmpty else { continue }

@@ -20,7 +20,7 @@ package struct FilePath: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The path with more characters at its end.
-    func extended(_ suffix: String) -> FilePath { FilePath(bytes: bytes + suffix.utf8) }
+    package func extended(_ suffix: String) -> FilePath { FilePath(bytes: bytes + suffix.utf8) }
 
     /// The directory that it lies in.
     package var parent: FilePath {

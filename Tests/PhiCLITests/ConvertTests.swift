@@ -71,6 +71,36 @@ import Testing
         }
     }
 
+    /// A fine-tune's own tokens, in rows that pad the base model's vocabulary.
+    @Test func adaptersBringTheirTokenizer() throws {
+        let folder = try TemporaryFolder()
+        let base = fixture("current-safetensors-f32"), adapter = try folder.makeFolder("adapter")
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+            try FileManager.default.copyItem(
+                atPath: fixture("adapters/attention/" + name), toPath: adapter + "/" + name)
+        }
+        let tokenizer = String(decoding: try readFile(base + "/tokenizer.json"), as: UTF8.self)
+        let next = try #require(tokenizer.range(of: #""added_tokens":"#)?.upperBound)
+        let entry = #"{"id":286,"content":"<|im_end|>","special":true,"normalized":false},"#
+        let start = try #require(tokenizer[next...].firstIndex(of: "["))
+        func convert(_ text: String) throws -> Outcome {
+            try folder.write("adapter/tokenizer.json", text)
+            return try Command.run(
+                "convert", base, "-o", folder.at("m.phi"), "--type", "f32", "--force", "--adapter", adapter)
+        }
+        func tokens() throws -> String {
+            try Command.run("tokenize", "--ids", "-m", folder.at("m.phi"), input: Array("<|im_end|>".utf8)).outputText
+        }
+        #expect(!(try convert(tokenizer).errorText.contains("tokenizer")))
+        #expect(try tokens() != "[286]\n")
+        let other = try convert(tokenizer.replacingCharacters(in: start...start, with: "[" + entry))
+        #expect(other.status == 0 && other.errorText.contains("adapter: its tokenizer, of 287 tokens, takes"))
+        #expect(try tokens() == "[286]\n")
+        let gguf = try Command.run(
+            "convert", fixture("gguf/f32.gguf"), "-o", folder.at("n.phi"), "--adapter", adapter)
+        expectRefusal(gguf, "has another tokenizer than the GGUF file")
+    }
+
     @Test func warnsOfTensorsThatAreLeftOut() throws {
         var checkpoint = TinyCheckpoint()
         for name in ["v_head.weight", "v_head.bias"] { checkpoint.tensors.append((name, TestTensor(shape: [1]))) }

@@ -36,7 +36,7 @@ import Testing
                 #expect(folder.names == ["output", "output.\(program.pid).part"])
                 try FileManager.default.removeItem(atPath: folder.at("output.\(program.pid).part"))
             } else {
-                #expect(outcome.status == 130, "\(outcome.errorText)")
+                #expect(outcome.status == 128 + signal, "\(outcome.errorText)")
                 #expect(outcome.error.isEmpty && outcome.output.isEmpty)
                 #expect(folder.names == ["output"])
             }

@@ -1,4 +1,4 @@
-/* C functions that are not arithmetic: the processors of this process, and SHA-256. */
+/* C functions that are not arithmetic: the processors of this process, SHA-256 and SHA-1. */
 #ifndef CPHISUPPORT_H
 #define CPHISUPPORT_H
 
@@ -20,5 +20,16 @@ typedef struct {
 void phi_sha256_begin(phi_sha256 *hash);
 void phi_sha256_add(phi_sha256 *hash, const void *bytes, size_t length);
 void phi_sha256_end(phi_sha256 *hash, uint8_t digest[32]);
+
+/* ---- SHA-1 (FIPS 180-4), only to compare with what git computed ---- */
+
+typedef struct {
+    uint32_t state[5];
+    uint64_t length;
+    uint8_t block[64];
+} phi_sha1;
+void phi_sha1_begin(phi_sha1 *hash);
+void phi_sha1_add(phi_sha1 *hash, const void *bytes, size_t length);
+void phi_sha1_end(phi_sha1 *hash, uint8_t digest[20]);
 
 #endif

@@ -100,12 +100,10 @@ package struct Adapter: Sendable {
     private static func tensors(in directory: FilePath) throws(FormatError) -> (
         file: ReadableFile, tensors: [StoredTensor]
     ) {
-        let names = TensorContainers.all.map { "adapter_model" + $0.fileName.drop { $0 != "." } }
-        for (container, name) in zip(TensorContainers.all, names) {
-            guard let file = try openIfPresent(directory, name) else { continue }
-            return (file, try container.tensors(of: file))
-        }
-        throw FormatError(directory, "holds no adapter: no \(names.joined(separator: ", no "))")
+        let weights = try CheckpointFiles.adapterWeights(where: presence(in: directory))
+        guard let (container, name) = weights else { throw FormatError(directory, CheckpointFiles.noAdapter) }
+        let file = try ReadableFile(directory.appending(name))
+        return (file, try container.tensors(of: file))
     }
 
     /// A tensor's name without what peft adds to it.

@@ -14,7 +14,7 @@ struct AdapterConfig {
     /// Reads the file in `directory`. Throws ``FormatError`` when it is missing or damaged, and by name for every kind of
     /// adapter whose weights are more than a product of two matrices.
     init(directory: FilePath) throws(FormatError) {
-        guard let file = try openIfPresent(directory, "adapter_config.json") else {
+        guard let file = try openIfPresent(directory, CheckpointFiles.adapterConfig) else {
             throw FormatError(directory, "holds no adapter: no adapter_config.json")
         }
         keys = try JSONText.decode(Keys.self, from: file)

@@ -1,5 +1,4 @@
 import PhiFormat
-import PhiJSON
 
 /// The tensors of a checkpoint directory as `save_pretrained` writes it: one file, or several shards with an index.
 package struct CheckpointTensors: Sendable {
@@ -18,36 +17,23 @@ package struct CheckpointTensors: Sendable {
             tensors = try Self.merge(files, TensorContainers.reader(of: file))
             return
         }
-        for container in TensorContainers.all {
-            if let file = try openIfPresent(directory, container.fileName) {
-                files = [file]
-                tensors = try Self.merge(files, container)
-                return
-            }
-            if let index = try openIfPresent(directory, container.fileName + ".index.json") {
-                (files, tensors) = try Self.readShards(of: index, in: directory, container)
-                return
-            }
+        let weights = try CheckpointFiles.weights(where: presence(in: directory))
+        guard let (container, name, isIndex) = weights else { throw FormatError(directory, CheckpointFiles.noWeights) }
+        let file = try ReadableFile(directory.appending(name))
+        if isIndex {
+            (files, tensors) = try Self.readShards(of: file, in: directory, container)
+        } else {
+            files = [file]
+            tensors = try Self.merge(files, container)
         }
-        let names = TensorContainers.all.flatMap { [$0.fileName, $0.fileName + ".index.json"] }
-        throw FormatError(directory, "holds no checkpoint: no \(names.joined(separator: ", no "))")
-    }
-
-    private struct Index: Decodable {
-        let weight_map: [String: String]
     }
 
     private static func readShards(
         of index: ReadableFile, in directory: FilePath, _ container: any TensorContainer.Type
     ) throws(FormatError) -> ([ReadableFile], [String: StoredTensor]) {
-        let map = try JSONText.decode(Index.self, from: index).weight_map
+        let contents = try CheckpointFiles.Index(index)
         var shards: [ReadableFile] = []
-        for name in Set(map.values).sorted() {
-            // A shard lies beside its index: no folders, no way up, no absolute paths.
-            let leads = name.utf8.contains { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == 0 }
-            guard !name.isEmpty, name != ".", name != "..", !leads else {
-                throw FormatError(index.path, "names a file outside its directory: \(name.shown)")
-            }
+        for name in contents.shards {
             let path = directory.appending(name)
             if case .missing(let fault) = PathKind(path) {
                 throw FormatError(path, "\(fault), but the index names it")
@@ -55,7 +41,7 @@ package struct CheckpointTensors: Sendable {
             shards.append(try ReadableFile(path))
         }
         let tensors = try merge(shards, container)
-        for (tensor, name) in map.sorted(by: { $0.key < $1.key }) {
+        for (tensor, name) in contents.weight_map.sorted(by: { $0.key < $1.key }) {
             guard tensors[tensor]?.file.location == directory.appending(name) else {
                 throw FormatError(directory.appending(name), "has no tensor \(tensor.shown), but the index says so")
             }

@@ -22,16 +22,17 @@ package struct TokenizerFiles: Sendable {
             files.append(file)
             return try JSONText.decode(type, from: file, limit: limit)
         }
-        let fast = try read("tokenizer.json", TokenizerJSON.self, limit: Self.byteLimit)
+        let names = try CheckpointFiles.vocabulary(where: presence(in: directory)) ?? []
+        let fast = names.count == 1 ? try read(names[0], TokenizerJSON.self, limit: Self.byteLimit) : nil
         let base: [String: Int], merges: [(left: String, right: String)]
         if let fast {
             (base, merges) = (fast.model.vocab, try fast.merges(directory.appending("tokenizer.json").description))
-        } else if let vocab = try read("vocab.json", [String: Int].self, limit: Self.byteLimit) {
-            let file = try ReadableFile(directory.appending("merges.txt"))
+        } else if names.count == 2, let vocab = try read(names[0], [String: Int].self, limit: Self.byteLimit) {
+            let file = try ReadableFile(directory.appending(names[1]))
             files.append(file)
             (base, merges) = (vocab, try Self.merges(in: file))
         } else {
-            throw FormatError(directory, "holds no tokenizer: no tokenizer.json, no vocab.json with merges.txt")
+            throw FormatError(directory, CheckpointFiles.noVocabulary)
         }
         let main = files[0].path
         let model = try openIfPresent(directory, "config.json").map { file throws(FormatError) in

@@ -1,0 +1,207 @@
+import CPhiHTTP
+import PhiFormat
+import PhiSystem
+
+/// A connection to a host and to those that it redirects to. The token is sent to the first host alone.
+final class HTTPConnection {
+    private let http: OpaquePointer
+    private let settings: HubSettings
+    private let origin: String
+    private let agent: String
+
+    /// Loads libcurl. Throws ``FormatError`` when it is missing, or when the endpoint is no address of HTTP.
+    init(_ settings: HubSettings, agent: String) throws(FormatError) {
+        guard let http = phi_http_open() else {
+            throw FormatError(
+                "libcurl",
+                "is not installed, and downloads need it; install it (Debian: libcurl4), or use `hf download`")
+        }
+        self.http = http
+        self.settings = settings
+        self.agent = agent
+        guard let origin = Self.origin(of: settings.endpoint, http) else {
+            phi_http_close(http)
+            throw FormatError("HF_ENDPOINT", "is no address of HTTP: \(settings.endpoint.shown)")
+        }
+        self.origin = origin
+    }
+
+    deinit { phi_http_close(http) }
+
+    /// The status of an answer, and the headers that are looked at, by their names in lower case.
+    struct Head {
+        fileprivate(set) var status = 0
+        fileprivate(set) var headers: [String: String] = [:]
+
+        subscript(name: String) -> String? { headers[name] }
+        var isSuccess: Bool { status == 200 || status == 206 }
+    }
+
+    /// A failure to get an answer.
+    struct Failure: Error {
+        enum Kind { case unknownHost, noConnection, broken, insecure, impossible }
+        let kind: Kind
+        let error: FormatError
+    }
+
+    /// Gets what is at `address`, from byte `offset` on, and follows redirects. `body` gets the bytes of a success; those of another
+    /// answer are dropped. `seconds` limits the whole answer.
+    ///
+    /// Throws what `body` throws, ``Failure`` when there is no answer, `CancellationError` when `shouldContinue` returns false, and
+    /// ``FormatError`` for redirects that are refused.
+    func get(
+        _ address: String, from offset: Int = 0, seconds: Int = 0, while shouldContinue: @escaping () -> Bool,
+        _ body: @escaping (Head, UnsafeRawBufferPointer) throws -> Void
+    ) throws -> Head {
+        var address = address
+        for _ in 0...10 {
+            guard let origin = Self.origin(of: address, http) else {
+                throw FormatError(settings.endpoint, "leads to no address of HTTP")
+            }
+            var lines = ["User-Agent: \(agent)", "Accept-Encoding: identity"]
+            if offset > 0 { lines.append("Range: bytes=\(offset)-") }
+            if let token = settings.token, origin == self.origin { lines.append("Authorization: Bearer \(token.text)") }
+            let exchange = Exchange(shouldContinue, body)
+            let redirect = try exchange.run(
+                http, address, lines, certificates: settings.certificates, patience: settings.patience,
+                seconds: seconds, host: Self.host(of: origin))
+            guard (300..<400).contains(exchange.head.status), let redirect else { return exchange.head }
+            guard !origin.hasPrefix("https:") || redirect.lowercased().hasPrefix("https:") else {
+                throw FormatError(Self.host(of: origin), "redirects to an address without TLS")
+            }
+            address = redirect
+        }
+        throw FormatError(settings.endpoint, "redirects without end")
+    }
+
+    /// The host that an endpoint names, for people.
+    var host: String { Self.host(of: origin) }
+
+    /// `https://huggingface.co:443` is `huggingface.co`.
+    private static func host(of origin: String) -> String {
+        let name = String(origin[(origin.firstRange(of: "://")?.upperBound ?? origin.startIndex)...])
+        for (scheme, port) in [("http://", ":80"), ("https://", ":443")]
+        where origin.hasPrefix(scheme) && name.hasSuffix(port) {
+            return String(name.dropLast(port.count))
+        }
+        return name
+    }
+
+    private static func origin(of address: String, _ http: OpaquePointer) -> String? {
+        var bytes = [CChar](repeating: 0, count: 1024)
+        guard !address.utf8.contains(0), phi_http_origin(http, address, &bytes, bytes.count) else { return nil }
+        return String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+/// A request and its answer, as the callbacks of the C module see them.
+private final class Exchange {
+    private(set) var head = HTTPConnection.Head()
+    private let shouldContinue: () -> Bool
+    private let body: (HTTPConnection.Head, UnsafeRawBufferPointer) throws -> Void
+    private var headerBytes = 0
+    private var droppedBytes = 0
+    private var failure: (any Error)?
+    private var isEnough = false
+
+    private static let known: Set<String> = [
+        "content-length", "content-range", "retry-after", "x-error-code", "x-error-message",
+    ]
+    private static let mostHeaderBytes = 1 << 18
+    private static let mostDroppedBytes = 1 << 16
+
+    init(
+        _ shouldContinue: @escaping () -> Bool,
+        _ body: @escaping (HTTPConnection.Head, UnsafeRawBufferPointer) throws -> Void
+    ) {
+        self.shouldContinue = shouldContinue
+        self.body = body
+    }
+
+    /// Sends the request and returns the address that the answer redirects to.
+    func run(
+        _ http: OpaquePointer, _ address: String, _ lines: [String], certificates: String?, patience: Int, seconds: Int,
+        host: String
+    ) throws -> String? {
+        let strings = ([address] + lines + (certificates.map { [$0] } ?? [])).map { strdup($0) }
+        defer { for string in strings { free(string) } }
+        let headers = strings[1...lines.count].map { UnsafePointer($0) } + [nil]
+        let answer = headers.withUnsafeBufferPointer { headers in
+            var request = phi_http_request()
+            request.url = UnsafePointer(strings[0])
+            request.headers = headers.baseAddress
+            request.certificates = certificates == nil ? nil : strings.last.flatMap { UnsafePointer($0) }
+            request.patience = patience
+            request.limit = seconds
+            request.context = Unmanaged.passUnretained(self).toOpaque()
+            request.header = { context, line, length in
+                Exchange.of(context).take(header: UnsafeRawBufferPointer(start: line, count: length))
+            }
+            request.body = { context, bytes, length in
+                Exchange.of(context).take(body: UnsafeRawBufferPointer(start: bytes, count: length))
+            }
+            request.should_continue = { context in Exchange.of(context).shouldContinue() }
+            return phi_http_get(http, &request)
+        }
+        if let failure { throw failure }
+        if isEnough { return answer.redirect.map { String(cString: $0) } }
+        func fails(_ kind: HTTPConnection.Failure.Kind, _ fault: String) -> HTTPConnection.Failure {
+            HTTPConnection.Failure(kind: kind, error: FormatError(host, fault))
+        }
+        let message = String(answer.message.map { String(cString: $0).prefix(200) } ?? "")
+        switch answer.outcome {
+        case PHI_HTTP_DONE: return answer.redirect.map { String(cString: $0) }
+        case PHI_HTTP_STOPPED: throw CancellationError()
+        case PHI_HTTP_UNKNOWN_HOST: throw fails(.unknownHost, "has no known address (\(message)); check the network")
+        case PHI_HTTP_NO_CONNECTION:
+            throw fails(.noConnection, "cannot be connected to (\(message)); check the network")
+        case PHI_HTTP_BROKEN: throw fails(.broken, "the connection broke (\(message))")
+        case PHI_HTTP_INSECURE:
+            let advice = "SSL_CERT_FILE names a file of trusted certificates"
+            throw fails(.insecure, "no secure connection (\(message)); \(advice)")
+        default: throw fails(.impossible, "cannot be asked (\(message))")
+        }
+    }
+
+    private static func of(_ context: UnsafeMutableRawPointer?) -> Exchange {
+        guard let context else { preconditionFailure("the request has a context") }
+        return Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
+    }
+
+    private func take(header line: UnsafeRawBufferPointer) -> Bool {
+        headerBytes += line.count
+        guard headerBytes <= Self.mostHeaderBytes else {
+            failure = FormatError("the hub", "sends more than \(Self.mostHeaderBytes) bytes of headers")
+            return false
+        }
+        let text = String(decoding: line, as: UTF8.self)
+        if text.hasPrefix("HTTP/") {
+            head = HTTPConnection.Head()
+            let status = text.split(separator: " ").dropFirst().first.flatMap { Int($0.prefix { $0.isNumber }) }
+            head.status = status ?? 0
+        } else if let colon = text.firstIndex(of: ":") {
+            let name = text[..<colon].lowercased()
+            if Self.known.contains(name) {
+                head.headers[name] = String(
+                    text[text.index(after: colon)...].drop { $0.isWhitespace }.reversed().drop { $0.isWhitespace }
+                        .reversed())
+            }
+        }
+        return true
+    }
+
+    private func take(body bytes: UnsafeRawBufferPointer) -> Bool {
+        guard head.isSuccess else {
+            droppedBytes += bytes.count
+            isEnough = droppedBytes > Self.mostDroppedBytes
+            return !isEnough
+        }
+        do {
+            try body(head, bytes)
+            return true
+        } catch {
+            failure = error
+            return false
+        }
+    }
+}

@@ -33,15 +33,27 @@ package struct CodeSample: Codable, Sendable, Equatable {
             let place = "\(path): line \(line.number)"
             let sample = try JSONText.decode(Line.self, from: line.bytes, of: place)
             guard known.contains(sample.task_id) else { throw FormatError(place, "has no problem \(sample.task_id)") }
-            samples.append(CodeSample(task_id: sample.task_id, completion: sample.completion.text))
+            samples.append(CodeSample(task_id: sample.task_id, completion: sample.completion?.text ?? "\0"))
         }
         return samples
     }
 
-    /// The required keys of a samples file. A completion with half of a surrogate pair is one that Python does not run, as it
-    /// does not run one with U+0000.
+    /// The required keys of a samples file. A completion that is no string, or has half of a surrogate pair, is one that Python
+    /// does not run; U+0000 stands for it, with which Python does not run it either.
     private struct Line: Decodable {
         let task_id: TaskID
-        let completion: JSONText.PythonString
+        let completion: JSONText.PythonString?
+
+        private enum CodingKeys: CodingKey { case task_id, completion }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            task_id = try container.decode(TaskID.self, forKey: .task_id)
+            guard container.contains(.completion) else {
+                throw DecodingError.keyNotFound(
+                    CodingKeys.completion, .init(codingPath: [], debugDescription: "no completion"))
+            }
+            completion = try? container.decode(JSONText.PythonString.self, forKey: .completion)
+        }
     }
 }

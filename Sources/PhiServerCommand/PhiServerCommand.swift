@@ -149,7 +149,13 @@ struct PhiServerCommand: AsyncParsableCommand {
         CommandProcess.prepare()
         do {
             var command = try parsed()
-            if let server = command as? PhiServerCommand { try await server.run() } else { try command.run() }
+            if let server = command as? PhiServerCommand {
+                // Those of NIO, its file reader and Swift's pool, one for each core, and a few single ones. Those that compute may be fewer.
+                try ThreadSupply.check(3 * System.coreCount + 5)
+                try await server.run()
+            } else {
+                try command.run()
+            }
         } catch {
             exit(reporting: error)
         }

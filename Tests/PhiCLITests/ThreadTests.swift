@@ -44,6 +44,19 @@ import Testing
         try expectSame(Command.shell(line, Models.path()), "\(mounts)")
     }
 
+    /// The libraries of the server cannot do with fewer; they would end the process.
+    @Test(
+        .enabled(if: Nobody.canRun, Nobody.needed),
+        .enabled(if: Command.has("phi-server"), "phi-server is not built; see SWIFT_PHI_SERVER"),
+        arguments: [1, 2, 4, 6])
+    func theServerSaysThatItNeedsThreads(_ limit: Int) throws {
+        let line = #"exec prlimit --nproc=\#(limit) "$1" --port 0"#
+        let outcome = try Nobody.run(line, Command.program("phi-server"))
+        #expect(outcome.status == 1 && outcome.output.isEmpty)
+        #expect(outcome.errorText.hasPrefix("phi-server: threads: the system allows \(limit - 1), the server needs "))
+        #expect(outcome.errorText.filter(\.isNewline).count == 1, "\(outcome.errorText)")
+    }
+
     @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func makesDoWithFewerThreads() throws {
         let folder = try TemporaryFolder()
         chmod(folder.path, 0o755)

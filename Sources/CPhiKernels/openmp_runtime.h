@@ -104,6 +104,9 @@ static void *run_team_thread(void *raw) {
     return NULL;
 }
 
+/* The number of a team's last region, over or not. Threads that come late may still look at the gate. */
+static uint32_t last_region(team *t) { return REGION(__atomic_load_n(&t->gate, __ATOMIC_RELAXED)); }
+
 /* Starts threads until the team has `threads`, or the system refuses. */
 static void grow(team *t, int threads) {
     if (t->threads >= threads || nanoseconds() < next_attempt) return;
@@ -119,7 +122,7 @@ static void grow(team *t, int threads) {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     while (t->threads < threads) {
         team_thread *thread = malloc(sizeof *thread);
-        if (thread) *thread = (team_thread){.team = t, .number = t->threads + 1, .region = REGION(t->gate)};
+        if (thread) *thread = (team_thread){.team = t, .number = t->threads + 1, .region = last_region(t)};
         pthread_t handle;
         if (!thread || pthread_create(&handle, &attributes, run_team_thread, thread)) {
             free(thread);
@@ -180,9 +183,8 @@ static void enter(int threads, microtask task, void *argument) {
     if (t) {
         t->task = task;
         t->argument = argument;
-        uint64_t region = (uint64_t)(REGION(t->gate) + 1) << 32 | (uint64_t)phi_min((size_t)threads, (size_t)t->threads)
-                                                                      << INSIDE_BITS;
-        __atomic_store_n(&t->gate, region, __ATOMIC_SEQ_CST);
+        uint64_t wanted = phi_min((size_t)threads, (size_t)t->threads);
+        __atomic_store_n(&t->gate, (uint64_t)(last_region(t) + 1) << 32 | wanted << INSIDE_BITS, __ATOMIC_SEQ_CST);
         if (__atomic_load_n(&t->sleeping, __ATOMIC_SEQ_CST)) {
             pthread_mutex_lock(&t->lock);
             pthread_cond_broadcast(&t->opened);

@@ -3,6 +3,8 @@
 # make build       .build/release/phi
 # make server      .build/release/phi-server
 # make install     phi, and on Linux the C library (phi.h, libphi, phi.pc), to $(PREFIX); make install-server: phi-server
+# make package     a tarball, Debian packages and a Python wheel in .build/packages, none of which needs Swift
+# make release-check   the packages in root file systems of Debian 12 and of the next Debian: install, convert, serve, embed, remove; needs root
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make bench       swift-phi beside its peers, into Bench/results; BENCH="--rounds 3 --peers swift-phi,llama.cpp" has options
 # make test-asan   every test but the command's under the address sanitizer, in a build folder of its own
@@ -23,7 +25,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server install install-c install-server check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps hub-deps venv-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -32,34 +34,77 @@ build: deps
 	$(SWIFT_BUILD) --product phi
 
 # Targets that build or test phi-server need SWIFT_PHI_SERVER; see Package.swift.
-server install-server test test-swift test-server check-clients check-server-fuzz check-server-load check-nginx: export SWIFT_PHI_SERVER = 1
+server install-server package test-package release-check test test-swift test-server check-clients check-server-fuzz check-server-load check-nginx: export SWIFT_PHI_SERVER = 1
 server: deps
 	$(SWIFT_BUILD) --product phi-server
 
-# The C library is for Linux only.
+# ---- Installation ----
+#
+# What is installed needs no Swift: its runtime and the C++ library are linked in. Only the link differs from other builds; see
+# Package.swift. The C library is for Linux only.
 VERSION = $(shell sed -n 's/.*swiftPhiVersion = "\(.*\)"/\1/p' Sources/Phi/Version.swift)
 LIBPHI = libphi.so.$(VERSION)
 TO = $(DESTDIR)$(PREFIX)
-install: build
-	install -d $(TO)/bin
-	install -m 755 $(PHI) $(TO)/bin/phi
+ZSH = share/zsh/site-functions
+INSTALL_BUILD = SWIFT_PHI_INSTALL=1 $(SWIFT_BUILD) --disable-local-rpath
+
+# The C++ library, alone in a folder: the linker would prefer the shared one beside it.
+static-deps: deps
+	@[ "$$(uname)" = Darwin ] || { \
+	  archive=$$(clang -print-file-name=libstdc++.a); [ -e "$$archive" ] || { echo "libstdc++.a is missing" >&2; exit 1; }; \
+	  mkdir -p .build/static && ln -sf "$$archive" .build/static; }
+
+install: install-command
 	@[ "$$(uname)" = Linux ] || echo "The C library is left out: it is for Linux only."
 	[ "$$(uname)" != Linux ] || $(MAKE) install-c
 
-install-c: deps
-	$(SWIFT_BUILD) --product CPhi
+install-command: static-deps
+	$(INSTALL_BUILD) --product phi
+	$(call install_command,phi)
+
+install-server: static-deps
+	$(INSTALL_BUILD) --product phi-server
+	$(call install_command,phi-server)
+
+# A command with its manual pages and completions, which it describes itself.
+define install_command
+	install -d $(TO)/bin $(TO)/share/bash-completion/completions $(TO)/$(ZSH) $(TO)/share/fish/vendor_completions.d
+	install -m 755 -s .build/release/$(1) $(TO)/bin/$(1)
+	$(PYTHON) Tools/package/man.py .build/release/$(1) $(TO)/share/man/man1
+	.build/release/$(1) --generate-completion-script bash | sed '1{/^#!/d}' > $(TO)/share/bash-completion/completions/$(1)
+	.build/release/$(1) --generate-completion-script zsh > $(TO)/$(ZSH)/_$(1)
+	.build/release/$(1) --generate-completion-script fish > $(TO)/share/fish/vendor_completions.d/$(1).fish
+endef
+
+install-c: static-deps
+	$(INSTALL_BUILD) --product CPhi
 	install -d $(TO)/lib/pkgconfig $(TO)/include
-	install -m 755 -s .build/release/libCPhi.so $(TO)/lib/$(LIBPHI)
+	install -m 644 -s .build/release/libCPhi.so $(TO)/lib/$(LIBPHI)
 	ln -sf $(LIBPHI) $(TO)/lib/libphi.so.$(firstword $(subst ., ,$(VERSION)))
 	ln -sf $(LIBPHI) $(TO)/lib/libphi.so
 	install -m 644 Sources/CPhi/include/phi.h $(TO)/include/phi.h
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
+	sed 's|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
+	@$(if $(DESTDIR),:,Tools/package/ldconfig.sh $(PREFIX)/lib)
 
-install-server: server
-	install -d $(TO)/bin
-	install -m 755 $(PHI)-server $(TO)/bin/phi-server
+# Everything that is published, in $(PACKAGES).
+STAGE = $(CURDIR)/.build/stage
+PACKAGES = .build/packages
+package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
+package:
+	rm -rf $(STAGE) $(PACKAGES)
+	$(MAKE) install install-server DESTDIR=$(STAGE) PREFIX=/usr
+	$(PYTHON) Tools/package/make.py --stage $(STAGE) --checkouts .build/checkouts --out $(PACKAGES)
 
-test: test-swift test-python test-c test-embedding test-server test-hub
+# The packages, in the machine's system without Swift; in Debian's present and next release, to which they are installed.
+test-package: package-deps package
+	PHI_TOOLS=$(PACKAGE_TOOLS)/bin $(PYTHON) -m unittest discover -s Tests/PackageTests
+
+release-check: test-package
+	PHI_STAGE=$(STAGE) $(PYTHON) -m unittest discover -s Tests/PackageTests -k made_the_same_again
+	Tools/package/roots.sh bookworm $(PYTHON) -m unittest discover -s Tests/PackageTests -p test_trials.py
+	Tools/package/roots.sh testing $(PYTHON) -m unittest discover -s Tests/PackageTests -p test_trials.py
+
+test: test-swift test-python test-c test-embedding test-server test-hub test-package
 
 # One release build serves both the command and the tests.
 test-swift: deps sandbox-deps python-deps
@@ -70,11 +115,12 @@ test-python: python-deps
 	PYTHONPATH=Tools $(PYTHON_WITH_RECIPE) -m unittest discover -s Tools/tests
 	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
 
-# The C library and its Python module, as installed.
+# The C library and the Python package, as installed.
 C_PREFIX = $(CURDIR)/.build/c-api
 test-c:
 	$(MAKE) install PREFIX=$(C_PREFIX) DESTDIR=
 	PHI_PREFIX=$(C_PREFIX) $(PYTHON_WITH_RECIPE) -m unittest discover -s Tests/CPhiTests
+	PHI_LIBRARY=$(C_PREFIX)/lib/libphi.so PHI_COMMAND=$(C_PREFIX)/bin/phi PYTHONPATH=Python $(PYTHON_WITH_RECIPE) -m unittest discover -s Python/tests
 
 # A package of its own that depends on this one by address and version.
 test-embedding: build
@@ -195,6 +241,14 @@ hub-deps:
 	@[ "$$(uname)" = Darwin ] || ls /lib/*/libcurl*.so.4 /usr/lib*/libcurl*.so.4 /usr/lib/*/libcurl*.so.4 2>/dev/null | grep -q . || { \
 	  echo "libcurl is missing; installing it: $(ADMIN) apt-get install -y libcurl4"; \
 	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libcurl4; }
+
+# What checks the packages.
+PACKAGE_TOOLS = $(CURDIR)/.build/package-tools
+package-deps: sandbox-deps venv-deps
+	@command -v lintian >/dev/null && command -v readelf >/dev/null || { \
+	  echo "lintian is missing; installing it: $(ADMIN) apt-get install -y lintian binutils"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends lintian binutils; }
+	@test -x $(PACKAGE_TOOLS)/bin/auditwheel || { $(PYTHON) -m venv $(PACKAGE_TOOLS) && $(PACKAGE_TOOLS)/bin/pip install --quiet auditwheel==6.8.2; }
 
 # Debian has Python's virtual environments as a package of their own.
 venv-deps:

@@ -14,6 +14,19 @@ let cSettings: [CSetting] =
 let openMP: [LinkerSetting] =
     libomp.map { [.unsafeFlags(["-L\($0)", "-lomp", "-Xlinker", "-rpath", "-Xlinker", $0])] } ?? []
 
+/// Settings of commands and the C library that are linked to be installed, as `make install` and `make package` do: they then need neither
+/// Swift nor a C++ library. `make` puts that library's archive into .build/static. Only linking differs.
+let installed: [LinkerSetting] =
+    Context.environment["SWIFT_PHI_INSTALL"] == nil
+    ? []
+    : [
+        .unsafeFlags(
+            [
+                "-static-stdlib", "-l_FoundationCollections", "-l_FoundationCShims", "-Xclang-linker",
+                "-static-libgcc", "-L\(Context.packageDirectory)/.build/static",
+            ], .when(platforms: [.linux]))
+    ]
+
 /// Condition of dependencies that only the commands need: such packages are not fetched by a package that depends on this one with `traits: []`.
 let ofCommands = TargetDependencyCondition.when(traits: ["Commands"])
 
@@ -53,7 +66,7 @@ let package = Package(
                         "-Xlinker",
                         "--version-script=\(Context.packageDirectory)/Sources/PhiCAPI/exports.map",
                     ], .when(platforms: [.linux]))
-            ]),
+            ] + installed),
         // The tools around it.
         .target(name: "PhiJSON", dependencies: ["PhiFormat"]),
         .target(name: "PhiCheckpoint", dependencies: ["Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
@@ -87,7 +100,8 @@ let package = Package(
                 "Phi", "PhiBench", "PhiCheckpoint", "PhiCommandSupport", "PhiConvert", "PhiEval", "PhiFormat",
                 "PhiHub", "PhiJSON", "PhiSystem", "PhiTokenizer",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
-            ]),
+            ],
+            linkerSettings: installed),
         // Code shared by `phi` and `phi-server`.
         .target(
             name: "PhiCommandSupport",
@@ -150,7 +164,7 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .target(
             name: "PhiServer",
             dependencies: [
-                "CPhiPlayground", "Phi", "PhiFormat", "PhiJSON", "PhiTokenizer",
+                "CPhiPlayground", "Phi", "PhiFormat", "PhiJSON", "PhiSystem", "PhiTokenizer",
                 .product(name: "CoreMetrics", package: "swift-metrics", condition: ofCommands),
                 .product(name: "HTTPTypes", package: "swift-http-types", condition: ofCommands),
                 .product(name: "Hummingbird", package: "hummingbird", condition: ofCommands),
@@ -163,11 +177,12 @@ if Context.environment["SWIFT_PHI_SERVER"] != nil {
         .executableTarget(
             name: "PhiServerCommand",
             dependencies: [
-                "Phi", "PhiFormat", "PhiCommandSupport", "PhiServer",
+                "Phi", "PhiFormat", "PhiCommandSupport", "PhiServer", "PhiSystem",
                 .product(name: "ArgumentParser", package: "swift-argument-parser", condition: ofCommands),
                 .product(name: "Logging", package: "swift-log", condition: ofCommands),
                 .product(name: "NIOCore", package: "swift-nio", condition: ofCommands),
-            ]),
+            ],
+            linkerSettings: installed),
         .testTarget(
             name: "PhiServerTests",
             dependencies: [

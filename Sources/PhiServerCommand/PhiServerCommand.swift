@@ -1,11 +1,17 @@
 import ArgumentParser
-import Foundation
 import Logging
 import NIOCore
 import Phi
 import PhiFormat
 import PhiCommandSupport
 import PhiServer
+import PhiSystem
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// The `phi-server` command.
 @main
@@ -101,7 +107,7 @@ struct PhiServerCommand: AsyncParsableCommand {
                     metadata: ["model": .string(name), "host": .string(host), "port": .stringConvertible(port)])
                 // The address is the command's output; if nobody reads it, the server runs all the same.
                 let shown = host.contains(":") ? "[\(host)]" : host
-                try? FileHandle.standardOutput.write(contentsOf: Data("http://\(shown):\(port)\n".utf8))
+                try? Console.write("http://\(shown):\(port)\n")
             }
         } catch let error as IOError {
             throw FormatError("\(host):\(port)", String(cString: strerror(error.errnoCode)))
@@ -138,8 +144,9 @@ struct PhiServerCommand: AsyncParsableCommand {
         if let key = ProcessInfo.processInfo.environment["PHI_SERVER_API_KEY"], !key.isEmpty { keys.append(key) }
         guard let apiKeyFile else { return keys }
         let text = String(decoding: try ReadableFile(apiKeyFile).readAll(limit: 1 << 20), as: UTF8.self)
-        let found = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-            .filter { !$0.isEmpty }
+        let found = text.split(whereSeparator: \.isNewline).map {
+            String($0.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+        }.filter { !$0.isEmpty }
         // An empty file must not make a server public that was meant to require keys.
         guard !found.isEmpty else { throw FormatError(apiKeyFile, "has no key") }
         return keys + found

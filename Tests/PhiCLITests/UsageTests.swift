@@ -1,3 +1,4 @@
+import Foundation
 import PhiTestSupport
 import Testing
 
@@ -16,6 +17,27 @@ import Testing
             #expect(outcome.status == 0 && outcome.outputText.contains("USAGE: phi \(command)"))
         }
         #expect(try Command.run("--version").status == 0)
+    }
+
+    /// Shells complete files where a file is expected: in every option whose help names one.
+    @Test(arguments: ["phi", "phi-server"].filter(Command.has)) func completesFiles(program: String) throws {
+        let outcome = try RunningProgram(
+            Command.program(program), ["--experimental-dump-help"], input: [], environment: [:]
+        ).wait()
+        var checked = 0
+        func check(_ command: [String: Any]) {
+            for argument in command["arguments"] as? [[String: Any]] ?? [] where argument["kind"] as? String != "flag" {
+                let help = argument["abstract"] as? String ?? "", name = argument["valueName"] as? String ?? ""
+                guard help.contains(/\b(file|directory)\b/), name != "model-name" else { continue }
+                let kind = argument["completionKind"] as? [String: Any] ?? [:]
+                #expect(kind["file"] != nil || kind["directory"] != nil, "\(name): \(help)")
+                checked += 1
+            }
+            for subcommand in command["subcommands"] as? [[String: Any]] ?? [] { check(subcommand) }
+        }
+        let help = try JSONSerialization.jsonObject(with: Data(outcome.output)) as? [String: Any]
+        check(try #require(help?["command"] as? [String: Any]))
+        #expect(checked >= (program == "phi" ? 20 : 2))
     }
 
     @Test func knowsWrongUsage() throws {

@@ -2,7 +2,7 @@ import Foundation
 import Phi
 import Testing
 
-/// phi.h, its implementation and the Python module against the constants of the library that they state once more.
+/// phi.h, its implementation and the Python package against the constants of the library that they state once more.
 struct CHeaderTests {
     private func text(_ file: String) throws -> String {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
@@ -10,7 +10,7 @@ struct CHeaderTests {
         return try String(contentsOf: root.appendingPathComponent(file), encoding: .utf8)
     }
 
-    @Test(arguments: ["Sources/CPhi/include/phi.h", "Sources/PhiCAPI/Generation.swift", "Tools/phi.py"])
+    @Test(arguments: ["Sources/CPhi/include/phi.h", "Sources/PhiCAPI/Generation.swift", "Python/phi/_session.py"])
     func haveEverySamplingParameter(_ file: String) throws {
         let text = try text(file)
         for parameter in SamplingParameter.all { #expect(text.contains(parameter.fieldName), "\(parameter.name)") }

@@ -59,7 +59,7 @@ extension SamplingOptions: CustomStringConvertible {
 /// A parameter of ``SamplingOptions`` beside the seed: its name, range, default and help.
 ///
 /// ``all`` is the one table of them. The options of `phi complete` and `phi eval`, the server's request fields, and the
-/// fingerprint and report of an evaluation are made from it; phi.h, PhiCAPI and phi.py state each parameter once more, which a
+/// fingerprint and report of an evaluation are made from it; phi.h, PhiCAPI and the Python package state each parameter once more, which a
 /// test compares with the table.
 package struct SamplingParameter: Sendable {
     /// The name of the command line option, such as `top-k`.

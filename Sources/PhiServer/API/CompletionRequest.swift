@@ -1,6 +1,11 @@
-import Foundation
 import Phi
 import PhiTokenizer
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// A checked request for completions: each prompt is continued by `choices` sequences.
 package struct CompletionRequest: Sendable {

@@ -1,5 +1,10 @@
-import Foundation
 import Phi
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// The response of `/v1/completions`, or one event of its stream.
 struct CompletionResponse: Encodable {

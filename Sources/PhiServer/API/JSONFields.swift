@@ -1,5 +1,10 @@
-import Foundation
 import PhiJSON
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// The fields of a request's JSON object, decoded one by one by functions whose errors name the field.
 struct JSONFields {

@@ -1,4 +1,3 @@
-import Foundation
 import Hummingbird
 import PhiJSON
 
@@ -21,7 +20,25 @@ extension Endpoints {
     /// `GET /v1/models/NAME`: the model, if it has that name, which may contain slashes.
     func modelByName(_ request: Request, _ context: PhiRequestContext) throws -> Response {
         let name = context.parameters.getCatchAll().joined(separator: "/")
-        try model.check(name: name.removingPercentEncoding)
+        try model.check(name: Self.percentDecoded(name))
         return .json(model.description)
+    }
+
+    /// A part of a URL with its bytes written as `%20` decoded; nil when it is malformed.
+    private static func percentDecoded(_ text: String) -> String? {
+        var bytes: [UInt8] = [], remaining = Substring(text).utf8
+        while let byte = remaining.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: remaining.prefix(2), as: UTF8.self)
+            guard digits.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            remaining = remaining.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
     }
 }

@@ -1,6 +1,11 @@
-import Foundation
 import Phi
 import PhiTokenizer
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// The properties of the served model that requests are checked against and responses report.
 struct ServedModel: Sendable {

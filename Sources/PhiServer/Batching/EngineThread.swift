@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 import Phi
 
 /// The thread that owns the engine: it runs a ``ContinuousBatcher`` on the requests of ``queue`` until that is closed.
@@ -17,13 +17,10 @@ package final class EngineThread: Sendable {
         queue = RequestQueue(limit: settings.queue, slots: settings.slots, metrics)
         // Handed over: from here on, the new thread alone uses the batcher and its engine.
         nonisolated(unsafe) let batcher = ContinuousBatcher(engine, settings, queue, metrics)
-        let thread = Thread { [isDone] in
+        DispatchQueue(label: "engine").async { [isDone] in
             batcher.run()
             isDone.signal()
         }
-        thread.name = "engine"
-        thread.stackSize = 8 << 20
-        thread.start()
     }
 
     /// Waits until the queue is closed and all its requests have ended.

@@ -1,4 +1,4 @@
-import Foundation
+import Dispatch
 import Synchronization
 
 /// The queue from the threads that serve requests to the engine's thread. Any thread may use it.

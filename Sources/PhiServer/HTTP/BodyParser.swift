@@ -1,6 +1,12 @@
-import Foundation
+import Dispatch
 import Hummingbird
 import NIOCore
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// A serial queue that parses and tokenizes bodies, so that large ones do not occupy the threads that serve all requests.
 struct BodyParser: Sendable {
@@ -21,8 +27,8 @@ struct BodyParser: Sendable {
     /// The body of a JSON request. Throws ``APIError`` when it is longer than the limit or not declared as JSON: without a CORS
     /// preflight, a page from elsewhere cannot make a browser send JSON.
     private func collect(_ request: Request) async throws -> Data {
-        let type = request.headers[.contentType]?.split(separator: ";").first?.trimmingCharacters(in: .whitespaces)
-        guard type?.lowercased() == "application/json" else {
+        let type = request.headers[.contentType]?.split(separator: ";").first?.split(whereSeparator: \.isWhitespace)
+        guard type?.map({ $0.lowercased() }) == ["application/json"] else {
             throw APIError(
                 status: .unsupportedMediaType, type: "invalid_request_error",
                 message: "requests need the header Content-Type: application/json", code: "unsupported_media_type")

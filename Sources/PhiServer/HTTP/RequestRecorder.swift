@@ -1,7 +1,12 @@
-import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// Middleware that gives each request an id and a time limit, and counts and logs it when its response is sent.
 struct RequestRecorder: RouterMiddleware {

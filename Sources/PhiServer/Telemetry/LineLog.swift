@@ -1,6 +1,12 @@
-import Foundation
 import Logging
+import PhiSystem
 import Synchronization
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
 
 /// The format of log lines.
 package enum LogFormat: String, Sendable, CaseIterable {
@@ -35,7 +41,7 @@ package struct LineLog: LogHandler {
 
     /// Writes whole lines to standard error.
     package static let toStandardError: @Sendable (String) -> Void = { line in
-        lock.withLock { _ in try? FileHandle.standardError.write(contentsOf: Data(line.utf8)) }
+        lock.withLock { _ in _ = writeAll(Array(line.utf8), to: STDERR_FILENO) }
     }
     private static let lock = Mutex(())
 

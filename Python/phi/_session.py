@@ -1,0 +1,220 @@
+"""Sessions and generations."""
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_void_p
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, cast
+
+from ._library import (
+    ALL,
+    END,
+    GenerationOptions,
+    GenerationPiece,
+    Handle,
+    LogitBias,
+    SessionOptions,
+    check,
+    integer,
+    length,
+    library,
+    listed,
+    refused,
+    token_array,
+)
+from ._model import Model
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+_CACHES = {None: 0, "f32": 1, "f16": 2, "q8": 3}
+_STOPS = [None, "end_of_text", "stop_string", "max_tokens", "context_full"]
+
+
+def _real(name: str, value: SupportsFloat) -> float:
+    if isinstance(value, (str, bytes, bytearray)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    return float(value)
+
+
+class Session(Handle):
+    """A sequence of tokens and its KV cache.
+
+    `context`: positions of the KV cache, by default the model's. `threads`: by default one for each core; results do
+    not depend on it. `cache`: the cache's encoding, "f32", "f16" or "q8", by default chosen by the model's.
+    """
+
+    _close = "phi_session_close"
+
+    def __init__(self, model: Model, context: int = 0, threads: int = 0, cache: str | None = None) -> None:
+        if not isinstance(model, Model):
+            raise TypeError(f"model must be a phi.Model, not {type(model).__name__}")
+        if not isinstance(cache, (str, type(None))):
+            raise TypeError(f"cache must be a str, not {type(cache).__name__}")
+        if cache not in _CACHES:
+            raise refused(f"cache must be f32, f16 or q8, got {cache!r}")
+        options = SessionOptions(
+            ctypes.sizeof(SessionOptions), integer("context", context), integer("threads", threads), _CACHES[cache], 0)
+        handle = c_void_p()
+        check(library.phi_session_open(model._open(), byref(options), byref(handle)))
+        self._handle = handle
+        self.model = model
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def append(self, tokens: Iterable[SupportsIndex]) -> None:
+        """Appends tokens. Results do not depend on how a sequence is split into calls."""
+        array = token_array(tokens)
+        check(library.phi_session_append(self._open(), array, len(array)))
+
+    def score(self, tokens: Iterable[SupportsIndex]) -> list[float]:
+        """Appends tokens and returns each one's log-probability; NaN for the first token of the sequence."""
+        array = token_array(tokens)
+        out = (c_double * len(array))()
+        check(library.phi_session_score(self._open(), array, len(array), out))
+        return list(out)
+
+    def logits(self) -> numpy.typing.NDArray[numpy.float32]:
+        """The logits of the next token, float32 [vocabulary]. Without NumPy, a memoryview of as many floats."""
+        handle = self._open()
+        view = memoryview(listed(c_float, lambda *output: library.phi_session_logits(handle, *output))).cast("B")
+        try:
+            import numpy
+        except ImportError:
+            return cast("numpy.typing.NDArray[numpy.float32]", view.cast("f"))
+        return numpy.frombuffer(view, dtype=numpy.float32)
+
+    @property
+    def tokens(self) -> list[int]:
+        """The tokens of the sequence."""
+        handle = self._open()
+        return list(listed(c_int32, lambda *output: library.phi_session_tokens(handle, *output)))
+
+    def truncate(self, count: int) -> None:
+        """Removes all tokens from index `count` on."""
+        check(library.phi_session_truncate(self._open(), integer("count", count, 0, ALL - 1)))
+
+    def fork(self, count: int | None = None) -> Session:
+        """Creates an independent session with the first `count` tokens, by default all."""
+        handle = c_void_p()
+        check(library.phi_session_fork(self._open(), length("count", count), byref(handle)))
+        fork = Session.__new__(Session)
+        fork._handle, fork.model = handle, self.model
+        return fork
+
+    def save(self, count: int | None = None) -> bytes:
+        """A snapshot of the first `count` tokens, by default all, and their keys and values."""
+        handle, number = self._open(), length("count", count)
+        return bytes(listed(c_char, lambda *output: library.phi_session_save(handle, number, *output)))
+
+    def restore(self, saved: bytes) -> None:
+        """Replaces the sequence by that of a snapshot."""
+        if not isinstance(saved, bytes):
+            raise TypeError(f"a snapshot is bytes, not {type(saved).__name__}")
+        check(library.phi_session_restore(self._open(), saved, len(saved)))
+
+    def generate(self, prompt: str | Iterable[SupportsIndex], **options: Any) -> Generation:
+        """Completes a prompt, piece by piece; options as for `Generation`.
+
+        Special tokens are recognised in a prompt of text. Tokens that the session has already are not computed again.
+        """
+        return Generation(self, prompt, **options)
+
+    def complete(self, prompt: str | Iterable[SupportsIndex], **options: Any) -> str:
+        """The completion's text; options as for `Generation`."""
+        with self.generate(prompt, **options) as pieces:
+            return "".join(piece.text for piece in pieces)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A token and the text that it completes: none while a character is incomplete or a stop string may have begun."""
+
+    token: int
+    text: str
+    stop_reason: str | None
+    """Why the completion ends here: "end_of_text", "stop_string", "max_tokens" or "context_full"; else None."""
+    log_probability: float | None = None
+    """None unless requested."""
+    alternatives: list[tuple[int, float]] = field(default_factory=list)
+    """The most likely tokens and their log-probabilities, in descending order."""
+
+
+class Generation(Handle):
+    """A completion, token by token: an iterator of pieces.
+
+    `maximum_tokens`: by default the remaining context. `temperature`: 0 always takes the most likely token; else
+    `top_k`, `top_p`, `min_p` and `repeat_penalty` restrict the choice, and `seed` makes it the same on any machine.
+    `stop`: strings that end the completion and are not part of it. `logit_bias`: added to tokens' logits.
+    `log_probabilities`: a number of alternatives, each with its log-probability. `ignore_end_of_text`: go on after
+    tokens that end a text.
+    """
+
+    _close = "phi_generation_end"
+
+    def __init__(
+        self, session: Session, prompt: str | Iterable[SupportsIndex], *, maximum_tokens: int | None = None,
+        temperature: float = 0, top_k: int = 0, top_p: float = 1, min_p: float = 0, repeat_penalty: float = 1,
+        seed: int = 0, stop: str | Sequence[str] = (), logit_bias: Mapping[int, float] | None = None,
+        log_probabilities: int | None = None, ignore_end_of_text: bool = False,
+    ) -> None:
+        if not isinstance(session, Session):
+            raise TypeError(f"session must be a phi.Session, not {type(session).__name__}")
+        tokens = token_array(
+            session.model.tokenize(prompt, special_tokens=True) if isinstance(prompt, str) else prompt)
+        stops = [stop] if isinstance(stop, str) else list(stop)
+        for text in stops:
+            if not isinstance(text, str):
+                raise TypeError(f"stop must be strings, not {type(text).__name__}")
+            if "\0" in text:
+                raise refused("a stop string has a zero byte")
+        biases = [
+            LogitBias(integer("a token of logit_bias", token), _real("logit_bias", bias))
+            for token, bias in (logit_bias or {}).items()]
+        options = GenerationOptions(
+            size=ctypes.sizeof(GenerationOptions),
+            maximum_tokens=-1 if maximum_tokens is None
+            else integer("maximum_tokens", maximum_tokens, 0, (1 << 63) - 1),
+            temperature=_real("temperature", temperature), top_k=integer("top_k", top_k), top_p=_real("top_p", top_p),
+            min_p=_real("min_p", min_p), repeat_penalty=_real("repeat_penalty", repeat_penalty),
+            seed=integer("seed", seed, 0, (1 << 64) - 1),
+            log_probabilities=-1 if log_probabilities is None else integer("log_probabilities", log_probabilities, 0),
+            stop=(c_char_p * len(stops))(*[text.encode() for text in stops]), stop_count=len(stops),
+            logit_bias=(LogitBias * len(biases))(*biases), logit_bias_count=len(biases),
+            ignore_end_of_text=int(bool(ignore_end_of_text)))
+        handle = c_void_p()
+        check(library.phi_generation_begin(session._open(), tokens, len(tokens), byref(options), byref(handle)))
+        self._handle = handle
+        self.session = session
+        self._wants_probabilities = log_probabilities is not None
+
+    def __enter__(self) -> Generation:
+        return self
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self
+
+    def __next__(self) -> Piece:
+        if self.closed:
+            raise StopIteration
+        piece = GenerationPiece(size=ctypes.sizeof(GenerationPiece))
+        status = library.phi_generation_next(self._handle, byref(piece))
+        check(status)
+        if status == END:
+            raise StopIteration
+        text = ctypes.string_at(piece.text, piece.text_length).decode()
+        alternatives = [(a.token, a.log_probability) for a in piece.alternatives[: piece.alternative_count]]
+        return Piece(
+            piece.token, text, _STOPS[piece.stop], piece.log_probability if self._wants_probabilities else None,
+            alternatives)
+
+    def cancel(self) -> None:
+        """Makes the current or next call raise Cancelled. May be called from any thread."""
+        if self._handle:
+            library.phi_generation_cancel(self._handle)

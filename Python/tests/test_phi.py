@@ -1,0 +1,240 @@
+"""The Python package, as it is installed; `phi` on the path is the command that it is compared with.
+
+Needs nothing but the package, and runs with and without NumPy.
+"""
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+import phi
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = os.environ.get("PHI_COMMAND", "phi")
+MODEL = ROOT / "Sources/CPhiModel/small.phi"
+BAD_MODEL = ROOT / "Formats/refused/truncated-last-byte.phi"
+PROMPT = "def count_vowels(text):\n    "
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess:
+    outcome = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome
+
+
+class PackageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.model = phi.Model(MODEL)
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def session(self, **options):
+        return phi.Session(self.model, threads=1, **options)
+
+    def test_completes_as_the_command_does(self) -> None:
+        options = ["-n", "60", "--temperature", "0.8", "--top-p", "0.9", "--seed", "7", "--stop", "\n\n"]
+        expected = run(COMMAND, "complete", "-m", MODEL, "--no-echo", *options, PROMPT).stdout
+        made = self.session().complete(PROMPT, maximum_tokens=60, temperature=0.8, top_p=0.9, seed=7, stop=["\n\n"])
+        self.assertEqual(made, expected.removesuffix("\n"))
+
+    def test_pieces(self) -> None:
+        session = self.session()
+        pieces = list(session.generate(PROMPT, maximum_tokens=20, log_probabilities=2))
+        self.assertEqual("".join(piece.text for piece in pieces), self.session().complete(PROMPT, maximum_tokens=20))
+        self.assertTrue(all(piece.stop_reason is None for piece in pieces[:-1]))
+        self.assertIsNotNone(pieces[-1].stop_reason)
+        for piece in pieces:
+            self.assertEqual(piece.alternatives[0], (piece.token, piece.log_probability))
+        # Log-probabilities are the log-softmax of the logits, and those of a scored text are the same.
+        prompt = self.model.tokenize(PROMPT, special_tokens=True)
+        check = self.session()
+        check.append(prompt)
+        logits = [float(value) for value in check.logits()]
+        top = max(logits)
+        expected = logits[pieces[0].token] - top - math.log(sum(math.exp(value - top) for value in logits))
+        self.assertAlmostEqual(pieces[0].log_probability, expected, places=9)
+        scored = self.session().score(prompt + [piece.token for piece in pieces])
+        self.assertTrue(math.isnan(scored[0]))
+        self.assertEqual(scored[len(prompt):], [piece.log_probability for piece in pieces])
+
+    def test_ends_of_text(self) -> None:
+        self.assertEqual(self.model.ends_of_text, [self.model.end_of_text])
+        ended = list(self.session().generate(PROMPT, maximum_tokens=120))
+        self.assertEqual(ended[-1].stop_reason, "end_of_text")
+        whole = list(self.session().generate(PROMPT, maximum_tokens=120, ignore_end_of_text=True))
+        self.assertEqual([piece.token for piece in whole[: len(ended)]], [piece.token for piece in ended])
+        self.assertEqual((len(whole), whole[-1].stop_reason), (120, "max_tokens"))
+
+    def test_logits_are_those_of_the_command(self) -> None:
+        ids = self.model.tokenize(PROMPT)
+        (self.folder / "ids.json").write_text(str(ids))
+        out = self.folder / "out.npy"
+        run(COMMAND, "logits", "-m", MODEL, "--ids", self.folder / "ids.json", "-o", out)
+        session = self.session()
+        session.append(ids)
+        row = bytes(session.logits())
+        self.assertEqual(len(row), 4 * self.model.vocabulary)
+        self.assertEqual(out.read_bytes()[-len(row):], row)
+
+    def test_prefixes(self) -> None:
+        ids = self.model.tokenize(PROMPT * 3)
+        session = self.session()
+        session.append(ids)
+        truth = bytes(session.logits())
+        saved = session.save(len(ids) - 1)
+        restored = self.session(context=len(ids))
+        restored.restore(saved)
+        fork = session.fork(len(ids) - 1)
+        for other in (restored, fork):
+            self.assertEqual(other.tokens, ids[:-1])
+            other.append(ids[-1:])
+            self.assertEqual(bytes(other.logits()), truth)
+        self.assertEqual(fork.complete(PROMPT, maximum_tokens=8), self.session().complete(PROMPT, maximum_tokens=8))
+        with self.assertRaisesRegex(phi.Error, "truncated or altered"):
+            restored.restore(saved[:-1])
+
+    def test_text(self) -> None:
+        for text in ["", "def f(x):\n\treturn x", "naïve ☃ \0 end"]:
+            self.assertEqual(self.model.detokenize(self.model.tokenize(text)).decode(), text)
+        self.assertEqual(self.model.tokenize("<|endoftext|>", special_tokens=True), [self.model.end_of_text])
+
+    def test_errors(self) -> None:
+        for message, call in [
+            ("/no/such.phi", lambda: phi.Model("/no/such.phi")),
+            ("truncated", lambda: phi.Model(BAD_MODEL)),
+            ("context", lambda: self.session(context=1 << 20)),
+            ("cache", lambda: self.session(cache="f8")),
+            ("not a token", lambda: self.session().append([self.model.vocabulary])),
+            ("not a token", lambda: self.session().append([1 << 40])),
+            ("do not fit", lambda: self.session(context=4).append([1] * 5)),
+            ("no logits", lambda: self.session().logits()),
+            ("temperature", lambda: self.session().complete("x", temperature=-1)),
+            ("zero byte", lambda: self.session().complete("x", stop=["a\0b"])),
+        ]:
+            with self.subTest(message), self.assertRaisesRegex(phi.Error, message):
+                call()
+        session = self.session()
+        session.close()
+        session.close()
+        with self.assertRaises(phi.Error):
+            session.append([1])
+
+    def test_another_thread_cancels(self) -> None:
+        session = self.session()
+        generation = session.generate("x = 1\n", logit_bias={self.model.end_of_text: -math.inf}, temperature=1)
+        started = threading.Event()
+
+        def cancel() -> None:
+            started.wait()
+            generation.cancel()
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        with self.assertRaises(phi.Cancelled):
+            for _ in generation:
+                started.set()
+                thread.join()
+        self.assertLess(len(session.tokens), self.model.context)
+
+    def test_types(self) -> None:
+        for call in [
+            lambda: phi.Model(7),
+            lambda: phi.Session(str(MODEL)),
+            lambda: phi.Session(self.model, threads="2"),
+            lambda: phi.Session(self.model, context=1.5),
+            lambda: phi.Session(self.model, cache=8),
+            lambda: self.model.tokenize(7),
+            lambda: self.model.detokenize("text"),
+            lambda: self.model.detokenize(b"text"),
+            lambda: self.model.detokenize([1.0]),
+            lambda: self.model.detokenize(7),
+            lambda: self.session().append([None]),
+            lambda: self.session().truncate("1"),
+            lambda: self.session().truncate(None),
+            lambda: self.session().restore("text"),
+            lambda: self.session().generate(7),
+            lambda: self.session().generate("x", temperature="1"),
+            lambda: self.session().generate("x", seed=1.5),
+            lambda: self.session().generate("x", stop=[b"x"]),
+            lambda: self.session().generate("x", logit_bias={"x": 1}),
+            lambda: self.session().generate("x", maximum_tokens="1"),
+            lambda: self.session().generate("x", tokens=1),
+            lambda: phi.Generation(self.model, "x"),
+        ]:
+            with self.subTest(line=call.__code__.co_firstlineno), self.assertRaises(TypeError):
+                call()
+
+    def test_numbers_out_of_range(self) -> None:
+        """None of them wraps around to a valid one."""
+        for options in [
+            {"maximum_tokens": -1}, {"maximum_tokens": 1 << 64}, {"seed": -1}, {"seed": 1 << 64}, {"top_k": 1 << 32},
+            {"log_probabilities": 1 << 32}, {"logit_bias": {1 << 32: 1.0}},
+        ]:
+            with self.subTest(options), self.assertRaises(phi.Error):
+                self.session().complete("x", **options)
+        for call in [
+            lambda: self.session(context=1 << 32), lambda: phi.Session(self.model, threads=(1 << 32) + 1),
+            lambda: self.session().truncate(-1), lambda: self.session().fork(-1), lambda: self.session().save(1 << 64),
+        ]:
+            with self.subTest(line=call.__code__.co_firstlineno), self.assertRaises(phi.Error):
+                call()
+
+    def test_context_managers(self) -> None:
+        with phi.Model(MODEL) as model, phi.Session(model, threads=1) as session:
+            with session.generate(PROMPT) as generation:
+                self.assertIs(iter(generation), generation)
+                next(generation)
+            self.assertEqual((generation.closed, list(generation)), (True, []))
+            self.assertEqual(len(session), len(session.tokens))
+        self.assertTrue(model.closed and session.closed)
+        for call in (lambda: model.tokenize("x"), lambda: phi.Session(model), lambda: session.logits()):
+            with self.assertRaisesRegex(phi.Error, "closed"):
+                call()
+
+    def test_a_session_outlives_its_model_and_a_generation_its_session(self) -> None:
+        expected = self.session().complete(PROMPT, maximum_tokens=8)
+        model = phi.Model(MODEL)
+        session = phi.Session(model, threads=1)
+        generation = session.generate(PROMPT, maximum_tokens=8)
+        model.close()
+        session.close()
+        self.assertEqual("".join(piece.text for piece in generation), expected)
+
+    def test_logits(self) -> None:
+        session = self.session()
+        session.append(self.model.tokenize(PROMPT))
+        logits = session.logits()
+        self.assertEqual(len(logits), self.model.vocabulary)
+        if numpy is None:
+            self.assertIsInstance(logits, memoryview)
+            self.assertEqual(logits.format, "f")
+        else:
+            self.assertEqual((logits.dtype, logits.shape), (numpy.float32, (self.model.vocabulary,)))
+            again = self.session()
+            again.append(numpy.array(session.tokens))
+            self.assertTrue((again.logits() == logits).all())
+            self.assertEqual(
+                session.fork().complete([numpy.int64(token) for token in session.tokens], maximum_tokens=4),
+                self.session().complete(session.tokens, maximum_tokens=4))
+
+    def test_is_typed(self) -> None:
+        self.assertTrue(Path(phi.__file__).with_name("py.typed").exists())
+        self.assertEqual(phi.__version__, run(COMMAND, "--version").stdout.strip())
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -120,7 +120,7 @@ C_PREFIX = $(CURDIR)/.build/c-api
 test-c:
 	$(MAKE) install PREFIX=$(C_PREFIX) DESTDIR=
 	PHI_PREFIX=$(C_PREFIX) $(PYTHON_WITH_RECIPE) -m unittest discover -s Tests/CPhiTests
-	PHI_LIBRARY=$(C_PREFIX)/lib/libphi.so PHI_COMMAND=$(C_PREFIX)/bin/phi PYTHONPATH=Python $(PYTHON_WITH_RECIPE) -m unittest discover -s Python/tests
+	PHI_LIBRARY=$(C_PREFIX)/lib/libphi.so PHI_COMMAND=$(C_PREFIX)/bin/phi PYTHONPATH=Tools/python $(PYTHON_WITH_RECIPE) -m unittest discover -s Tools/python/tests
 
 # A package of its own that depends on this one by address and version.
 test-embedding: build

@@ -134,7 +134,7 @@ def faults(report: Path, within: str = "") -> list[str]:
 def python_package():
     """The Python package, on the installed library."""
     os.environ["PHI_LIBRARY"] = str(LIBRARY)
-    sys.path.insert(0, str(ROOT / "Python"))
+    sys.path.insert(0, str(ROOT / "Tools/python"))
     try:
         import phi
     finally:
@@ -143,7 +143,7 @@ def python_package():
 
 
 class FromPython(APITest):
-    """Python/tests has the tests of the package itself."""
+    """Tools/python/tests has the tests of the package itself."""
 
     def test_structures_are_those_of_the_header(self) -> None:
         phi = python_package()
@@ -183,7 +183,7 @@ for _ in range(3):
 """)
         report = self.folder / "report.xml"
         environment = {
-            **os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Python"), "PYTHONMALLOC": "malloc"}
+            **os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Tools/python"), "PYTHONMALLOC": "malloc"}
         self.succeeds(
             valgrind, "--leak-check=full", "--show-leak-kinds=definite,indirect", "--fair-sched=yes", "--xml=yes",
             f"--xml-file={report}", "--num-callers=40", sys.executable, script, env=environment)

@@ -29,7 +29,7 @@ class InAHost(APITest):
     def runs(self, body: str, command: tuple[str, ...] = (sys.executable,), **variables: str) -> None:
         """Run a script in a process of its own, with phi and with `expected`, what it completes."""
         script = SCRIPT.format(model=str(MODEL)) + textwrap.dedent(body)
-        environment = {**os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Python"), **variables}
+        environment = {**os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Tools/python"), **variables}
         outcome = run(*command, "-c", script, env=environment)
         self.assertEqual((outcome.returncode, outcome.stderr), (0, ""), f"{body}\n{outcome.stdout}")
 

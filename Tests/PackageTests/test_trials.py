@@ -19,7 +19,7 @@ CHECKPOINT = "/repository/Tests/PhiCheckpointTests/Fixtures/current-safetensors-
 
 def dockerfile(instruction: str) -> list[str]:
     """The arguments of an instruction that has a JSON array, in the Dockerfile's last stage."""
-    stage = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").rsplit("\nFROM ", 1)[1]
+    stage = (ROOT / "Tools/deploy/Dockerfile").read_text().replace("\\\n", " ").rsplit("\nFROM ", 1)[1]
     line = next(line for line in stage.split("\n") if line.startswith(instruction))
     return json.loads(line[line.index("["):])
 
@@ -92,7 +92,7 @@ class Tarball(Trial):
         self.serves()
 
     def test_serves_as_the_user_of_the_image(self) -> None:
-        stage = (ROOT / "Dockerfile").read_text()
+        stage = (ROOT / "Tools/deploy/Dockerfile").read_text()
         self.assertIn("USER 65532:65532", stage)
         self.assertIn("runAsUser: 65532", (ROOT / "Tools/deploy/kubernetes.yaml").read_text())
         self.serves(user=65532)
@@ -146,7 +146,7 @@ class Wheel(Trial):
         self.assertEqual(version, self.succeeds("phi", "--version"))
 
     def test_2_passes_its_tests(self) -> None:
-        self.succeeds("python", "-B", "-m", "unittest", "discover", "-s", "/repository/Python/tests")
+        self.succeeds("python", "-B", "-m", "unittest", "discover", "-s", "/repository/Tools/python/tests")
 
     def test_3_is_removed_without_a_trace(self) -> None:
         self.succeeds("pip", "uninstall", "--yes", "swift-phi")

@@ -10,7 +10,7 @@ struct CHeaderTests {
         return try String(contentsOf: root.appendingPathComponent(file), encoding: .utf8)
     }
 
-    @Test(arguments: ["Sources/CPhi/include/phi.h", "Sources/PhiCAPI/Generation.swift", "Python/phi/_session.py"])
+    @Test(arguments: ["Sources/CPhi/include/phi.h", "Sources/PhiCAPI/Generation.swift", "Tools/python/phi/_session.py"])
     func haveEverySamplingParameter(_ file: String) throws {
         let text = try text(file)
         for parameter in SamplingParameter.all { #expect(text.contains(parameter.fieldName), "\(parameter.name)") }

@@ -15,7 +15,7 @@ def write(tree: Tree, folder: Path) -> Path:
     tag = "py3-none-manylinux_{}_{}_{}".format(*tree.glibc, MACHINE)
     stem = f"swift_phi-{version()}"
     files: dict[str, tuple[bytes, int]] = {}
-    for path in sorted((ROOT / "Python/phi").iterdir()):
+    for path in sorted((ROOT / "Tools/python/phi").iterdir()):
         if path.suffix == ".py" or path.name == "py.typed":
             files[f"phi/{path.name}"] = (path.read_bytes(), 0o644)
     files["phi/libphi.so.0"] = ((tree.usr / "lib/libphi.so.0").read_bytes(), 0o755)
@@ -50,6 +50,6 @@ def metadata(licences: dict[str, str]) -> str:
         "Requires-Python: >=3.11", "Provides-Extra: numpy", 'Requires-Dist: numpy; extra == "numpy"',
         "Classifier: Operating System :: POSIX :: Linux", "Classifier: Typing :: Typed",
         "Description-Content-Type: text/markdown", "",
-        (ROOT / "Python/README.md").read_text(),
+        (ROOT / "Tools/python/README.md").read_text(),
     ]
     return "\n".join(lines)

@@ -15,7 +15,7 @@ PLACES = {
         rf"#define PHI_VERSION_{part} (\d+)\n" for part in ("MAJOR", "MINOR", "PATCH")),
     "Tools/pyproject.toml": r'(?m)^version = "(.*)"',
     "Tools/deploy/kubernetes.yaml": r"/phi-server:(\S+)",
-    "Dockerfile": r" phi-server:([\d.]+)",
+    "Tools/deploy/Dockerfile": r" phi-server:([\d.]+)",
 }
 
 

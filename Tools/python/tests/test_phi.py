@@ -14,7 +14,7 @@ from pathlib import Path
 
 import phi
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 COMMAND = os.environ.get("PHI_COMMAND", "phi")
 MODEL = ROOT / "Sources/CPhiModel/small.phi"
 BAD_MODEL = ROOT / "Formats/refused/truncated-last-byte.phi"

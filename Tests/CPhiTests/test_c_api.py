@@ -183,7 +183,8 @@ for _ in range(3):
 """)
         report = self.folder / "report.xml"
         environment = {
-            **os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Tools/python"), "PYTHONMALLOC": "malloc"}
+            **os.environ, "PHI_LIBRARY": str(LIBRARY), "PYTHONPATH": str(ROOT / "Tools/python"),
+            "PYTHONMALLOC": "malloc"}
         self.succeeds(
             valgrind, "--leak-check=full", "--show-leak-kinds=definite,indirect", "--fair-sched=yes", "--xml=yes",
             f"--xml-file={report}", "--num-callers=40", sys.executable, script, env=environment)

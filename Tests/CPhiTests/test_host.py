@@ -62,17 +62,30 @@ class InAHost(APITest):
                 """)
 
     def test_beside_torch(self) -> None:
-        """PyTorch brings an OpenMP runtime of its own."""
-        if run(sys.executable, "-c", "import torch").returncode:
-            print("\nSKIPPED: torch is not here", file=sys.stderr, flush=True)
-            self.skipTest("torch is not here")
+        self.beside("torch", """
+            torch.set_num_threads(4)
+            a = torch.ones(300, 300)
+            assert (a @ a).sum().item() == 300 ** 3
+            """)
+
+    def test_beside_scikit_learn(self) -> None:
+        self.beside("sklearn.cluster", """
+            import numpy
+            points = numpy.arange(4000.0).reshape(-1, 2)
+            assert len(sklearn.cluster.KMeans(3, n_init=1, random_state=0).fit(points).labels_) == 2000
+            """)
+
+    def beside(self, module: str, use: str) -> None:
+        """Run phi before and after a module that brings an OpenMP runtime of its own."""
+        if run(sys.executable, "-c", f"import {module}").returncode:
+            print(f"\nSKIPPED: {module} is not here", file=sys.stderr, flush=True)
+            self.skipTest(f"{module} is not here")
         for order in ("other(); mine(); other()", "mine(); other(); mine()"):
             self.runs(f"""
+                import textwrap
+
                 def other():
-                    import torch
-                    torch.set_num_threads(4)
-                    a = torch.ones(300, 300)
-                    assert (a @ a).sum().item() == 300 ** 3
+                    exec("import {module}\\n" + textwrap.dedent({use!r}), {{}})
 
                 def mine():
                     assert complete() == expected

@@ -3,12 +3,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 from hub import COMMIT, Hub
+
+# Shells ignore the signal in background jobs, and programs that are started from them inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "Tests/PhiCheckpointTests/Fixtures"

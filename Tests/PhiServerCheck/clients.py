@@ -228,7 +228,9 @@ def check_browser() -> None:
     for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with Served() as server, webdriver.Chrome(options=options, service=webdriver.ChromeService(driver)) as browser:
+    # In plain C, which is slow, so that a completion can be stopped before its end.
+    service = webdriver.ChromeService(driver)
+    with Served(PHI_ISA="reference") as server, webdriver.Chrome(options=options, service=service) as browser:
         def status(until: str) -> str:
             for _ in range(300):
                 text = browser.find_element(By.ID, "status").text

@@ -15,12 +15,13 @@ END_OF_TEXT = "2047"  # the token of the small model, whose texts end by themsel
 class Served:
     """A phi-server on a free port, ended with the block that it is for."""
 
-    def __init__(self, *options: str, program: str | None = None, log: Path | None = None) -> None:
+    def __init__(
+            self, *options: str, program: str | None = None, log: Path | None = None, **variables: str) -> None:
         program = program or os.environ.get("PHI_SERVER") or str(REPOSITORY / ".build/release/phi-server")
         self.log = open(log, "wb") if log else subprocess.DEVNULL
         self.process = subprocess.Popen(
             [program, "--port", "0", *options], stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL,
-            text=True)
+            text=True, env=os.environ | variables)
         line = self.process.stdout.readline().strip()
         if not line:
             raise RuntimeError(f"phi-server did not start: status {self.process.wait()}")

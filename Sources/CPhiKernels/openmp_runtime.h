@@ -23,7 +23,7 @@
 #define AWAKE_NANOSECONDS UINT64_C(2000000)
 /* After a thread could not be started, none is tried for so long. */
 #define RETRY_NANOSECONDS UINT64_C(1000000000)
-/* The operations need less than 64 KB. */
+/* The largest operation, attention, has 220 KB of variables on the stack. */
 enum { STACK_BYTES = 1 << 20 };
 
 /* A region's code, outlined by the compiler; its arguments are the addresses of the variables that it uses. */

@@ -79,12 +79,7 @@ static void do_step(phi_step *s, size_t threads, size_t thread, uint64_t *shares
     }
 }
 
-/* One thread's part of all steps. Items are claimed by counters of this file: OpenMP's dynamic schedules need entry points that older
- * libraries lack. A step is over when its items are done, not when all threads have arrived, so a thread that the system has suspended
- * delays the others only if it has claimed items.
- *
- * A thread skips a step that is done without waiting for the steps before it: acquiring the count of done items, which the threads that
- * did them released, makes everything visible that those threads had waited for. */
+/* What phi_run was called with. */
 typedef struct {
     int threads;
     phi_step *steps;
@@ -92,6 +87,12 @@ typedef struct {
     uint64_t *shares;
 } region;
 
+/* One thread's part of all steps. Items are claimed by counters of this file: OpenMP's dynamic schedules need entry points that older
+ * libraries lack. A step is over when its items are done, not when all threads have arrived, so a thread that the system has suspended
+ * delays the others only if it has claimed items.
+ *
+ * A thread skips a step that is done without waiting for the steps before it: acquiring the count of done items, which the threads that
+ * did them released, makes everything visible that those threads had waited for. */
 static void work(const region *r) {
     size_t thread = (size_t)THREAD_NUMBER, count = r->count, stride = phi_share_stride(count);
     phi_step *steps = r->steps;

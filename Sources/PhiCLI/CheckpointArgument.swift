@@ -45,9 +45,9 @@ private final class DownloadBar {
             return
         }
         last = now
-        let filled = min(max(Int(Double(progress.bytes) / Double(progress.totalBytes) * 20), 0), 20)
-        var line = "download [" + String(repeating: "=", count: filled) + String(repeating: " ", count: 20 - filled)
-        line += "] \(shownBytes(progress.bytes)) of \(shownBytes(progress.totalBytes))"
+        let share = Double(progress.bytes) / Double(progress.totalBytes)
+        var line =
+            "download \(bar(share, width: 20)) \(shownBytes(progress.bytes)) of \(shownBytes(progress.totalBytes))"
         if let rate = progress.rate { line += ", \(shownBytes(Int(rate)))/s" }
         if let left = progress.secondsLeft { line += left < 120 ? ", \(left) s left" : ", \(left / 60) min left" }
         Console.error("\r\(line)\u{1B}[K")

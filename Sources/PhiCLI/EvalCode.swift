@@ -205,8 +205,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 throw FormatError(source, "has no sample of \(problem.id); --limit takes fewer problems")
             }
             guard count >= needed else {
-                let problem = "has \(count) samples of \(problem.id), and pass@\(needed) needs \(needed)"
-                throw FormatError(source, problem)
+                let fault = "has \(count) samples of \(problem.id), and pass@\(needed) needs \(needed)"
+                throw FormatError(source, fault)
             }
         }
         let programs = judged.map { problems[places[$0.task_id] ?? 0].program($0.completion) }

@@ -15,6 +15,12 @@ func withProgress<Result>(
     }
 }
 
+/// A share of 0 to 1, drawn: `[====  ]`.
+func bar(_ share: Double, width: Int) -> String {
+    let filled = min(max(Int(share * Double(width)), 0), width)
+    return "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: width - filled) + "]"
+}
+
 private final class ProgressBar: Sendable {
     private let label: String
     private let isShown = Console.errorIsTerminal
@@ -28,10 +34,8 @@ private final class ProgressBar: Sendable {
     func update(_ share: Double) {
         let percent = Int(share * 100)
         guard isShown, self.percent.exchange(percent, ordering: .relaxed) != percent else { return }
-        let filled = percent * 30 / 100
-        let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 30 - filled)
         let remaining = share > 0.02 ? ", \(Int(timeLeft(share))) s left" : ""
-        Console.error("\r\(label) [\(bar)] \(percent)%\(remaining)   ")
+        Console.error("\r\(label) \(bar(share, width: 30)) \(percent)%\(remaining)   ")
     }
 
     /// The seconds left if the rest goes as fast as what is done. They grow only when that is slower by a fifth than it was; less

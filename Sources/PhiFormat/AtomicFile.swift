@@ -69,16 +69,7 @@ package final class AtomicFile {
 
     /// Overwrites bytes at `offset`.
     package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FormatError) {
-        var done = 0
-        while done < bytes.count {
-            let piece = UnsafeRawBufferPointer(rebasing: bytes[done..<min(done + 1 << 28, bytes.count)])
-            let moved = pwrite(descriptor, piece.baseAddress, piece.count, off_t(offset + done))
-            if moved > 0 {
-                done += moved
-            } else if moved == 0 || errno != EINTR {
-                throw failure()
-            }
-        }
+        guard writeAll(bytes, to: descriptor, at: offset) else { throw failure() }
     }
 
     /// Flushes the file to the disk and gives it its name.

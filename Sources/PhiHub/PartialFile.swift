@@ -44,18 +44,9 @@ final class PartialFile {
         guard bytes.count <= file.size - size else {
             throw Mismatch(fault: "is longer than \(file.size) bytes, as the list of files says")
         }
-        var done = 0
-        while done < bytes.count {
-            let left = UnsafeRawBufferPointer(rebasing: bytes[done...])
-            let moved = pwrite(descriptor, left.baseAddress, left.count, off_t(size + done))
-            if moved > 0 {
-                done += moved
-            } else if moved == 0 || errno != EINTR {
-                throw failure()
-            }
-        }
+        guard writeAll(bytes, to: descriptor, at: size) else { throw failure() }
         hash.add(bytes)
-        size += done
+        size += bytes.count
     }
 
     /// The content is not what the hub says.

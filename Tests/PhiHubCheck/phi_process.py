@@ -67,6 +67,11 @@ class HubTest(unittest.TestCase):
     def command(self, *arguments: str, model: str = ID) -> list[str]:
         return [str(PHI), "convert", model, "-o", str(self.folder / "out.phi"), "--force", "--type", "f32", *arguments]
 
+    def start_phi(self, hub: Hub, command: list[str] | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command or self.command(), env=self.environment(hub), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True)
+
     def run_phi(
         self, hub: Hub | None, *arguments: str, model: str = ID, prefix: tuple[str, ...] = (), preexec=None, **more: str
     ) -> subprocess.CompletedProcess[str]:

@@ -19,12 +19,10 @@ class TwoAtOnce(HubTest):
         hub = self.hub()
         reached, wait = threading.Event(), threading.Event()
         hub.faults[WEIGHTS] = [Fault(cut=HALF, reached=reached, wait=wait)]
-        first = subprocess.Popen(self.command(), env=self.environment(hub), stderr=subprocess.PIPE, text=True,
-                                 stdout=subprocess.DEVNULL)
+        first = self.start_phi(hub)
         self.assertTrue(reached.wait(20))
         command = [argument.replace("out.phi", "out2.phi") for argument in self.command()]
-        second = subprocess.Popen(command, env=self.environment(hub), stderr=subprocess.PIPE, text=True,
-                                  stdout=subprocess.DEVNULL)
+        second = self.start_phi(hub, command)
         for line in second.stderr:
             if "waiting for another process" in line:
                 break
@@ -150,8 +148,7 @@ class SameCache(HubTest):
         hub = self.hub()
         reached, wait = threading.Event(), threading.Event()
         hub.faults[WEIGHTS] = [Fault(cut=HALF, reached=reached, wait=wait)]
-        process = subprocess.Popen(self.command(), env=self.environment(hub), stderr=subprocess.PIPE, text=True,
-                                   stdout=subprocess.DEVNULL)
+        process = self.start_phi(hub)
         self.assertTrue(reached.wait(20))
         threading.Timer(4, wait.set).start()
         self.library(hub, f"hf_hub_download('{ID}', '{WEIGHTS}')")

@@ -215,8 +215,7 @@ class Resumption(HubTest):
         reached, wait = threading.Event(), threading.Event()
         self.addCleanup(wait.set)
         hub.faults[WEIGHTS] = [Fault(cut=HALF, reached=reached, wait=wait)]
-        process = subprocess.Popen(
-            self.command(), env=self.environment(hub), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = self.start_phi(hub)
         self.assertTrue(reached.wait(20))
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
@@ -234,8 +233,7 @@ class Resumption(HubTest):
     def test_an_interrupt_ends_a_wait(self) -> None:
         hub = self.hub()
         hub.faults["config.json"] = [Fault(status=429, headers={"Retry-After": "60"})]
-        process = subprocess.Popen(
-            self.command(), env=self.environment(hub), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = self.start_phi(hub)
         for line in process.stderr:
             if "trying again in 60 s" in line:
                 break

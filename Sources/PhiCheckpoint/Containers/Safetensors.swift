@@ -9,6 +9,8 @@ import PhiJSON
 /// data without overlaps or holes.
 package enum Safetensors: TensorContainer {
     static let fileName = "model.safetensors"
+    static let content = FileContent.safetensors
+    static let noun = "a safetensors file"
 
     /// The longest header that is read; safetensors' own limit.
     static let headerLimit = 100_000_000
@@ -16,15 +18,7 @@ package enum Safetensors: TensorContainer {
     /// The tensors of `file` in the order of their data. Tensors of other types than F64, F32, F16 and BF16 are listed with a
     /// ``StoredTensor/refusal``.
     package static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
-        if let content = try FileContent(file) {
-            switch content {
-            case .torchArchive:
-                throw FormatError(
-                    file.path, "is a torch archive, not a safetensors file; rename it to pytorch_model.bin")
-            case .safetensors: break
-            default: throw content.fault(of: file.path, insteadOf: "a safetensors file")
-            }
-        }
+        try checkContent(of: file)
         guard file.size >= 8 else {
             throw FormatError(file.path, "is not a safetensors file: it has \(file.size) bytes")
         }

@@ -9,19 +9,13 @@ import PhiFormat
 /// as https://github.com/pytorch/pytorch/blob/main/torch/serialization.py does; and files of older ones, ``LegacyTorchFile``.
 package enum TorchArchive: TensorContainer {
     static let fileName = "pytorch_model.bin"
+    static let content = FileContent.torchArchive
+    static let noun = "a torch archive"
 
     /// The tensors of the state_dict in `file`, in its order. Tensors that are of other types than double, float, half and
     /// bfloat16 are listed with a ``StoredTensor/refusal``. Several tensors may share their bytes.
     package static func tensors(of file: ReadableFile) throws(FormatError) -> [StoredTensor] {
-        if let content = try FileContent(file) {
-            switch content {
-            case .safetensors:
-                throw FormatError(
-                    file.path, "is a safetensors file, not a torch archive; rename it to model.safetensors")
-            case .torchArchive: break
-            default: throw content.fault(of: file.path, insteadOf: "a torch archive")
-            }
-        }
+        try checkContent(of: file)
         if try LegacyTorchFile.canRead(file) {
             let (pickled, entries) = try LegacyTorchFile.contents(of: file)
             return try place(pickled, of: file) { entries[$0] }

@@ -22,7 +22,7 @@ phi_quantise_args quantise_arguments(phi_case *c, const phi_encoding *e, const f
     a.q = allocate(c, "q", tokens * width, 1);
     a.scales = allocate(c, "scales", blocks, sizeof *a.scales);
     a.zero_corrections = allocate(c, "zero corrections", blocks, sizeof *a.zero_corrections);
-    a.group_zero_corrections = allocate(c, "group zero corrections", tokens == 1 ? width / PHI_GROUP : 0,
+    a.group_zero_corrections = allocate(c, "group zero corrections", tokens <= PHI_GEMV_TOKENS ? tokens * width / PHI_GROUP : 0,
                                         sizeof *a.group_zero_corrections);
     return a;
 }

@@ -1,10 +1,11 @@
 /* How operations are divided into items, the unit of work that threads claim. */
 #include "kernels.h"
 
-/* Enough weights for a few microseconds of work, beside which claiming an item costs nothing. For one token an item may be a single
+/* Enough weights for a few microseconds of work, beside which claiming an item costs nothing. For a GEMV an item may be a single
  * tile, so that threads finish together; for more tokens it is a multiple of three (see MATMUL_TILES). */
 static size_t tiles_per_item(const phi_matmul_args *args) {
-    size_t step = args->tokens == 1 ? 1 : 3, bytes = args->tokens == 1 ? 48 << 10 : 96 << 10;
+    bool is_gemv = args->tokens <= PHI_GEMV_TOKENS;
+    size_t step = is_gemv ? 1 : 3, bytes = is_gemv ? 48 << 10 : 96 << 10;
     size_t tiles = bytes / args->tile_bytes / step * step;
     return tiles ? tiles : step;
 }

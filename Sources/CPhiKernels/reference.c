@@ -46,8 +46,10 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                     a->q[first * a->width + (strip * n + t) * PHI_STRIP_COLUMNS + i % PHI_STRIP_COLUMNS] = q;
                     sum += q;
                     group_sum = i % PHI_GROUP ? group_sum + q : q;
-                    if (a->tokens == 1)
-                        a->group_zero_corrections[(b * PHI_BLOCK_COLUMNS + i) / PHI_GROUP] = -a->code_zero_point * group_sum;
+                    size_t group = i % PHI_STRIP_COLUMNS / PHI_GROUP;
+                    if (a->tokens <= PHI_GEMV_TOKENS)
+                        a->group_zero_corrections[(strip * n + t) * 4 + group] = (uint32_t)(-a->code_zero_point * group_sum) &
+                                                                                 0xffff;
                 }
                 a->scales[first * blocks + b * n + t] = scale;
                 a->zero_corrections[first * blocks + b * n + t] = -a->zero_point * sum;

@@ -110,24 +110,19 @@ static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 
 /* ---- Products ---- */
 
-/* Factors multiply the sums of 16 columns. The dot is in two sums, so that one need not wait for the other. */
-PHI_INLINE void gemv_strip_q4(vi *dot, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections,
-                              const int tokens) {
-    (void)tokens;
-    vi factors = vi_load_factors(strip), dots[2] = {*dot, vi_set(0)};
-    _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++, q += PHI_GROUP) {
-        vw codes[4];
-        prefetch(strip + 128 * g, g < 3 ? 128 : phi_q4.strip_bytes - 3 * 128);
-        vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g, &codes[0], &codes[1]);
-        vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 64, &codes[2], &codes[3]);
-        dots[g % 2] = vi_accumulate_group(dots[g % 2], group_zero_corrections[g], codes, q, vi_factor(factors, g));
+/* Factors multiply the sums of 16 columns. */
+PHI_INLINE void gemv_strip_q4(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
+                              const uint32_t *group_zero_corrections, const int tokens) {
+    _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++) {
+        if (part == 0) prefetch(strip + 128 * g, g < 3 ? 128 : phi_q4.strip_bytes - 3 * 128);
+        vp_group w = vp_load_group(strip, part, g);
+        add_group(dots, &w, q + g * PHI_GROUP, group_zero_corrections + g, tokens);
     }
-    *dot = vi_add(dots[0], dots[1]);
 }
 
-PHI_INLINE vi gemv_start_q4(int32_t zero_correction) {
+PHI_INLINE vp gemv_start_q4(int32_t zero_correction) {
     (void)zero_correction; /* groups have their own */
-    return vi_set(0);
+    return vp_set(0);
 }
 
 PHI_INLINE void unpack_strip_q4(const uint8_t *strip, uint8_t *to, const bool by_unit) {
@@ -135,9 +130,9 @@ PHI_INLINE void unpack_strip_q4(const uint8_t *strip, uint8_t *to, const bool by
 }
 
 static const integer_product product_q4 = {.encoding = &phi_q4,
-                                           .gemv_tokens = 1,
                                            .gemv_start = gemv_start_q4,
                                            .gemv_strip = gemv_strip_q4,
+                                           .by_groups = true,
                                            .unpack_strip = unpack_strip_q4,
                                            .dot_start = vi_start_u7,
                                            .dot = vi_dot_u7};

@@ -42,20 +42,20 @@ static void round_q8(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 
 /* ---- Products ---- */
 
-/* Each dot in two sums, so that one need not wait for the other. */
-PHI_INLINE void gemv_strip_q8(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections,
-                              const int tokens) {
+/* Dots of one or two tokens in two sums each, so that one need not wait for the other. */
+PHI_INLINE void gemv_strip_q8(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
+                              const uint32_t *group_zero_corrections, const int tokens) {
     (void)group_zero_corrections;
-    vi more[2] = {vi_set(0), vi_set(0)};
-    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < 16; j++) {
-        prefetch(strip + 64 * j, 64);
-        vw weights = vw_load_u8(strip + 64 * j);
+    vp more[2] = {vp_set(0), vp_set(0)};
+    _Pragma("clang loop unroll(full)") for (int j = 0; j < 16; j++) {
+        if (part == 0) prefetch(strip + 64 * j, 64);
+        vp weights = vp_load_u8(strip + 64 * j, part);
         EACH_TOKEN {
-            vi *dot = j % 2 ? more : dots;
-            dot[t] = vi_dot_u8(dot[t], weights, vq_load(q + (size_t)t * PHI_STRIP_COLUMNS + 4 * j));
+            vp *dot = tokens <= 2 && j % 2 ? more : dots;
+            dot[t] = vp_dot_u8(dot[t], weights, q + t * PHI_STRIP_COLUMNS + 4 * j);
         }
     }
-    EACH_TOKEN dots[t] = vi_add(dots[t], more[t]);
+    if (tokens <= 2) EACH_TOKEN dots[t] = vp_add(dots[t], more[t]);
 }
 
 PHI_INLINE void unpack_strip_q8(const uint8_t *strip, uint8_t *to, const bool by_unit) {
@@ -71,8 +71,7 @@ PHI_INLINE void unpack_strip_q8(const uint8_t *strip, uint8_t *to, const bool by
 }
 
 static const integer_product product_q8 = {.encoding = &phi_q8,
-                                           .gemv_tokens = 2,
-                                           .gemv_start = vi_start_u8,
+                                           .gemv_start = vp_start_u8,
                                            .gemv_strip = gemv_strip_q8,
                                            .unpack_strip = unpack_strip_q8,
                                            .dot_start = vi_start_u8,

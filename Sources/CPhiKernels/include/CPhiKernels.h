@@ -55,7 +55,11 @@ const phi_encoding *phi_encoding_numbered(uint32_t number);
  * zero when max|x| is below 1e-30. Tokens are laid out in tiles of 16, the last of which may have fewer: in a tile of n tokens, one
  * strip of 64 columns of all n, then the next, so that a product reads them sequentially. Item: up to PHI_QUANTISE_CHUNK columns of
  * one tile, all of a tile's columns before the next tile's. */
-enum { PHI_TOKEN_TILE = 16, PHI_QUANTISE_CHUNK = 1024 };
+enum {
+    PHI_TOKEN_TILE = 16,
+    PHI_QUANTISE_CHUNK = 1024,
+    PHI_GEMV_TOKENS = 8, /* the most tokens whose products read weights in place; for more, blocks are first unpacked */
+};
 typedef struct {
     const float *x;     /* [tokens][x_stride]; columns and zeros up to width */
     size_t x_stride;
@@ -65,7 +69,8 @@ typedef struct {
     int8_t *q;          /* [tokens / 16][width / 64][n][64] */
     float *scales;      /* [tokens / 16][width / 256][n] */
     int32_t *zero_corrections;          /* [tokens / 16][width / 256][n]: -zero_point * sum of the block's q */
-    int32_t *group_zero_corrections;    /* [width / 16], for a single token only: -code_zero_point * sum of the group's q */
+    uint32_t *group_zero_corrections;   /* [width / 64][n][4], for up to PHI_GEMV_TOKENS: -code_zero_point * sum of a group's q, of
+                                         * which products need the lower 16 bits; the upper ones are zero */
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken
@@ -81,7 +86,8 @@ typedef struct {
     size_t x_stride;
     const int8_t *q;        /* for integers: as phi_quantise_args left them */
     const float *scales;
-    const int32_t *zero_corrections, *group_zero_corrections;
+    const int32_t *zero_corrections;
+    const uint32_t *group_zero_corrections;
     float *out;             /* [tokens][out_stride]; rows rounded up to 16 are written */
     size_t out_stride;
     bool accumulate;

@@ -28,17 +28,42 @@ PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq four) {
                 dot(sum.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(four, w.b))};
 }
 PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)}; }
+PHI_INLINE vp vp_start_u8(int32_t start) {
+    (void)start;
+    return vp_set(0);
+}
+PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) {
+    return _mm256_xor_si256(_mm256_loadu_si256((const void *)(p + 32 * part)), _mm256_set1_epi8((char)0x80));
+}
+PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return dot(sum, _mm256_abs_epi8(w), _mm256_sign_epi8(vq_load(q), w)); }
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+    __m256i all = load_factors(strip, part), twice = _mm256_or_si256(all, _mm256_slli_epi32(all, 16));
+    vp_group w = {.factors = _mm256_srai_epi16(_mm256_slli_epi16(twice, 12 - 4 * g), 12)};
+    load_codes(strip, part, g, w.codes);
+    return w;
+}
 /* Sums of even and of odd pairs of columns fit in 16 bits, as does their total. */
-PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
-    __m256i a = _mm256_set1_epi32(start & 0xffff), b = a;
-    for (int j = 0; j < 4; j++) {
-        vq four = vq_load(q + 4 * j);
-        a = _mm256_add_epi16(a, _mm256_maddubs_epi16(codes[j].a, four));
-        b = _mm256_add_epi16(b, _mm256_maddubs_epi16(codes[j].b, four));
-    }
-    __m256i both_a = _mm256_or_si256(factor.a, _mm256_slli_epi32(factor.a, 16));
-    __m256i both_b = _mm256_or_si256(factor.b, _mm256_slli_epi32(factor.b, 16));
-    return (vi){_mm256_add_epi32(sum.a, _mm256_madd_epi16(a, both_a)), _mm256_add_epi32(sum.b, _mm256_madd_epi16(b, both_b))};
+PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
+    __m256i pairs = _mm256_set1_epi32((int32_t)start);
+    for (int j = 0; j < 4; j++) pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(w->codes[j], vq_load(q + 4 * j)));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, w->factors));
+}
+
+#define MATMUL_BY_GROUPS
+#define MATMUL_GROUP_TOKENS 8
+#define MATMUL_GROUP_TILES 3
+PHI_INLINE vp vp_sub(vp x, vp y) { return _mm256_sub_epi32(x, y); }
+PHI_INLINE vp_group vp_load_centred(const uint8_t *strip, int part, int g) {
+    vp_group w = vp_load_group(strip, part, g);
+    for (int j = 0; j < 4; j++) w.codes[j] = _mm256_sub_epi8(w.codes[j], _mm256_set1_epi8((char)phi_q4.code_zero_point));
+    return w;
+}
+/* Here too sums fit in 16 bits: four pairs of at most 2 * 255 * 8. */
+PHI_INLINE vp vp_accumulate_biased(vp sum, const vp_group *w, const uint8_t *biased) {
+    __m256i pairs = _mm256_maddubs_epi16(vq_load((const int8_t *)biased), w->codes[0]);
+    for (int j = 1; j < 4; j++)
+        pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(vq_load((const int8_t *)biased + 4 * j), w->codes[j]));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, w->factors));
 }
 
 #define INSTRUCTION_SET avx2

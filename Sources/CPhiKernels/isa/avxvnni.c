@@ -17,10 +17,18 @@ PHI_INLINE vw vw_load_u8(const uint8_t *p) {
 PHI_INLINE vi vi_start_u8(int32_t start) { return vi_set(start); }
 PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
-PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
-    vi dot = vi_set(start);
-    for (int j = 0; j < 4; j++) dot = vi_dot(dot, codes[j], vq_load(q + 4 * j));
-    return (vi){_mm256_dpwssd_avx_epi32(sum.a, dot.a, factor.a), _mm256_dpwssd_avx_epi32(sum.b, dot.b, factor.b)};
+PHI_INLINE vp vp_start_u8(int32_t start) { return vp_set(start); }
+PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) { return _mm256_loadu_si256((const void *)(p + 32 * part)); }
+PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return _mm256_dpbusd_avx_epi32(sum, w, vq_load(q)); }
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+    vp_group w = {.factors = _mm256_srai_epi16(_mm256_slli_epi16(load_factors(strip, part), 12 - 4 * g), 12)};
+    load_codes(strip, part, g, w.codes);
+    return w;
+}
+PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
+    vp dot = vp_set((int32_t)start);
+    for (int j = 0; j < 4; j++) dot = _mm256_dpbusd_avx_epi32(dot, w->codes[j], vq_load(q + 4 * j));
+    return _mm256_dpwssd_avx_epi32(sum, dot, w->factors);
 }
 
 #define INSTRUCTION_SET avxvnni

@@ -14,6 +14,12 @@ typedef struct {
 } vi;
 typedef vi vw;
 typedef int8x16_t vq;
+typedef int32x4_t vp;
+#define PARTS 4
+#define PART_ROWS 4
+typedef struct {
+    vp codes[4], factors;
+} vp_group;
 
 #define EACH1(f, x) {f((x).a), f((x).b), f((x).c), f((x).d)}
 #define EACH2(f, x, y) {f((x).a, (y).a), f((x).b, (y).b), f((x).c, (y).c), f((x).d, (y).d)}
@@ -128,31 +134,49 @@ PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     *low = (vw)EACH1(low_codes, pairs);
     *high = (vw)EACH1(high_codes, pairs);
 }
-PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
-    uint16x8_t low = vreinterpretq_u16_u8(vld1q_u8(strip)), high = vreinterpretq_u16_u8(vld1q_u8(strip + 16));
-    return (vi){vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(low))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(low))),
-                vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(high))), vreinterpretq_s32_u32(vmovl_u16(vget_high_u16(high)))};
-}
 PHI_INLINE int32x4_t factor_of_four(int32x4_t factors, int g) {
     return vshrq_n_s32(vshlq_s32(factors, vdupq_n_s32(28 - 4 * g)), 28);
 }
-PHI_INLINE vi vi_factor(vi factors, int g) {
-    return (vi){factor_of_four(factors.a, g), factor_of_four(factors.b, g), factor_of_four(factors.c, g),
-                factor_of_four(factors.d, g)};
+PHI_INLINE int32x4_t load_factors(const uint8_t *strip, int part) {
+    return vreinterpretq_s32_u32(vmovl_u16(vreinterpret_u16_u8(vld1_u8(strip + 8 * part))));
 }
-PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
-    vi dot = vi_set(start);
-    for (int j = 0; j < 4; j++) dot = vi_dot(dot, codes[j], vq_load(q + 4 * j));
-    return (vi)EACH3(vmlaq_s32, sum, dot, factor);
+
+PHI_INLINE vi vi_load(const int32_t *p) { return (vi){vld1q_s32(p), vld1q_s32(p + 4), vld1q_s32(p + 8), vld1q_s32(p + 12)}; }
+PHI_INLINE vp vp_set(int32_t x) { return vdupq_n_s32(x); }
+PHI_INLINE vp vp_add(vp x, vp y) { return vaddq_s32(x, y); }
+PHI_INLINE void vp_store(int32_t *p, int part, vp x) { vst1q_s32(p + PART_ROWS * part, x); }
+PHI_INLINE vp vp_start_u8(int32_t start) {
+    (void)start;
+    return vp_set(0);
+}
+PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) {
+    return veorq_s32(load_bytes(p + 4 * PART_ROWS * part), vreinterpretq_s32_u8(vdupq_n_u8(128)));
+}
+PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return dot(sum, w, vq_load(q)); }
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+    vp_group w = {.factors = factor_of_four(load_factors(strip, part), g)};
+    for (int j = 0; j < 4; j += 2) {
+        int32x4_t pairs = load_bytes(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j + 4 * PART_ROWS * part);
+        w.codes[j] = low_codes(pairs);
+        w.codes[j + 1] = high_codes(pairs);
+    }
+    return w;
+}
+PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
+    vp group = vp_set((int16_t)start);
+    int8x16_t x = vld1q_s8(q);
+    group = vdotq_laneq_s32(group, vreinterpretq_s8_s32(w->codes[0]), x, 0);
+    group = vdotq_laneq_s32(group, vreinterpretq_s8_s32(w->codes[1]), x, 1);
+    group = vdotq_laneq_s32(group, vreinterpretq_s8_s32(w->codes[2]), x, 2);
+    group = vdotq_laneq_s32(group, vreinterpretq_s8_s32(w->codes[3]), x, 3);
+    return vmlaq_s32(sum, group, w->factors);
 }
 PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     (void)is_signed;
-    vi factors = vi_load_factors(strip);
-    const int32x4_t four_rows[4] = {factors.a, factors.b, factors.c, factors.d};
     const uint8x16_t bytes = {0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12};
     for (int r = 0; r < 4; r++)
         for (int g = 0; g < 4; g++) {
-            int8x16_t f = vqtbl1q_s8(vreinterpretq_s8_s32(factor_of_four(four_rows[r], g)), bytes);
+            int8x16_t f = vqtbl1q_s8(vreinterpretq_s8_s32(factor_of_four(load_factors(strip, r), g)), bytes);
             for (int j = 0; j < 4; j++) {
                 uint8x16_t pairs = vld1q_u8(strip + PHI_Q4_FACTOR_BYTES + 64 * (2 * g + j / 2) + 16 * r);
                 uint8x16_t codes = j % 2 ? vshrq_n_u8(pairs, 4) : vandq_u8(pairs, vdupq_n_u8(15));
@@ -163,7 +187,7 @@ PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
         }
 }
 
-#define OPAQUE(x) __asm__ volatile("" : "+w"(x))
+#define OPAQUE(x) __asm__ volatile("" : "+w"(x) : : "memory")
 #define PROBE_CHAINS 4
 #define MATMUL_TOKENS 3 /* sums and dots of 3 tokens, weights and activations: 31 of the 32 registers */
 #define MATMUL_TILES 1

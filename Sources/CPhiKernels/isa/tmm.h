@@ -45,5 +45,4 @@ PHI_INLINE void dot_unit_store(int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS], c
     EACH_DOT_UNIT_TILE(STORE);
 #undef STORE
 }
-PHI_INLINE vi vi_load(const int32_t *p) { return _mm512_load_si512(p); }
 PHI_INLINE vw vw_signed_u8(vw w) { return _mm512_xor_si512(w, _mm512_set1_epi8((char)phi_q8.zero_point)); }

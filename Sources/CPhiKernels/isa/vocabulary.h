@@ -7,6 +7,8 @@
  *   vi  sixteen int32
  *   vw  weights: 64 bytes, 4 columns of 16 rows, row after row
  *   vq  activations: the same 4 bytes for each row
+ *   vp  a part of a vi or vw, one register: PART_ROWS of the 16 rows, PARTS of which make them all
+ *   vp_group  for these rows, q4's codes of 16 columns and the factors in the form that vp_accumulate_group takes
  * Memory may have any alignment except where 64 bytes are required. */
 
 #pragma clang diagnostic push
@@ -61,15 +63,33 @@ PHI_INLINE vi vi_dot_u7(vi sum, vw weights, vq four);
 PHI_INLINE vw vw_load(const uint8_t *p);                /* unpacked weights, aligned to 64 bytes */
 PHI_INLINE void vw_store(uint8_t *p, vw w);
 
+/* ---- Dot products of a few tokens, a part of the rows at a time, so that all their sums stay in registers ---- */
+
+PHI_INLINE vi vi_load(const int32_t *p);                /* aligned to 64 bytes, as in vp_store */
+PHI_INLINE vp vp_set(int32_t x);
+PHI_INLINE vp vp_add(vp x, vp y);
+PHI_INLINE void vp_store(int32_t *p, int part, vp x);   /* where a vi has the part */
+PHI_INLINE vp vp_start_u8(int32_t zero_correction);     /* as vi_start_u8 */
+PHI_INLINE vp vp_load_u8(const uint8_t *p, int part);   /* the part of a vw */
+PHI_INLINE vp vp_dot_u8(vp sum, vp weights, const int8_t *q);
+/* q4's codes of a group and its factors; then sum + factors (codes q + zero_correction), where what is in brackets fits in 16 bits. */
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g);
+PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t zero_correction);
+
 /* ---- q4 ---- */
 
 PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high);
-PHI_INLINE vi vi_load_factors(const uint8_t *strip);    /* the four factors of each row, as they are stored */
-PHI_INLINE vi vi_factor(vi factors, int g);             /* factor g of each row, at least the lower 16 bits of its lane */
-/* sum + factor (start + codes q) of a group, 16 columns; what is in brackets fits in 16 bits. */
-PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor);
 /* Codes times factors of a strip as 16 vw, `step` bytes apart and aligned to 64; for a dot unit without a zero point. */
 PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, bool is_signed);
+
+/* ---- GEMM by groups, where their factors are not multiplied into codes beforehand: defined together with MATMUL_BY_GROUPS ---- */
+
+#ifdef MATMUL_BY_GROUPS
+#define MATMUL_BIAS 128                                 /* makes activations unsigned */
+PHI_INLINE vp vp_sub(vp x, vp y);
+PHI_INLINE vp_group vp_load_centred(const uint8_t *strip, int part, int g); /* codes less their zero point */
+PHI_INLINE vp vp_accumulate_biased(vp sum, const vp_group *w, const uint8_t *biased); /* sum + factors codes biased */
+#endif
 
 /* ---- A dot unit, if there is one: defined together with MATMUL_DOT_UNIT ---- */
 
@@ -82,7 +102,6 @@ PHI_INLINE void dot_unit_end(void);
 PHI_INLINE void dot_unit_zero(int tiles);               /* dots of `tiles` tiles, 1 to MATMUL_TILES, become zero */
 PHI_INLINE void dot_unit_add(const int8_t *q, const uint8_t (*weights)[64], int tiles); /* a strip of each */
 PHI_INLINE void dot_unit_store(int32_t (*dots)[PHI_TOKEN_TILE][PHI_TILE_ROWS], int tiles);
-PHI_INLINE vi vi_load(const int32_t *p);                /* aligned to 64 bytes */
 PHI_INLINE vw vw_signed_u8(vw w);                       /* weights of vw_load_u8 less their zero point */
 #endif
 
@@ -99,6 +118,9 @@ PHI_INLINE vw vw_signed_u8(vw w);                       /* weights of vw_load_u8
 #endif
 #if !defined(ATTENTION_QUERIES) || !defined(ATTENTION_TILES)
 #error "an instruction set must define ATTENTION_QUERIES and ATTENTION_TILES: queries, and tiles of keys (1 or 2) for them"
+#endif
+#ifndef PARTS
+#error "an instruction set must define PARTS: the registers of a vi; and PART_ROWS, 16 / PARTS"
 #endif
 #ifndef PROBE_CHAINS
 #error "an instruction set must define PROBE_CHAINS: independent dots that keep its integer units busy"

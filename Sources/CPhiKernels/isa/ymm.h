@@ -8,6 +8,12 @@ typedef struct {
 } vi;
 typedef vi vw;
 typedef __m256i vq;
+typedef __m256i vp;
+#define PARTS 2
+#define PART_ROWS 8
+typedef struct {
+    vp codes[4], factors;
+} vp_group;
 
 PHI_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 PHI_INLINE vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
@@ -98,13 +104,24 @@ PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     *low = (vw){_mm256_and_si256(a, mask), _mm256_and_si256(b, mask)};
     *high = (vw){_mm256_and_si256(_mm256_srli_epi16(a, 4), mask), _mm256_and_si256(_mm256_srli_epi16(b, 4), mask)};
 }
-PHI_INLINE vi vi_load_factors(const uint8_t *strip) {
-    return (vi){_mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)strip)),
-                _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(strip + 16)))};
+
+PHI_INLINE vi vi_load(const int32_t *p) {
+    return (vi){_mm256_load_si256((const void *)p), _mm256_load_si256((const void *)(p + 8))};
 }
-PHI_INLINE vi vi_factor(vi factors, int g) {
-    return (vi){_mm256_srai_epi16(_mm256_slli_epi16(factors.a, 12 - 4 * g), 12),
-                _mm256_srai_epi16(_mm256_slli_epi16(factors.b, 12 - 4 * g), 12)};
+PHI_INLINE vp vp_set(int32_t x) { return _mm256_set1_epi32(x); }
+PHI_INLINE vp vp_add(vp x, vp y) { return _mm256_add_epi32(x, y); }
+PHI_INLINE void vp_store(int32_t *p, int part, vp x) { _mm256_store_si256((void *)(p + PART_ROWS * part), x); }
+PHI_INLINE __m256i load_factors(const uint8_t *strip, int part) {
+    return _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(strip + 16 * part)));
+}
+PHI_INLINE void load_codes(const uint8_t *strip, int part, int g, vp codes[4]) {
+    const __m256i mask = _mm256_set1_epi8(15);
+    strip += PHI_Q4_FACTOR_BYTES + 128 * g + 32 * part;
+    for (int j = 0; j < 4; j += 2) {
+        __m256i pairs = _mm256_loadu_si256((const void *)(strip + 32 * j));
+        codes[j] = _mm256_and_si256(pairs, mask);
+        codes[j + 1] = _mm256_and_si256(_mm256_srli_epi16(pairs, 4), mask);
+    }
 }
 
 /* As in zmm.h. */
@@ -133,12 +150,11 @@ PHI_INLINE void unpack_half(const uint8_t *strip, __m256i factors, uint8_t *to, 
 }
 PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
     (void)is_signed;
-    vi factors = vi_load_factors(strip);
-    unpack_half(strip + PHI_Q4_FACTOR_BYTES, factors.a, to, step);
-    unpack_half(strip + PHI_Q4_FACTOR_BYTES + 32, factors.b, to + 32, step);
+    for (int part = 0; part < PARTS; part++)
+        unpack_half(strip + PHI_Q4_FACTOR_BYTES + 32 * part, load_factors(strip, part), to + 32 * part, step);
 }
 
-#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x) : : "memory")
 #define PROBE_CHAINS 6
 #define MATMUL_TOKENS 4
 #define MATMUL_TILES 1

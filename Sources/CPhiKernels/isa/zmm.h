@@ -5,6 +5,12 @@ typedef __m512 vf;
 typedef __m512i vi;
 typedef __m512i vw;
 typedef __m512i vq;
+typedef __m512i vp;
+#define PARTS 1
+#define PART_ROWS 16
+typedef struct {
+    vp codes[4], factors;
+} vp_group;
 
 PHI_INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
 PHI_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -66,12 +72,26 @@ PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     *high = _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask);
 #endif
 }
-PHI_INLINE vi vi_load_factors(const uint8_t *strip) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip)); }
-PHI_INLINE vi vi_factor(vi factors, int g) { return _mm512_srai_epi16(_mm512_slli_epi16(factors, (unsigned)(12 - 4 * g)), 12); }
-PHI_INLINE vi vi_accumulate_group(vi sum, int32_t start, const vw codes[4], const int8_t *q, vi factor) {
-    vi dot = _mm512_set1_epi32(start);
-    for (int j = 0; j < 4; j++) dot = _mm512_dpbusd_epi32(dot, codes[j], vq_load(q + 4 * j));
-    return _mm512_dpwssd_epi32(sum, dot, factor);
+
+PHI_INLINE vi vi_load(const int32_t *p) { return _mm512_load_si512(p); }
+PHI_INLINE vp vp_set(int32_t x) { return _mm512_set1_epi32(x); }
+PHI_INLINE vp vp_add(vp x, vp y) { return _mm512_add_epi32(x, y); }
+PHI_INLINE void vp_store(int32_t *p, int part, vp x) { _mm512_store_si512(p + PART_ROWS * part, x); }
+PHI_INLINE vp vp_start_u8(int32_t start) { return _mm512_set1_epi32(start); }
+PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) { return _mm512_loadu_si512(p + 4 * PART_ROWS * part); }
+PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, vq_load(q)); }
+PHI_INLINE __m512i load_factors(const uint8_t *strip) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip)); }
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+    (void)part;
+    vp_group w = {.factors = _mm512_srai_epi16(_mm512_slli_epi16(load_factors(strip), (unsigned)(12 - 4 * g)), 12)};
+    for (int j = 0; j < 4; j += 2)
+        vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j, &w.codes[j], &w.codes[j + 1]);
+    return w;
+}
+PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
+    vp dot = _mm512_set1_epi32((int32_t)start);
+    for (int j = 0; j < 4; j++) dot = _mm512_dpbusd_epi32(dot, w->codes[j], vq_load(q + 4 * j));
+    return _mm512_dpwssd_epi32(sum, dot, w->factors);
 }
 
 /* f (n - 8) = |f| (m - z) with m = n and z = 8, or with m = 15 - n
@@ -85,7 +105,7 @@ PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
     const __m512i offsets = _mm512_broadcast_i32x4(_mm_setr_epi8(zero, zero - 8, zero - 16, zero - 24, zero - 32, zero - 40,
                                                                  zero - 48, zero - 56, zero - 56, zero - 49, zero - 42,
                                                                  zero - 35, zero - 28, zero - 21, zero - 14, zero - 7));
-    __m512i factors = vi_load_factors(strip);
+    __m512i factors = load_factors(strip);
     strip += PHI_Q4_FACTOR_BYTES;
     for (int g = 0; g < 4; g++) {
         __m512i pair = _mm512_shuffle_epi8(
@@ -103,7 +123,7 @@ PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
     }
 }
 
-#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x) : : "memory")
 #define PROBE_CHAINS 12
 #define MATMUL_TOKENS 4
 #define MATMUL_TILES 3

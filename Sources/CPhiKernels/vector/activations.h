@@ -19,20 +19,23 @@ PHI_INLINE vf vf_exp(vf x) {
 /* Quantises a block of a token, `strips` strips, which q has n times 64 bytes apart. Returns the integers' sum; writes those of groups,
  * times -code_zero_point, to group_zero_corrections unless it is null. */
 PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t code_zero_point,
-                                  int32_t *group_zero_corrections) {
+                                  uint32_t *group_zero_corrections) {
     vf largest[4] = {vf_set(0), vf_set(0), vf_set(0), vf_set(0)};
     for (size_t i = 0; i < strips * PHI_STRIP_COLUMNS; i += 64)
         for (size_t j = 0; j < 4; j++) largest[j] = vf_max(vf_abs(vf_load(x + i + 16 * j)), largest[j]);
     largest[0] = vf_max(vf_max(largest[0], largest[1]), vf_max(largest[2], largest[3]));
     vf inverse = vf_set(phi_quantise_by(vf_lane_max(largest[0]), scale));
     vi sum = vi_set(0);
-    for (size_t s = 0; s < strips; s++, x += PHI_STRIP_COLUMNS, q += n * PHI_STRIP_COLUMNS)
+    for (size_t s = 0; s < strips; s++, x += PHI_STRIP_COLUMNS, q += n * PHI_STRIP_COLUMNS) {
         for (size_t j = 0; j < 4; j++) {
             vi sixteen = vf_round(vf_mul(vf_load(x + 16 * j), inverse));
             vi_store_bytes(q + 16 * j, sixteen);
             sum = vi_add(sum, sixteen);
-            if (group_zero_corrections) *group_zero_corrections++ = -code_zero_point * vi_lane_sum(sixteen);
+            if (group_zero_corrections)
+                group_zero_corrections[j] = (uint32_t)(-code_zero_point * vi_lane_sum(sixteen)) & 0xffff;
         }
+        if (group_zero_corrections) group_zero_corrections += 4 * n;
+    }
     return vi_lane_sum(sum);
 }
 
@@ -47,7 +50,10 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 size_t at = first * blocks + b * n + t, column = b * PHI_BLOCK_COLUMNS;
                 const float *x = a->x + (first + t) * a->x_stride + column;
                 int8_t *q = a->q + first * a->width + column * n + t * PHI_STRIP_COLUMNS;
-                int32_t *group_zero_corrections = a->tokens == 1 ? a->group_zero_corrections + column / PHI_GROUP : NULL;
+                uint32_t *group_zero_corrections = a->tokens > PHI_GEMV_TOKENS
+                                                       ? NULL
+                                                       : a->group_zero_corrections +
+                                                             (column * n + t * PHI_STRIP_COLUMNS) / PHI_GROUP;
                 size_t strips = phi_block_strips(a->width, b);
                 a->zero_corrections[at] = -a->zero_point * quantise_block(x, strips, q, n, a->scales + at, a->code_zero_point,
                                                                           group_zero_corrections);

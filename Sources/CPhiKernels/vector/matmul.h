@@ -80,55 +80,88 @@ PHI_INLINE token_run run_at(const phi_matmul_args *a, size_t first, size_t t, si
     return (token_run){q, a->scales + at, a->zero_corrections + at};
 }
 
+enum { STRIP_GROUPS = PHI_STRIP_COLUMNS / PHI_GROUP };
+
 /* Bytes between neighbouring vw of a tile's unpacked weights. */
 enum { UNPACKED_STEP = 64 * MATMUL_TILES };
 
 /* An encoding of integers as a product uses it. */
 typedef struct {
     const phi_encoding *encoding;
-    /* GEMV, for up to gemv_tokens tokens, 1 or 2, reads strips in place: where a block's dot starts, and a strip added to the dots of
-     * the tokens. */
-    int gemv_tokens; /* 1 if groups have zero corrections, which are quantised for a single token only */
-    vi (*gemv_start)(int32_t zero_correction);
-    void (*gemv_strip)(vi *dots, const uint8_t *strip, const int8_t *q, const int32_t *group_zero_corrections, int tokens);
-    /* GEMM, for more tokens, first unpacks blocks: a vw for 4 columns, UNPACKED_STEP bytes apart, in the form that dot takes or,
-     * for a dot unit, signed. */
+    /* GEMV reads strips in place, a part of their rows at a time: where a block's dot starts, and a strip added to the dots of the
+     * tokens. */
+    vp (*gemv_start)(int32_t zero_correction);
+    void (*gemv_strip)(vp *dots, const uint8_t *strip, int part, const int8_t *q, const uint32_t *group_zero_corrections,
+                       int tokens);
+    /* GEMM, for more tokens, first unpacks blocks: by groups, a vp_group for 16 columns of a part; else a vw for 4 columns, UNPACKED_STEP
+     * bytes apart, in the form that dot takes or, for a dot unit, signed. */
+    bool by_groups;
     void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
     vi (*dot_start)(int32_t zero_correction);
     vi (*dot)(vi dot, vw weights, vq four);
 } integer_product;
 
-/* The product of one tile with one token or two. */
+/* Adds a group to the dots of `tokens` tokens, whose activations are a strip apart. Sums stay in registers if one token follows the
+ * other. */
+PHI_INLINE void add_group(vp *dots, const vp_group *w, const int8_t *q, const uint32_t *zero_corrections, const int tokens) {
+    vp_group weights = *w;
+    OPAQUE(weights.factors);
+    EACH_TOKEN {
+        dots[t] = vp_accumulate_group(dots[t], &weights, q + t * PHI_STRIP_COLUMNS, zero_corrections[t * STRIP_GROUPS]);
+        OPAQUE(dots[t]);
+    }
+}
+
+/* The product of one tile with all tokens, up to PHI_GEMV_TOKENS. */
 PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, const integer_product *p) {
     const size_t strip_bytes = p->encoding->strip_bytes;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const int8_t *q = a->q;
-    const int32_t *group_zero_corrections = a->group_zero_corrections, *zero_corrections = a->zero_corrections;
+    const uint32_t *group_zero_corrections = a->group_zero_corrections;
+    const int32_t *zero_corrections = a->zero_corrections;
     const float *scales = a->scales;
-    vf sum[2];
+    vf sum[PHI_GEMV_TOKENS];
     EACH_TOKEN sum[t] = vf_set(0);
     for (size_t b = 0; b < phi_blocks(a->width); b++, zero_corrections += tokens, scales += tokens) {
+        size_t strips = phi_block_strips(a->width, b);
         vf scale = vf_load_half((const void *)w);
-        vi dot[2];
-        EACH_TOKEN dot[t] = p->gemv_start(zero_corrections[t]);
+        _Alignas(64) int32_t dots[PHI_GEMV_TOKENS][PHI_TILE_ROWS];
         w += PHI_BLOCK_SCALE_BYTES;
-        for (size_t s = 0; s < phi_block_strips(a->width, b); s++, w += strip_bytes, q += tokens * PHI_STRIP_COLUMNS) {
-            p->gemv_strip(dot, w, q, group_zero_corrections, tokens);
-            group_zero_corrections += PHI_STRIP_COLUMNS / PHI_GROUP;
+        _Pragma("clang loop unroll(full)") for (int part = 0; part < PARTS; part++) {
+            vp dot[PHI_GEMV_TOKENS];
+            EACH_TOKEN dot[t] = p->gemv_start(zero_corrections[t]);
+            for (size_t s = 0; s < strips; s++)
+                p->gemv_strip(dot, w + s * strip_bytes, part, q + s * (size_t)tokens * PHI_STRIP_COLUMNS,
+                              group_zero_corrections + s * (size_t)tokens * STRIP_GROUPS, tokens);
+            EACH_TOKEN vp_store(dots[t], part, dot[t]);
         }
-        EACH_TOKEN sum[t] = vf_fma(vf_of(dot[t]), vf_mul(scale, vf_set(scales[t])), sum[t]);
+        w += strips * strip_bytes;
+        q += strips * (size_t)tokens * PHI_STRIP_COLUMNS;
+        group_zero_corrections += strips * (size_t)tokens * STRIP_GROUPS;
+        EACH_TOKEN sum[t] = vf_fma(vf_of(vi_load(dots[t])), vf_mul(scale, vf_set(scales[t])), sum[t]);
     }
     EACH_TOKEN finish(a, tile, (size_t)t, sum[t]);
 }
+
+/* The most tiles that a GEMM unpacks at once. */
+#ifdef MATMUL_BY_GROUPS
+enum { GEMM_TILES = MATMUL_GROUP_TILES };
+#else
+enum { GEMM_TILES = MATMUL_TILES };
+#endif
 
 /* GEMM: a block of weights at a time is unpacked for all tokens, scales to f32 and weights to bytes, and read again from the nearest
  * cache. */
 typedef struct {
     size_t tile, token; /* the first */
     _Alignas(64) uint8_t weights[PHI_BLOCK_COLUMNS / 4][MATMUL_TILES][64];
-    _Alignas(64) float scales[MATMUL_TILES][PHI_TILE_ROWS];
-    _Alignas(64) float biases[MATMUL_TILES][PHI_TILE_ROWS];
-    _Alignas(64) float sums[PHI_TOKEN_BLOCK][MATMUL_TILES][PHI_TILE_ROWS];
+#ifdef MATMUL_BY_GROUPS
+    vp_group groups[GEMM_TILES][PARTS][PHI_BLOCK_COLUMNS / PHI_GROUP];
+    vp starts[GEMM_TILES][PARTS]; /* of dots */
+#endif
+    _Alignas(64) float scales[GEMM_TILES][PHI_TILE_ROWS];
+    _Alignas(64) float biases[GEMM_TILES][PHI_TILE_ROWS];
+    _Alignas(64) float sums[PHI_TOKEN_BLOCK][GEMM_TILES][PHI_TILE_ROWS];
 #ifdef MATMUL_DOT_UNIT
     _Alignas(64) int32_t dots[2][MATMUL_TILES][PHI_TOKEN_TILE][PHI_TILE_ROWS]; /* of a token tile and the next */
     size_t shape; /* tokens that the unit is set up for */
@@ -205,10 +238,74 @@ PHI_INLINE void accumulate_block(const phi_matmul_args *a, unpacked *r, size_t b
 #undef ADD
 }
 
+#ifdef MATMUL_BY_GROUPS
+/* The same by groups, of tile i and of activations with MATMUL_BIAS added. */
+PHI_INLINE void accumulate_groups(const phi_matmul_args *a, unpacked *r, size_t block, size_t i, size_t first, size_t from,
+                                  size_t n, const uint8_t *biased, const int tokens, const int tiles, prefetcher *ahead) {
+    token_run run = run_at(a, first, from, n, block);
+    size_t strips = phi_block_strips(a->width, block);
+    _Alignas(64) int32_t dots[MATMUL_GROUP_TOKENS][PHI_TILE_ROWS];
+    _Pragma("clang loop unroll(full)") for (int part = 0; part < PARTS; part++) {
+        vp dot[MATMUL_GROUP_TOKENS];
+        EACH_TOKEN dot[t] = r->starts[i][part];
+        for (size_t s = 0; s < strips; s++) {
+            if (part == 0) prefetch_some(ahead, tiles);
+            else if (i == 0) prefetch_activations(a, run.q + s * PHI_STRIP_COLUMNS * n, (size_t)tokens);
+            for (size_t g = 0; g < STRIP_GROUPS; g++) {
+                vp_group w = r->groups[i][part][STRIP_GROUPS * s + g];
+                const uint8_t *q = biased + (s * PHI_TOKEN_TILE + from) * PHI_STRIP_COLUMNS + PHI_GROUP * g;
+                EACH_TOKEN {
+                    dot[t] = vp_accumulate_biased(dot[t], &w, q + t * PHI_STRIP_COLUMNS);
+                    OPAQUE(dot[t]); /* one token after the other, so that sums stay in registers */
+                }
+            }
+        }
+        EACH_TOKEN vp_store(dots[t], part, dot[t]);
+    }
+    size_t at = first + from - r->token;
+#define ADD(KIND) EACH_TOKEN add_dot(a, r, at + (size_t)t, i, vi_load(dots[t]), vf_set(run.scales[t]), KIND)
+    EACH_KIND_OF_BLOCK(ADD)
+#undef ADD
+}
+
+/* The same for all n tokens of the token tile. */
+PHI_INLINE void accumulate_tile_by_groups(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t n,
+                                          const int tiles, prefetcher *ahead) {
+    _Alignas(64) uint8_t biased[PHI_BLOCK_STRIPS][PHI_TOKEN_TILE][PHI_STRIP_COLUMNS];
+    token_run run = run_at(a, first, 0, n, block);
+    for (size_t s = 0; s < phi_block_strips(a->width, block); s++)
+        for (size_t i = 0; i < n * PHI_STRIP_COLUMNS; i++)
+            biased[s][0][i] = (uint8_t)(run.q[s * PHI_STRIP_COLUMNS * n + i] ^ MATMUL_BIAS);
+    for (size_t i = 0; i < (size_t)tiles; i++) {
+        size_t t = 0;
+#define SOME(TOKENS) \
+    for (; n - t >= TOKENS; t += TOKENS) accumulate_groups(a, r, block, i, first, t, n, biased[0][0], TOKENS, tiles, ahead);
+        SOME(MATMUL_GROUP_TOKENS)
+        SOME(3)
+        SOME(1)
+#undef SOME
+    }
+}
+
+/* Unpacks a strip, and adds what the bias of activations would add. */
+PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_t number) {
+    _Alignas(16) static const uint8_t biases[PHI_GROUP] = {[0 ... PHI_GROUP - 1] = MATMUL_BIAS};
+    for (int part = 0; part < PARTS; part++)
+        for (int g = 0; g < STRIP_GROUPS; g++) {
+            vp_group w = vp_load_centred(strip, part, g);
+            r->groups[i][part][STRIP_GROUPS * number + (size_t)g] = w;
+            r->starts[i][part] = vp_sub(r->starts[i][part], vp_accumulate_biased(vp_set(0), &w, biases));
+        }
+}
+#endif
+
 /* The same for all n tokens of the token tile. */
 PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t n, const int tiles,
                                 const integer_product *p, prefetcher *ahead) {
     size_t t = 0;
+#ifdef MATMUL_BY_GROUPS
+    if (p->by_groups) return accumulate_tile_by_groups(a, r, block, first, n, tiles, ahead);
+#endif
     for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
         accumulate_block(a, r, block, first, t, n, MATMUL_TOKENS, tiles, p, ahead);
     for (; n - t >= 2; t += 2) accumulate_block(a, r, block, first, t, n, 2, tiles, p, ahead);
@@ -274,6 +371,14 @@ PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, s
                              const integer_product *p, const bool by_unit) {
     for (size_t i = 0; i < (size_t)tiles; i++, w += tile_bytes) {
         vf_store(r->scales[i], vf_load_half((const void *)w));
+#ifdef MATMUL_BY_GROUPS
+        if (p->by_groups) {
+            for (int part = 0; part < PARTS; part++) r->starts[i][part] = vp_set(0);
+            for (size_t s = 0; s < strips; s++)
+                unpack_groups(r, i, w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, s);
+            continue;
+        }
+#endif
         for (size_t s = 0; s < strips; s++)
             p->unpack_strip(w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, r->weights[16 * s][i], by_unit);
     }
@@ -319,22 +424,26 @@ PHI_INLINE void gemm(const phi_matmul_args *a, size_t tile, size_t token, size_t
 /* The tiles and tokens of an item. */
 PHI_INLINE void gemm_item(const phi_matmul_args *a, phi_matmul_item item, const integer_product *p, const bool by_unit) {
     size_t tile = item.tile;
-    for (; item.tile_end - tile >= MATMUL_TILES; tile += MATMUL_TILES)
-        gemm(a, tile, item.token, item.token_end, MATMUL_TILES, p, by_unit);
-#if MATMUL_TILES > 1
+    const int at_once = p->by_groups ? GEMM_TILES : MATMUL_TILES;
+    for (; item.tile_end - tile >= (size_t)at_once; tile += (size_t)at_once)
+        gemm(a, tile, item.token, item.token_end, at_once, p, by_unit);
+#if MATMUL_TILES > 1 || defined(MATMUL_BY_GROUPS)
     for (; tile < item.tile_end; tile++) gemm(a, tile, item.token, item.token_end, 1, p, by_unit);
 #endif
 }
 
-/* The operation for an encoding of integers: GEMV for one or two tokens, which are in one item, else GEMM, by a dot unit (AMX) if it is
+/* The operation for an encoding of integers: GEMV for a few tokens, which are in one item, else GEMM, by a dot unit (AMX) if it is
  * faster. */
 PHI_INLINE void matmul_integer(const phi_matmul_args *a, size_t begin, size_t end, const integer_product *p) {
     for (size_t n = begin; n < end; n++) {
         phi_matmul_item item = phi_matmul_item_at(a, n);
-        if (a->tokens == 1) {
-            for (size_t tile = item.tile; tile < item.tile_end; tile++) gemv(a, tile, 1, p);
-        } else if (a->tokens == 2 && p->gemv_tokens == 2) {
-            for (size_t tile = item.tile; tile < item.tile_end; tile++) gemv(a, tile, 2, p);
+        if (a->tokens <= PHI_GEMV_TOKENS) {
+#define GEMV(TOKENS) \
+    case TOKENS: \
+        for (size_t tile = item.tile; tile < item.tile_end; tile++) gemv(a, tile, TOKENS, p); \
+        break;
+            switch (a->tokens) { GEMV(1) GEMV(2) GEMV(3) GEMV(4) GEMV(5) GEMV(6) GEMV(7) GEMV(8) }
+#undef GEMV
 #ifdef MATMUL_DOT_UNIT
         } else if (item.token_end - item.token >= MATMUL_UNIT_TOKENS) {
             gemm_item(a, item, p, true);

@@ -18,7 +18,7 @@ package final class Activations {
     let quantised: Buffer<Int8>  // [batch][hidden or query + intermediate]
     let scales: Buffer<Float>  // [batch][blocks of 256 columns]
     let zeroCorrections: Buffer<Int32>  // [batch][blocks of 256 columns]
-    let groupZeroCorrections: Buffer<Int32>  // [groups of 16 columns], for a batch of one token
+    let groupZeroCorrections: Buffer<UInt32>  // [groups of 16 columns][tokens up to 8]
     let logitsRowNumbers: Buffer<Int32>  // [logits rows], rows of the batch whose logits are computed
     let logits: Buffer<Float>  // [logits rows][vocabulary]
     let headProducts: Buffer<Float>  // [logits rows][2][vocabulary], of quantised inputs and of their residuals
@@ -40,7 +40,7 @@ package final class Activations {
         let blocks = roundUp(widest, to: Int(PHI_BLOCK_COLUMNS)) / Int(PHI_BLOCK_COLUMNS)
         scales = try Buffer(Self.batchTokens * blocks)
         zeroCorrections = try Buffer(Self.batchTokens * blocks)
-        groupZeroCorrections = try Buffer(widest / Int(PHI_GROUP))
+        groupZeroCorrections = try Buffer(Int(PHI_GEMV_TOKENS) * widest / Int(PHI_GROUP))
         logitsRowNumbers = try Buffer(Self.logitsRows)
         logits = try Buffer(Self.logitsRows * logitsStride)
         headProducts = try Buffer(2 * Self.logitsRows * logitsStride)

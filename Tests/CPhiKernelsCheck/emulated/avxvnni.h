@@ -1,4 +1,4 @@
-/* vpdpbusd by AVX2's means, as Intel's manual defines it. Included before everything, so that avxvnni runs where AVX2 does. */
+/* vpdpbusd and vpdpwssd by AVX2's means, as Intel's manual defines them. Included before everything, so that avxvnni runs where AVX2 does. */
 #if defined(__x86_64__)
 #include <immintrin.h>
 
@@ -11,6 +11,14 @@ static inline __attribute__((always_inline, target("avx2"))) __m256i avxvnni_dot
     return _mm256_add_epi32(sum, _mm256_add_epi32(even, odd));
 }
 
+static inline __attribute__((always_inline, target("avx2"))) __m256i avxvnni_word_dot(__m256i sum, __m256i w, __m256i q) {
+    __m256i pairs = _mm256_madd_epi16(w, q);
+    __asm__("" : "+x"(pairs));
+    return _mm256_add_epi32(sum, pairs);
+}
+
 #undef _mm256_dpbusd_avx_epi32
+#undef _mm256_dpwssd_avx_epi32
+#define _mm256_dpwssd_avx_epi32(sum, w, q) avxvnni_word_dot(sum, w, q)
 #define _mm256_dpbusd_avx_epi32(sum, w, q) avxvnni_dot(sum, w, q)
 #endif

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks avxvnni where the CPU has AVX2: its one instruction more, vpdpbusd, is replaced by AVX2's. No emulator that Debian 12 has
-# knows it, so what stays unchecked is that instruction itself.
+# Checks avxvnni where the CPU has AVX2: its two instructions more, vpdpbusd and vpdpwssd, are replaced by AVX2's. No emulator that
+# Debian 12 has knows them, so what stays unchecked are these instructions themselves.
 set -e
 here=$(dirname "$0")
 out=.build/check

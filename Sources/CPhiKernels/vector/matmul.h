@@ -20,6 +20,7 @@ PHI_INLINE void finish(const phi_matmul_args *a, size_t tile, size_t token, vf s
 }
 
 /* Unrolled early, so that arrays over tokens become registers. */
+#define EACH_PART _Pragma("clang loop unroll(full)") for (int part = 0; part < PARTS; part++)
 #define EACH_TOKEN _Pragma("clang loop unroll(full)") for (int t = 0; t < tokens; t++)
 
 /* GEMV reads weights once and in order, at the memory's bandwidth: it prefetches far ahead into the second-level cache and nearer
@@ -127,14 +128,16 @@ PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, co
         vf scale = vf_load_half((const void *)w);
         _Alignas(64) int32_t dots[PHI_GEMV_TOKENS][PHI_TILE_ROWS];
         w += PHI_BLOCK_SCALE_BYTES;
-        _Pragma("clang loop unroll(full)") for (int part = 0; part < PARTS; part++) {
-            vp dot[PHI_GEMV_TOKENS];
-            EACH_TOKEN dot[t] = p->gemv_start(zero_corrections[t]);
-            for (size_t s = 0; s < strips; s++)
-                p->gemv_strip(dot, w + s * strip_bytes, part, q + s * (size_t)tokens * PHI_STRIP_COLUMNS,
-                              group_zero_corrections + s * (size_t)tokens * STRIP_GROUPS, tokens);
-            EACH_TOKEN vp_store(dots[t], part, dot[t]);
-        }
+        vp dot[PARTS][PHI_GEMV_TOKENS];
+        EACH_PART EACH_TOKEN dot[part][t] = p->gemv_start(zero_corrections[t]);
+#define ADD_STRIP(S) \
+    p->gemv_strip(dot[part], w + (S) * strip_bytes, part, q + (S) * (size_t)tokens * PHI_STRIP_COLUMNS, \
+                  group_zero_corrections + (S) * (size_t)tokens * STRIP_GROUPS, tokens)
+        if (tokens == 1) /* registers have room for all parts, so that weights are read once */
+            for (size_t s = 0; s < strips; s++) EACH_PART ADD_STRIP(s);
+        else EACH_PART for (size_t s = 0; s < strips; s++) ADD_STRIP(s);
+#undef ADD_STRIP
+        EACH_PART EACH_TOKEN vp_store(dots[t], part, dot[part][t]);
         w += strips * strip_bytes;
         q += strips * (size_t)tokens * PHI_STRIP_COLUMNS;
         group_zero_corrections += strips * (size_t)tokens * STRIP_GROUPS;
@@ -245,7 +248,7 @@ PHI_INLINE void accumulate_groups(const phi_matmul_args *a, unpacked *r, size_t 
     token_run run = run_at(a, first, from, n, block);
     size_t strips = phi_block_strips(a->width, block);
     _Alignas(64) int32_t dots[MATMUL_GROUP_TOKENS][PHI_TILE_ROWS];
-    _Pragma("clang loop unroll(full)") for (int part = 0; part < PARTS; part++) {
+    EACH_PART {
         vp dot[MATMUL_GROUP_TOKENS];
         EACH_TOKEN dot[t] = r->starts[i][part];
         for (size_t s = 0; s < strips; s++) {
@@ -290,12 +293,11 @@ PHI_INLINE void accumulate_tile_by_groups(const phi_matmul_args *a, unpacked *r,
 /* Unpacks a strip, and adds what the bias of activations would add. */
 PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_t number) {
     _Alignas(16) static const uint8_t biases[PHI_GROUP] = {[0 ... PHI_GROUP - 1] = MATMUL_BIAS};
-    for (int part = 0; part < PARTS; part++)
-        for (int g = 0; g < STRIP_GROUPS; g++) {
-            vp_group w = vp_load_centred(strip, part, g);
-            r->groups[i][part][STRIP_GROUPS * number + (size_t)g] = w;
-            r->starts[i][part] = vp_sub(r->starts[i][part], vp_accumulate_biased(vp_set(0), &w, biases));
-        }
+    EACH_PART for (int g = 0; g < STRIP_GROUPS; g++) {
+        vp_group w = vp_load_centred(strip, part, g);
+        r->groups[i][part][STRIP_GROUPS * number + (size_t)g] = w;
+        r->starts[i][part] = vp_sub(r->starts[i][part], vp_accumulate_biased(vp_set(0), &w, biases));
+    }
 }
 #endif
 
@@ -373,7 +375,7 @@ PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, s
         vf_store(r->scales[i], vf_load_half((const void *)w));
 #ifdef MATMUL_BY_GROUPS
         if (p->by_groups) {
-            for (int part = 0; part < PARTS; part++) r->starts[i][part] = vp_set(0);
+            EACH_PART r->starts[i][part] = vp_set(0);
             for (size_t s = 0; s < strips; s++)
                 unpack_groups(r, i, w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, s);
             continue;

@@ -52,6 +52,15 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
 #define PHI_EXP_C4 1.6666665459e-1f
 #define PHI_EXP_C5 5.0000001201e-1f
 
+/* 2^x, zero below -126: n = round(x), then a polynomial for 2^(x - n) (Cephes exp2f). */
+#define PHI_EXP2_LOW (-126.0f)
+#define PHI_EXP2_C0 1.535336188319500e-4f
+#define PHI_EXP2_C1 1.339887440266574e-3f
+#define PHI_EXP2_C2 9.618437357674640e-3f
+#define PHI_EXP2_C3 5.550332471162809e-2f
+#define PHI_EXP2_C4 2.402264791363012e-1f
+#define PHI_EXP2_C5 6.931472028550421e-1f
+
 /* Blocks of a row of `width` columns, a multiple of 64, and strips of one of them. */
 PHI_INLINE size_t phi_blocks(size_t width) { return (width + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS; }
 PHI_INLINE size_t phi_block_strips(size_t width, size_t block) {
@@ -106,6 +115,12 @@ PHI_INLINE size_t phi_cache_groups(size_t head_size) { return (head_size + PHI_C
 PHI_INLINE size_t phi_cache_scale_at(size_t position, size_t groups) { return position / 16 * groups * 16 + position % 16; }
 /* Dimensions of the group that begins with dimension d. */
 PHI_INLINE size_t phi_cache_group_size(size_t head_size, size_t d) { return phi_min(head_size - d, PHI_CACHE_GROUP); }
+
+/* The factor that scales a block's weights, of which the largest scale of values is `largest`, to integers, and the step between them. */
+PHI_INLINE float phi_weigh_by(float largest, float *step) {
+    *step = largest / PHI_WEIGHT_LARGEST;
+    return largest > 0 ? PHI_WEIGHT_LARGEST / largest : 0;
+}
 
 #define PHI_GELU_CUBE 0.044715f
 #define PHI_GELU_FACTOR (-1.5957691216057308f) /* -2 sqrt(2/pi) */

@@ -24,6 +24,23 @@ static float exponential(float x) {
     return p;
 }
 
+static float power_of_two(float x) {
+    if (x < PHI_EXP2_LOW) return 0;
+    float n = rintf(x), r = x - n;
+    float p = PHI_EXP2_C0;
+    p = fused(p, r, PHI_EXP2_C1);
+    p = fused(p, r, PHI_EXP2_C2);
+    p = fused(p, r, PHI_EXP2_C3);
+    p = fused(p, r, PHI_EXP2_C4);
+    p = fused(p, r, PHI_EXP2_C5);
+    p = fused(p, r, 1.0f);
+    uint32_t bits;
+    memcpy(&bits, &p, 4);
+    bits += (uint32_t)(int32_t)n << 23;
+    memcpy(&p, &bits, 4);
+    return p;
+}
+
 /* ---- Activations ---- */
 
 static void quantise(const void *raw, size_t begin, size_t end) {
@@ -187,11 +204,13 @@ static void store_q8(const void *raw, size_t begin, size_t end) {
 static float load_f32(const void *p, size_t i) { return ((const float *)p)[i]; }
 static float load_f16(const void *p, size_t i) { return phi_half_to_float(((const uint16_t *)p)[i]); }
 
-/* How a KV cache of one encoding is read: `score` returns the dot product of a query with position `at`, `add` adds p times that
- * position's values to o. */
+/* How a KV cache of one encoding is read: `score` returns the dot product of a query with position `at`, `add` adds p[j] times the
+ * values of position at + j to o, for n positions, and that times `grow`. Probabilities are `local` if they are relative to their
+ * block's largest; `grow` is then how much they are too large. */
 typedef struct {
     float (*score)(const phi_attention_args *, const float *q, size_t kv, size_t at);
-    void (*add)(const phi_attention_args *, float p, size_t kv, size_t at, float *o);
+    void (*add)(const phi_attention_args *, const float *p, size_t n, size_t kv, size_t at, float grow, float *o);
+    bool is_local;
 } cache_reader;
 
 static float score_float(const phi_attention_args *a, const float *q, size_t kv, size_t at,
@@ -202,10 +221,11 @@ static float score_float(const phi_attention_args *a, const float *q, size_t kv,
     return dot;
 }
 
-static void add_float(const phi_attention_args *a, float p, size_t kv, size_t at, float *o,
+static void add_float(const phi_attention_args *a, const float *p, size_t n, size_t kv, size_t at, float *o,
                       float (*load)(const void *, size_t)) {
-    for (size_t d = 0; d < a->head_size; d++)
-        o[d] = fused(p, load(a->values, kv * a->value_stride + at * a->value_size + d), o[d]);
+    for (size_t j = 0; j < n; j++)
+        for (size_t d = 0; d < a->head_size; d++)
+            o[d] = fused(p[j], load(a->values, kv * a->value_stride + (at + j) * a->value_size + d), o[d]);
 }
 
 static float score_f32(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
@@ -214,11 +234,13 @@ static float score_f32(const phi_attention_args *a, const float *q, size_t kv, s
 static float score_f16(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
     return score_float(a, q, kv, at, load_f16);
 }
-static void add_f32(const phi_attention_args *a, float p, size_t kv, size_t at, float *o) {
-    add_float(a, p, kv, at, o, load_f32);
+static void add_f32(const phi_attention_args *a, const float *p, size_t n, size_t kv, size_t at, float grow, float *o) {
+    (void)grow;
+    add_float(a, p, n, kv, at, o, load_f32);
 }
-static void add_f16(const phi_attention_args *a, float p, size_t kv, size_t at, float *o) {
-    add_float(a, p, kv, at, o, load_f16);
+static void add_f16(const phi_attention_args *a, const float *p, size_t n, size_t kv, size_t at, float grow, float *o) {
+    (void)grow;
+    add_float(a, p, n, kv, at, o, load_f16);
 }
 
 static float score_q8(const phi_attention_args *a, const float *q, size_t kv, size_t at) {
@@ -239,12 +261,22 @@ static float score_q8(const phi_attention_args *a, const float *q, size_t kv, si
     return sum;
 }
 
-static void add_q8(const phi_attention_args *a, float p, size_t kv, size_t at, float *o) {
+static void add_q8(const phi_attention_args *a, const float *p, size_t n, size_t kv, size_t at, float grow, float *o) {
     size_t groups = phi_cache_groups(a->head_size);
     const int8_t *values = (const int8_t *)a->values + kv * a->value_stride + at * a->value_size;
-    for (size_t d = 0; d < a->head_size; d++) {
-        uint16_t half = a->value_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * (d / PHI_CACHE_GROUP)];
-        o[d] = fused(p * phi_half_to_float(half), values[d], o[d]);
+    for (size_t g = 0; g < groups; g++) {
+        const uint16_t *halves = a->value_scales + kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * g;
+        float scales[PHI_POSITION_BLOCK], step;
+        int weights[PHI_POSITION_BLOCK];
+        for (size_t j = 0; j < n; j++) scales[j] = phi_half_to_float(halves[phi_cache_scale_at(j, groups)]);
+        float factor = phi_weigh_by(largest_of(scales, n), &step);
+        for (size_t j = 0; j < n; j++) weights[j] = (int)rintf(p[j] * (scales[j] * factor));
+        for (size_t i = 0; i < phi_cache_group_size(a->head_size, g * PHI_CACHE_GROUP); i++) {
+            size_t d = g * PHI_CACHE_GROUP + i;
+            int sum = 0;
+            for (size_t j = 0; j < n; j++) sum += weights[j] * values[j * a->value_size + d];
+            o[d] = fused((float)sum, grow * step, o[d]);
+        }
     }
 }
 
@@ -256,16 +288,20 @@ static void attend(const phi_attention_args *a, size_t head, size_t token, cache
 
     for (size_t block = 0; block < count; block += N) {
         size_t n = phi_min(count - block, N);
-        float s[N], p[N] = {0}, now = most;
+        float s[N], p[N] = {0}, largest = PHI_ATTENTION_LEAST;
         for (size_t j = 0; j < n; j++) {
-            s[j] = cache.score(a, q, kv, block + j) * a->scale;
-            now = s[j] > now ? s[j] : now;
+            s[j] = cache.score(a, q, kv, block + j) * (a->scale * PHI_EXP_LOG2E);
+            largest = s[j] > largest ? s[j] : largest;
         }
-        float shrink = exponential(most - now);
-        for (size_t j = 0; j < n; j++) p[j] = exponential(s[j] - now);
-        for (size_t l = 0; l < 16; l++) sum[l] = fused(sum[l], shrink, (p[l] + p[l + 16]) + (p[l + 32] + p[l + 48]));
+        float now = largest > most ? largest : most, from = cache.is_local ? largest : now;
+        float shrink = power_of_two(most - now), grow = power_of_two(from - now);
+        for (size_t j = 0; j < n; j++) p[j] = power_of_two(s[j] - from);
+        for (size_t l = 0; l < 16; l++) {
+            float some = (p[l] + p[l + 16]) + (p[l + 32] + p[l + 48]);
+            sum[l] = fused(sum[l], shrink, cache.is_local ? grow * some : some);
+        }
         for (size_t d = 0; d < a->head_size; d++) o[d] *= shrink;
-        for (size_t j = 0; j < n; j++) cache.add(a, p[j], kv, block + j, o);
+        cache.add(a, p, n, kv, block, grow, o);
         most = now;
     }
     for (size_t half = 8; half; half /= 2)
@@ -281,13 +317,13 @@ static void attention(const phi_attention_args *a, size_t begin, size_t end, cac
 }
 
 static void attention_f32(const void *a, size_t begin, size_t end) {
-    attention(a, begin, end, (cache_reader){score_f32, add_f32});
+    attention(a, begin, end, (cache_reader){score_f32, add_f32, false});
 }
 static void attention_f16(const void *a, size_t begin, size_t end) {
-    attention(a, begin, end, (cache_reader){score_f16, add_f16});
+    attention(a, begin, end, (cache_reader){score_f16, add_f16, false});
 }
 static void attention_q8(const void *a, size_t begin, size_t end) {
-    attention(a, begin, end, (cache_reader){score_q8, add_q8});
+    attention(a, begin, end, (cache_reader){score_q8, add_q8, true});
 }
 
 /* ---- Weights to tiles ---- */

@@ -69,7 +69,8 @@ typedef struct {
     int8_t *q;          /* [tokens / 16][width / 64][n][64] */
     float *scales;      /* [tokens / 16][width / 256][n] */
     int32_t *zero_corrections;          /* [tokens / 16][width / 256][n]: -zero_point * sum of the block's q */
-    uint32_t *group_zero_corrections;   /* [width / 64][n][4], for up to PHI_GEMV_TOKENS: -code_zero_point * sum of a group's q, of
+    uint32_t
+        *group_zero_corrections;   /* [width / 64][n][4], for up to PHI_GEMV_TOKENS: -code_zero_point * sum of a group's q, of
                                          * which products need the lower 16 bits; the upper ones are zero */
 } phi_quantise_args;
 
@@ -114,14 +115,16 @@ typedef struct {
 } phi_store_args;
 
 /* Causal attention with a running softmax over blocks of 64 absolute positions. For every query and block:
- *   s[j] = scale * sum over d of fma(q[d], k[j][d], .)         m' = max(m, max s)      c = exp(m - m')
- *   p[j] = exp(s[j] - m')      sum[l] = fma(sum[l], c, (p[l] + p[l+16]) + (p[l+32] + p[l+48]))  for 16 lanes l
+ *   s[j] = scale log2(e) * sum over d of fma(q[d], k[j][d], .)      b = max s       m' = max(m, b)       c = 2^(m - m')
+ *   p[j] = 2^(s[j] - m')       sum[l] = fma(sum[l], c, (p[l] + p[l+16]) + (p[l+32] + p[l+48]))  for 16 lanes l
  *   o[d] = o[d] * c, then fma(p[j], v[j][d], o[d]) for j = 0, 1, ...
  * and finally o / sum, the sum's lanes added as a tree of halves.
  *
  * With the 8-bit cache the query is quantised like an activation, and for groups g of 32 dimensions
- *   s[j] = scale * sum over g of fma(float(sum of n_k n_q over the group), scale_k[j][g] * scale_q[g], .)
- *   o[d] = o[d] * c, then fma(p[j] * scale_v[j][g], n_v[j][d], o[d])
+ *   s[j] = scale log2(e) * sum over g of fma(float(sum of n_k n_q over the group), scale_k[j][g] * scale_q[g], .)
+ *   e = 2^(b - m')     p[j] = 2^(s[j] - b)     sum[l] = fma(sum[l], c, e * ((p[l] + p[l+16]) + (p[l+32] + p[l+48])))
+ *   w[j] = round(p[j] * (scale_v[j][g] * (PHI_WEIGHT_LARGEST / largest scale_v[.][g] that the query sees of the block)))
+ *   o[d] = fma(float(sum over j of w[j] n_v[j][d]), e * (that scale / PHI_WEIGHT_LARGEST), o[d] * c)
  * Item: one head and PHI_QUERY_BLOCK queries. */
 typedef struct {
     const float *q;         /* [tokens][q_stride], heads side by side */
@@ -140,7 +143,12 @@ typedef struct {
     float *out;             /* [tokens][out_stride] */
     size_t out_stride;
 } phi_attention_args;
-enum { PHI_QUERY_BLOCK = 32, PHI_POSITION_BLOCK = 64, PHI_MAX_HEAD_SIZE = 1024 };
+enum {
+    PHI_QUERY_BLOCK = 32,
+    PHI_POSITION_BLOCK = 64,
+    PHI_MAX_HEAD_SIZE = 1024,
+    PHI_WEIGHT_LARGEST = 127 * 256 + 127, /* of a position's weight: two digits of signed bytes */
+};
 
 /* gelu_new(x) = x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which is Hugging Face's 0.5 x (1 + tanh(...)).
  * Item: up to PHI_GELU_CHUNK columns of one token. */

@@ -8,6 +8,7 @@
 
 #include "ymm.h"
 
+PHI_INLINE __m256i add_words(__m256i sum, __m256i w, __m256i q) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, q)); }
 /* Eight rows: unsigned by signed bytes to pairs of 16 bits, then to 32. Pairs never overflow: both callers keep
  * |w| <= 128, |q| <= 127. */
 PHI_INLINE __m256i dot(__m256i sum, __m256i w, __m256i q) {

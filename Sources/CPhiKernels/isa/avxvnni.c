@@ -8,6 +8,7 @@
 
 #include "ymm.h"
 
+PHI_INLINE __m256i add_words(__m256i sum, __m256i w, __m256i q) { return _mm256_dpwssd_avx_epi32(sum, w, q); }
 PHI_INLINE vi vi_dot(vi sum, vw w, vq four) {
     return (vi){_mm256_dpbusd_avx_epi32(sum.a, w.a, four), _mm256_dpbusd_avx_epi32(sum.b, w.b, four)};
 }

@@ -47,6 +47,14 @@ PHI_INLINE vi vi_add(vi x, vi y);
 PHI_INLINE int32_t vi_lane_sum(vi x);
 PHI_INLINE void vi_store_bytes(int8_t *p, vi x);        /* the lowest byte of each lane */
 
+/* ---- Weighted sums of the 8-bit cache's values ---- */
+
+PHI_INLINE void vi_store_words(int16_t *p, vi x);       /* the lower 16 bits of each lane */
+/* 16 dimensions of four positions, `stride` bytes apart, in the form that vi_weigh takes; sum + their sum, each times a weight of 0 to
+ * PHI_WEIGHT_LARGEST. */
+PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]);
+PHI_INLINE vi vi_weigh(vi sum, const vw values[2], const int16_t weights[4]);
+
 /* ---- Dot products of bytes ---- */
 
 /* A dot starts with vi_start_*, whose argument is -zero point * sum of all activations that follow, and adds 4 columns at a time with

@@ -48,6 +48,27 @@ PHI_INLINE vf vf_times_power(vf p, vi n) {
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(n, 23)));
 }
 
+PHI_INLINE void vi_store_words(int16_t *p, vi x) { _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(x)); }
+/* Neighbouring pairs of positions as pairs of 16 bits. */
+PHI_INLINE __m512i load_pair(const int8_t *p, size_t stride) {
+    __m512i a = _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p));
+    __m512i b = _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(p + stride)));
+    return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16));
+}
+PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]) {
+    values[0] = load_pair(p, stride);
+    values[1] = load_pair(p + 2 * stride, stride);
+}
+PHI_INLINE vi vi_weigh(vi sum, const vw values[2], const int16_t weights[4]) {
+    for (int i = 0; i < 2; i++) {
+        int32_t pair;
+        memcpy(&pair, weights + 2 * i, 4);
+        /* The compiler would make two instructions of every second one, a product and a sum. */
+        __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(values[i]), "v"(_mm512_set1_epi32(pair)));
+    }
+    return sum;
+}
+
 PHI_INLINE vq vq_load(const int8_t *q) {
     int32_t four;
     memcpy(&four, q, 4);

@@ -16,6 +16,19 @@ PHI_INLINE vf vf_exp(vf x) {
     return vf_where_less(x, vf_set(PHI_EXP_LOW), vf_set(0), vf_times_power(p, n));
 }
 
+/* 2^x for x <= 0; reference.c has the plain form. */
+PHI_INLINE vf vf_exp2(vf x) {
+    vi n = vf_round(x);
+    vf r = vf_sub(x, vf_of(n)), p = vf_set(PHI_EXP2_C0);
+    p = vf_fma(p, r, vf_set(PHI_EXP2_C1));
+    p = vf_fma(p, r, vf_set(PHI_EXP2_C2));
+    p = vf_fma(p, r, vf_set(PHI_EXP2_C3));
+    p = vf_fma(p, r, vf_set(PHI_EXP2_C4));
+    p = vf_fma(p, r, vf_set(PHI_EXP2_C5));
+    p = vf_fma(p, r, vf_set(1.0f));
+    return vf_where_less(x, vf_set(PHI_EXP2_LOW), vf_set(0), vf_times_power(p, n));
+}
+
 /* Quantises a block of a token, `strips` strips, which q has n times 64 bytes apart. Returns the integers' sum; writes those of groups,
  * times -code_zero_point, to group_zero_corrections unless it is null. */
 PHI_INLINE int32_t quantise_block(const float *x, size_t strips, int8_t *q, size_t n, float *scale, int32_t code_zero_point,

@@ -96,22 +96,32 @@ typedef struct {
     float out[PHI_MAX_HEAD_SIZE];            /* sum of the weighted values so far */
 } running;
 
+/* What a block of positions changes of a query's sums: those so far shrink, and those of the block, if its probabilities are relative to
+ * its own largest, are too large. */
+typedef struct {
+    float shrink, grow;
+} rescaling;
+
 /* Turns scores of one query with 64 positions into probabilities, before division by their sum; those of positions from `count` on
  * are zero. */
-PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t count, float scale, vf *shrink) {
-    vf lanes = vf_lanes(), none = vf_set(-INFINITY), s[4], most = vf_set(r->most);
+PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t count, float scale, rescaling *by,
+                             const bool is_local) {
+    vf s[4], largest = vf_set(PHI_ATTENTION_LEAST);
+    for (int i = 0; i < 4; i++) s[i] = vf_mul(vf_load(p + 16 * i), vf_set(scale));
+    if (count < PHI_POSITION_BLOCK)
+        for (int i = 0; i < 4; i++)
+            s[i] = vf_where_less(vf_lanes(), vf_set((float)count - 16.0f * (float)i), s[i], vf_set(-INFINITY));
+    for (int i = 0; i < 4; i++) largest = vf_max(s[i], largest);
+    float block = vf_lane_max(largest), now = block > r->most ? block : r->most, from = is_local ? block : now;
     for (int i = 0; i < 4; i++) {
-        s[i] = vf_mul(vf_load(p + 16 * i), vf_set(scale));
-        s[i] = vf_where_less(lanes, vf_set((float)count - 16.0f * (float)i), s[i], none);
-        most = vf_max(s[i], most);
-    }
-    float now = vf_lane_max(most);
-    *shrink = vf_exp(vf_sub(vf_set(r->most), vf_set(now)));
-    for (int i = 0; i < 4; i++) {
-        s[i] = vf_exp(vf_sub(s[i], vf_set(now)));
+        s[i] = vf_exp2(vf_sub(s[i], vf_set(from)));
         vf_store(p + 16 * i, s[i]);
     }
-    r->sum = vf_fma(r->sum, *shrink, vf_add(vf_add(s[0], s[1]), vf_add(s[2], s[3])));
+    float both[16] = {r->most - now, from - now};
+    vf_store(both, vf_exp2(vf_load(both)));
+    *by = (rescaling){both[0], both[1]};
+    vf sum = vf_add(vf_add(s[0], s[1]), vf_add(s[2], s[3]));
+    r->sum = vf_fma(r->sum, vf_set(by->shrink), is_local ? vf_mul(vf_set(by->grow), sum) : sum);
     r->most = now;
 }
 
@@ -128,22 +138,11 @@ PHI_INLINE vf load_block(cache_block block, size_t at, const size_t size) {
 }
 
 /* Adds a block's weighted values in dimensions d ..< d + 16 * slices. */
-PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const vf *shrink,
-                             const size_t *seen, cache_block values, size_t kv, size_t block, size_t d, const int queries,
-                             const int slices, const size_t size) {
-    /* Scales of 8-bit values are multiplied into the probabilities, for one or two groups of dimensions. */
-    const int parts = size == 1 && slices == 4 ? 2 : 1;
-    float scaled[ATTENTION_QUERIES][2][PHI_POSITION_BLOCK];
-    if (size == 1) {
-        size_t groups = phi_cache_groups(a->head_size);
-        const uint16_t *scales = a->value_scales + kv * a->scale_stride + phi_cache_scale_at(block, groups);
-        EACH(c, parts) EACH(j, 4) {
-            vf scale = vf_load_half(scales + (size_t)j * 16 * groups + (d / PHI_CACHE_GROUP + (size_t)c) * 16);
-            EACH(i, queries) vf_store(scaled[i][c] + 16 * j, vf_mul(vf_load(p[i] + 16 * j), scale));
-        }
-    }
+PHI_INLINE void weigh_floats(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const rescaling *by,
+                             const size_t *seen, cache_block values, size_t d, const int queries, const int slices,
+                             const size_t size) {
     vf o[ATTENTION_QUERIES][4];
-    EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), shrink[i]);
+    EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), vf_set(by[i].shrink));
     size_t at = d, j = 0;
     for (; j < seen[0]; j++, at += a->value_size) {
         if (slices == 4)
@@ -151,19 +150,112 @@ PHI_INLINE void weigh_values(const phi_attention_args *a, running *r, float (*p)
         /* One slice after the other, so that sums stay in registers. */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
-            EACH(i, queries) {
-                float x = size == 1 ? scaled[i][parts == 2 ? u / 2 : 0][j] : p[i][j];
-                o[i][u] = vf_fma(vf_set(x), v, o[i][u]);
-            }
+            EACH(i, queries) o[i][u] = vf_fma(vf_set(p[i][j]), v, o[i][u]);
         }
     }
     for (; j < seen[queries - 1]; j++, at += a->value_size) { /* positions that only later queries attend to */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
-            EACH(i, queries) if (j < seen[i]) o[i][u] = vf_fma(vf_set(size == 1 ? scaled[i][0][j] : p[i][j]), v, o[i][u]);
+            EACH(i, queries) if (j < seen[i]) o[i][u] = vf_fma(vf_set(p[i][j]), v, o[i][u]);
         }
     }
     EACH(i, queries) EACH(u, slices) vf_store(r[i].out + d + 16 * u, o[i][u]);
+}
+
+/* The weights of a block's positions in one group of dimensions: probabilities are multiplied by `ratios` and rounded, and `step` turns
+ * sums of integers back. */
+typedef struct {
+    vf ratios[4];
+    float step;
+} weighting;
+
+PHI_INLINE weighting weighting_of(const uint16_t *scales, size_t groups, size_t seen) {
+    weighting w;
+    vf largest = vf_set(0);
+    for (int i = 0; i < 4; i++) {
+        vf scale = vf_load_half(scales + (size_t)i * 16 * groups);
+        w.ratios[i] = vf_where_less(vf_lanes(), vf_set((float)seen - 16.0f * (float)i), scale, vf_set(0));
+        largest = vf_max(w.ratios[i], largest);
+    }
+    vf factor = vf_set(phi_weigh_by(vf_lane_max(largest), &w.step));
+    for (int i = 0; i < 4; i++) w.ratios[i] = vf_mul(w.ratios[i], factor);
+    return w;
+}
+
+/* 16 dimensions of 4 positions in the form of vw_load_values. */
+typedef struct {
+    _Alignas(64) uint8_t bytes[2][64];
+} four_values;
+
+PHI_INLINE void add_weighed(running *r, rescaling by, float step, vi sum, size_t d) {
+    vf_store(r->out + d, vf_fma(vf_of(sum), vf_set(by.grow * step), vf_mul(vf_load(r->out + d), vf_set(by.shrink))));
+}
+
+/* The weighted sums of `slices` times 16 dimensions from d on; their values begin with slice `first`. */
+PHI_INLINE void weigh_integers(running *r, const rescaling *by, const float *steps, int16_t (*weights)[PHI_POSITION_BLOCK],
+                               four_values (*values)[2], size_t quads, size_t d, size_t first, const int queries,
+                               const int slices) {
+    vi sum[ATTENTION_QUERIES][2];
+    EACH(i, queries) EACH(u, slices) sum[i][u] = vi_set(0);
+    for (size_t j = 0; j < quads; j++) EACH(u, slices) {
+            four_values *four = &values[j][first + (size_t)u];
+            vw v[2] = {vw_load(four->bytes[0]), vw_load(four->bytes[1])};
+            EACH(i, queries) sum[i][u] = vi_weigh(sum[i][u], v, weights[i] + 4 * j);
+        }
+    EACH(i, queries) EACH(u, slices) add_weighed(&r[i], by[i], steps[i], sum[i][u], d + 16 * (size_t)u);
+}
+
+/* The same for a single query, from the cache. */
+PHI_INLINE void weigh_alone(const phi_attention_args *a, running *r, rescaling by, float step, const int16_t *weights,
+                            cache_block block, size_t quads, size_t d, const int slices) {
+    vi sum[2][2];
+    EACH(u, slices) sum[u][0] = sum[u][1] = vi_set(0);
+    for (size_t j = 0; j < quads; j++) EACH(u, slices) {
+            size_t at = 4 * j * a->value_size + d + 16 * (size_t)u;
+            prefetch_cache(block.next, at + (size_t)u * a->value_size, 1);
+            vw four[2];
+            vw_load_values((const int8_t *)block.from + at, a->value_size, four);
+            sum[u][j % 2] = vi_weigh(sum[u][j % 2], four, weights + 4 * j);
+        }
+    EACH(u, slices) add_weighed(r, by, step, vi_add(sum[u][0], sum[u][1]), d + 16 * (size_t)u);
+}
+
+/* A block of the 8-bit cache for `groups` * `queries` neighbouring queries, of which the first sees `seen` positions and each next one
+ * more: values are widened and weights rounded once for a group of dimensions. */
+PHI_INLINE void weigh_q8(const phi_attention_args *a, running *r, float (*p)[PHI_POSITION_BLOCK], const rescaling *by,
+                         size_t seen, cache_block block, const uint16_t *scales, const int queries, size_t groups) {
+    size_t count = groups * (size_t)queries, most = phi_min(seen + count - 1, PHI_POSITION_BLOCK), quads = (most + 3) / 4;
+    four_values values[PHI_POSITION_BLOCK / 4][2];
+    int16_t weights[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
+    float steps[PHI_QUERY_BLOCK];
+    for (size_t d = 0; d < a->value_size; d += PHI_CACHE_GROUP, scales += 16) {
+        size_t slices = phi_min(a->value_size - d, PHI_CACHE_GROUP) / 16;
+        weighting w;
+        for (size_t i = 0; i < count; i++) {
+            if (i == 0 || seen + i <= PHI_POSITION_BLOCK)
+                w = weighting_of(scales, phi_cache_groups(a->head_size), phi_min(seen + i, PHI_POSITION_BLOCK));
+            for (int k = 0; k < 4; k++)
+                vi_store_words(weights[i] + 16 * k, vf_round(vf_mul(vf_load(p[i] + 16 * k), w.ratios[k])));
+            steps[i] = w.step;
+        }
+        if (queries == 1) {
+            if (slices == 2) weigh_alone(a, r, *by, *steps, *weights, block, quads, d, 2);
+            else weigh_alone(a, r, *by, *steps, *weights, block, quads, d, 1);
+            continue;
+        }
+        for (size_t j = 0; j < quads; j++)
+            for (size_t u = 0; u < slices; u++) {
+                vw four[2];
+                vw_load_values((const int8_t *)block.from + 4 * j * a->value_size + d + 16 * u, a->value_size, four);
+                for (int i = 0; i < 2; i++) vw_store(values[j][u].bytes[i], four[i]);
+            }
+        for (size_t i = 0; i < count; i += (size_t)queries)
+            for (size_t u = 0, at_once; u < slices; u += at_once) {
+                at_once = phi_min(slices - u, ATTENTION_TILES);
+                if (at_once == 2) weigh_integers(r + i, by + i, steps + i, weights + i, values, quads, d, 0, queries, 2);
+                else weigh_integers(r + i, by + i, steps + i, weights + i, values, quads, d + 16 * u, u, queries, 1);
+            }
+    }
 }
 
 /* Scores of `tiles` tiles of 16 positions with each query. */
@@ -219,7 +311,7 @@ PHI_INLINE int tiles_at_once(const int queries) { return queries == 1 ? 4 : ATTE
 
 /* Probabilities of a block's positions for `queries` neighbouring queries. */
 PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float *q, cache_block keys, size_t kv, size_t block,
-                            const size_t *seen, float (*p)[PHI_POSITION_BLOCK], vf *shrink, const int queries,
+                            const size_t *seen, float (*p)[PHI_POSITION_BLOCK], rescaling *by, const int queries,
                             const size_t size) {
     const int tiles = tiles_at_once(queries);
     size_t most = seen[queries - 1], groups = phi_cache_groups(a->head_size);
@@ -235,18 +327,16 @@ PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float
         }
         EACH(i, queries) EACH(u, tiles) vf_store(p[i] + j + 16 * u, s[i][u]);
     }
-    for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], seen[i], a->scale, &shrink[i]);
+    for (int i = 0; i < queries; i++) softmax_step(&r[i], p[i], seen[i], a->scale * PHI_EXP_LOG2E, &by[i], size == 1);
 }
 
-PHI_INLINE void weigh_block(const phi_attention_args *a, running *r, cache_block values, size_t kv, size_t block,
-                            const size_t *seen, float (*p)[PHI_POSITION_BLOCK], const vf *shrink, const int queries,
-                            const size_t size) {
+PHI_INLINE void weigh_block(const phi_attention_args *a, running *r, cache_block values, const size_t *seen,
+                            float (*p)[PHI_POSITION_BLOCK], const rescaling *by, const int queries, const size_t size) {
     const int slices = tiles_at_once(queries);
     const size_t dimensions = 16 * (size_t)slices;
     size_t d = 0;
-    for (; d + dimensions <= a->value_size; d += dimensions)
-        weigh_values(a, r, p, shrink, seen, values, kv, block, d, queries, slices, size);
-    for (; d < a->value_size; d += 16) weigh_values(a, r, p, shrink, seen, values, kv, block, d, queries, 1, size);
+    for (; d + dimensions <= a->value_size; d += dimensions) weigh_floats(a, r, p, by, seen, values, d, queries, slices, size);
+    for (; d < a->value_size; d += 16) weigh_floats(a, r, p, by, seen, values, d, queries, 1, size);
 }
 
 /* Block of a head's `columns` elements for each position up to `end`. */
@@ -283,7 +373,7 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
     const bool wide = size == 2 && groups > 1 && a->value_size <= WIDE_HEAD;
     _Alignas(64) float floats[PHI_POSITION_BLOCK * WIDE_HEAD];
     float p[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
-    vf shrink[PHI_QUERY_BLOCK];
+    rescaling by[PHI_QUERY_BLOCK];
     running r[PHI_QUERY_BLOCK];
     for (size_t i = 0; i < count; i++) {
         if (size == 1) quantise_query(&r[i], q + i * a->q_stride, a->head_size);
@@ -297,13 +387,19 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         if (wide) keys = widen(keys, (most + 31) / 32 * 32 * key_size, floats);
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
-            score_block(a, r + i, q + i * a->q_stride, keys, kv, block, seen, p + i, shrink + i, queries, size);
+            score_block(a, r + i, q + i * a->q_stride, keys, kv, block, seen, p + i, by + i, queries, size);
         }
         cache_block values = block_at(a->values, a->value_stride, a->value_size, kv, block, end, size);
+        if (size == 1) {
+            const uint16_t *scales = a->value_scales + kv * a->scale_stride +
+                                     phi_cache_scale_at(block, phi_cache_groups(a->head_size));
+            weigh_q8(a, r, p, by, end - block, values, scales, queries, groups);
+            continue;
+        }
         if (wide) values = widen(values, most * a->value_size, floats);
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
-            weigh_block(a, r + i, values, kv, block, seen, p + i, shrink + i, queries, size);
+            weigh_block(a, r + i, values, seen, p + i, by + i, queries, size);
         }
     }
     for (size_t i = 0; i < count; i++) {

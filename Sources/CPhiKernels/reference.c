@@ -339,6 +339,8 @@ typedef struct {
 static float half_of(float x) { return phi_half_to_float(phi_float_to_half(within(x, -PHI_HALF_MAX, PHI_HALF_MAX))); }
 static float inverse_of(float x) { return fabsf(x) > 0 ? 1.0f / x : 0; }
 static float nearest(float x, float low, float high) { return rintf(within(x, low, high)); }
+/* The nearest code of an encoding. */
+typedef float (*code_grid)(float x);
 
 /* Error feedback for a block of a row. */
 typedef struct {
@@ -356,12 +358,12 @@ static void compensate(const feedback *f, size_t from, size_t to, row_block *b, 
                               b->targets[k]);
 }
 
-/* How an encoding of integers rounds: codes from `least` to `most`, times the factor of a group, times the scale of a block. */
+/* How an encoding of integers rounds: to codes of a grid, times the factor of a group, times the scale of a block. */
 typedef struct {
     const phi_encoding *encoding;
     float (*choose_scale)(const row_block *);
     float (*choose_factor)(const row_block *, size_t k, size_t end, float scale);
-    float least, most;
+    code_grid nearest_code;
     void (*put)(uint8_t *strip, size_t i, size_t k, int factor, int code);
 } rounding;
 
@@ -378,7 +380,7 @@ static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t
         float factor = r->choose_factor(b, g, end, scale), inverse = inverse_of(scale * factor);
         for (size_t c = g; c < end; c++) {
             compensate(f, f->first + g, f->first + c, b, c);
-            float n = nearest(b->targets[c] * inverse, r->least, r->most);
+            float n = r->nearest_code(b->targets[c] * inverse);
             uint8_t *strip = strips + c / PHI_STRIP_COLUMNS * r->encoding->strip_bytes;
             r->put(strip, i, c % PHI_STRIP_COLUMNS, (int)factor, (int)n);
             stored[c] = scale * (factor * n);

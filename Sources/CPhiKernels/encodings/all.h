@@ -3,4 +3,5 @@
 #include "f16.h"
 #include "f32.h"
 #include "q4.h"
+#include "q3.h"
 #include "q8.h"

@@ -33,11 +33,16 @@ PHI_INLINE void phi_put_q4(uint8_t *strip, size_t i, size_t k, int factor, int c
     strip[PHI_Q4_FACTOR_BYTES + 64 * (k / 8) + 4 * i + k % 4] |= (uint8_t)((code + phi_q4.code_zero_point) << k / 4 % 2 * 4);
 }
 
-PHI_INLINE const char *phi_fault_q4(const uint8_t *strip, size_t rows, size_t columns) {
+PHI_INLINE const char *phi_factor_fault(const uint8_t *strip, size_t rows, size_t columns) {
     for (size_t i = 0; i < PHI_TILE_ROWS; i++)
         for (size_t k = i < rows ? (columns + PHI_GROUP - 1) / PHI_GROUP * PHI_GROUP : 0; k < PHI_STRIP_COLUMNS; k += PHI_GROUP)
             if (phi_factor_q4(strip, i, k)) return "has a padding factor that is not zero";
-    return phi_padding_is_zero(strip, rows, columns, phi_stored_q4) ? NULL : PHI_FAULT_PADDING;
+    return NULL;
+}
+
+PHI_INLINE const char *phi_fault_q4(const uint8_t *strip, size_t rows, size_t columns) {
+    const char *fault = phi_factor_fault(strip, rows, columns);
+    return fault ? fault : phi_padding_is_zero(strip, rows, columns, phi_stored_q4) ? NULL : PHI_FAULT_PADDING;
 }
 #endif
 
@@ -54,7 +59,7 @@ typedef struct {
     float factor, product, power;
 } choice;
 
-static choice choose_factor(const row_block *b, size_t k, size_t end, float square, float scale) {
+static choice choose_factor(const row_block *b, size_t k, size_t end, float square, float scale, code_grid nearest_code) {
     float reach = largest_of(b->targets + k, end - k) * inverse_of(scale), best_error = square;
     choice best = {0};
     for (int side = 0; side < 2; side++) {
@@ -63,7 +68,7 @@ static choice choose_factor(const row_block *b, size_t k, size_t end, float squa
             choice c = {.factor = within(middle + (float)(step - PHI_Q4_FACTORS / 2), -8, 7)};
             float inverse = inverse_of(scale * c.factor);
             for (size_t j = k; j < end; j++) {
-                float level = c.factor * nearest(b->targets[j] * inverse, -8, 7);
+                float level = c.factor * nearest_code(b->targets[j] * inverse);
                 float heavy = b->importance ? b->importance[j] * level : level;
                 c.product = fused(heavy, b->targets[j], c.product);
                 c.power = fused(heavy, level, c.power);
@@ -78,14 +83,14 @@ static choice choose_factor(const row_block *b, size_t k, size_t end, float squa
     return best;
 }
 
-static float scale_q4(const row_block *b) {
+static float choose_scale(const row_block *b, code_grid nearest_code) {
     float largest = largest_of(b->targets, b->count), square = 0, best_error = INFINITY, best = 0;
     for (size_t k = 0; k < b->count; k += PHI_GROUP) square += square_of(b, k, phi_group_end(b->count, k));
     for (int step = 0; step < PHI_Q4_SCALES; step++) {
         float scale = half_of(largest / (64 * PHI_Q4_SCALE_FACTOR(step))), product = 0, power = 0;
         for (size_t k = 0; k < b->count; k += PHI_GROUP) {
             size_t end = phi_group_end(b->count, k);
-            choice c = choose_factor(b, k, end, square_of(b, k, end), scale);
+            choice c = choose_factor(b, k, end, square_of(b, k, end), scale, nearest_code);
             product += c.product;
             power += c.power;
         }
@@ -99,25 +104,33 @@ static float scale_q4(const row_block *b) {
     return best;
 }
 
+static float code_q4(float x) { return nearest(x, -8, 7); }
+static float scale_q4(const row_block *b) { return choose_scale(b, code_q4); }
 static float factor_q4(const row_block *b, size_t k, size_t end, float scale) {
-    return choose_factor(b, k, end, square_of(b, k, end), scale).factor;
+    return choose_factor(b, k, end, square_of(b, k, end), scale, code_q4).factor;
 }
 
 static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored) {
-    round_block(f, b, strips, i, stored, &(rounding){&phi_q4, scale_q4, factor_q4, -8, 7, phi_put_q4});
+    round_block(f, b, strips, i, stored, &(rounding){&phi_q4, scale_q4, factor_q4, code_q4, phi_put_q4});
 }
 #elif defined(PHI_VECTOR)
 
 /* ---- Products ---- */
 
 /* Factors multiply the sums of 16 columns. */
-PHI_INLINE void gemv_strip_q4(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
-                              const uint32_t *group_zero_corrections, const int tokens) {
+PHI_INLINE void gemv_by_groups(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
+                               const uint32_t *group_zero_corrections, const int tokens, const phi_encoding *e,
+                               vp_group (*load)(const uint8_t *strip, int part, int g)) {
     _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++) {
-        if (part == 0) prefetch(strip + 128 * g, g < 3 ? 128 : phi_q4.strip_bytes - 3 * 128);
-        vp_group w = vp_load_group(strip, part, g);
+        if (part == 0) prefetch(strip + 128 * g, g < 3 ? 128 : e->strip_bytes - 3 * 128);
+        vp_group w = load(strip, part, g);
         add_group(dots, &w, q + g * PHI_GROUP, group_zero_corrections + g, tokens);
     }
+}
+
+PHI_INLINE void gemv_strip_q4(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
+                              const uint32_t *group_zero_corrections, const int tokens) {
+    gemv_by_groups(dots, strip, part, q, group_zero_corrections, tokens, &phi_q4, vp_load_group);
 }
 
 PHI_INLINE vp gemv_start_q4(int32_t zero_correction) {
@@ -147,7 +160,8 @@ typedef struct {
 } choice;
 
 /* The best factor for columns k ..< end, whose squares sum to `square`, with a scale. */
-PHI_INLINE choice choose_factor(const block *b, const float *importance, size_t k, size_t end, vf square, vf scale) {
+PHI_INLINE choice choose_factor(const block *b, const float *importance, size_t k, size_t end, vf square, vf scale,
+                                code_grid nearest_code) {
     vf inverse = inverse_of(scale), reach = vf_mul(largest_of(b->targets + k, end - k), inverse);
     choice best = {vf_set(0), vf_set(0), vf_set(0)};
     vf best_error = square;
@@ -157,7 +171,7 @@ PHI_INLINE choice choose_factor(const block *b, const float *importance, size_t 
             choice c = {vf_within(vf_add(middle, vf_set((float)(step - PHI_Q4_FACTORS / 2))), -8, 7), vf_set(0), vf_set(0)};
             vf inverse_both = inverse_of(vf_mul(scale, c.factor));
             for (size_t j = k; j < end; j++) {
-                vf target = vf_load(b->targets[j]), level = vf_mul(c.factor, nearest(vf_mul(target, inverse_both), -8, 7));
+                vf target = vf_load(b->targets[j]), level = vf_mul(c.factor, nearest_code(vf_mul(target, inverse_both)));
                 vf heavy = importance ? vf_mul(vf_set(importance[j]), level) : level;
                 c.product = vf_fma(heavy, target, c.product);
                 c.power = vf_fma(heavy, level, c.power);
@@ -181,7 +195,7 @@ PHI_INLINE vf square_of(const block *b, const float *importance, size_t k, size_
     return square;
 }
 
-PHI_INLINE vf scale_q4(const block *b, const float *importance) {
+PHI_INLINE vf choose_scale(const block *b, const float *importance, code_grid nearest_code) {
     vf largest = largest_of(b->targets, b->count), squares[PHI_BLOCK_COLUMNS / PHI_GROUP], square = vf_set(0);
     for (size_t k = 0; k < b->count; k += PHI_GROUP) {
         squares[k / PHI_GROUP] = square_of(b, importance, k, phi_group_end(b->count, k));
@@ -193,7 +207,7 @@ PHI_INLINE vf scale_q4(const block *b, const float *importance) {
         vf scale = as_half(vf_div(largest, vf_set(64 * PHI_Q4_SCALE_FACTOR(step))), half);
         vf product = vf_set(0), power = vf_set(0);
         for (size_t k = 0; k < b->count; k += PHI_GROUP) {
-            choice c = choose_factor(b, importance, k, phi_group_end(b->count, k), squares[k / PHI_GROUP], scale);
+            choice c = choose_factor(b, importance, k, phi_group_end(b->count, k), squares[k / PHI_GROUP], scale, nearest_code);
             product = vf_add(product, c.product);
             power = vf_add(power, c.power);
         }
@@ -205,12 +219,14 @@ PHI_INLINE vf scale_q4(const block *b, const float *importance) {
     return best;
 }
 
+PHI_INLINE vf code_q4(vf x) { return nearest(x, -8, 7); }
+PHI_INLINE vf scale_q4(const block *b, const float *importance) { return choose_scale(b, importance, code_q4); }
 PHI_INLINE vf factor_q4(const block *b, const float *importance, size_t k, size_t end, vf scale) {
-    return choose_factor(b, importance, k, end, square_of(b, importance, k, end), scale).factor;
+    return choose_factor(b, importance, k, end, square_of(b, importance, k, end), scale, code_q4).factor;
 }
 
 static void round_q4(const phi_encode_args *a, float *differences, block *b) {
-    round_block(a, differences, b, scale_q4, factor_q4, -8, 7);
+    round_block(a, differences, b, scale_q4, factor_q4, code_q4);
 }
 
 static void place_q4(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) {

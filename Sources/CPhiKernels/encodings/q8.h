@@ -35,8 +35,10 @@ static void put_q8(uint8_t *strip, size_t i, size_t k, int factor, int integer) 
     phi_put_q8(strip, i, k, integer);
 }
 
+static float code_q8(float x) { return nearest(x, -127, 127); }
+
 static void round_q8(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored) {
-    round_block(f, b, strips, i, stored, &(rounding){&phi_q8, scale_q8, factor_q8, -127, 127, put_q8});
+    round_block(f, b, strips, i, stored, &(rounding){&phi_q8, scale_q8, factor_q8, code_q8, put_q8});
 }
 #elif defined(PHI_VECTOR)
 
@@ -92,8 +94,10 @@ PHI_INLINE vf factor_q8(const block *b, const float *importance, size_t k, size_
     return vf_set(1.0f);
 }
 
+PHI_INLINE vf code_q8(vf x) { return nearest(x, -127, 127); }
+
 static void round_q8(const phi_encode_args *a, float *differences, block *b) {
-    round_block(a, differences, b, scale_q8, factor_q8, -127, 127);
+    round_block(a, differences, b, scale_q8, factor_q8, code_q8);
 }
 
 static void place_q8(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) { phi_put_q8(strip, i, k, b->codes[c][i]); }

@@ -37,9 +37,12 @@ PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) {
     return _mm256_xor_si256(_mm256_loadu_si256((const void *)(p + 32 * part)), _mm256_set1_epi8((char)0x80));
 }
 PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return dot(sum, _mm256_abs_epi8(w), _mm256_sign_epi8(vq_load(q), w)); }
-PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
     __m256i all = load_factors(strip, part), twice = _mm256_or_si256(all, _mm256_slli_epi32(all, 16));
-    vp_group w = {.factors = _mm256_srai_epi16(_mm256_slli_epi16(twice, 12 - 4 * g), 12)};
+    return _mm256_srai_epi16(_mm256_slli_epi16(twice, 12 - 4 * g), 12);
+}
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+    vp_group w = {.factors = vp_load_factors(strip, part, g)};
     load_codes(strip, part, g, w.codes);
     return w;
 }

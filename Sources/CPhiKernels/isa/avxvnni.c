@@ -21,8 +21,11 @@ PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 PHI_INLINE vp vp_start_u8(int32_t start) { return vp_set(start); }
 PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) { return _mm256_loadu_si256((const void *)(p + 32 * part)); }
 PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return _mm256_dpbusd_avx_epi32(sum, w, vq_load(q)); }
+PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
+    return _mm256_srai_epi16(_mm256_slli_epi16(load_factors(strip, part), 12 - 4 * g), 12);
+}
 PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
-    vp_group w = {.factors = _mm256_srai_epi16(_mm256_slli_epi16(load_factors(strip, part), 12 - 4 * g), 12)};
+    vp_group w = {.factors = vp_load_factors(strip, part, g)};
     load_codes(strip, part, g, w.codes);
     return w;
 }

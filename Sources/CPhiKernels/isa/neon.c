@@ -176,6 +176,19 @@ PHI_INLINE vi vi_load(const int32_t *p) { return (vi){vld1q_s32(p), vld1q_s32(p 
 PHI_INLINE vp vp_set(int32_t x) { return vdupq_n_s32(x); }
 PHI_INLINE vp vp_add(vp x, vp y) { return vaddq_s32(x, y); }
 PHI_INLINE void vp_store(int32_t *p, int part, vp x) { vst1q_s32(p + PART_ROWS * part, x); }
+PHI_INLINE vp vp_load(const uint8_t *p, int part) { return load_bytes(p + 4 * PART_ROWS * part); }
+PHI_INLINE vp vp_or(vp x, vp y) { return vorrq_s32(x, y); }
+PHI_INLINE vp vp_shift_right(vp x, int bits) {
+    return vreinterpretq_s32_u16(vshlq_u16(vreinterpretq_u16_s32(x), vdupq_n_s16((int16_t)-bits)));
+}
+PHI_INLINE vp vp_merge(vp lower, vp third) {
+    const int32x4_t two = vreinterpretq_s32_u8(vdupq_n_u8(3)), one = vreinterpretq_s32_u8(vdupq_n_u8(4));
+    return vorrq_s32(vandq_s32(lower, two), vandq_s32(third, one));
+}
+PHI_INLINE vp vp_table(const uint8_t bytes[16]) { return vreinterpretq_s32_u8(vld1q_u8(bytes)); }
+PHI_INLINE vp vp_look_up(vp table, vp numbers) {
+    return vreinterpretq_s32_u8(vqtbl1q_u8(vreinterpretq_u8_s32(table), vreinterpretq_u8_s32(numbers)));
+}
 PHI_INLINE vp vp_start_u8(int32_t start) {
     (void)start;
     return vp_set(0);
@@ -184,8 +197,9 @@ PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) {
     return veorq_s32(load_bytes(p + 4 * PART_ROWS * part), vreinterpretq_s32_u8(vdupq_n_u8(128)));
 }
 PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return dot(sum, w, vq_load(q)); }
+PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) { return factor_of_four(load_factors(strip, part), g); }
 PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
-    vp_group w = {.factors = factor_of_four(load_factors(strip, part), g)};
+    vp_group w = {.factors = vp_load_factors(strip, part, g)};
     for (int j = 0; j < 4; j += 2) {
         int32x4_t pairs = load_bytes(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j + 4 * PART_ROWS * part);
         w.codes[j] = low_codes(pairs);

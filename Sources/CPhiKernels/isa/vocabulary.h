@@ -77,10 +77,17 @@ PHI_INLINE vi vi_load(const int32_t *p);                /* aligned to 64 bytes, 
 PHI_INLINE vp vp_set(int32_t x);
 PHI_INLINE vp vp_add(vp x, vp y);
 PHI_INLINE void vp_store(int32_t *p, int part, vp x);   /* where a vi has the part */
+PHI_INLINE vp vp_load(const uint8_t *p, int part);      /* the part of a vw */
+PHI_INLINE vp vp_or(vp x, vp y);
+PHI_INLINE vp vp_shift_right(vp x, int bits);           /* of lanes of 16 bits; to the left if it is negative */
+PHI_INLINE vp vp_merge(vp lower, vp third);             /* bits 0 and 1 of each byte of one, bit 2 of the other */
+PHI_INLINE vp vp_table(const uint8_t bytes[16]);
+PHI_INLINE vp vp_look_up(vp table, vp numbers);         /* for each byte, of 0 to 15, that byte of the table */
 PHI_INLINE vp vp_start_u8(int32_t zero_correction);     /* as vi_start_u8 */
 PHI_INLINE vp vp_load_u8(const uint8_t *p, int part);   /* the part of a vw */
 PHI_INLINE vp vp_dot_u8(vp sum, vp weights, const int8_t *q);
 /* q4's codes of a group and its factors; then sum + factors (codes q + zero_correction), where what is in brackets fits in 16 bits. */
+PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g);
 PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g);
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t zero_correction);
 

@@ -136,6 +136,14 @@ PHI_INLINE vi vi_load(const int32_t *p) {
 PHI_INLINE vp vp_set(int32_t x) { return _mm256_set1_epi32(x); }
 PHI_INLINE vp vp_add(vp x, vp y) { return _mm256_add_epi32(x, y); }
 PHI_INLINE void vp_store(int32_t *p, int part, vp x) { _mm256_store_si256((void *)(p + PART_ROWS * part), x); }
+PHI_INLINE vp vp_load(const uint8_t *p, int part) { return _mm256_loadu_si256((const void *)(p + 4 * PART_ROWS * part)); }
+PHI_INLINE vp vp_or(vp x, vp y) { return _mm256_or_si256(x, y); }
+PHI_INLINE vp vp_shift_right(vp x, int bits) { return bits < 0 ? _mm256_slli_epi16(x, -bits) : _mm256_srli_epi16(x, bits); }
+PHI_INLINE vp vp_merge(vp lower, vp third) {
+    return _mm256_or_si256(_mm256_and_si256(lower, _mm256_set1_epi8(3)), _mm256_and_si256(third, _mm256_set1_epi8(4)));
+}
+PHI_INLINE vp vp_table(const uint8_t bytes[16]) { return _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)bytes)); }
+PHI_INLINE vp vp_look_up(vp table, vp numbers) { return _mm256_shuffle_epi8(table, numbers); }
 PHI_INLINE __m256i load_factors(const uint8_t *strip, int part) {
     return _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(strip + 16 * part)));
 }

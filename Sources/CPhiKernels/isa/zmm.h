@@ -98,13 +98,27 @@ PHI_INLINE vi vi_load(const int32_t *p) { return _mm512_load_si512(p); }
 PHI_INLINE vp vp_set(int32_t x) { return _mm512_set1_epi32(x); }
 PHI_INLINE vp vp_add(vp x, vp y) { return _mm512_add_epi32(x, y); }
 PHI_INLINE void vp_store(int32_t *p, int part, vp x) { _mm512_store_si512(p + PART_ROWS * part, x); }
+PHI_INLINE vp vp_load(const uint8_t *p, int part) { return _mm512_loadu_si512(p + 4 * PART_ROWS * part); }
+PHI_INLINE vp vp_or(vp x, vp y) { return _mm512_or_si512(x, y); }
+PHI_INLINE vp vp_shift_right(vp x, int bits) {
+    return bits < 0 ? _mm512_slli_epi16(x, (unsigned)-bits) : _mm512_srli_epi16(x, (unsigned)bits);
+}
+PHI_INLINE vp vp_merge(vp lower, vp third) {
+    const __m512i two = _mm512_set1_epi8(3), one = _mm512_set1_epi8(4);
+    return _mm512_ternarylogic_epi32(_mm512_and_si512(lower, two), third, one, 0xf8); /* a | b & c */
+}
+PHI_INLINE vp vp_table(const uint8_t bytes[16]) { return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)bytes)); }
+PHI_INLINE vp vp_look_up(vp table, vp numbers) { return _mm512_shuffle_epi8(table, numbers); }
 PHI_INLINE vp vp_start_u8(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) { return _mm512_loadu_si512(p + 4 * PART_ROWS * part); }
 PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return _mm512_dpbusd_epi32(sum, w, vq_load(q)); }
 PHI_INLINE __m512i load_factors(const uint8_t *strip) { return _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)strip)); }
-PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
     (void)part;
-    vp_group w = {.factors = _mm512_srai_epi16(_mm512_slli_epi16(load_factors(strip), (unsigned)(12 - 4 * g)), 12)};
+    return _mm512_srai_epi16(_mm512_slli_epi16(load_factors(strip), (unsigned)(12 - 4 * g)), 12);
+}
+PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
+    vp_group w = {.factors = vp_load_factors(strip, part, g)};
     for (int j = 0; j < 4; j += 2)
         vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j, &w.codes[j], &w.codes[j + 1]);
     return w;

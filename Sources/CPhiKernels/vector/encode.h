@@ -22,6 +22,8 @@ PHI_INLINE vf largest_of(const float (*x)[PHI_TILE_ROWS], size_t count) {
 PHI_INLINE vf vf_within(vf x, float low, float high) { return vf_min(vf_max(x, vf_set(low)), vf_set(high)); }
 PHI_INLINE vf inverse_of(vf x) { return vf_where_less(vf_set(0), vf_abs(x), vf_div(vf_set(1.0f), x), vf_set(0)); }
 PHI_INLINE vf nearest(vf x, float low, float high) { return vf_of(vf_round(vf_within(x, low, high))); }
+/* The nearest code of an encoding. */
+typedef vf (*code_grid)(vf x);
 PHI_INLINE vf as_half(vf x, uint16_t half[PHI_TILE_ROWS]) {
     vf_store_half(half, vf_within(x, -PHI_HALF_MAX, PHI_HALF_MAX));
     return vf_load_half(half);
@@ -51,12 +53,12 @@ PHI_INLINE void compensate_all(const phi_encode_args *a, const float *difference
 
 /* ---- Tiles ---- */
 
-/* Rounds the block, whose targets are its weights, to codes from `least` to `most` times a scale that `choose_scale` returns times a
+/* Rounds the block, whose targets are its weights, to codes of a grid times a scale that `choose_scale` returns times a
  * factor of each group that `choose_factor` does, with error feedback if there is any. */
 PHI_INLINE void round_block(const phi_encode_args *a, float *differences, block *b,
                             vf (*choose_scale)(const block *, const float *importance),
                             vf (*choose_factor)(const block *, const float *importance, size_t k, size_t end, vf scale),
-                            const float least, const float most) {
+                            code_grid nearest_code) {
     const float *importance = a->importance ? a->importance + b->first : NULL;
     if (differences) compensate_all(a, differences, b->first / a->feedback_block * a->feedback_block, b->first, 0, b->count, b);
     vf scale = choose_scale(b, importance);
@@ -69,7 +71,7 @@ PHI_INLINE void round_block(const phi_encode_args *a, float *differences, block 
         vf inverse = inverse_of(vf_mul(scale, factor));
         for (size_t k = g; k < end; k++) {
             if (differences) compensate(a, differences, b->first + g, b->first + k, k, 1, b);
-            vf n = nearest(vf_mul(vf_load(b->targets[k]), inverse), least, most);
+            vf n = nearest_code(vf_mul(vf_load(b->targets[k]), inverse));
             vi_store_bytes(b->codes[k], vf_round(n));
             vf stored = vf_mul(scale, vf_mul(factor, n));
             vf_store(b->stored[k], stored);

@@ -97,6 +97,7 @@ typedef struct {
     /* GEMM, for more tokens, first unpacks blocks: by groups, a vp_group for 16 columns of a part; else a vw for 4 columns, UNPACKED_STEP
      * bytes apart, in the form that dot takes or, for a dot unit, signed. */
     bool by_groups;
+    const uint8_t *(*as_q4)(const uint8_t *strip, uint8_t *space); /* the strip as one of q4; null if it is */
     void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
     vi (*dot_start)(int32_t zero_correction);
     vi (*dot)(vi dot, vw weights, vq four);
@@ -376,8 +377,11 @@ PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, s
 #ifdef MATMUL_BY_GROUPS
         if (p->by_groups) {
             EACH_PART r->starts[i][part] = vp_set(0);
-            for (size_t s = 0; s < strips; s++)
-                unpack_groups(r, i, w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, s);
+            for (size_t s = 0; s < strips; s++) {
+                _Alignas(64) uint8_t space[64 + 512];
+                const uint8_t *strip = w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes;
+                unpack_groups(r, i, p->as_q4 ? p->as_q4(strip, space + 32) : strip, s);
+            }
             continue;
         }
 #endif

@@ -132,8 +132,7 @@ static void prepare_encode(phi_case *c, const phi_case_shape *s, uint32_t encodi
     a.errors = allocate(c, "errors", tiles, sizeof *a.errors);
     a.squares = allocate(c, "squares", tiles, sizeof *a.squares);
     if (a.feedback_block) {
-        a.feedback_stride = a.feedback_block + 5;
-        a.feedback = allocate_floats(c, "feedback", s->columns * a.feedback_stride, 0.1f);
+        a.feedback = allocate_floats(c, "feedback", round_up(s->columns, PHI_GROUP) * a.feedback_block, 0.1f);
         float *importance = allocate_floats(c, "importance", s->columns, 1);
         for (size_t k = 0; k < s->columns; k++) importance[k] = fabsf(importance[k]) + 0.01f;
         a.importance = importance;
@@ -165,3 +164,98 @@ static int describe_encode(const phi_case_shape *s, char *text, size_t bytes) {
     const operation_cases cases_of_encode_##name = {prepare_encode_##name, checked_encode, NULL, 0, describe_encode};
 #include <encodings.inc>
 #undef PHI_ENCODING
+
+/* ---- Sums over inputs ---- */
+
+/* Columns of tokens, some of them zero or nearly. */
+static float *allocate_inputs(phi_case *c, const char *name, size_t tokens, size_t stride, size_t columns) {
+    float *x = allocate_floats(c, name, (tokens - 1) * stride + columns, 1);
+    for (size_t t = 0; t < tokens; t++)
+        for (size_t k = 0; k < columns; k++)
+            x[t * stride + k] *= k % 7 == 3 ? 0.0f : k % 7 == 5 ? 1e-35f : k % 7 == 6 ? 1e6f : 1.0f;
+    return x;
+}
+
+static void prepare_quantise_columns(phi_case *c, const phi_case_shape *s) {
+    size_t columns = round_up(s->columns, PHI_TILE_ROWS);
+    phi_quantise_columns_args a = {.x_stride = s->columns + s->variant % 3, .columns = s->columns, .tokens = s->tokens};
+    a.x = allocate_inputs(c, "x", a.tokens, a.x_stride, a.columns);
+    if (s->variant % 2) a.less = allocate_inputs(c, "less", a.tokens, a.x_stride, a.columns);
+    a.q = allocate(c, "q", columns, PHI_GRAM_TOKENS);
+    a.scales = allocate(c, "scales", columns, sizeof *a.scales);
+    a.zero_corrections = allocate(c, "zero corrections", columns, sizeof *a.zero_corrections);
+    c->items = phi_quantise_columns_items(a.columns);
+    c->bytes = (double)(a.tokens * a.columns * 4 + columns * PHI_GRAM_TOKENS);
+    set_arguments(c, &a, sizeof a, 1);
+}
+
+static bool checked_quantise_columns(size_t index, phi_case_shape *s) {
+    static const size_t shapes[][2] = {/* columns, tokens */
+                                       {1, 1}, {16, 4}, {17, 5}, {40, 255}, {33, 256}, {64, 100}, {100, 3}, {15, 256}};
+    if (index >= COUNT(shapes)) return false;
+    *s = (phi_case_shape){.columns = shapes[index][0], .tokens = shapes[index][1], .variant = index};
+    return true;
+}
+
+static int describe_columns(const phi_case_shape *s, char *text, size_t bytes) {
+    return snprintf(text, bytes, "%zu columns, %zu tokens", s->columns, s->tokens);
+}
+
+const operation_cases cases_of_quantise_columns = {prepare_quantise_columns, checked_quantise_columns, NULL, 0,
+                                                   describe_columns};
+
+/* Rows are runs of tokens. */
+static void prepare_gram(phi_case *c, const phi_case_shape *s) {
+    size_t columns = round_up(s->columns, PHI_TILE_ROWS);
+    phi_gram_args a = {.columns = s->columns, .runs = s->rows, .block = s->feedback_block, .upper = s->accumulate};
+    int8_t *q[2];
+    float *scales[2];
+    int32_t *corrections = allocate(c, "zero corrections", a.runs * columns, sizeof *corrections);
+    for (size_t side = 0; side < 2; side++) {
+        q[side] = allocate(c, side ? "right" : "left", a.runs * columns, PHI_GRAM_TOKENS);
+        scales[side] = allocate(c, side ? "right scales" : "left scales", a.runs * columns, sizeof **scales);
+        for (size_t r = a.runs; r-- > 0;) { /* the left zero corrections last */
+            const float *x = allocate_inputs(c, "x", s->tokens, a.columns, a.columns);
+            phi_quantise_columns_args columns_of = {.x = x,
+                                                    .x_stride = a.columns,
+                                                    .columns = a.columns,
+                                                    .tokens = s->tokens,
+                                                    .q = q[side] + r * columns * PHI_GRAM_TOKENS,
+                                                    .scales = scales[side] + r * columns,
+                                                    .zero_corrections = corrections + r * columns};
+            if (side) columns_of.zero_corrections = allocate_scratch(c, "other corrections", columns, sizeof *corrections);
+            reference()->quantise_columns(&columns_of, 0, phi_quantise_columns_items(a.columns));
+        }
+    }
+    a.left = q[0];
+    a.right = q[1];
+    a.left_scales = scales[0];
+    a.right_scales = scales[1];
+    a.zero_corrections = corrections;
+    a.sums = allocate_floats(c, "sums", a.columns * a.block, 1);
+    c->items = phi_gram_items(&a);
+    c->bytes = (double)(2 * a.runs * columns * PHI_GRAM_TOKENS + a.columns * a.block * 8);
+    set_arguments(c, &a, sizeof a, 1);
+}
+
+static bool checked_gram(size_t index, phi_case_shape *s) {
+    static const size_t shapes[][4] = {/* columns, runs, block, tokens */
+                                       {1, 1, 256, 256},  {33, 2, 256, 100}, {64, 1, 256, 256}, {100, 3, 256, 256},
+                                       {300, 1, 256, 31}, {256, 2, 256, 77}, {600, 1, 512, 256}};
+    if (index >= 2 * COUNT(shapes)) return false;
+    const size_t *shape = shapes[index / 2];
+    *s = (phi_case_shape){.columns = shape[0],
+                          .rows = shape[1],
+                          .feedback_block = shape[2],
+                          .tokens = shape[3],
+                          .accumulate = index % 2,
+                          .variant = index};
+    return true;
+}
+
+static int describe_gram(const phi_case_shape *s, char *text, size_t bytes) {
+    return snprintf(text, bytes, "%zu columns in blocks of %zu%s, %zu runs of %zu tokens", s->columns, s->feedback_block,
+                    s->accumulate ? ", upper half" : "", s->rows, s->tokens);
+}
+
+const operation_cases cases_of_gram = {prepare_gram, checked_gram, NULL, 0, describe_gram};

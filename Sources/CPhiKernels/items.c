@@ -68,4 +68,19 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
     };
 }
 
+size_t phi_quantise_columns_items(size_t columns) { return divide_up(columns, PHI_TILE_ROWS); }
+
+/* Rows end with their block. */
+size_t phi_gram_items(const phi_gram_args *args) {
+    size_t last = args->columns % args->block;
+    return args->columns / args->block * (args->block / PHI_GRAM_ROWS) + divide_up(last, PHI_GRAM_ROWS);
+}
+
+phi_gram_item phi_gram_item_at(const phi_gram_args *args, size_t item) {
+    size_t row = item * PHI_GRAM_ROWS, block = row / args->block * args->block;
+    size_t end = phi_min(block + args->block, args->columns);
+    return (phi_gram_item){
+        .row = row, .row_end = phi_min(row + PHI_GRAM_ROWS, end), .column = args->upper ? row : block, .column_end = end};
+}
+
 size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens) { return tokens * divide_up(args->columns, PHI_GELU_CHUNK); }

@@ -39,6 +39,12 @@ typedef struct {
 } phi_attention_item;
 phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t item);
 
+/* The rows and columns of item `item`; its first row and column begin tiles. */
+typedef struct {
+    size_t row, row_end, column, column_end;
+} phi_gram_item;
+phi_gram_item phi_gram_item_at(const phi_gram_args *args, size_t item);
+
 /* exp(x) for x <= 88, zero below -87: n = round(x / ln 2), then a polynomial for exp(x - n ln 2) (Cephes expf). */
 #define PHI_EXP_LOW (-87.0f)
 #define PHI_EXP_HIGH 88.0f
@@ -65,6 +71,10 @@ phi_attention_item phi_attention_item_at(const phi_attention_args *args, size_t 
 PHI_INLINE size_t phi_blocks(size_t width) { return (width + PHI_BLOCK_COLUMNS - 1) / PHI_BLOCK_COLUMNS; }
 PHI_INLINE size_t phi_block_strips(size_t width, size_t block) {
     return phi_min(width / PHI_STRIP_COLUMNS - block * PHI_BLOCK_STRIPS, PHI_BLOCK_STRIPS);
+}
+/* Where phi_encode_args's feedback has the factor of column j for column k. */
+PHI_INLINE size_t phi_feedback_at(const phi_encode_args *a, size_t j, size_t k) {
+    return (k / PHI_GROUP * a->feedback_block + j % a->feedback_block) * PHI_GROUP + k % PHI_GROUP;
 }
 /* Where the group that begins with column k of a block of `count` columns ends. */
 PHI_INLINE size_t phi_group_end(size_t count, size_t k) { return phi_min(k + PHI_GROUP, count); }
@@ -131,6 +141,12 @@ PHI_INLINE float phi_quantise_by(float largest, float *scale) {
     bool zero = largest < PHI_QUANTISE_LEAST;
     *scale = zero ? 0 : largest / 127.0f;
     return zero ? 0 : 127.0f / largest;
+}
+
+/* Of phi_quantise_columns_args: tiles of 16 columns, and where q has token t of column c. */
+PHI_INLINE size_t phi_gram_tiles(size_t columns) { return (columns + PHI_TILE_ROWS - 1) / PHI_TILE_ROWS; }
+PHI_INLINE size_t phi_gram_at(size_t c, size_t t) {
+    return c / PHI_TILE_ROWS * PHI_TILE_ROWS * PHI_GRAM_TOKENS + t / 4 * 64 + c % PHI_TILE_ROWS * 4 + t % 4;
 }
 
 #define PHI_ATTENTION_LEAST (-1e30f) /* the running maximum before the first block */

@@ -326,6 +326,50 @@ static void attention_q8(const void *a, size_t begin, size_t end) {
     attention(a, begin, end, (cache_reader){score_q8, add_q8, true});
 }
 
+/* ---- Sums over inputs ---- */
+
+static void quantise_columns(const void *raw, size_t begin, size_t end) {
+    const phi_quantise_columns_args *a = raw;
+    for (size_t c = begin * PHI_TILE_ROWS; c < end * PHI_TILE_ROWS; c++) {
+        size_t tokens = c < a->columns ? a->tokens : 0;
+        float v[PHI_GRAM_TOKENS] = {0}, largest = 0, zero = 0;
+        for (size_t t = 0; t < tokens; t++) {
+            size_t at = t * a->x_stride + c;
+            v[t] = a->less ? a->x[at] - a->less[at] : a->x[at];
+            largest = fabsf(v[t]) > largest ? fabsf(v[t]) : largest;
+            zero = fused(v[t], 0, zero);
+        }
+        float by = largest < PHI_QUANTISE_LEAST ? 0 : PHI_GRAM_LARGEST / largest;
+        int sum = 0;
+        for (size_t t = 0; t < PHI_GRAM_TOKENS; t++) {
+            int q = (int)rintf(within(v[t] * by, -PHI_GRAM_LARGEST, PHI_GRAM_LARGEST));
+            a->q[phi_gram_at(c, t)] = (int8_t)q;
+            sum += q;
+        }
+        a->scales[c] = (by > 0 ? largest / PHI_GRAM_LARGEST : 0) + zero;
+        a->zero_corrections[c] = -PHI_GRAM_LARGEST * sum;
+    }
+}
+
+static void gram(const void *raw, size_t begin, size_t end) {
+    const phi_gram_args *a = raw;
+    size_t columns = phi_gram_tiles(a->columns) * PHI_TILE_ROWS, bytes = columns * PHI_GRAM_TOKENS;
+    for (size_t number = begin; number < end; number++) {
+        phi_gram_item item = phi_gram_item_at(a, number);
+        size_t width = phi_gram_tiles(item.column_end - item.column) * PHI_TILE_ROWS;
+        for (size_t i = item.row; i < item.row_end; i++)
+            for (size_t j = item.column; j < item.column + width; j++) {
+                float *sum = a->sums + i * a->block + j % a->block;
+                for (size_t r = 0; r < a->runs; r++) {
+                    int dot = 0;
+                    for (size_t t = 0; t < PHI_GRAM_TOKENS; t++)
+                        dot += a->left[r * bytes + phi_gram_at(i, t)] * a->right[r * bytes + phi_gram_at(j, t)];
+                    *sum = fused((float)dot, a->left_scales[r * columns + i] * a->right_scales[r * columns + j], *sum);
+                }
+            }
+    }
+}
+
 /* ---- Weights to tiles ---- */
 
 /* Up to a block's weights of one row. */
@@ -352,10 +396,8 @@ typedef struct {
 /* Adds the errors of columns `from` ..< `to` to the target of the block's column k. */
 static void compensate(const feedback *f, size_t from, size_t to, row_block *b, size_t k) {
     if (!f->differences) return;
-    size_t run = f->first / f->a->feedback_block * f->a->feedback_block;
     for (size_t j = from; j < to; j++)
-        b->targets[k] = fused(f->differences[16 * j], f->a->feedback[j * f->a->feedback_stride + f->first + k - run],
-                              b->targets[k]);
+        b->targets[k] = fused(f->differences[16 * j], f->a->feedback[phi_feedback_at(f->a, j, f->first + k)], b->targets[k]);
 }
 
 /* How an encoding of integers rounds: to codes of a grid, times the factor of a group, times the scale of a block. */

@@ -101,7 +101,7 @@ package struct Converter {
         return report
     }
 
-    private func rows(of matrix: PlannedMatrix) throws -> MatrixRows { try MatrixRows(matrix, of: checkpoint) }
+    private func rows(of matrix: PlannedMatrix) -> MatrixRows { MatrixRows(matrix, of: checkpoint) }
 
     /// Writes a matrix's sections: the layer norm of its inputs, its weights and its bias.
     private func write(

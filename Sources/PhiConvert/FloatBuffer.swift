@@ -25,6 +25,11 @@ package final class FloatBuffer {
         return UnsafeMutableBufferPointer(start: base + first, count: count)
     }
 
+    /// Its memory for elements of another type.
+    func bound<Element: BitwiseCopyable>(to type: Element.Type) -> UnsafeMutablePointer<Element> {
+        UnsafeMutableRawPointer(base).bindMemory(to: type, capacity: count * 4 / MemoryLayout<Element>.stride)
+    }
+
     func copy(_ source: FloatBuffer, _ first: Int, to: Int, count: Int) {
         _ = elements(to, count).update(fromContentsOf: source.elements(first, count))
     }

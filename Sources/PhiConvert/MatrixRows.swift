@@ -2,8 +2,7 @@ import Phi
 import PhiCheckpoint
 import PhiFormat
 
-/// The rows of a planned matrix, put together from the checkpoint's parameters: read a chunk at a time when they are encoded,
-/// or read once and kept in memory for several encodings.
+/// The rows of a planned matrix, put together from the checkpoint's parameters a chunk at a time when they are encoded.
 final class MatrixRows {
     /// Some rows of a matrix, encoded.
     struct Encoded {
@@ -19,58 +18,44 @@ final class MatrixRows {
     let matrix: PlannedMatrix
     private let checkpoint: CheckpointModel
     private let rowsAtOnce: Int
-    private let buffer: FloatBuffer  // [rows at once][columns], or [rows][columns] if they are kept
-    private let isKept: Bool
+    private let buffer: FloatBuffer  // [rows at once][columns]
 
     /// Floats that are read and encoded at a time.
     private static let chunk = 4 << 20
 
-    /// Rows of `matrix`. If they are `kept`, all are read now; throws ``FormatError`` as ``encode(as:feedback:kernels:threads:_:)``.
-    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel, kept: Bool = false) throws(FormatError) {
+    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel) {
         self.matrix = matrix
         self.checkpoint = checkpoint
         let tileRows = TensorEncoding.tileRows
         rowsAtOnce = min(matrix.rows, max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows))
-        isKept = kept
-        buffer = FloatBuffer((kept ? matrix.rows : rowsAtOnce) * matrix.columns)
-        if kept { for range in chunks { try checkpoint.read(range, of: matrix, into: buffer, at: start(of: range)) } }
+        buffer = FloatBuffer(rowsAtOnce * matrix.columns)
     }
 
-    /// Encodes all rows, a chunk at a time, each after ``ErrorFeedback/correction`` was applied to it: rows that are kept can be
-    /// encoded without feedback any number of times, and with feedback last. Throws what `body` throws, and ``FormatError`` when
-    /// the checkpoint cannot be read or a weight is not finite.
+    /// Reads and encodes all rows, a chunk at a time, each after ``ErrorFeedback/correction`` was applied to it. Throws what `body`
+    /// throws, and ``FormatError`` when the checkpoint cannot be read or a weight is not finite.
     func encode(
         as encoding: TensorEncoding, feedback: ErrorFeedback? = nil, kernels: Kernels, threads: Int32,
         _ body: (Encoded) throws -> Void
     ) throws {
         let columns = matrix.columns
         let encoder = TileEncoder(encoding, kernels, threads, rows: rowsAtOnce, columns: columns, feedback: feedback)
-        for range in chunks {
-            let start = start(of: range)
-            if !isKept { try checkpoint.read(range, of: matrix, into: buffer, at: start) }
-            feedback?.correction?.apply(to: buffer, at: start, rows: range.count)
-            let error = encoder.encode(buffer, at: start, rows: range.count)
+        for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
+            let range = first..<min(first + rowsAtOnce, matrix.rows)
+            try checkpoint.read(range, of: matrix, into: buffer)
+            feedback?.correction?.apply(to: buffer, rows: range.count)
+            let error = encoder.encode(buffer, rows: range.count)
             try encoder.withTiles {
-                let weights = buffer.elements(start, range.count * columns)
+                let weights = buffer.elements(0, range.count * columns)
                 try body(Encoded(rows: range, tiles: $0, error: error, weights: weights))
             }
         }
     }
-
-    private var chunks: [Range<Int>] {
-        stride(from: 0, to: matrix.rows, by: rowsAtOnce).map { $0..<min($0 + rowsAtOnce, matrix.rows) }
-    }
-
-    /// The place of a chunk in the buffer.
-    private func start(of chunk: Range<Int>) -> Int { isKept ? chunk.lowerBound * matrix.columns : 0 }
 }
 
 extension CheckpointModel {
-    /// Reads `range` of a planned matrix's rows into `out` from `start` on, [range.count][columns]. Throws ``FormatError`` when
+    /// Reads `range` of a planned matrix's rows into `out`, [range.count][columns]. Throws ``FormatError`` when
     /// the checkpoint cannot be read or a weight is not finite.
-    func read(
-        _ range: Range<Int>, of matrix: PlannedMatrix, into out: FloatBuffer, at start: Int = 0
-    ) throws(FormatError) {
+    func read(_ range: Range<Int>, of matrix: PlannedMatrix, into out: FloatBuffer) throws(FormatError) {
         switch matrix.joint {
         case .byRows:
             var first = 0
@@ -78,7 +63,7 @@ extension CheckpointModel {
                 let own = first..<first + config.shape(of: .weight(module)).rows
                 let wanted = range.clamped(to: own)
                 if !wanted.isEmpty {
-                    let place = start + (wanted.lowerBound - range.lowerBound) * matrix.columns
+                    let place = (wanted.lowerBound - range.lowerBound) * matrix.columns
                     let rows = wanted.lowerBound - first..<wanted.upperBound - first
                     try readFinite(.weight(module), rows, into: out.elements(place, wanted.count * matrix.columns))
                 }
@@ -91,7 +76,7 @@ extension CheckpointModel {
                 let width = config.shape(of: .weight(module)).columns
                 try readFinite(.weight(module), range, into: scratch.elements(0, range.count * width))
                 for row in 0..<range.count {
-                    out.copy(scratch, row * width, to: start + row * matrix.columns + column, count: width)
+                    out.copy(scratch, row * width, to: row * matrix.columns + column, count: width)
                 }
                 column += width
             }

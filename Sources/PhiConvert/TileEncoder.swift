@@ -35,17 +35,16 @@ package final class TileEncoder {
 
     deinit { tiles.deallocate() }
 
-    /// Encodes `rows` rows of `source` from `start` on, [rows][columns]; the tiles are there until the next call.
-    package func encode(_ source: FloatBuffer, at start: Int = 0, rows: Int) -> EncodingError {
+    /// Encodes `rows` rows of `source`, [rows][columns]; the tiles are there until the next call.
+    package func encode(_ source: FloatBuffer, rows: Int) -> EncodingError {
         let count = (rows + TensorEncoding.tileRows - 1) / TensorEncoding.tileRows
         byteCount = encoding.byteCount(rows: rows, columns: columns) ?? 0
         errors.withUnsafeMutableBufferPointer { errors in
             squares.withUnsafeMutableBufferPointer { squares in
                 var arguments = phi_encode_args(
-                    rows: source.elements(start, rows * columns).baseAddress, row_count: rows, columns: columns,
+                    rows: source.elements(0, rows * columns).baseAddress, row_count: rows, columns: columns,
                     out: tiles.baseAddress, errors: errors.baseAddress, squares: squares.baseAddress,
-                    feedback: feedback.map { UnsafePointer($0.factor.base) },
-                    feedback_stride: feedback?.blockWidth ?? 0,
+                    feedback: feedback.map { UnsafePointer($0.factors.base) },
                     feedback_block: feedback?.blockWidth ?? 0,
                     importance: feedback.map { UnsafePointer($0.importance.base) }, differences: differences.base)
                 phi_parallel(threads, count, operation, &arguments)

@@ -91,13 +91,40 @@ struct DefinitionTests {
     }
 
     /// Activations are the sum of what their integers stand for and the quantisation residual, bit by bit.
-    @Test(arguments: cases("quantise").filter { $0.shape.tokens == 1 })
+    @Test(arguments: cases("quantise").filter { $0.name == "quantise" && $0.shape.tokens == 1 })
     func quantise(item: KernelCase) throws {
         let run = ReferenceRun(item), a = try run.arguments(phi_quantise_args.self)
         run.execute()
         var residual = [Float](repeating: .nan, count: a.width)
         phi_quantisation_residual(a.x, a.width, &residual)
         for k in 0..<a.width { #expect(residual[k] == a.x[k] - a.scales[k / 256] * Float(a.q[k]), "\(k)") }
+    }
+
+    /// Each sum over tokens, of the integers' values in double precision.
+    @Test(arguments: cases("gram"))
+    func gram(item: KernelCase) throws {
+        let run = ReferenceRun(item), a = try run.arguments(phi_gram_args.self)
+        let before = Array(UnsafeBufferPointer(start: a.sums, count: a.columns * a.block))
+        run.execute()
+        let columns = (a.columns + 15) / 16 * 16, tokens = Int(PHI_GRAM_TOKENS)
+        func value(_ q: UnsafePointer<Int8>, _ scales: UnsafePointer<Float>, _ run: Int, _ c: Int, _ t: Int) -> Double {
+            let place = (run * columns + c / 16 * 16) * tokens + t / 4 * 64 + c % 16 * 4 + t % 4
+            return Double(q[place]) * Double(scales[run * columns + c])
+        }
+        for i in stride(from: 0, to: a.columns, by: 7) {
+            for j in stride(from: a.upper ? i : i / a.block * a.block, to: a.columns, by: 5)
+            where j / a.block == i / a.block {
+                var sum = Double(before[i * a.block + j % a.block]), size = abs(sum)
+                for run in 0..<a.runs {
+                    for t in 0..<tokens {
+                        let product =
+                            value(a.left, a.left_scales, run, i, t) * value(a.right, a.right_scales, run, j, t)
+                        (sum, size) = (sum + product, size + abs(product))
+                    }
+                }
+                #expect(abs(Double(a.sums[i * a.block + j % a.block]) - sum) <= 1e-6 * size, "\(i) \(j)")
+            }
+        }
     }
 
     private func encoding(_ item: KernelCase) throws -> phi_encoding {

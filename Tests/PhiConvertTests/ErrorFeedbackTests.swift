@@ -43,7 +43,7 @@ import Testing
         ) -> InputMoments {
             let moments = InputMoments(
                 width: width, widestBlock: widestBlock, withDrift: exact != nil, kernels: kernels, threads: threads)
-            // In pieces, some longer than what is summed at a time.
+            // In pieces, some longer than a run, and more runs than are summed at a time.
             for piece in [0..<7, 7..<300, 300..<700] {
                 let flat = rows[piece].flatMap { $0 + [.nan] }
                 let flatExact = exact?[piece].flatMap { $0 + [.nan] }
@@ -73,7 +73,7 @@ import Testing
         {
             let expected = inputs.rows.reduce(0.0) { $0 + Double($1[i]) * Double($1[j]) }
             let size = inputs.rows.reduce(0.0) { $0 + Double(abs($1[i] * $1[j])) }
-            #expect(abs(Double(sums[i * moments.blockWidth + j]) - expected) < 1e-5 * size, "\(width) \(i) \(j)")
+            #expect(abs(Double(sums[i * moments.blockWidth + j]) - expected) < 3e-3 * size, "\(width) \(i) \(j)")
         }
     }
 
@@ -83,10 +83,9 @@ import Testing
         let stride = h.blockWidth
         let before = Array(h.sums.elements(0, width * stride))
         let feedback = try #require(ErrorFeedback(h, kernels: try kernels(), threads: 2))
-        let f = feedback.factor.elements(0, width * stride)
         let d = feedback.importance.elements(0, width)
         let mean = (0..<width).reduce(0.0) { $0 + Double(before[$1 * stride + $1]) } / Double(width)
-        func factor(_ i: Int, _ k: Int) -> Double { i == k ? 1 : i < k ? Double(f[i * stride + k]) : 0 }
+        func factor(_ i: Int, _ k: Int) -> Double { i == k ? 1 : i < k ? Double(feedback.factor(i, k)) : 0 }
         for (i, j) in [(0, 0), (0, width - 1), (width / 3, width / 2), (width - 1, width - 1)] {
             let product = (0..<width).reduce(0.0) { $0 + factor(i, $1) * Double(d[$1]) * factor(j, $1) }
             let expected = Double(before[i * stride + j]) + (i == j ? 0.01 * mean : 0)
@@ -109,10 +108,8 @@ import Testing
                 Array(all.importance.elements(first, count)) == Array(own.importance.elements(0, count)),
                 "\(widestBlock) \(first)")
             for row in 0..<count {
-                let right = count - row - 1
                 #expect(
-                    Array(all.factor.elements((first + row) * block + row + 1, right))
-                        == Array(own.factor.elements(row * own.blockWidth + row + 1, right)),
+                    (row + 1..<count).allSatisfy { all.factor(first + row, first + $0) == own.factor(row, $0) },
                     "\(widestBlock) \(first) \(row)")
             }
         }
@@ -239,7 +236,8 @@ import Testing
                     right += 0.75 * Double(weights[row * width + i]) * Double(drift[i * stride + j])
                     size += abs(Double(weights[row * width + i]) * Double(drift[i * stride + j]))
                 }
-                #expect(abs(left - right) < 2e-4 * (size + mean), "\(width) \(row) \(j): \(left) \(right)")
+                // The gain has 8 bits, and so have the weights that it multiplies.
+                #expect(abs(left - right) < 1e-2 * (size + mean), "\(width) \(row) \(j): \(left) \(right)")
             }
         }
     }
@@ -266,11 +264,8 @@ import Testing
         let weights = (0..<3 * 300).map { _ in random.normal() }
         let all = try corrected(weights, feedback)
         let columns = 0..<256
-        let first = InputMoments(width: 256, withDrift: true, kernels: try kernels(), threads: 1)
-        for (x, e) in zip(inputs.rows[..<700], inputs.exact[..<700]) {
-            first.add(Array(x[columns]), 256, rows: 1, exact: Array(e[columns]))
-        }
-        first.finish()
+        let exact = inputs.exact.map { Array($0[columns]) }
+        let first = Inputs(inputs, columns: columns).moments(threads: 1, exact: exact, try kernels())
         let own = try #require(ErrorFeedback(first, kernels: try kernels(), threads: 1))
         let alone = try corrected((0..<3).flatMap { weights[$0 * 300..<$0 * 300 + 256] }, own)
         for row in 0..<3 {

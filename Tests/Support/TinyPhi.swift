@@ -220,7 +220,7 @@ package struct TinyPhi: Sendable, CustomStringConvertible {
                         var arguments = phi_encode_args(
                             rows: values.baseAddress, row_count: rows, columns: columns, out: out.baseAddress,
                             errors: errors.baseAddress, squares: squares.baseAddress, feedback: nil,
-                            feedback_stride: 0, feedback_block: 0, importance: nil, differences: nil)
+                            feedback_block: 0, importance: nil, differences: nil)
                         operation(&arguments, 0, tiles)
                     }
                 }

@@ -165,7 +165,7 @@ enum { PHI_GELU_CHUNK = 512 };
  *
  * Integers also round with error feedback when they are given one (GPTQ, Frantar et al. 2022, arXiv 2210.17323, in the form
  * of LDLQ, Chee et al. 2023, arXiv 2307.13304). Column k of a run of `feedback_block` columns is then rounded from
- *   w[k] + sum over the run's j < k of (w[j] - stored[j]) * feedback[j][k - the run's first]
+ *   w[k] + sum over the run's j < k of (w[j] - stored[j]) * feedback[j][k]
  * one chain of fused multiply-adds in the order of j, instead of w[k]. A block's scale is chosen when the errors of all columns before
  * the block have been added, a group's factor when those before the group have; a search for them weights squared errors by importance. */
 typedef struct {
@@ -174,12 +174,38 @@ typedef struct {
     void *out;              /* tiles, one after the other */
     double *errors;         /* [tiles]: sum of squared differences between the weights and what was stored */
     double *squares;        /* [tiles]: sum of squared weights */
-    const float *feedback;  /* [columns][feedback_stride], read above each block's diagonal only; or null */
-    size_t feedback_stride;
+    const float *feedback;  /* [columns / 16][feedback_block][16]: for 16 columns k, each column j of their run; or null */
     size_t feedback_block;  /* a multiple of PHI_BLOCK_COLUMNS */
     const float *importance;    /* [columns] */
     float *differences;     /* [tiles][columns][16]: w - stored, scratch memory */
 } phi_encode_args;
+
+/* Quantises the columns of up to PHI_GRAM_TOKENS activations for phi_gram_args: of each column q = round(v * 64 / max|v|) and
+ * scale = max|v| / 64, where v is x or, if `less` is given, x - less; all zero when max|v| is below 1e-30, and the scale is not a number
+ * when a v is not finite. Tokens and columns beyond the activations are zero. Item: 16 columns. */
+enum { PHI_GRAM_TOKENS = 256, PHI_GRAM_LARGEST = 64 };
+typedef struct {
+    const float *x, *less;  /* [tokens][x_stride] */
+    size_t x_stride;
+    size_t columns, tokens;
+    int8_t *q;              /* [columns / 16][PHI_GRAM_TOKENS / 4][16][4] */
+    float *scales;          /* [columns / 16][16] */
+    int32_t *zero_corrections;  /* [columns / 16][16]: -PHI_GRAM_LARGEST * sum of the column's q */
+} phi_quantise_columns_args;
+
+/* Adds to sums[i][j] the products of column i of `left` and column j of `right`, summed over tokens, for columns i and j of the same
+ * block: for runs of tokens r = 0, 1, ... sums[i][j] = fma(float(sum of q[i] q[j]), left scale * right scale, sums[i][j]). If `upper` is
+ * set, at least the diagonal and what is above it. Item: PHI_GRAM_ROWS rows of sums. */
+enum { PHI_GRAM_ROWS = 32 };
+typedef struct {
+    const int8_t *left, *right;     /* [runs], each as phi_quantise_columns_args left it */
+    const float *left_scales, *right_scales;
+    const int32_t *zero_corrections;    /* of left */
+    size_t columns, runs;
+    size_t block;           /* columns of a block, a multiple of PHI_BLOCK_COLUMNS; the last may have fewer */
+    bool upper;
+    float *sums;            /* [columns][block], rows from their block's first column on; written to a multiple of 16 */
+} phi_gram_args;
 
 /* The machine's limits, for benchmarks. probe_read: an item reads PHI_PROBE_BYTES of memory. probe_dot: an item computes about
  * PHI_PROBE_DOTS integer dots of 16 rows by 4 columns from registers. */
@@ -223,6 +249,8 @@ size_t phi_tile_bytes(uint32_t encoding, size_t columns);
 size_t phi_matmul_items(phi_matmul_args *args, uint32_t encoding);
 size_t phi_quantise_items(const phi_quantise_args *args);
 size_t phi_attention_items(const phi_attention_args *args);
+size_t phi_quantise_columns_items(size_t columns);
+size_t phi_gram_items(const phi_gram_args *args);
 size_t phi_gelu_items(const phi_gelu_args *args, size_t tokens);
 
 /* Dequantises one row of a tiled matrix: the embedding look-up. */
@@ -244,8 +272,8 @@ typedef struct {
     phi_operation operation;
     const void *args;
     size_t items;
-    bool waits;         /* for all steps before it; if not, it may run concurrently with the one before */
-    size_t done;        /* items that are done; used by phi_run */
+    bool waits; /* for all steps before it; if not, it may run concurrently with the one before */
+    size_t done; /* items that are done; used by phi_run */
 } phi_step;
 enum { PHI_MAX_THREADS = 1024 };
 

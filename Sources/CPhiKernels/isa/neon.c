@@ -154,6 +154,7 @@ PHI_INLINE vi vi_start_u8(int32_t start) {
     return vi_set(0);
 }
 PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
+PHI_INLINE vw vw_load_u7(const int8_t *p) { return vw_load((const uint8_t *)p); }
 PHI_INLINE vi vi_start_u7(int32_t start) { return vi_start_u8(start); }
 PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return vi_dot(sum, w, four); }
 PHI_INLINE int32x4_t low_codes(int32x4_t pairs) {

@@ -70,6 +70,7 @@ PHI_INLINE vi vi_start_u7(int32_t zero_correction);
 PHI_INLINE vi vi_dot_u7(vi sum, vw weights, vq four);
 PHI_INLINE vw vw_load(const uint8_t *p);                /* unpacked weights, aligned to 64 bytes */
 PHI_INLINE void vw_store(uint8_t *p, vw w);
+PHI_INLINE vw vw_load_u7(const int8_t *p);              /* signed bytes of -64 to 64, as weights of vi_dot_u7 */
 
 /* ---- Dot products of a few tokens, a part of the rows at a time, so that all their sums stay in registers ---- */
 

@@ -122,6 +122,11 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) {
     _mm256_store_si256((void *)p, w.a);
     _mm256_store_si256((void *)(p + 32), w.b);
 }
+PHI_INLINE vw vw_load_u7(const int8_t *p) {
+    const __m256i zero = _mm256_set1_epi8(64);
+    return (vw){_mm256_add_epi8(_mm256_loadu_si256((const void *)p), zero),
+                _mm256_add_epi8(_mm256_loadu_si256((const void *)(p + 32)), zero)};
+}
 PHI_INLINE vi vi_start_u7(int32_t start) { return vi_set(start); }
 PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     const __m256i mask = _mm256_set1_epi8(15);

@@ -79,6 +79,7 @@ PHI_INLINE void vw_store(uint8_t *p, vw w) { _mm512_store_si512(p, w); }
 PHI_INLINE vw vw_load_u8(const uint8_t *p) { return _mm512_loadu_si512(p); }
 PHI_INLINE vi vi_start_u8(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
+PHI_INLINE vw vw_load_u7(const int8_t *p) { return _mm512_add_epi8(_mm512_loadu_si512(p), _mm512_set1_epi8(64)); }
 PHI_INLINE vi vi_start_u7(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
 

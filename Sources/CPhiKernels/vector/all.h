@@ -5,6 +5,7 @@
 #include "attention.h"
 #include "encode.h"
 #include "matmul.h"
+#include "gram.h"
 #include "probe.h"
 
 #define PHI_VECTOR

@@ -31,23 +31,27 @@ PHI_INLINE vf as_half(vf x, uint16_t half[PHI_TILE_ROWS]) {
 
 /* ---- Error feedback ---- */
 
-/* Adds the errors of columns `from` ..< `to` to the targets of `columns` columns of the block, from k on. */
+/* Columns whose targets the registers hold. */
+enum { COMPENSATED = MATMUL_TOKENS * MATMUL_TILES >= 8 ? PHI_GROUP : 4 };
+
+#define EACH_COLUMN _Pragma("clang loop unroll(full)") for (int n = 0; n < columns; n++)
+
+/* Adds the errors of columns `from` ..< `to` to the targets of `columns` columns of a group of the block, from k on. */
 PHI_INLINE void compensate(const phi_encode_args *a, const float *differences, size_t from, size_t to, size_t k,
-                           const size_t columns, block *b) {
-    size_t run = b->first / a->feedback_block * a->feedback_block;
-    vf targets[4];
-    for (size_t n = 0; n < columns; n++) targets[n] = vf_load(b->targets[k + n]);
-    const float *feedback = a->feedback + from * a->feedback_stride + b->first - run + k;
-    for (size_t j = from; j < to; j++, feedback += a->feedback_stride) {
+                           const int columns, block *b) {
+    vf targets[COMPENSATED];
+    EACH_COLUMN targets[n] = vf_load(b->targets[k + (size_t)n]);
+    const float *feedback = a->feedback + phi_feedback_at(a, from, b->first + k);
+    for (size_t j = from; j < to; j++, feedback += PHI_GROUP) {
         vf difference = vf_load(differences + PHI_TILE_ROWS * j);
-        for (size_t n = 0; n < columns; n++) targets[n] = vf_fma(difference, vf_set(feedback[n]), targets[n]);
+        EACH_COLUMN targets[n] = vf_fma(difference, vf_set(feedback[n]), targets[n]);
     }
-    for (size_t n = 0; n < columns; n++) vf_store(b->targets[k + n], targets[n]);
+    EACH_COLUMN vf_store(b->targets[k + (size_t)n], targets[n]);
 }
 
 PHI_INLINE void compensate_all(const phi_encode_args *a, const float *differences, size_t from, size_t to, size_t k, size_t end,
                                block *b) {
-    for (; k + 4 <= end; k += 4) compensate(a, differences, from, to, k, 4, b);
+    for (; k + COMPENSATED <= end; k += COMPENSATED) compensate(a, differences, from, to, k, COMPENSATED, b);
     for (; k < end; k++) compensate(a, differences, from, to, k, 1, b);
 }
 

@@ -15,10 +15,10 @@ package final class Activations {
     private let projectedBuffer: Buffer<Float>  // [batch][query | key | value | intermediate]
     private let mixedBuffer: Buffer<Float>  // [batch][query | intermediate]
     let tokens: Buffer<Int32>  // [batch], ids
-    let quantised: Buffer<Int8>  // [batch][hidden or query + intermediate]
-    let scales: Buffer<Float>  // [batch][blocks of 256 columns]
-    let zeroCorrections: Buffer<Int32>  // [batch][blocks of 256 columns]
-    let groupZeroCorrections: Buffer<UInt32>  // [groups of 16 columns][tokens up to 8]
+    package let quantised: Buffer<Int8>  // [batch][hidden or query + intermediate]
+    package let scales: Buffer<Float>  // [batch][blocks of 256 columns]
+    package let zeroCorrections: Buffer<Int32>  // [batch][blocks of 256 columns]
+    package let groupZeroCorrections: Buffer<UInt32>  // [groups of 16 columns][tokens up to 8]
     let logitsRowNumbers: Buffer<Int32>  // [logits rows], rows of the batch whose logits are computed
     let logits: Buffer<Float>  // [logits rows][vocabulary]
     let headProducts: Buffer<Float>  // [logits rows][2][vocabulary], of quantised inputs and of their residuals

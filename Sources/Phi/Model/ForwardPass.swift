@@ -92,6 +92,11 @@ package struct ForwardPass {
     /// Records the second part of a block: its output projection, added to the residual stream.
     package func recordOutputProjection(_ block: Weights.Block, rows: Int) {
         quantiseAttended(rows: rows, for: block.outputProjection)
+        recordOutputProduct(block, rows: rows)
+    }
+
+    /// The same for inputs that have been quantised, if the output projection is.
+    package func recordOutputProduct(_ block: Weights.Block, rows: Int) {
         multiply(
             activations.mixed, by: block.outputProjection, block.outputProjectionBias, rows: rows,
             into: activations.residual, accumulate: true)  // residual: [rows, hidden]

@@ -7,9 +7,13 @@ import PhiTokenizer
 final class BlockRunner {
     /// Consecutive tokens of one sequence that pass together.
     struct Batch: Sendable {
+        let number: Int
         let tokens: ArraySlice<TokenID>
         /// Row of the first token in the residual stream, and its position in the sequence.
         let row, position: Int
+
+        /// Its rows in the residual stream.
+        var rows: Range<Int> { row..<row + tokens.count }
     }
 
     /// The inputs of a matrix for a batch's tokens, valid until the runner's next call.
@@ -39,7 +43,7 @@ final class BlockRunner {
         for sequence in sequences {
             for position in stride(from: 0, to: sequence.count, by: Activations.batchTokens) {
                 let tokens = sequence[position..<min(position + Activations.batchTokens, sequence.count)]
-                batches.append(Batch(tokens: tokens, row: row, position: position))
+                batches.append(Batch(number: batches.count, tokens: tokens, row: row, position: position))
                 row += tokens.count
             }
         }
@@ -71,32 +75,50 @@ final class BlockRunner {
     }
 
     /// The inputs of a block's output projection, [tokens, query + intermediate]: attention and GELU behind `norm` and
-    /// `inputProjection`.
-    func mixedInputs(of batch: Batch, _ norm: EncodedNorm, _ inputProjection: EncodedMatrix) -> Inputs {
-        // No product follows: of an output projection in f32 the pass reads the encoding only.
+    /// `inputProjection`. `kept` keeps them as they are quantised for an output projection in `encoding`.
+    func mixedInputs(
+        of batch: Batch, _ norm: EncodedNorm, _ inputProjection: EncodedMatrix, for encoding: TensorEncoding,
+        _ kept: KeptInputs
+    ) -> Inputs {
+        // No product follows: of the output projection the pass reads the encoding only.
         let following = Matrix(
-            encoding: .f32, rows: config.hiddenSize, columns: config.outputProjectionColumns,
+            encoding: encoding, rows: config.hiddenSize, columns: config.outputProjectionColumns,
             tiles: inputProjection.matrix.tiles)
-        return withExtendedLifetime((norm, inputProjection)) {
+        let inputs = withExtendedLifetime((norm, inputProjection)) {
             attentionAndMLP(
                 of: batch,
                 Weights.Block(
                     norm: norm.weights, inputProjection: (inputProjection.matrix, bias: inputProjection.bias.vector),
                     outputProjection: (following, bias: inputProjection.bias.vector)))
         }
+        pass.quantiseAttended(rows: batch.tokens.count, for: following)
+        pass.commands.execute()
+        kept.keep(batch.rows, batch: batch.number, of: pass.activations)
+        return inputs
+    }
+
+    /// Runs a batch whose inputs of the output projection were kept through the rest of its block, so that its residual stream is
+    /// the next block's.
+    func advance(_ batch: Batch, from kept: KeptInputs, through block: EncodedBlock) {
+        load(batch)
+        kept.restore(batch.rows, batch: batch.number, to: pass.activations)
+        withExtendedLifetime(block) {
+            pass.recordOutputProduct(block.weights, rows: batch.tokens.count)
+            pass.commands.execute()
+        }
+        store(batch)
     }
 
     /// Runs a batch through a block, so that its residual stream is the next block's; `observe` gets the inputs of the output
     /// projection on the way.
-    func advance(_ batch: Batch, through block: EncodedBlock, observe: (Inputs) -> Void = { _ in }) {
+    func advance(_ batch: Batch, through block: EncodedBlock, observe: (Inputs) -> Void) {
         withExtendedLifetime(block) {
             let weights = block.weights
             observe(attentionAndMLP(of: batch, weights))
             pass.recordOutputProjection(weights, rows: batch.tokens.count)
             pass.commands.execute()
         }
-        let x = pass.activations.residual
-        (residual.start + batch.row * x.stride).update(from: x.start, count: batch.tokens.count * x.stride)
+        store(batch)
     }
 
     private func attentionAndMLP(of batch: Batch, _ block: Weights.Block) -> Inputs {
@@ -107,6 +129,12 @@ final class BlockRunner {
         pass.commands.execute()
         cachedPositions = batch.position + batch.tokens.count
         return Inputs(rows: pass.activations.mixed, count: batch.tokens.count)
+    }
+
+    /// Takes the batch's residual stream from the pass.
+    private func store(_ batch: Batch) {
+        let x = pass.activations.residual
+        (residual.start + batch.row * x.stride).update(from: x.start, count: batch.tokens.count * x.stride)
     }
 
     /// Puts the batch's residual stream into the pass.

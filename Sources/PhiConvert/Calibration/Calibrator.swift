@@ -57,32 +57,32 @@ final class Calibrator {
 
     /// Calibrates and writes a block, and takes both runs through it. `checkCancellation` throws to stop.
     ///
-    /// Each matrix is read once. It is encoded for the exact run first, as error feedback then changes its rows in place. The
-    /// largest buffers (rows, feedback, the exact block) are consumed at their last use.
+    /// The largest buffers (feedback, the exact block) are consumed at their last use.
     func convert(_ block: ConversionPlan.Block, checkCancellation: () throws -> Void, write: Write) throws {
         let norm = try norm(of: block.inputProjection)
 
-        let inputRows = try MatrixRows(block.inputProjection, of: checkpoint, kept: true)
-        let exactInput = try encodeExactly(inputRows, checkCancellation)
+        let exactInput = try encodeExactly(block.inputProjection, checkCancellation)
         let inputFeedback = try feedback(forNormed: block.inputProjection, checkCancellation: checkCancellation)
-        let input = try encodeAndWrite(consume inputRows, consume inputFeedback, write)
+        let input = try encodeAndWrite(block.inputProjection, consume inputFeedback, write)
 
-        let outputRows = try MatrixRows(block.outputProjection, of: checkpoint, kept: true)
         let exactBlock = EncodedBlock(
             norm: norm, inputProjection: consume exactInput,
-            outputProjection: try encodeExactly(outputRows, checkCancellation))
-        let outputFeedback = try feedback(for: block.outputProjection, checkCancellation) { batch, moments in
+            outputProjection: try encodeExactly(block.outputProjection, checkCancellation))
+        let kept = try KeptInputs(
+            columns: block.outputProjection.columns, tokens: encoded.tokenCount, batches: encoded.batches.count)
+        let outputMoments = try moments(for: block.outputProjection, checkCancellation) { batch, moments in
             // Stays valid: the encoded run advances below only, and the exact run has buffers of its own.
-            let inputs = encoded.mixedInputs(of: batch, norm, input)
+            let inputs = encoded.mixedInputs(of: batch, norm, input, for: block.outputProjection.encoding, kept)
             exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
         }
         _ = consume exactBlock
-        let output = try encodeAndWrite(consume outputRows, consume outputFeedback, write)
+        let outputFeedback = try feedback(for: block.outputProjection, consume outputMoments)
+        let output = try encodeAndWrite(block.outputProjection, consume outputFeedback, write)
 
         let encodedBlock = EncodedBlock(norm: norm, inputProjection: input, outputProjection: output)
         for batch in encoded.batches {
             try checkCancellation()
-            encoded.advance(batch, through: encodedBlock)
+            encoded.advance(batch, from: kept, through: encodedBlock)
         }
     }
 
@@ -90,39 +90,48 @@ final class Calibrator {
     /// runs have come to, or the head when they have passed all blocks.
     func feedback(forNormed matrix: PlannedMatrix, checkCancellation: () throws -> Void) throws -> ErrorFeedback {
         let norm = try norm(of: matrix)
-        return try feedback(for: matrix, checkCancellation) { batch, moments in
+        let moments = try moments(for: matrix, checkCancellation) { batch, moments in
             moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
         }
+        return try feedback(for: matrix, consume moments)
     }
 
-    private func encodeExactly(_ rows: MatrixRows, _ checkCancellation: () throws -> Void) throws -> EncodedMatrix {
-        let tiles = try TileCollector(rows.matrix, in: exactEncoding)
-        try rows.encode(as: exactEncoding, kernels: kernels, threads: threads) {
+    private func encodeExactly(
+        _ matrix: PlannedMatrix, _ checkCancellation: () throws -> Void
+    ) throws -> EncodedMatrix {
+        let tiles = try TileCollector(matrix, in: exactEncoding)
+        try MatrixRows(matrix, of: checkpoint).encode(as: exactEncoding, kernels: kernels, threads: threads) {
             try checkCancellation()
             tiles.append($0.tiles)
         }
-        return try tiles.finished(bias: checkpoint.bias(of: rows.matrix))
-    }
-
-    private func encodeAndWrite(
-        _ rows: consuming MatrixRows, _ feedback: consuming ErrorFeedback, _ write: Write
-    ) throws -> EncodedMatrix {
-        let matrix = rows.matrix
-        let tiles = try TileCollector(matrix, in: matrix.encoding)
-        try write(rows, feedback, tiles)
         return try tiles.finished(bias: checkpoint.bias(of: matrix))
     }
 
-    /// The error feedback of a matrix from its inputs, which `inputs` adds batch by batch.
-    private func feedback(
+    private func encodeAndWrite(
+        _ matrix: PlannedMatrix, _ feedback: consuming ErrorFeedback, _ write: Write
+    ) throws -> EncodedMatrix {
+        let tiles = try TileCollector(matrix, in: matrix.encoding)
+        try write(MatrixRows(matrix, of: checkpoint), feedback, tiles)
+        return try tiles.finished(bias: checkpoint.bias(of: matrix))
+    }
+
+    /// The sums of a matrix's inputs, which `inputs` adds batch by batch.
+    private func moments(
         for matrix: PlannedMatrix, _ checkCancellation: () throws -> Void,
         inputs: (BlockRunner.Batch, InputMoments) -> Void
-    ) throws -> ErrorFeedback {
+    ) throws -> InputMoments {
         let moments = InputMoments(width: matrix.columns, withDrift: true, kernels: kernels, threads: threads)
         for batch in encoded.batches {
             try checkCancellation()
             inputs(batch, moments)
         }
+        moments.finish()
+        return moments
+    }
+
+    private func feedback(
+        for matrix: PlannedMatrix, _ moments: consuming InputMoments
+    ) throws -> ErrorFeedback {
         let damping = max(0.01, Float(min(moments.blockWidth, matrix.columns)) / Float(encoded.tokenCount))
         guard let feedback = ErrorFeedback(moments, damping: damping, kernels: kernels, threads: threads) else {
             throw FormatError(text.path, "leads to numbers in \(matrix.section) that are not finite")

@@ -8,54 +8,76 @@ import PhiFormat
 /// of W. C and H, damped, are known as far as they are in blocks on the diagonal.
 package final class DriftCorrection {
     private let blocks: [Range<Int>]
-    /// The transpose of each block's share * C H⁻¹, as tiles, where the block's rows of C were.
+    /// The transpose of each block's share * C H⁻¹ as tiles in q8, where the block's rows of C were, and what multiplies them. The
+    /// correction is small beside the matrix, so 8 bits are exact enough.
     private let gains: FloatBuffer
+    private let scales: [Float]
     private let product: FloatProduct
     private let width, blockWidth: Int
 
     /// The share of the correction that is made: on a trained model all of it is no better, and worse where inputs are few.
     private static let share: Float = 0.75
 
-    /// Takes over the memory of `drift`, C: a block's tiles fill at most its rows and 16 more. Nil if a gain is not finite.
+    /// Takes over the memory of `drift`, C. Nil if a gain is not finite.
     init?(_ drift: FloatBuffer, _ blocks: [Range<Int>], _ feedback: ErrorFeedback, _ product: FloatProduct) {
         self.blocks = blocks
         self.product = product
+        gains = drift
         width = feedback.importance.count
         blockWidth = feedback.blockWidth
-        gains = drift
+        var scales: [Float] = []
         for block in blocks {
-            let rows = drift.elements(block.lowerBound * blockWidth, block.count * blockWidth)
+            let rows = drift.elements(block.lowerBound * feedback.blockWidth, block.count * feedback.blockWidth)
             BlockSolver(feedback, block, product).solve(rows)
-            let transpose = FloatBuffer(block.count * block.count)
-            let to = transpose.elements(0, transpose.count)
-            for i in 0..<block.count {
-                for j in 0..<block.count { to[j * block.count + i] = Self.share * rows[i * blockWidth + j] }
+            guard let scale = Self.encode(rows, count: block.count, stride: feedback.blockWidth, product) else {
+                return nil
             }
-            guard to.allSatisfy(\.isFinite) else { return nil }
-            let encoder = TileEncoder(
-                .f32, product.kernels, product.threads, rows: block.count, columns: block.count)
-            _ = encoder.encode(transpose, rows: block.count)
-            encoder.withTiles { tiles in
-                let room = drift.elements(block.lowerBound * blockWidth, drift.count - block.lowerBound * blockWidth)
-                UnsafeMutableRawBufferPointer(room).copyMemory(from: tiles)
-            }
+            scales.append(scale)
         }
+        self.scales = scales
     }
 
-    /// Corrects `count` rows of `weights` from `start` on, [count][width].
-    package func apply(to weights: FloatBuffer, at start: Int = 0, rows count: Int) {
-        // A row is read up to a multiple of 64.
-        let before = FloatBuffer(count * width + 64), change = FloatBuffer(count * blockWidth)
-        before.copy(weights, start, to: 0, count: count * width)
-        let weights = weights.elements(start, count * width), changes = change.elements(0, change.count)
-        for block in blocks {
-            product.run(
-                FloatProduct.Rows(start: before.base + block.lowerBound, stride: width, count: count),
-                by: gains.base + block.lowerBound * blockWidth, rows: block.count, columns: block.count,
-                into: FloatProduct.Output(start: change.base, stride: blockWidth))
+    /// Replaces C H⁻¹ of a block, [count][stride], by its gain's tiles and returns what multiplies these; nil if it is not finite.
+    private static func encode(
+        _ rows: UnsafeMutableBufferPointer<Float>, count: Int, stride: Int, _ product: FloatProduct
+    ) -> Float? {
+        let transpose = FloatBuffer(count * count), side = 64
+        var largest: Float = 0, sum: Float = 0
+        for row in 0..<count {
+            for x in rows[row * stride..<row * stride + count] { (largest, sum) = (max(largest, abs(x)), sum + 0 * x) }
+        }
+        guard sum == 0 else { return nil }
+        // A power of two brings the scales of tiles, 16-bit floats, near 1.
+        let scale = largest > 0 ? Float(sign: .plus, exponent: largest.exponent - 7, significand: 1) : 1
+        let factor = share / scale
+        for top in Swift.stride(from: 0, to: count, by: side) {  // in bands that a cache holds
+            for j in 0..<count {
+                for i in top..<min(top + side, count) { transpose.base[j * count + i] = factor * rows[i * stride + j] }
+            }
+        }
+        let encoder = TileEncoder(.q8, product.kernels, product.threads, rows: count, columns: count)
+        _ = encoder.encode(transpose, rows: count)
+        encoder.withTiles { UnsafeMutableRawBufferPointer(rows).copyMemory(from: $0) }
+        return scale
+    }
+
+    /// Corrects `count` rows of `weights`, [count][width].
+    package func apply(to weights: FloatBuffer, rows count: Int) {
+        let before = FloatBuffer(count * blockWidth), changes = FloatBuffer(count * blockWidth)
+        for (block, scale) in zip(blocks, scales) {
+            let columns = block.count
             for row in 0..<count {
-                let from = row * blockWidth, to = row * width + block.lowerBound
-                for k in 0..<block.count { weights[to + k] += changes[from + k] }
+                before.copy(weights, row * width + block.lowerBound, to: row * blockWidth, count: columns)
+                (before.base + row * blockWidth + columns).update(repeating: 0, count: blockWidth - columns)
+            }
+            product.run(
+                quantising: FloatProduct.Rows(start: before.base, stride: blockWidth, count: count),
+                by: gains.base + block.lowerBound * blockWidth, rows: columns, columns: columns,
+                into: FloatProduct.Output(start: changes.base, stride: blockWidth))
+            for row in 0..<count {
+                let to = weights.elements(row * width + block.lowerBound, columns)
+                let change = changes.elements(row * blockWidth, columns)
+                for k in 0..<columns { to[k] += scale * change[k] }
             }
         }
     }
@@ -63,21 +85,25 @@ package final class DriftCorrection {
 
 /// Solves y H = c for a block of H = U D Uᵀ, where U = F + 1, a panel of columns at a time.
 private struct BlockSolver {
-    private let factor: UnsafeMutableBufferPointer<Float>  // F above the diagonal, [count][stride]
+    private let feedback: ErrorFeedback
     private let importance: UnsafeMutableBufferPointer<Float>  // D, [count]
-    private let stride, count: Int
+    private let first, stride, count: Int
     private let product: FloatProduct
     private let products: FloatBuffer  // [count][panel]
     private static let panel = ErrorFeedback.panel
 
     init(_ feedback: ErrorFeedback, _ block: Range<Int>, _ product: FloatProduct) {
+        self.feedback = feedback
+        first = block.lowerBound
         stride = feedback.blockWidth
         count = block.count
-        factor = feedback.factor.elements(block.lowerBound * stride, count * stride)
         importance = feedback.importance.elements(block.lowerBound, count)
         self.product = product
         products = FloatBuffer(count * Self.panel)
     }
+
+    /// F[row][column] of the block's rows and columns.
+    private func factor(_ row: Int, _ column: Int) -> Float { feedback.factor(first + row, first + column) }
 
     /// Replaces each of the `count` rows of c, [count][stride], by its y.
     func solve(_ c: UnsafeMutableBufferPointer<Float>) {
@@ -87,7 +113,7 @@ private struct BlockSolver {
         for (panel, inverse) in zip(panels, inverses).reversed() {
             let later = panel.upperBound..<count
             update(c, panel, -=, sumOver: later) { p, j in
-                factor[(panel.lowerBound + p) * stride + later.lowerBound + j] * importance[later.lowerBound + j]
+                factor(panel.lowerBound + p, later.lowerBound + j) * importance[later.lowerBound + j]
             }
             update(c, panel, { $0 = $1 }, sumOver: panel) { p, k in
                 inverse[p * panel.count + k] / importance[panel.lowerBound + p]
@@ -95,7 +121,7 @@ private struct BlockSolver {
         }
         // y U = z / D from the first to the last.
         for (panel, inverse) in zip(panels, inverses) {
-            update(c, panel, -=, sumOver: 0..<panel.lowerBound) { p, j in factor[j * stride + panel.lowerBound + p] }
+            update(c, panel, -=, sumOver: 0..<panel.lowerBound) { p, j in factor(j, panel.lowerBound + p) }
             update(c, panel, { $0 = $1 }, sumOver: panel) { p, k in inverse[k * panel.count + p] }
         }
     }
@@ -123,12 +149,12 @@ private struct BlockSolver {
 
     /// The inverse of the panel's own part of U, [panel][panel], in double precision on the way.
     private func inverse(_ panel: Range<Int>) -> [Float] {
-        let n = panel.count, first = panel.lowerBound
+        let n = panel.count
         var u = [Double](repeating: 0, count: n * n)
         for row in 0..<n {
             u[row * n + row] = 1
             for column in row + 1..<n {
-                u[row * n + column] = Double(factor[(first + row) * stride + first + column])
+                u[row * n + column] = Double(factor(panel.lowerBound + row, panel.lowerBound + column))
             }
         }
         return inverseOfUpperTriangle(u, n).map { Float($0) }

@@ -21,10 +21,10 @@ extension ErrorFeedback {
         let columns = matrix.columns
         let weight = try checkpoint.readVector(.weight(norm.module))
         let moments = InputMoments(width: columns, kernels: kernels, threads: threads)
-        let buffer = FloatBuffer(TensorEncoding.tileRows * columns)
-        for first in stride(from: 0, to: matrix.rows, by: TensorEncoding.tileRows) {
+        let buffer = FloatBuffer(InputMoments.runTokens * columns)
+        for first in stride(from: 0, to: matrix.rows, by: InputMoments.runTokens) {
             try checkCancellation()
-            let range = first..<min(first + TensorEncoding.tileRows, matrix.rows)
+            let range = first..<min(first + InputMoments.runTokens, matrix.rows)
             try checkpoint.read(range, of: matrix, into: buffer)
             for row in 0..<range.count {
                 let w = buffer.elements(row * columns, columns)

@@ -1,3 +1,4 @@
+import CPhiKernels
 import Phi
 import PhiFormat
 
@@ -9,10 +10,11 @@ import PhiFormat
 /// sum over rows and columns k of D[k] (E[k] + sum over j < k of E[j] F[j][k])², so if column k aims at W[k] + that sum, each
 /// square is as small as rounding can make it, with D as its weight.
 package final class ErrorFeedback {
-    /// Columns of a block, and floats from one row of F to the next.
+    /// Columns of a block.
     package let blockWidth: Int
-    /// F, [width][blockWidth], each row of its own block, above the diagonal.
-    package let factor: FloatBuffer
+    /// F above the diagonal as the kernels read it: for each group of 16 columns, their part of each row of their block,
+    /// [width / 16][blockWidth][16].
+    let factors: FloatBuffer
     /// D, [width]; all positive.
     package let importance: FloatBuffer
 
@@ -23,6 +25,8 @@ package final class ErrorFeedback {
 
     /// Columns that are eliminated together.
     static let panel = 64
+    /// Columns whose factors are side by side.
+    private static let group = Int(PHI_GROUP)
     /// The number of attempts at a factorisation, each with ten times as much added to the diagonal.
     private static let dampings = 5
 
@@ -32,17 +36,38 @@ package final class ErrorFeedback {
         moments.finish()
         product = FloatProduct(kernels: kernels, threads: threads)
         blockWidth = moments.blockWidth
-        factor = moments.sums
+        factors = moments.sums
         importance = FloatBuffer(moments.width)
         for block in moments.blocks {
-            let sums = factor.elements(block.lowerBound * blockWidth, block.count * blockWidth)
+            let sums = factors.elements(block.lowerBound * blockWidth, block.count * blockWidth)
             guard factoriseBlock(sums, importance.elements(block.lowerBound, block.count), damping) else {
                 return nil
             }
+            groupColumns(of: block)
         }
         if let drift = moments.drift {
             guard let correction = DriftCorrection(drift, moments.blocks, self, product) else { return nil }
             self.correction = correction
+        }
+    }
+
+    /// F[row][column], of the same block and above its diagonal.
+    package func factor(_ row: Int, _ column: Int) -> Float { factors.base[place(row, column)] }
+
+    private func place(_ row: Int, _ column: Int) -> Int {
+        (column / Self.group * blockWidth + row % blockWidth) * Self.group + column % Self.group
+    }
+
+    /// Brings a block's F from rows, [columns][blockWidth], to the kernels' order.
+    private func groupColumns(of block: Range<Int>) {
+        let rows = FloatBuffer(block.count * blockWidth)
+        rows.copy(factors, block.lowerBound * blockWidth, to: 0, count: rows.count)
+        for first in stride(from: 0, to: block.count, by: Self.group) {
+            let count = min(Self.group, block.count - first)
+            for row in 0..<first + count {
+                let to = factors.base + place(row, block.lowerBound + first)
+                to.update(from: rows.base + row * blockWidth + first, count: count)
+            }
         }
     }
 
@@ -52,27 +77,32 @@ package final class ErrorFeedback {
     ) -> Bool {
         let count = importance.count
         // The elements below the diagonal are a copy for the next attempt.
-        for row in 0..<count {
-            for column in row + 1..<count {
-                h[column * blockWidth + row] = h[row * blockWidth + column]
-            }
-        }
+        forEachAboveDiagonal(count) { above, below in h[below] = h[above] }
         let diagonal = (0..<count).map { h[$0 * blockWidth + $0] }
         let sum = diagonal.reduce(0) { $0 + Double($1) }
         guard sum.isFinite else { return false }
         let mean = sum > 0 ? Float(sum / Double(count)) : 1
         var added = damping * mean
         for _ in 0..<Self.dampings {
-            for row in 0..<count {
-                for column in row + 1..<count {
-                    h[row * blockWidth + column] = h[column * blockWidth + row]
-                }
-                h[row * blockWidth + row] = diagonal[row] + added
-            }
+            for row in 0..<count { h[row * blockWidth + row] = diagonal[row] + added }
             if factorise(h, importance) { return true }
+            forEachAboveDiagonal(count) { above, below in h[above] = h[below] }
             added *= 10
         }
         return false
+    }
+
+    /// Calls `body` with the places of each element above a block's diagonal and of its mirror image, in squares that a cache holds.
+    private func forEachAboveDiagonal(_ count: Int, _ body: (Int, Int) -> Void) {
+        for top in stride(from: 0, to: count, by: Self.panel) {
+            for left in stride(from: top, to: count, by: Self.panel) {
+                for row in top..<min(top + Self.panel, count) {
+                    for column in max(left, row + 1)..<max(row + 1, min(left + Self.panel, count)) {
+                        body(row * blockWidth + column, column * blockWidth + row)
+                    }
+                }
+            }
+        }
     }
 
     /// H = R Rᵀ with R upper triangular, from the last columns to the first, then F and D from R; false if H is not
@@ -109,15 +139,13 @@ package final class ErrorFeedback {
                 }
             }
         }
-        for column in 0..<width {
-            let pivot = h[column * blockWidth + column]
+        let pivots = (0..<width).map { h[$0 * blockWidth + $0] }
+        for (column, pivot) in pivots.enumerated() {
             importance[column] = pivot * pivot
             guard importance[column] > 0, importance[column].isFinite else { return false }
         }
         for row in 0..<width {
-            for column in row + 1..<width {
-                h[row * blockWidth + column] /= h[column * blockWidth + column]
-            }
+            for column in row + 1..<width { h[row * blockWidth + column] /= pivots[column] }
         }
         return true
     }

@@ -2,7 +2,7 @@ import CPhiKernels
 import Phi
 import PhiFormat
 
-/// Products of matrices of floats, by the kernel for f32 weights: the same bits on any machine and any number of threads.
+/// Products of matrices of floats, by the kernels for f32 or q8 weights: the same bits on any machine and any number of threads.
 struct FloatProduct {
     let kernels: Kernels
     let threads: Int32
@@ -32,6 +32,30 @@ struct FloatProduct {
             out_stride: out.stride, accumulate: accumulate, tile_bytes: 0)
         let items = phi_matmul_items(&arguments, TensorEncoding.f32.rawValue)
         phi_parallel(threads, items, kernels.table.matmul_f32, &arguments)
+    }
+
+    /// The same with tiles in q8, for which rows are quantised: they are zero beyond their columns up to a multiple of 64.
+    func run(quantising x: Rows, by tiles: UnsafeRawPointer?, rows: Int, columns: Int, into out: Output) {
+        let zeros = FloatBuffer(rows), width = (columns + 63) / 64 * 64
+        let blocks = (width + TensorEncoding.blockColumns - 1) / TensorEncoding.blockColumns
+        let codes = FloatBuffer(x.count * width / 4), scales = FloatBuffer(x.count * blocks)
+        let corrections = FloatBuffer(x.count * blocks)
+        let groupCorrections = FloatBuffer(Int(PHI_GEMV_TOKENS) * width / Int(PHI_GROUP))
+        var quantise = phi_quantise_args(
+            x: x.start, x_stride: x.stride, width: width, tokens: x.count, zero_point: TensorEncoding.q8.zeroPoint,
+            code_zero_point: 0, q: codes.bound(to: Int8.self), scales: scales.base,
+            zero_corrections: corrections.bound(to: Int32.self),
+            group_zero_corrections: groupCorrections.bound(to: UInt32.self))
+        phi_parallel(threads, phi_quantise_items(&quantise), kernels.table.quantise, &quantise)
+        var arguments = phi_matmul_args(
+            weights: tiles, bias: zeros.base, rows: rows, width: width, tokens: x.count, x: nil, x_stride: 0,
+            q: quantise.q, scales: quantise.scales, zero_corrections: quantise.zero_corrections,
+            group_zero_corrections: quantise.group_zero_corrections, out: out.start, out_stride: out.stride,
+            accumulate: false, tile_bytes: 0)
+        let items = phi_matmul_items(&arguments, TensorEncoding.q8.rawValue)
+        withExtendedLifetime((zeros, codes, scales, corrections, groupCorrections)) {
+            phi_parallel(threads, items, kernels.table.matmul_q8, &arguments)
+        }
     }
 
     /// The same with a matrix that is not in tiles.

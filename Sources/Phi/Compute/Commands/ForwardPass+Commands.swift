@@ -72,7 +72,7 @@ extension ForwardPass {
     }
 
     /// Quantises the chunks of mixed with attended columns, if `outputProjection` is quantised.
-    func quantiseAttended(rows: Int, for outputProjection: Matrix) {
+    package func quantiseAttended(rows: Int, for outputProjection: Matrix) {
         guard let command = geluAndQuantise(rows: rows, for: outputProjection) else { return }
         commands.record(
             GELUAndQuantise.quantiseAttended, items: command.tiles * command.attendedChunks, command)

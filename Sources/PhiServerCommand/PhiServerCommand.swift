@@ -56,8 +56,19 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: "Sequences that one request may generate: prompts times n.")
     var maxTexts = 128
 
-    @Option(help: "Limit of open connections.")
+    @Option(help: "Limit of open connections; a further one ends the one that is idle longest.")
     var maxConnections = 1024
+
+    @Option(
+        help: "A name in the header Host that is allowed, beside localhost and addresses; may be repeated. Without it, any name is, unless --host is an address of this machine alone."
+    )
+    var allowHost: [String] = []
+
+    @Option(help: "An origin whose pages may use the server, such as https://example.com, or * for any; may be repeated.")
+    var allowOrigin: [String] = []
+
+    @Flag(help: "Refuse requests with unknown fields, which otherwise get a warning.")
+    var strict = false
 
     @Option(help: "The model's name in requests and responses. Without it, the file's.")
     var modelName: TextArgument?
@@ -123,12 +134,15 @@ struct PhiServerCommand: AsyncParsableCommand {
         var settings = ServerSettings()
         settings.host = host
         settings.port = port
-        settings.connections = maxConnections
+        settings.connections = try FileSupply.connections(atMost: maxConnections)
+        settings.allowedHosts = allowHost
+        settings.allowedOrigins = allowOrigin
         settings.drain = .seconds(drain)
         settings.apiKeys = try apiKeys()
         settings.logsPrompts = logPrompts
         settings.limits.bodyBytes = maxBody
         settings.limits.sequences = maxTexts
+        settings.limits.isStrict = strict
         settings.limits.time = .seconds(timeout)
         settings.batching.slots = parallel
         settings.batching.context = session.context

@@ -37,7 +37,7 @@ final class ContinuousBatcher {
             dropOverdue(shutdownDeadline: shutdownDeadline)
             if shutdownDeadline != nil, waiting.isEmpty, running.isEmpty { return }
             fillSlots()
-            queue.stepBegins(waiting: waiting.count)  // for its limit and the health check, until `next`
+            queue.stepBegins(waiting: waiting.count, running: running.count)  // for its limit and the health check, until `next`
             step()
             removeFinished()
             metrics.waiting.set(waiting.count)

@@ -1,0 +1,36 @@
+import NIOCore
+import Synchronization
+
+/// The open connections. Where a further one would be the last that is allowed, the one that has been idle longest is closed, so
+/// that clients that keep connections open do not keep others out.
+final class OpenConnections: Sendable {
+    private struct Entry {
+        let channel: any Channel
+        /// Nil while a request is answered.
+        var idleSince: ContinuousClock.Instant?
+    }
+    private let limit: Int
+    private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+
+    init(limit: Int) { self.limit = limit }
+
+    func add(_ channel: any Channel) {
+        let oldest = entries.withLock { entries -> (any Channel)? in
+            defer { entries[ObjectIdentifier(channel)] = Entry(channel: channel, idleSince: .now) }
+            guard entries.count + 1 >= limit else { return nil }
+            let idle = entries.values.compactMap { entry in entry.idleSince.map { (entry.channel, $0) } }
+            return idle.min { $0.1 < $1.1 }?.0
+        }
+        oldest?.close(promise: nil)
+    }
+
+    func remove(_ channel: any Channel) { entries.withLock { $0[ObjectIdentifier(channel)] = nil } }
+
+    func setBusy(_ channel: any Channel) {
+        entries.withLock { $0[ObjectIdentifier(channel)]?.idleSince = nil }
+    }
+
+    func setIdle(_ channel: any Channel) {
+        entries.withLock { $0[ObjectIdentifier(channel)]?.idleSince = .now }
+    }
+}

@@ -18,7 +18,7 @@ import PhiSystem
 struct PhiServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phi-server",
-        abstract: "Serves a phi model over HTTP, with OpenAI's interface for completions.",
+        abstract: "Serves a phi model over HTTP, with the interfaces of OpenAI and llama-server for completions.",
         discussion: """
             Requests are batched; each result equals `phi complete` with the same seed. Without -m, the built-in small \
             model is served. The address is printed once the server listens. SIGTERM and Ctrl-C let running requests \
@@ -60,11 +60,17 @@ struct PhiServerCommand: AsyncParsableCommand {
     var maxConnections = 1024
 
     @Option(
-        help: "A name in the header Host that is allowed, beside localhost and addresses; may be repeated. Without it, any name is, unless --host is an address of this machine alone."
-    )
+        help: ArgumentHelp(
+            """
+            A name in the header Host that is allowed, beside localhost and addresses; may be repeated. Without it, any name \
+            is, unless --host is an address of this machine alone.
+            """, valueName: "name"))
     var allowHost: [String] = []
 
-    @Option(help: "An origin whose pages may use the server, such as https://example.com, or * for any; may be repeated.")
+    @Option(
+        help: ArgumentHelp(
+            "An origin whose pages may use the server, such as https://example.com, or * for any; may be repeated.",
+            valueName: "origin"))
     var allowOrigin: [String] = []
 
     @Flag(help: "Refuse requests with unknown fields, which otherwise get a warning.")

@@ -42,12 +42,16 @@ struct CompletionRequestTests {
         (#"{"prompt":"x","best_of":2,"stream":true}"#, "best_of", "streams"),
         (#"{"prompt":["x","y","z"],"best_of":3}"#, "prompt", "best_of = 3"),
         (#"{"prompt":"x","suffix":"}"}"#, "suffix", "not supported"),
+        (#"{"prompt":"x","n":8,"max_tokens":1000,"logprobs":20}"#, "logprobs", "168000"),
         (#"{"prompt":"x","presence_penalty":2.5}"#, "presence_penalty", "-2 to 2"),
         (#"{"prompt":"x","frequency_penalty":-3}"#, "frequency_penalty", "-2 to 2"),
     ]
 
     @Test func faultsNameTheirField() async throws {
-        try await TestServer.run({ $0.limits.sequences = 8 }) { server in
+        try await TestServer.run({ 
+            $0.limits.sequences = 8
+            $0.limits.logProbabilitiesInAll = 100_000
+        }) { server in
             for (body, param, word) in Self.bodies {
                 let response = try await server.send(.post, "/v1/completions", body)
                 let error = try response.error

@@ -10,7 +10,7 @@ struct SamplingFieldTests {
 
     private func alone(_ sampling: SamplingOptions, _ tokens: Int) throws -> Completion {
         try Session(#require(TestServer.model), threads: 1).complete(
-            Self.text, GenerationOptions(maximumTokens: tokens, sampling: sampling))
+            Self.text, GenerationOptions(maximumTokens: tokens, sampling: sampling, ignoresEndOfText: true))
     }
 
     @Test func penaltiesAreTheLibrarys() async throws {
@@ -22,10 +22,10 @@ struct SamplingFieldTests {
                 (#""repetition_penalty":1.3"#, try SamplingOptions(repeatPenalty: 1.3)),
                 (#""repeat_penalty":1.3,"repetition_penalty":1.3,"repeat_last_n":-1"#, try SamplingOptions(repeatPenalty: 1.3)),
             ] {
-                let answer = try await server.complete(#"\#(Self.prompt),"max_tokens":60,"temperature":0,\#(fields)"#)
+                let answer = try await server.complete(#"\#(Self.prompt),"max_tokens":60,"temperature":0,"ignore_eos":true,\#(fields)"#)
                 #expect(try answer.choices[0].text == alone(sampling, 60).text, "\(fields)")
             }
-            #expect(try alone(SamplingOptions(presencePenalty: 1.5), 60).text != alone(.greedy, 60).text)
+            #expect(try alone(SamplingOptions(frequencyPenalty: 0.75), 60).text != alone(.greedy, 60).text)
         }
     }
 
@@ -48,7 +48,7 @@ struct SamplingFieldTests {
 
     @Test func stopTokensAndTheMinimumAreKept() async throws {
         try await TestServer.run { server in
-            let whole = try alone(.greedy, 200)
+            let whole = try completedAlone(Self.text, 200)
             try #require(whole.stopReason == .endOfText)
             let fields = #"\#(Self.prompt),"max_tokens":200,"temperature":0"#
             let stop = whole.tokens[7]

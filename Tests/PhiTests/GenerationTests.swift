@@ -158,12 +158,14 @@ struct GenerationTests {
 
     @Test
     func stopTokensEndACompletionAndAreNotInIt() throws {
-        let whole = try Session(model, threads: 1).complete(prompt, options(60))
+        let sampling = try SamplingOptions(repeatPenalty: 1.3)
+        let plain = try GenerationOptions(maximumTokens: 60, sampling: sampling)
+        let whole = try Session(model, threads: 1).complete(prompt, plain)
         let stop = whole.tokens[20]
         let first = try #require(whole.tokens.firstIndex(of: stop))
         func complete(_ minimum: Int) throws -> Completion {
             let options = try GenerationOptions(
-                maximumTokens: 60, sampling: options(60).sampling, minimumTokens: minimum, stopTokens: [5, stop])
+                maximumTokens: 60, sampling: sampling, minimumTokens: minimum, stopTokens: [5, stop])
             return try Session(model, threads: 1).complete(prompt, options)
         }
         let made = try complete(0)
@@ -185,10 +187,9 @@ struct GenerationTests {
         let made = try Session(model, threads: 1).complete(prompt, options, sampler: sampler)
         #expect(made.tokens.count == 4 && !made.tokens.contains(256) && made.stopReason == .endOfText)
         // A stop string in the first tokens is text.
-        let whole = try Session(model, threads: 1).complete(prompt, self.options(60)).text
+        let whole = try Session(model, threads: 1).complete(prompt, GenerationOptions(maximumTokens: 20)).text
         let stop = String(whole.prefix(2))
-        let stopped = try GenerationOptions(
-            maximumTokens: 60, sampling: self.options(60).sampling, stop: [stop], minimumTokens: 3)
+        let stopped = try GenerationOptions(maximumTokens: 20, stop: [stop], minimumTokens: 3)
         #expect(try Session(model, threads: 1).complete(prompt, stopped).text.hasPrefix(stop))
     }
 

@@ -83,6 +83,19 @@ package struct CompletionRequest: Sendable {
         let prompts = try model.tokens(of: field)
         isEmpty = prompts.map(\.isEmpty)
         self.prompts = prompts.map { $0.isEmpty ? [model.startOfText] : $0 }
+        guard logProbabilityCount <= limits.logProbabilitiesInAll else {
+            throw .invalid(
+                "logprobs",
+                "this asks for up to \(logProbabilityCount) log-probabilities, more than \(limits.logProbabilitiesInAll); "
+                    + "ask for fewer tokens, choices or alternatives")
+        }
+    }
+
+    /// The most log-probabilities that the response can hold.
+    private var logProbabilityCount: Int {
+        guard let alternatives = options.logProbabilities else { return 0 }
+        let tokens = prompts.reduce(0) { $0 + (scoresPrompts ? $1.count : 0) + (options.maximumTokens ?? 0) }
+        return tokens * choices * (alternatives + 1)
     }
 }
 

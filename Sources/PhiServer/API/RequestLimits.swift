@@ -6,6 +6,8 @@ package struct RequestLimits: Sendable {
     package var sequences = 128
     /// Most likely tokens that may be asked for at each place.
     package var logProbabilities = 20
+    /// Log-probabilities of all tokens of a response together; each takes some hundred bytes until it is sent.
+    package var logProbabilitiesInAll = 1 << 19
     /// Stop strings.
     package var stops = 64
     /// Bytes of a stop string.

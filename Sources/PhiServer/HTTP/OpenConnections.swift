@@ -19,7 +19,9 @@ final class OpenConnections: Sendable {
             defer { entries[ObjectIdentifier(channel)] = Entry(channel: channel, idleSince: .now) }
             guard entries.count + 1 >= limit else { return nil }
             let idle = entries.values.compactMap { entry in entry.idleSince.map { (entry.channel, $0) } }
-            return idle.min { $0.1 < $1.1 }?.0
+            guard let oldest = idle.min(by: { $0.1 < $1.1 })?.0 else { return nil }
+            entries[ObjectIdentifier(oldest)] = nil  // so that the next one does not choose it again
+            return oldest
         }
         oldest?.close(promise: nil)
     }

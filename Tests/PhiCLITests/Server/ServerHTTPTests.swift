@@ -122,12 +122,12 @@ extension ServerTests {
 
         @Test func whatIsNotHTTPIsAnErrorOfTheSameShape() throws {
             let server = try ServerProcess()
-            let chunks = "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            let chunks = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 + "Transfer-Encoding: chunked\r\n\r\nZZ\r\n"
             for (request, status, code) in [
                 ("NOT HTTP AT ALL\r\n\r\n", 400, "invalid_http"), ("\u{0}\u{1}garbage\r\n\r\n", 400, "invalid_http"),
-                ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, "invalid_http"),
-                ("GET / HTTP/1.1\r\nHost: x\r\nX-A: \(String(repeating: "a", count: 100_000))\r\n\r\n", 431, "headers_too_large"),
+                ("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\n", 400, "invalid_http"),
+                ("GET / HTTP/1.1\r\nHost: localhost\r\nX-A: \(String(repeating: "a", count: 100_000))\r\n\r\n", 431, "headers_too_large"),
                 (chunks, 400, "invalid_http"),
             ] {
                 let connection = try server.connect()

@@ -28,7 +28,8 @@ package struct PhiServer: Sendable {
         engine = try EngineThread(model, settings.batching, metrics)
         endpoints = Endpoints(
             model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
-            slotCount: settings.batching.slots, limits: settings.limits, parser: BodyParser(limit: settings.limits.bodyBytes),
+            slotCount: settings.batching.slots, limits: settings.limits,
+            parser: BodyParser(limit: settings.limits.bodyBytes),
             logsPrompts: settings.logsPrompts, registry: registry)
     }
 

@@ -1,4 +1,5 @@
-"""Tests phi-server with common clients: OpenAI's, LiteLLM, EleutherAI's lm-eval, guidellm, ab, Prometheus' parser, and a browser.
+"""Tests phi-server with common clients: OpenAI's, LiteLLM, EleutherAI's lm-eval, guidellm, ab, Prometheus' parser and
+a browser.
 
     make check-clients                               creates the environment and runs this
     python Tests/PhiServerCheck/clients.py openai litellm lm-eval guidellm ab prometheus browser
@@ -58,7 +59,8 @@ def check_openai() -> None:
         assert all(len(top) in (3, 4) for top in scores.top_logprobs[1:])
         best = make(model="phi-small", prompt=PROMPT, max_tokens=8, temperature=1, seed=3, n=2, best_of=5)
         assert [choice.index for choice in best.choices] == [0, 1]
-        longest = make(model="phi-small", prompt=PROMPT, max_tokens=10**6, temperature=0, extra_body={"ignore_eos": True})
+        longest = make(
+            model="phi-small", prompt=PROMPT, max_tokens=10**6, temperature=0, extra_body={"ignore_eos": True})
         assert longest.choices[0].finish_reason == "length" and longest.usage.total_tokens == 1025
         strange = make(model="phi-small", prompt=PROMPT, max_tokens=1, extra_body={"never_heard_of": 1})
         assert strange.model_extra["warnings"] == ["unknown field never_heard_of is not used"]
@@ -223,6 +225,7 @@ def check_lm_eval() -> None:
 
 
 def check_litellm() -> None:
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it fetches a list of prices
     import litellm
 
     litellm.suppress_debug_info = True
@@ -274,7 +277,8 @@ def check_ab() -> None:
                 done = subprocess.run(
                     ["ab", *options, "-n", "20", "-c", "4", "-p", body, "-T", "application/json",
                      server.url + "/v1/completions"], check=True, capture_output=True, text=True, timeout=120)
-                lines = {key: value.strip() for key, _, value in (row.partition(":") for row in done.stdout.split("\n"))}
+                rows = [row.partition(":") for row in done.stdout.split("\n")]
+                lines = {key: value.strip() for key, _, value in rows}
                 assert lines["Complete requests"] == "20" and "Non-2xx responses" not in lines, done.stdout
     print("ab: HTTP/1.0 with and without keep-alive, whole and streamed")
 
@@ -362,8 +366,8 @@ def check_browser() -> None:
 
 
 CHECKS = {
-    "openai": check_openai, "litellm": check_litellm, "lm-eval": check_lm_eval, "guidellm": check_guidellm, "ab": check_ab,
-    "prometheus": check_prometheus, "browser": check_browser}
+    "openai": check_openai, "litellm": check_litellm, "lm-eval": check_lm_eval, "guidellm": check_guidellm,
+    "ab": check_ab, "prometheus": check_prometheus, "browser": check_browser}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CHECKS:

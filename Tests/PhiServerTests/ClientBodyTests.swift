@@ -75,7 +75,8 @@ struct ClientBodyTests {
         // BerriAI/litellm, litellm/llms/openai/completion; the provider hosted_vllm.
         Client(
             name: "LiteLLM", path: "/v1/completions",
-            body: #"{"model":"small","prompt":"def f(","max_tokens":8,"temperature":0.2,"n":1,"stream":false,"user":""}"#),
+            body:
+                #"{"model":"small","prompt":"def f(","max_tokens":8,"temperature":0.2,"n":1,"stream":false,"user":""}"#),
         // open-webui/open-webui speaks chat only, which phi is not trained for.
         Client(
             name: "Open WebUI", path: "/v1/chat/completions",
@@ -110,7 +111,8 @@ struct ClientBodyTests {
             ).text
             let events = text.split(separator: "\n\n").dropLast()
             #expect(events.dropLast().allSatisfy { $0.contains(#""usage":null"#) } && events.count > 2)
-            #expect(events.last?.contains(#""choices":[]"#) == true && events.last?.contains(#""total_tokens":6"#) == true)
+            #expect(
+                events.last?.contains(#""choices":[]"#) == true && events.last?.contains(#""total_tokens":6"#) == true)
             let plain = try await server.send(.post, "/v1/completions", "{\(fields)}").text
             #expect(!plain.contains("usage"))
         }

@@ -48,7 +48,7 @@ struct CompletionRequestTests {
     ]
 
     @Test func faultsNameTheirField() async throws {
-        try await TestServer.run({ 
+        try await TestServer.run({
             $0.limits.sequences = 8
             $0.limits.logProbabilitiesInAll = 100_000
         }) { server in

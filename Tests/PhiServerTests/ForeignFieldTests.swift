@@ -8,14 +8,20 @@ struct ForeignFieldTests {
 
     /// What clients send by themselves.
     private static let neutral = [
-        #""repetition_penalty":1.0"#, #""ignore_eos":false"#, #""top_k":-1"#, #""min_tokens":0"#, #""use_beam_search":false"#,
+        #""repetition_penalty":1.0"#, #""ignore_eos":false"#, #""top_k":-1"#, #""min_tokens":0"#,
+        #""use_beam_search":false"#,
         #""stop_token_ids":[]"#, #""skip_special_tokens":true"#, #""add_special_tokens":true"#, #""cache_prompt":true"#,
         #""metadata":{}"#, #""store":false"#, #""best_of":1"#, #""suffix":null"#, #""max_completion_tokens":4"#,
-        #""stream":false,"stream_options":{"include_usage":true}"#, #""keep_alive":"5m""#, #""truncate_prompt_tokens":null"#,
-        #""echo":null"#, #""logprobs":false"#, #""n":1,"best_of":null"#, #""response_format":{"type":"text"}"#, #""tools":[]"#,
-        #""tool_choice":"auto""#, #""guided_json":null"#, #""grammar":"""#, #""mirostat":0,"mirostat_tau":5.0"#, #""typical_p":1"#,
-        #""service_tier":"auto""#, #""logit_bias":[]"#, #""never_heard_of":null"#, #""repeat_last_n":64"#, #""n_predict":4"#,
-        #""xtc_probability":0.0"#, #""dry_multiplier":0"#, #""frequency_penalty":0,"presence_penalty":0.0"#, #""max_tokens":null"#,
+        #""stream":false,"stream_options":{"include_usage":true}"#, #""keep_alive":"5m""#,
+        #""truncate_prompt_tokens":null"#,
+        #""echo":null"#, #""logprobs":false"#, #""n":1,"best_of":null"#, #""response_format":{"type":"text"}"#,
+        #""tools":[]"#,
+        #""tool_choice":"auto""#, #""guided_json":null"#, #""grammar":"""#, #""mirostat":0,"mirostat_tau":5.0"#,
+        #""typical_p":1"#,
+        #""service_tier":"auto""#, #""logit_bias":[]"#, #""never_heard_of":null"#, #""repeat_last_n":64"#,
+        #""n_predict":4"#,
+        #""xtc_probability":0.0"#, #""dry_multiplier":0"#, #""frequency_penalty":0,"presence_penalty":0.0"#,
+        #""max_tokens":null"#,
     ]
 
     @Test func whatChangesNothingIsAccepted() async throws {
@@ -32,15 +38,18 @@ struct ForeignFieldTests {
     }
 
     @Test(arguments: [
-        (#""suffix":"}""#, "suffix"), (#""grammar":"root ::= x""#, "grammar"), (#""guided_regex":"a*""#, "guided_regex"),
+        (#""suffix":"}""#, "suffix"), (#""grammar":"root ::= x""#, "grammar"),
+        (#""guided_regex":"a*""#, "guided_regex"),
         (#""guided_json":{}"#, "guided_json"), (#""structured_outputs":{}"#, "structured_outputs"),
         (#""response_format":{"type":"json_object"}"#, "response_format"), (#""tools":[{}]"#, "tools"),
         (#""messages":[]"#, "messages"), (#""logits_processors":["x"]"#, "logits_processors"),
         (#""custom_logit_processor":"x""#, "custom_logit_processor"), (#""bad_words":["x"]"#, "bad_words"),
-        (#""use_beam_search":true"#, "use_beam_search"), (#""mirostat":2"#, "mirostat"), (#""typical_p":0.9"#, "typical_p"),
+        (#""use_beam_search":true"#, "use_beam_search"), (#""mirostat":2"#, "mirostat"),
+        (#""typical_p":0.9"#, "typical_p"),
         (#""samplers":["top_k"]"#, "samplers"), (#""skip_special_tokens":false"#, "skip_special_tokens"),
         (#""truncate_prompt_tokens":5"#, "truncate_prompt_tokens"), (#""lora":[{"id":0}]"#, "lora"),
-        (#""include_stop_str_in_output":true"#, "include_stop_str_in_output"), (#""prompt_logprobs":1"#, "prompt_logprobs"),
+        (#""include_stop_str_in_output":true"#, "include_stop_str_in_output"),
+        (#""prompt_logprobs":1"#, "prompt_logprobs"),
     ])
     func whatWouldChangeTheTextIsRefused(_ field: String, _ name: String) async throws {
         try await TestServer.run { server in

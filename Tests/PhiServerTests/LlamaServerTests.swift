@@ -77,7 +77,8 @@ struct LlamaServerTests {
         try await TestServer.run({ $0.batching.context = 64 }) { server in
             let answer = try await complete(#"\#(Self.start),"ignore_eos":true,"seed":5"#, server).json(Answer.self)
             let settings = try #require(answer.generation_settings)
-            #expect(settings.temperature == 0.8 && settings.top_k == 40 && settings.top_p == 0.95 && settings.min_p == 0.05)
+            #expect(
+                settings.temperature == 0.8 && settings.top_k == 40 && settings.top_p == 0.95 && settings.min_p == 0.05)
             #expect(settings.seed == 5 && answer.truncated == true)
             let sampling = try SamplingOptions(temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, seed: 5)
             let session = try Session(#require(TestServer.model), context: 64, threads: 1)
@@ -94,7 +95,8 @@ struct LlamaServerTests {
 
     @Test func streamsEndWithTheWhole() async throws {
         try await TestServer.run { server in
-            let response = try await complete(#"\#(Self.start),"temperature":0,"stream":true,"cache_prompt":true"#, server)
+            let response = try await complete(
+                #"\#(Self.start),"temperature":0,"stream":true,"cache_prompt":true"#, server)
             let events = response.text.components(separatedBy: "\n\n").dropLast().map { $0.dropFirst(6) }
             let answers = try events.map { try JSONDecoder().decode(Answer.self, from: Data($0.utf8)) }
             let expected = try completedAlone(Self.text, 200)
@@ -140,7 +142,8 @@ struct LlamaServerTests {
             let model = try #require(try await server.send(.get, "/v1/models").json(Models.self).data.first)
             #expect(model.id == "small" && model.object == "model" && model.max_model_len == 1024)
             #expect(model.meta.n_vocab == 2048 && model.meta.size > 100_000 && model.meta.n_ctx_train == 1024)
-            let infill = try await server.send(.post, "/infill", #"{"input_prefix":"a","input_suffix":"b","prompt":""}"#)
+            let infill = try await server.send(
+                .post, "/infill", #"{"input_prefix":"a","input_suffix":"b","prompt":""}"#)
             #expect(try infill.status.code == 501 && infill.error.message.contains("not trained to fill in"))
         }
     }

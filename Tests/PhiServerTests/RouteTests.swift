@@ -44,7 +44,10 @@ struct RouteTests {
 
     @Test func unknownPathsAreErrorsInOpenAIsShape() async throws {
         try await TestServer.run { server in
-            for path in ["/nothing", "/v1", "/v1/completions/x", "/health/x", "/v1/models/gpt-4", "/v1/models/a/b", "/v1/models/%zz"] {
+            for path in [
+                "/nothing", "/v1", "/v1/completions/x", "/health/x", "/v1/models/gpt-4", "/v1/models/a/b",
+                "/v1/models/%zz",
+            ] {
                 let response = try await server.send(.get, path)
                 #expect(response.status == .notFound, "\(path)")
                 #expect(try response.error.type == "invalid_request_error", "\(path)")

@@ -18,11 +18,18 @@ struct SamplingFieldTests {
             for (fields, sampling) in [
                 (#""presence_penalty":1.5"#, try SamplingOptions(presencePenalty: 1.5)),
                 (#""frequency_penalty":0.75"#, try SamplingOptions(frequencyPenalty: 0.75)),
-                (#""frequency_penalty":-2,"presence_penalty":-2"#, try SamplingOptions(presencePenalty: -2, frequencyPenalty: -2)),
+                (
+                    #""frequency_penalty":-2,"presence_penalty":-2"#,
+                    try SamplingOptions(presencePenalty: -2, frequencyPenalty: -2)
+                ),
                 (#""repetition_penalty":1.3"#, try SamplingOptions(repeatPenalty: 1.3)),
-                (#""repeat_penalty":1.3,"repetition_penalty":1.3,"repeat_last_n":-1"#, try SamplingOptions(repeatPenalty: 1.3)),
+                (
+                    #""repeat_penalty":1.3,"repetition_penalty":1.3,"repeat_last_n":-1"#,
+                    try SamplingOptions(repeatPenalty: 1.3)
+                ),
             ] {
-                let answer = try await server.complete(#"\#(Self.prompt),"max_tokens":60,"temperature":0,"ignore_eos":true,\#(fields)"#)
+                let answer = try await server.complete(
+                    #"\#(Self.prompt),"max_tokens":60,"temperature":0,"ignore_eos":true,\#(fields)"#)
                 #expect(try answer.choices[0].text == alone(sampling, 60).text, "\(fields)")
             }
             #expect(try alone(SamplingOptions(frequencyPenalty: 0.75), 60).text != alone(.greedy, 60).text)

@@ -226,7 +226,8 @@ struct SamplerTests {
     @Test
     func theTableReadsAndSetsEveryParameter() throws {
         var options = SamplingOptions.greedy
-        #expect(options.description == "temperature 0.0, top-k 0, top-p 1.0, min-p 0.0, repeat-penalty 1.0, "
+        #expect(
+            options.description == "temperature 0.0, top-k 0, top-p 1.0, min-p 0.0, repeat-penalty 1.0, "
                 + "presence-penalty 0.0, frequency-penalty 0.0")
         for (parameter, value) in zip(SamplingParameter.all, [0.5, 40, 0.25, 0.125, 1.5, -1.25, 2]) {
             #expect(parameter.value(in: options) == parameter.standard)

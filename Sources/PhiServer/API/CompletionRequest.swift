@@ -78,7 +78,8 @@ package struct CompletionRequest: Sendable {
             let name = choices == returned ? "n" : "best_of"
             throw .invalid(
                 "prompt",
-                "\(field.count) prompts times \(name) = \(choices) are more than the \(limits.sequences) sequences allowed")
+                "\(field.count) prompts times \(name) = \(choices) are more than the \(limits.sequences) sequences allowed"
+            )
         }
         let prompts = try model.tokens(of: field)
         isEmpty = prompts.map(\.isEmpty)
@@ -128,7 +129,8 @@ extension CompletionRequest {
     ])
 
     private static func includesUsage(_ fields: JSONFields) throws(APIError) -> Bool {
-        try fields.value("stream_options", "an object of true and false", as: StreamOptions.self)?.includesUsage ?? false
+        try fields.value("stream_options", "an object of true and false", as: StreamOptions.self)?.includesUsage
+            ?? false
     }
 
     private static func alternatives(_ fields: JSONFields, _ limits: RequestLimits) throws(APIError) -> Int? {

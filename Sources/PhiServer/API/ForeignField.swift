@@ -25,20 +25,23 @@ struct ForeignField: Sendable {
             }
         }
         // Accounts, names, caches, schedules and the form of answers: never the text.
-        add("user metadata store service_tier safety_identifier prompt_cache_key prompt_cache_retention", nil)  // OpenAI
-        add("request_id session_id priority stream_interval return_token_offsets return_mm_kwargs", nil)  // vLLM
-        add("rid extra_key custom_labels routed_dp_rank data_parallel_rank disagg_prefill_dp_rank", nil)  // SGLang
+        // OpenAI
+        add("user metadata store service_tier safety_identifier prompt_cache_key prompt_cache_retention", nil)
+        // vLLM
+        add("request_id session_id priority stream_interval return_token_offsets return_mm_kwargs", nil)
+        // SGLang
+        add("rid extra_key custom_labels routed_dp_rank data_parallel_rank disagg_prefill_dp_rank", nil)
         add("bootstrap_host bootstrap_port bootstrap_room return_cached_tokens_details", nil)
-        add("cache_prompt id_slot slot_id n_cache_reuse timings_per_token response_fields return_progress", nil)  // llama-server
+        // llama-server
+        add("cache_prompt id_slot slot_id n_cache_reuse timings_per_token response_fields return_progress", nil)
         add("backend_sampling verbose parse_tool_calls reasoning_format reasoning_in_content", nil)
-        add("details decoder_input_details", nil)  // Text Generation Inference
-        add("keep_alive", nil)  // Ollama
-        add("timeout max_retries api_version", nil)  // LiteLLM
+        // Text Generation Inference, Ollama, LiteLLM
+        add("details decoder_input_details keep_alive timeout max_retries api_version", nil)
 
         // Without effect unless another field has one.
         add("add_special_tokens spaces_between_special_tokens length_penalty early_stopping truncation_side", nil)
-        add("routed_experts_prompt_start routed_experts_start_len guided_decoding_backend guided_whitespace_pattern", nil)
-        add("parallel_tool_calls", nil)
+        add("routed_experts_prompt_start routed_experts_start_len parallel_tool_calls", nil)
+        add("guided_decoding_backend guided_whitespace_pattern", nil)
         add("mirostat_tau mirostat_eta dynatemp_exponent xtc_threshold dry_base dry_allowed_length", nil)
         add("dry_penalty_last_n dry_sequence_breakers adaptive_decay n_keep n_discard grammar_lazy", nil)
         add("grammar_triggers preserved_tokens reasoning_budget_start_tag reasoning_budget_end_tag", nil)
@@ -78,12 +81,16 @@ struct ForeignField: Sendable {
         add("include_stop_str_in_output no_stop_trim", [.bool(false)], "stop strings are left out of the text")
         add("truncate_prompt_tokens truncate", [], "prompts are not shortened")
         add("n_indent", [.integer(0)], "lines are not dropped by their indent")
-        add("t_max_predict_ms t_max_prompt_ms", [.integer(-1), .integer(0)], "text does not depend on time; use max_tokens")
+        add(
+            "t_max_predict_ms t_max_prompt_ms", [.integer(-1), .integer(0)],
+            "text does not depend on time; use max_tokens")
         add("return_full_text", [.bool(false)], "use echo")
         add("prompt_logprobs", [], "use echo with logprobs")
         add("logprob_token_ids", [.array([])], "use logprobs")
         add("return_token_ids return_tokens_as_token_ids", [.bool(false)], "use /tokenize")
-        add("return_hidden_states return_routed_experts post_sampling_probs", [.bool(false)], "answers do not hold these")
+        add(
+            "return_hidden_states return_routed_experts post_sampling_probs", [.bool(false)],
+            "answers do not hold these")
         add("lora", [.array([])], "there are no adapters at run time")
         add("lora_path lora_request", [], "there are no adapters at run time")
         add("prompt_embeds images image_data images_config", [.array([])], "prompts are text or token ids")

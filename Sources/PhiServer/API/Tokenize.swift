@@ -4,7 +4,8 @@ import PhiJSON
 extension Endpoints {
     /// `POST /tokenize`: the token ids of the `content` or `prompt` of a body, with the fields of llama.cpp's and vLLM's.
     func tokenize(_ request: Request, _ context: PhiRequestContext) async throws -> Response {
-        let response = try await parser.parse(request) { [model, isStrict = limits.isStrict] body throws(APIError) -> JSONObject in
+        let response = try await parser.parse(request) {
+            [model, isStrict = limits.isStrict] body throws(APIError) -> JSONObject in
             let fields = try JSONFields(body, known: ["model", "content", "prompt", "add_special"], isStrict: isStrict)
             try model.check(name: fields.value("model", "a string"))
             _ = try fields.flag("add_special")  // the tokenizer adds none

@@ -73,7 +73,9 @@ extension ServerTests {
                 return String(answer.dropFirst(9).prefix(3)) + (answer.contains(#""error":{"#) ? " error" : "")
             }
             let own = ["localhost", "LOCALHOST:80", "127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "192.168.1.5"]
-            let foreign = ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "1"]
+            let foreign = [
+                "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "1",
+            ]
             let server = try ServerProcess()
             for host in own { #expect(try status([host], server) == "200", "\(host)") }
             for host in foreign { #expect(try status([host], server) == "403 error", "\(host)") }
@@ -81,7 +83,9 @@ extension ServerTests {
                 #expect(try status(hosts, server) == "400 error", "\(hosts)")
             }
             let named = try ServerProcess("--allow-host", "phi.example", "--allow-host", "Other.example")
-            for host in own + ["phi.example", "other.example:80"] { #expect(try status([host], named) == "200", "\(host)") }
+            for host in own + ["phi.example", "other.example:80"] {
+                #expect(try status([host], named) == "200", "\(host)")
+            }
             for host in foreign { #expect(try status([host], named) == "403 error", "\(host)") }
             // A server for other machines has names that it does not know.
             let open = try ServerProcess("--host", "0.0.0.0")
@@ -122,18 +126,23 @@ extension ServerTests {
 
         @Test func whatIsNotHTTPIsAnErrorOfTheSameShape() throws {
             let server = try ServerProcess()
-            let chunks = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            let chunks =
+                "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 + "Transfer-Encoding: chunked\r\n\r\nZZ\r\n"
             for (request, status, code) in [
                 ("NOT HTTP AT ALL\r\n\r\n", 400, "invalid_http"), ("\u{0}\u{1}garbage\r\n\r\n", 400, "invalid_http"),
                 ("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\n", 400, "invalid_http"),
-                ("GET / HTTP/1.1\r\nHost: localhost\r\nX-A: \(String(repeating: "a", count: 100_000))\r\n\r\n", 431, "headers_too_large"),
+                (
+                    "GET / HTTP/1.1\r\nHost: localhost\r\nX-A: \(String(repeating: "a", count: 100_000))\r\n\r\n", 431,
+                    "headers_too_large"
+                ),
                 (chunks, 400, "invalid_http"),
             ] {
                 let connection = try server.connect()
                 try connection.send(request)
                 let answer = try connection.readAnswer()
-                #expect(answer.status == status && answer.head.headers["connection"] == "close", "\(request.prefix(40))")
+                #expect(
+                    answer.status == status && answer.head.headers["connection"] == "close", "\(request.prefix(40))")
                 #expect(try answer.json(ErrorAnswer.self).error.code == code, "\(request.prefix(40)): \(answer.text)")
             }
             // After a good request on the same connection too.
@@ -163,7 +172,8 @@ extension ServerTests {
         @Test func descriptorsBoundConnections() throws {
             func start(_ files: Int) throws -> RunningProgram {
                 try RunningProgram(
-                    "/bin/sh", ["-c", "ulimit -n \(files); exec \"$0\" --port 0", Command.program("phi-server")], input: [],
+                    "/bin/sh", ["-c", "ulimit -n \(files); exec \"$0\" --port 0", Command.program("phi-server")],
+                    input: [],
                     environment: [:], longest: 120)
             }
             let few = try start(12).wait()

@@ -2,13 +2,13 @@
 a browser.
 
     make check-clients                               creates the environment and runs this
-    python Tests/PhiServerCheck/clients.py openai litellm lm-eval guidellm ab prometheus browser
+    python Tests/PhiServerCheck/clients.py openai litellm lm-eval guidellm ab prometheus origins browser
 
 `openai`: completions, streams, log-probabilities and errors by the official client, compared with `phi complete`.
 `lm-eval`: a multiple-choice task on a generated data set, by local-completions; every log-likelihood must be that
 of the logits of `phi logits`. `litellm`: completions, and the error on which its fallbacks depend. `guidellm`: a
 benchmark in which no request fails. `ab`: HTTP/1.0 without and with keep-alive. `prometheus`: the metrics, read by
-its own parser. `browser`: the page at / in a headless Chromium.
+its own parser. `origins`, `browser`: pages of other origins, and the page at /, in a headless Chromium.
 """
 from __future__ import annotations
 
@@ -250,7 +250,8 @@ def check_guidellm() -> None:
         write_tokenizer(folder)
         subprocess.run(
             [
-                Path(sys.executable).with_name("guidellm"), "run", "--backend", f"kind=openai_http,target={server.url}",
+                Path(sys.executable).with_name("guidellm"), "run", "--backend",
+                f"kind=openai_http,target={server.url},request_format=/v1/completions",
                 "--profile", "kind=concurrent,streams=4", "--constraint", "kind=max_requests,count=12",
                 "--tokenizer", f"kind=huggingface_auto,model={folder}",
                 "--data", "kind=synthetic_text,prompt_tokens=32,output_tokens=16",
@@ -299,11 +300,10 @@ def check_prometheus() -> None:
         print(f"prometheus: {len(families)} families of metrics are read by its parser")
 
 
-def check_browser() -> None:
+def browser_options():
     import shutil
 
     from selenium import webdriver
-    from selenium.webdriver.common.by import By
 
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
@@ -313,9 +313,56 @@ def check_browser() -> None:
     for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return {"options": options, "service": webdriver.ChromeService(driver)}
+
+
+def check_origins() -> None:
+    """Pages of other origins read an answer where it is allowed; a name that leads here is not the server's."""
+    import http.server
+    import threading
+
+    from selenium import webdriver
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    ask = """const [url, done] = arguments;
+        fetch(url, {method: "POST", headers: {"Content-Type": "application/json"},
+                    body: JSON.stringify({prompt: "x", max_tokens: 1})})
+            .then(answer => answer.json())
+            .then(answer => done(answer.object || answer.error.code), () => done("blocked"))"""
+    own = browser_options()
+    own["options"].add_argument("--host-resolver-rules=MAP rebound.example 127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as pages, webdriver.Chrome(**own) as browser:
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{pages.server_port}"
+        for options, expected in (
+                ([], "blocked"), (["--allow-origin", "http://other.example"], "blocked"),
+                (["--allow-origin", origin], "text_completion"), (["--allow-origin", "*"], "text_completion")):
+            with Served(*options) as server:
+                browser.get(origin)
+                found = browser.execute_async_script(ask, server.url + "/v1/completions")
+                assert found == expected, (options, found)
+        with Served() as server:
+            browser.get(f"http://rebound.example:{server.port}/")
+            found = browser.execute_async_script(ask, "/v1/completions")
+            assert found == "host_not_allowed", found
+        pages.shutdown()
+    print("origins: pages of other origins and rebound names are kept out, allowed origins are let in")
+
+
+def check_browser() -> None:
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+
     # In plain C, which is slow, so that a completion can be stopped before its end.
-    service = webdriver.ChromeService(driver)
-    with Served(PHI_ISA="reference") as server, webdriver.Chrome(options=options, service=service) as browser:
+    with Served(PHI_ISA="reference") as server, webdriver.Chrome(**browser_options()) as browser:
         def status(until: str) -> str:
             for _ in range(300):
                 text = browser.find_element(By.ID, "status").text
@@ -367,7 +414,7 @@ def check_browser() -> None:
 
 CHECKS = {
     "openai": check_openai, "litellm": check_litellm, "lm-eval": check_lm_eval, "guidellm": check_guidellm,
-    "ab": check_ab, "prometheus": check_prometheus, "browser": check_browser}
+    "ab": check_ab, "prometheus": check_prometheus, "origins": check_origins, "browser": check_browser}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CHECKS:

@@ -157,7 +157,9 @@ package final class HTTPConnection {
 
     private func fill(canEnd: Bool = false) throws {
         var piece = [UInt8](repeating: 0, count: 1 << 16)
-        let count = recv(descriptor, &piece, piece.count, 0)
+        var count = 0
+        // A process that was stopped and goes on finds its call interrupted.
+        repeat { count = recv(descriptor, &piece, piece.count, 0) } while count < 0 && errno == EINTR
         guard count >= 0 else { throw SystemFault("recv") }
         isAtEnd = count == 0
         guard count > 0 || canEnd else { throw Failure(description: "the connection was closed") }

@@ -2,8 +2,8 @@
 ///
 /// The fields are those of the request types of OpenAI (`completion_create_params.py` of openai-python), vLLM
 /// (`entrypoints/openai/completion/protocol.py`), SGLang (`srt/entrypoints/openai/protocol.py`), llama-server
-/// (`tools/server/server-task.cpp`), Text Generation Inference (`router/src/lib.rs`) and Ollama (`docs/api.md`), as of November
-/// 2026, and what LiteLLM passes on to them.
+/// (`tools/server/server-task.cpp`) and Text Generation Inference (`router/src/lib.rs`), as of November 2026, and a few of their
+/// earlier versions and of Ollama.
 struct ForeignField: Sendable {
     /// The values that change nothing, beside null; nil for all values.
     private let neutral: [JSONValue]?
@@ -35,8 +35,8 @@ struct ForeignField: Sendable {
         // llama-server
         add("cache_prompt id_slot slot_id n_cache_reuse timings_per_token response_fields return_progress", nil)
         add("backend_sampling verbose parse_tool_calls reasoning_format reasoning_in_content", nil)
-        // Text Generation Inference, Ollama, LiteLLM
-        add("details decoder_input_details keep_alive timeout max_retries api_version", nil)
+        // Text Generation Inference, Ollama
+        add("details decoder_input_details keep_alive", nil)
 
         // Without effect unless another field has one.
         add("add_special_tokens spaces_between_special_tokens length_penalty early_stopping truncation_side", nil)

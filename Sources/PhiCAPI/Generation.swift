@@ -90,7 +90,8 @@ extension Generation {
         }
         let sampling = try SamplingOptions(
             temperature: options.temperature, topK: Int(options.top_k), topP: options.top_p, minP: options.min_p,
-            repeatPenalty: options.repeat_penalty, seed: options.seed)
+            repeatPenalty: options.repeat_penalty, presencePenalty: options.presence_penalty,
+            frequencyPenalty: options.frequency_penalty, seed: options.seed)
         var biases: [TokenID: Float] = [:]
         for bias in try elements(options.logit_bias, options.logit_bias_count, "logit_bias") {
             guard (0..<session.model.config.vocabulary).contains(Int(bias.token)) else {

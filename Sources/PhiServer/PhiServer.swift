@@ -28,7 +28,8 @@ package struct PhiServer: Sendable {
         engine = try EngineThread(model, settings.batching, metrics)
         endpoints = Endpoints(
             model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
-            limits: settings.limits, parser: BodyParser(limit: settings.limits.bodyBytes),
+            slotCount: settings.batching.slots, limits: settings.limits,
+            parser: BodyParser(limit: settings.limits.bodyBytes),
             logsPrompts: settings.logsPrompts, registry: registry)
     }
 
@@ -36,11 +37,19 @@ package struct PhiServer: Sendable {
     package func application(
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> Application<RouterResponder<PhiRequestContext>> {
-        Application(
-            router: endpoints.router(keys: APIKeys(settings.apiKeys), metrics: metrics, logger: logger),
+        let (settings, connections) = (settings, OpenConnections(limit: settings.connections))
+        return Application(
+            router: endpoints.router(
+                keys: APIKeys(settings.apiKeys), hosts: AllowedHosts(settings.allowedHosts, host: settings.host),
+                origins: Set(settings.allowedOrigins), metrics: metrics, logger: logger),
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ConnectionWatch()],
+                    additionalChannelHandlers: [
+                        ConnectionWatch {
+                            HTTPRules(
+                                bodyBytes: settings.limits.bodyBytes, bodyTime: settings.limits.bodyTime, connections)
+                        }
+                    ],
                     idleTimeout: .seconds(settings.idle.components.seconds),
                     httpDecoderConfiguration: .init(
                         maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 100))),
@@ -93,7 +102,12 @@ package struct ServerSettings: Sendable {
     package var host = "127.0.0.1"
     /// The port to listen on; 0 for a free one.
     package var port = 8080
-    /// Connections that are open at once; further ones wait.
+    /// Names in the header `Host` that are allowed beside `localhost` and addresses; if there are none and `host` is not an
+    /// address of this machine alone, any name is.
+    package var allowedHosts: [String] = []
+    /// Origins whose pages may use the server; `*` for any.
+    package var allowedOrigins: [String] = []
+    /// Connections that are open at once; a further one ends the one that is idle longest, or waits.
     package var connections = 1024
     /// How long a connection may be open without a request.
     package var idle = Duration.seconds(60)

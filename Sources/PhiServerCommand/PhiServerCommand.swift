@@ -18,7 +18,7 @@ import PhiSystem
 struct PhiServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "phi-server",
-        abstract: "Serves a phi model over HTTP, with OpenAI's interface for completions.",
+        abstract: "Serves a phi model over HTTP, with the interfaces of OpenAI and llama-server for completions.",
         discussion: """
             Requests are batched; each result equals `phi complete` with the same seed. Without -m, the built-in small \
             model is served. The address is printed once the server listens. SIGTERM and Ctrl-C let running requests \
@@ -56,8 +56,25 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: "Sequences that one request may generate: prompts times n.")
     var maxTexts = 128
 
-    @Option(help: "Limit of open connections.")
+    @Option(help: "Limit of open connections; a further one ends the one that is idle longest.")
     var maxConnections = 1024
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            A name in the header Host that is allowed, beside localhost and addresses; may be repeated. Without it, any name \
+            is, unless --host is an address of this machine alone.
+            """, valueName: "name"))
+    var allowHost: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "An origin whose pages may use the server, such as https://example.com, or * for any; may be repeated.",
+            valueName: "origin"))
+    var allowOrigin: [String] = []
+
+    @Flag(help: "Refuse requests with unknown fields, which otherwise get a warning.")
+    var strict = false
 
     @Option(help: "The model's name in requests and responses. Without it, the file's.")
     var modelName: TextArgument?
@@ -123,12 +140,15 @@ struct PhiServerCommand: AsyncParsableCommand {
         var settings = ServerSettings()
         settings.host = host
         settings.port = port
-        settings.connections = maxConnections
+        settings.connections = try FileSupply.connections(atMost: maxConnections)
+        settings.allowedHosts = allowHost
+        settings.allowedOrigins = allowOrigin
         settings.drain = .seconds(drain)
         settings.apiKeys = try apiKeys()
         settings.logsPrompts = logPrompts
         settings.limits.bodyBytes = maxBody
         settings.limits.sequences = maxTexts
+        settings.limits.isStrict = strict
         settings.limits.time = .seconds(timeout)
         settings.batching.slots = parallel
         settings.batching.context = session.context

@@ -1,11 +1,14 @@
-"""Tests phi-server with common clients: OpenAI's, EleutherAI's lm-eval, and a browser.
+"""Tests phi-server with common clients: OpenAI's, LiteLLM, EleutherAI's lm-eval, guidellm, ab, Prometheus' parser and
+a browser.
 
     make check-clients                               creates the environment and runs this
-    python Tests/PhiServerCheck/clients.py openai lm-eval browser
+    python Tests/PhiServerCheck/clients.py openai litellm lm-eval guidellm ab prometheus origins browser
 
 `openai`: completions, streams, log-probabilities and errors by the official client, compared with `phi complete`.
 `lm-eval`: a multiple-choice task on a generated data set, by local-completions; every log-likelihood must be that
-of the logits of `phi logits`. `browser`: the page at / in a headless Chromium.
+of the logits of `phi logits`. `litellm`: completions, and the error on which its fallbacks depend. `guidellm`: a
+benchmark in which no request fails. `ab`: HTTP/1.0 without and with keep-alive. `prometheus`: the metrics, read by
+its own parser. `origins`, `browser`: pages of other origins, and the page at /, in a headless Chromium.
 """
 from __future__ import annotations
 
@@ -54,11 +57,18 @@ def check_openai() -> None:
         assert scored.text.startswith(PROMPT) and "".join(scores.tokens) == scored.text
         assert scores.token_logprobs[0] is None and all(value <= 0 for value in scores.token_logprobs[1:])
         assert all(len(top) in (3, 4) for top in scores.top_logprobs[1:])
+        best = make(model="phi-small", prompt=PROMPT, max_tokens=8, temperature=1, seed=3, n=2, best_of=5)
+        assert [choice.index for choice in best.choices] == [0, 1]
+        longest = make(
+            model="phi-small", prompt=PROMPT, max_tokens=10**6, temperature=0, extra_body={"ignore_eos": True})
+        assert longest.choices[0].finish_reason == "length" and longest.usage.total_tokens == 1025
+        strange = make(model="phi-small", prompt=PROMPT, max_tokens=1, extra_body={"never_heard_of": 1})
+        assert strange.model_extra["warnings"] == ["unknown field never_heard_of is not used"]
         favoured = make(model="phi-small", prompt=PROMPT, max_tokens=3, temperature=0, logit_bias={"50": 100})
         assert len(set(favoured.choices[0].text)) == 1
         for error, fields in [
             (openai.BadRequestError, {"max_tokens": -1}), (openai.BadRequestError, {"prompt": "x " * 5000}),
-            (openai.NotFoundError, {"model": "gpt-4"}), (openai.BadRequestError, {"best_of": 3}),
+            (openai.NotFoundError, {"model": "gpt-4"}), (openai.BadRequestError, {"suffix": "x"}),
         ]:
             try:
                 make(**{"model": "phi-small", "prompt": PROMPT, **fields})
@@ -214,11 +224,86 @@ def check_lm_eval() -> None:
             f"{4 * len(samples)} log-likelihoods within {worst:.1e}")
 
 
-def check_browser() -> None:
+def check_litellm() -> None:
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it fetches a list of prices
+    import litellm
+
+    litellm.suppress_debug_info = True
+    with Served() as server:
+        for provider in ("text-completion-openai", "hosted_vllm"):
+            call = {"model": f"{provider}/phi-small", "api_base": server.url + "/v1", "api_key": "none"}
+            answer = litellm.text_completion(**call, prompt=PROMPT, max_tokens=6, temperature=0)
+            assert answer.choices[0].text == completed(PROMPT, 6), answer
+            stream = litellm.text_completion(**call, prompt=PROMPT, max_tokens=6, temperature=0, stream=True)
+            assert "".join(piece.choices[0].text or "" for piece in stream) == completed(PROMPT, 6)
+            try:
+                litellm.text_completion(**call, prompt="x " * 5000, max_tokens=8)
+                raise AssertionError("a long prompt was not refused")
+            except litellm.ContextWindowExceededError:
+                pass
+    print("litellm: completions and streams are right, a long prompt is its ContextWindowExceededError")
+
+
+def check_guidellm() -> None:
+    with tempfile.TemporaryDirectory() as name, Served("--parallel", "4") as server:
+        folder = Path(name)
+        write_tokenizer(folder)
+        subprocess.run(
+            [
+                Path(sys.executable).with_name("guidellm"), "run", "--backend",
+                f"kind=openai_http,target={server.url},request_format=/v1/completions",
+                "--profile", "kind=concurrent,streams=4", "--constraint", "kind=max_requests,count=12",
+                "--tokenizer", f"kind=huggingface_auto,model={folder}",
+                "--data", "kind=synthetic_text,prompt_tokens=32,output_tokens=16",
+                "--output", f"kind=json,path={folder}/report.json", "--disable-console"],
+            check=True, capture_output=True, cwd=folder, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+        report = json.loads((folder / "report.json").read_text())
+        totals = report["benchmarks"][0]["metrics"]["request_totals"]
+        assert totals["successful"] >= 12 and totals["errored"] == 0, totals
+        requests = report["benchmarks"][0]["requests"]["successful"]
+        assert all(request["output_metrics"]["text_tokens"] == 16 for request in requests), requests[0]
+        print(f"guidellm: {totals['successful']} requests of 16 tokens, none failed")
+
+
+def check_ab() -> None:
+    import shutil
+
+    if not shutil.which("ab"):
+        raise SystemExit("ab was not tried: it is in the package apache2-utils")
+    with Served("--parallel", "4") as server, tempfile.TemporaryDirectory() as folder:
+        body = Path(folder, "body.json")
+        for fields in ({}, {"stream": True}):
+            body.write_text(json.dumps({"prompt": PROMPT, "max_tokens": 4, "temperature": 0, **fields}))
+            for options in ([], ["-k"]):
+                done = subprocess.run(
+                    ["ab", *options, "-n", "20", "-c", "4", "-p", body, "-T", "application/json",
+                     server.url + "/v1/completions"], check=True, capture_output=True, text=True, timeout=120)
+                rows = [row.partition(":") for row in done.stdout.split("\n")]
+                lines = {key: value.strip() for key, _, value in rows}
+                assert lines["Complete requests"] == "20" and "Non-2xx responses" not in lines, done.stdout
+    print("ab: HTTP/1.0 with and without keep-alive, whole and streamed")
+
+
+def check_prometheus() -> None:
+    import urllib.request
+
+    from prometheus_client.parser import text_string_to_metric_families
+
+    with Served() as server:
+        server.post("/v1/completions", {"prompt": PROMPT, "max_tokens": 4})
+        with urllib.request.urlopen(server.url + "/metrics", timeout=60) as answer:
+            families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
+        assert families["phi_completion_tokens"].type == "counter"
+        assert families["phi_completion_tokens"].samples[0].value == 4
+        buckets = [s for s in families["phi_step_seconds"].samples if s.name.endswith("_bucket")]
+        assert buckets[-1].labels["le"] == "+Inf"
+        print(f"prometheus: {len(families)} families of metrics are read by its parser")
+
+
+def browser_options():
     import shutil
 
     from selenium import webdriver
-    from selenium.webdriver.common.by import By
 
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
@@ -228,9 +313,56 @@ def check_browser() -> None:
     for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return {"options": options, "service": webdriver.ChromeService(driver)}
+
+
+def check_origins() -> None:
+    """Pages of other origins read an answer where it is allowed; a name that leads here is not the server's."""
+    import http.server
+    import threading
+
+    from selenium import webdriver
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    ask = """const [url, done] = arguments;
+        fetch(url, {method: "POST", headers: {"Content-Type": "application/json"},
+                    body: JSON.stringify({prompt: "x", max_tokens: 1})})
+            .then(answer => answer.json())
+            .then(answer => done(answer.object || answer.error.code), () => done("blocked"))"""
+    own = browser_options()
+    own["options"].add_argument("--host-resolver-rules=MAP rebound.example 127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as pages, webdriver.Chrome(**own) as browser:
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
+        origin = f"http://127.0.0.1:{pages.server_port}"
+        for options, expected in (
+                ([], "blocked"), (["--allow-origin", "http://other.example"], "blocked"),
+                (["--allow-origin", origin], "text_completion"), (["--allow-origin", "*"], "text_completion")):
+            with Served(*options) as server:
+                browser.get(origin)
+                found = browser.execute_async_script(ask, server.url + "/v1/completions")
+                assert found == expected, (options, found)
+        with Served() as server:
+            browser.get(f"http://rebound.example:{server.port}/")
+            found = browser.execute_async_script(ask, "/v1/completions")
+            assert found == "host_not_allowed", found
+        pages.shutdown()
+    print("origins: pages of other origins and rebound names are kept out, allowed origins are let in")
+
+
+def check_browser() -> None:
+    from selenium import webdriver
+    from selenium.webdriver.common.by import By
+
     # In plain C, which is slow, so that a completion can be stopped before its end.
-    service = webdriver.ChromeService(driver)
-    with Served(PHI_ISA="reference") as server, webdriver.Chrome(options=options, service=service) as browser:
+    with Served(PHI_ISA="reference") as server, webdriver.Chrome(**browser_options()) as browser:
         def status(until: str) -> str:
             for _ in range(300):
                 text = browser.find_element(By.ID, "status").text
@@ -268,7 +400,7 @@ def check_browser() -> None:
             time.sleep(0.05)
         assert server.metric("phi_texts_running") == 0
         # What the server refuses is told.
-        fill("max_tokens", "99999")
+        fill("max_tokens", "-1")
         browser.find_element(By.ID, "go").click()
         assert "max_tokens" in status("max_tokens")
         faults = [
@@ -280,7 +412,9 @@ def check_browser() -> None:
     print("browser: the page streams a completion, stops it and tells errors")
 
 
-CHECKS = {"openai": check_openai, "lm-eval": check_lm_eval, "browser": check_browser}
+CHECKS = {
+    "openai": check_openai, "litellm": check_litellm, "lm-eval": check_lm_eval, "guidellm": check_guidellm,
+    "ab": check_ab, "prometheus": check_prometheus, "origins": check_origins, "browser": check_browser}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CHECKS:

@@ -17,7 +17,7 @@ from collections import Counter
 
 from served import Served
 
-PATHS = ["/v1/completions"] * 8 + ["/tokenize", "/detokenize"]
+PATHS = ["/v1/completions"] * 6 + ["/completion"] * 2 + ["/tokenize", "/detokenize"]
 ALLOWED = {200, 400, 404, 413, 429, 503}
 NUMBERS = [0, 1, -1, 2, 20, 1e308, -1e308, 1e-320, 2**31, 2**63, 2**64, -2**63, 0.5, 50256, 1.5, 10**30]
 STRINGS = [
@@ -31,7 +31,8 @@ FIELDS = {
     "echo": [True, False], "stop": ["x", ["a", "b"], [], None], "seed": [0, 1, -1, 2**62],
     "logit_bias": [{"5": 1}, {}, {"50256": -100}],
     "user": ["me"], "best_of": [1, 2], "suffix": ["", "y"], "presence_penalty": [0, 1], "frequency_penalty": [0],
-    "repeat_penalty": [1, 1.2],
+    "repeat_penalty": [1, 1.2], "repetition_penalty": [1, 1.2], "min_tokens": [0, 2], "stop_token_ids": [[], [5]],
+    "ignore_eos": [True, False], "n_predict": [0, 2], "response_format": [{"type": "text"}], "n_probs": [0, 2],
     "content": ["text"], "tokens": [[1, 2], []],
 }
 

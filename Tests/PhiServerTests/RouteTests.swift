@@ -13,7 +13,8 @@ struct RouteTests {
                 ("/", "GET, HEAD", nil), ("/health", "GET, HEAD", nil), ("/metrics", "GET, HEAD", nil),
                 ("/v1/models", "GET, HEAD", nil), ("/v1/models/small", "GET, HEAD", nil),
                 ("/v1/completions", "POST", Self.completion), ("/tokenize", "POST", #"{"content":"x"}"#),
-                ("/detokenize", "POST", #"{"tokens":[1]}"#),
+                ("/detokenize", "POST", #"{"tokens":[1]}"#), ("/completion", "POST", Self.completion),
+                ("/props", "GET, HEAD", nil), ("/slots", "GET, HEAD", nil),
             ] as [(String, String, String?)] {
                 let response = try await server.send(body == nil ? .get : .post, path, body)
                 #expect(response.status == .ok, "\(path)")
@@ -43,7 +44,10 @@ struct RouteTests {
 
     @Test func unknownPathsAreErrorsInOpenAIsShape() async throws {
         try await TestServer.run { server in
-            for path in ["/nothing", "/v1", "/v1/completions/x", "/health/x", "/v1/models/gpt-4", "/v1/models/a/b"] {
+            for path in [
+                "/nothing", "/v1", "/v1/completions/x", "/health/x", "/v1/models/gpt-4", "/v1/models/a/b",
+                "/v1/models/%zz",
+            ] {
                 let response = try await server.send(.get, path)
                 #expect(response.status == .notFound, "\(path)")
                 #expect(try response.error.type == "invalid_request_error", "\(path)")

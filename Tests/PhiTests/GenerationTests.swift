@@ -157,6 +157,43 @@ struct GenerationTests {
     }
 
     @Test
+    func stopTokensEndACompletionAndAreNotInIt() throws {
+        let sampling = try SamplingOptions(repeatPenalty: 1.3)
+        let plain = try GenerationOptions(maximumTokens: 60, sampling: sampling)
+        let whole = try Session(model, threads: 1).complete(prompt, plain)
+        let stop = whole.tokens[20]
+        let first = try #require(whole.tokens.firstIndex(of: stop))
+        func complete(_ minimum: Int) throws -> Completion {
+            let options = try GenerationOptions(
+                maximumTokens: 60, sampling: sampling, minimumTokens: minimum, stopTokens: [5, stop])
+            return try Session(model, threads: 1).complete(prompt, options)
+        }
+        let made = try complete(0)
+        #expect(made.tokens == Array(whole.tokens.prefix(first)) && made.stopReason == .endOfText)
+        // Until there are as many tokens as asked for, it is not chosen: its logit is minus infinity.
+        for minimum in [first, first + 1, 40] {
+            let longer = try complete(minimum)
+            #expect(longer.tokens.count >= minimum && longer.tokens.starts(with: made.tokens))
+            #expect(!longer.tokens.contains(stop))
+            #expect((longer.tokens.count == first) == (minimum == first))
+        }
+    }
+
+    @Test
+    func neitherEndsNorStopStringsComeBeforeTheMinimum() throws {
+        let bias = try LogitBias([256: 100])
+        let options = try GenerationOptions(maximumTokens: 9, minimumTokens: 4)
+        let sampler = options.sampler(for: model, processors: [bias])
+        let made = try Session(model, threads: 1).complete(prompt, options, sampler: sampler)
+        #expect(made.tokens.count == 4 && !made.tokens.contains(256) && made.stopReason == .endOfText)
+        // A stop string in the first tokens is text.
+        let whole = try Session(model, threads: 1).complete(prompt, GenerationOptions(maximumTokens: 20)).text
+        let stop = String(whole.prefix(2))
+        let stopped = try GenerationOptions(maximumTokens: 20, stop: [stop], minimumTokens: 3)
+        #expect(try Session(model, threads: 1).complete(prompt, stopped).text.hasPrefix(stop))
+    }
+
+    @Test
     func theCallbackEndsALongPrefill() throws {
         let model = try TinyPhi(context: 1024).model(.q8)
         let prompt = Seeded.ids(1000, vocabulary: 250)

@@ -157,6 +157,28 @@ struct SamplerTests {
         #expect(try greedy([1, 0.9], penalty: 2, history: [-1, 2, 5000]) == 0)
     }
 
+    /// OpenAI's formula, for the tokens chosen so far and not for the prompt's.
+    @Test
+    func countPenaltiesAreOpenAIs() throws {
+        let logits = (0..<100).map { Float(sin(Double($0 * 37))) * 4 }
+        for (presence, frequency) in [(0.5, 0.0), (0, 0.25), (1.5, 0.3), (-2, -0.1), (2, 2)] {
+            var sampler = Sampler(
+                try SamplingOptions(presencePenalty: presence, frequencyPenalty: frequency), vocabulary: 100)
+            var history: [TokenID] = [3, 3, 7, 99, 3]
+            for _ in 0..<60 {
+                var expected = logits
+                for token in Set(history.dropFirst(5)) {
+                    let count = history.dropFirst(5).count { $0 == token }
+                    expected[Int(token)] -= Float(frequency) * Float(count)
+                    expected[Int(token)] -= Float(presence)
+                }
+                let token = logits.withUnsafeBufferPointer { sampler.sample($0, history: history) }
+                #expect(Int(token) == expected.indices.max { (expected[$0], $1) < (expected[$1], $0) })
+                history.append(token)
+            }
+        }
+    }
+
     @Test
     func extremesStayInRange() throws {
         var generator = SeededRandom(seed: 9)
@@ -185,9 +207,16 @@ struct SamplerTests {
         #expect(throws: OptionError.self) { try SamplingOptions(topP: 1.001) }
         #expect(throws: OptionError.self) { try SamplingOptions(minP: 2) }
         #expect(throws: OptionError.self) { try SamplingOptions(repeatPenalty: 0) }
+        for value in [-2.01, 2.01, .nan] {
+            #expect(throws: OptionError.self) { try SamplingOptions(presencePenalty: value) }
+            #expect(throws: OptionError.self) { try SamplingOptions(frequencyPenalty: value) }
+        }
         #expect(throws: OptionError(fault: "top-k must be 0 or more, got -1")) { try SamplingOptions(topK: -1) }
         #expect(throws: OptionError(fault: "the number of tokens must be 0 or more, got -1")) {
             try GenerationOptions(maximumTokens: -1)
+        }
+        #expect(throws: OptionError(fault: "the number of least tokens must be 0 or more, got -1")) {
+            try GenerationOptions(minimumTokens: -1)
         }
         #expect(throws: OptionError(fault: "a stop string is empty")) { try GenerationOptions(stop: ["a", ""]) }
         #expect(try SamplingOptions() == .greedy)
@@ -197,20 +226,25 @@ struct SamplerTests {
     @Test
     func theTableReadsAndSetsEveryParameter() throws {
         var options = SamplingOptions.greedy
-        #expect(options.description == "temperature 0.0, top-k 0, top-p 1.0, min-p 0.0, repeat-penalty 1.0")
-        for (parameter, value) in zip(SamplingParameter.all, [0.5, 40, 0.25, 0.125, 1.5]) {
+        #expect(
+            options.description == "temperature 0.0, top-k 0, top-p 1.0, min-p 0.0, repeat-penalty 1.0, "
+                + "presence-penalty 0.0, frequency-penalty 0.0")
+        for (parameter, value) in zip(SamplingParameter.all, [0.5, 40, 0.25, 0.125, 1.5, -1.25, 2]) {
             #expect(parameter.value(in: options) == parameter.standard)
             try parameter.set(value, in: &options)
             #expect(parameter.value(in: options) == value)
-            #expect(throws: OptionError.self) { try parameter.set(-1, in: &options) }
+            #expect(throws: OptionError.self) { try parameter.set(-2.5, in: &options) }
             #expect(throws: OptionError.self) { try parameter.set(.nan, in: &options) }
             #expect(throws: OptionError.self) { try parameter.set(.infinity, in: &options) }
             if parameter.isWhole { #expect(throws: OptionError.self) { try parameter.set(1.5, in: &options) } }
         }
-        let expected = try SamplingOptions(temperature: 0.5, topK: 40, topP: 0.25, minP: 0.125, repeatPenalty: 1.5)
+        let expected = try SamplingOptions(
+            temperature: 0.5, topK: 40, topP: 0.25, minP: 0.125, repeatPenalty: 1.5, presencePenalty: -1.25,
+            frequencyPenalty: 2)
         #expect(options == expected)
         #expect(
             options.seeded(7).description
-                == "temperature 0.5, top-k 40, top-p 0.25, min-p 0.125, repeat-penalty 1.5, seed 7")
+                == "temperature 0.5, top-k 40, top-p 0.25, min-p 0.125, repeat-penalty 1.5, "
+                + "presence-penalty -1.25, frequency-penalty 2.0, seed 7")
     }
 }

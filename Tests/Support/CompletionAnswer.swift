@@ -25,6 +25,7 @@ package struct CompletionAnswer: Decodable {
     package let system_fingerprint: String
     package let choices: [Choice]
     package let usage: Usage?
+    package let warnings: [String]?
 }
 
 /// An error in OpenAI's shape.

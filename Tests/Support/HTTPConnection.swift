@@ -106,6 +106,14 @@ package final class HTTPConnection {
         return Answer(head: head, body: body)
     }
 
+    /// All that comes until the server closes the connection.
+    package func readToEnd() throws -> String {
+        while !isAtEnd { try fill(canEnd: true) }
+        defer { buffer = [] }
+        return String(decoding: buffer, as: UTF8.self)
+    }
+    private var isAtEnd = false
+
     /// The next piece of an answer in pieces; nil at its end.
     package func readChunk() throws -> [UInt8]? {
         // A line break of two bytes is one character.
@@ -147,11 +155,14 @@ package final class HTTPConnection {
         return Array(buffer[..<count])
     }
 
-    private func fill() throws {
+    private func fill(canEnd: Bool = false) throws {
         var piece = [UInt8](repeating: 0, count: 1 << 16)
-        let count = recv(descriptor, &piece, piece.count, 0)
+        var count = 0
+        // A process that was stopped and goes on finds its call interrupted.
+        repeat { count = recv(descriptor, &piece, piece.count, 0) } while count < 0 && errno == EINTR
         guard count >= 0 else { throw SystemFault("recv") }
-        guard count > 0 else { throw Failure(description: "the connection was closed") }
+        isAtEnd = count == 0
+        guard count > 0 || canEnd else { throw Failure(description: "the connection was closed") }
         buffer += piece[..<count]
     }
 }

@@ -179,8 +179,11 @@ typedef struct phi_generation_options {
     size_t logit_bias_count;
     int32_t ignore_end_of_text; /* 1: a token that ends a text is a token like others */
     int32_t reserved;
+    double presence_penalty;  /* -2 to 2, subtracted from the logits of tokens in the completion; 0 has no effect */
+    double frequency_penalty; /* -2 to 2, likewise, as often as the completion contains the token */
 } phi_generation_options;
-#define PHI_GENERATION_OPTIONS_INIT {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0, 0, 0}
+#define PHI_GENERATION_OPTIONS_INIT \
+    {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0, 0, 0, 0.0, 0.0}
 
 typedef enum phi_stop {
     PHI_STOP_NOT = 0,        /* the completion continues */

@@ -31,7 +31,7 @@ public struct Completion: Sendable, Equatable {
 
 /// Why a completion ended.
 public enum StopReason: Sendable, Equatable, CustomStringConvertible {
-    /// The model chose a token of ``TextBounds/ends``.
+    /// The model chose a token of ``TextBounds/ends`` or of ``GenerationOptions/stopTokens``.
     case endOfText
     /// The text reached this stop string.
     case stopString(String)

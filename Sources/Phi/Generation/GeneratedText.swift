@@ -8,17 +8,19 @@ package struct GeneratedText {
     package private(set) var tokens: [TokenID] = []
     private let vocabulary: Vocabulary
     private let ends: [TokenID]
+    private let minimumTokens: Int
     private let maximumTokens: Int?
+    private let stops: [String]
     private var decoder: StreamDecoder
     private var matcher: StopMatcher
 
     /// Creates an empty output of `model` that ends as `options` say.
     package init(_ model: LanguageModel, _ options: GenerationOptions) {
         vocabulary = model.tokenizer.vocabulary
-        ends = options.ignoresEndOfText ? [] : model.textBounds.ends
-        maximumTokens = options.maximumTokens
+        ends = options.ends(of: model)
+        (minimumTokens, maximumTokens, stops) = (options.minimumTokens, options.maximumTokens, options.stop)
         decoder = StreamDecoder(vocabulary, skipSpecial: true)
-        matcher = StopMatcher(options.stop)
+        matcher = StopMatcher(options.minimumTokens > 0 ? [] : options.stop)
     }
 
     /// Appends the next token, after which its session can take `remainingContext` tokens. Returns the text that it
@@ -36,6 +38,7 @@ package struct GeneratedText {
                 vocabulary.isSpecial(token)
                 ? matcher.push(String(decoding: vocabulary.bytes(of: token), as: UTF8.self), isText: false)
                 : matcher.push(decoder.push(token))
+            if tokens.count == minimumTokens { matcher = StopMatcher(stops) }
             if tokens.count == maximumTokens {
                 end = .maximumTokens
             } else if remainingContext == 0 {

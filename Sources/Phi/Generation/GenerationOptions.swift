@@ -1,3 +1,5 @@
+import PhiTokenizer
+
 /// How a sequence is continued and where it ends.
 ///
 /// ```swift
@@ -17,16 +19,26 @@ public struct GenerationOptions: Sendable, Equatable {
     /// Whether a token that ends a text (``TextBounds/ends``) is a token like others.
     public private(set) var ignoresEndOfText = false
 
+    /// The number of tokens before which nothing but ``maximumTokens`` and the context ends the completion: until then, tokens
+    /// that would end it are not chosen and stop strings not looked for.
+    public private(set) var minimumTokens = 0
+    /// Tokens that end the completion like an end of text and are not part of it.
+    public private(set) var stopTokens: [TokenID] = []
+
     /// The most likely token each time, until the text or the context ends.
     public static let greedy = GenerationOptions()
 
-    /// Creates options; throws ``OptionError`` when `maximumTokens` or `logProbabilities` is negative or a stop string is
-    /// empty.
+    /// Creates options; throws ``OptionError`` when `maximumTokens`, `logProbabilities` or `minimumTokens` is negative or a
+    /// stop string is empty.
     public init(
         maximumTokens: Int? = nil, sampling: SamplingOptions = .greedy, stop: [String] = [],
-        logProbabilities: Int? = nil, ignoresEndOfText: Bool = false
+        logProbabilities: Int? = nil, ignoresEndOfText: Bool = false, minimumTokens: Int = 0,
+        stopTokens: [TokenID] = []
     ) throws(OptionError) {
-        for (name, count) in [("tokens", maximumTokens), ("log-probabilities", logProbabilities)] {
+        let counts = [
+            ("tokens", maximumTokens), ("log-probabilities", logProbabilities), ("least tokens", minimumTokens),
+        ]
+        for (name, count) in counts {
             if let count, count < 0 {
                 throw OptionError(fault: "the number of \(name) must be 0 or more, got \(count)")
             }
@@ -37,7 +49,14 @@ public struct GenerationOptions: Sendable, Equatable {
         self.stop = stop
         self.logProbabilities = logProbabilities
         self.ignoresEndOfText = ignoresEndOfText
+        self.minimumTokens = minimumTokens
+        self.stopTokens = stopTokens
     }
 
     private init() {}
+
+    /// The tokens that end a completion by `model`.
+    func ends(of model: LanguageModel) -> [TokenID] {
+        (ignoresEndOfText ? [] : model.textBounds.ends) + stopTokens
+    }
 }

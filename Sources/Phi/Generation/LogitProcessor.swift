@@ -72,9 +72,78 @@ public struct RepetitionPenalty: LogitProcessor {
     }
 }
 
+/// Penalties on the tokens chosen so far, those of the prompt left out: `frequency` as often as a token occurs, and `presence`
+/// once (OpenAI's `frequency_penalty` and `presence_penalty`, in vLLM's order).
+struct CountPenalty: LogitProcessor {
+    private let presence: Float
+    private let frequency: Float
+    private var counts: [Int32]  // [vocabulary], 0 between calls
+    private var completion = CompletionStart()
+
+    init(presence: Double, frequency: Double, vocabulary: Int) {
+        (self.presence, self.frequency) = (Float(presence), Float(frequency))
+        counts = [Int32](repeating: 0, count: vocabulary)
+    }
+
+    mutating func process(_ logits: inout MutableSpan<Float>, history: [TokenID]) {
+        let chosen = history[completion.find(in: history)...]
+        let known = 0..<min(logits.count, counts.count)
+        for token in chosen where known.contains(Int(token)) { counts[Int(token)] += 1 }
+        for token in chosen where known.contains(Int(token)) && counts[Int(token)] > 0 {
+            logits[Int(token)] -= frequency * Float(counts[Int(token)])
+            logits[Int(token)] -= presence
+            counts[Int(token)] = 0
+        }
+    }
+}
+
+/// Forbids the tokens that end a completion until it has `minimum` tokens (Hugging Face's
+/// `MinNewTokensLengthLogitsProcessor`).
+struct MinimumLength: LogitProcessor {
+    let minimum: Int
+    let ends: [TokenID]
+    private var completion = CompletionStart()
+
+    init(_ minimum: Int, ends: [TokenID]) { (self.minimum, self.ends) = (minimum, ends) }
+
+    mutating func process(_ logits: inout MutableSpan<Float>, history: [TokenID]) {
+        guard history.count - completion.find(in: history) < minimum else { return }
+        for end in ends where logits.indices.contains(Int(end)) { logits[Int(end)] = -.infinity }
+    }
+}
+
+/// Where the completion begins in a sequence: at its first sampled token.
+private struct CompletionStart {
+    private var start: Int?
+
+    mutating func find(in history: [TokenID]) -> Int {
+        let start = min(start ?? history.count, history.count)
+        self.start = start
+        return start
+    }
+}
+
 extension SamplingOptions {
     /// Returns the processors of the parameters that edit logits before the temperature and are not at their default.
     func processors(vocabulary: Int) -> [any LogitProcessor] {
-        repeatPenalty == 1 ? [] : [RepetitionPenalty(checked: repeatPenalty, vocabulary: vocabulary)]
+        var processors: [any LogitProcessor] = []
+        if repeatPenalty != 1 { processors.append(RepetitionPenalty(checked: repeatPenalty, vocabulary: vocabulary)) }
+        if presencePenalty != 0 || frequencyPenalty != 0 {
+            processors.append(
+                CountPenalty(presence: presencePenalty, frequency: frequencyPenalty, vocabulary: vocabulary))
+        }
+        return processors
+    }
+}
+
+extension GenerationOptions {
+    /// Returns the sampler of a sequence of `model`; `processors` edit the logits after the penalties. Another `seed` than that
+    /// of the options is for another choice of the same prompt.
+    package func sampler(
+        for model: LanguageModel, seed: UInt64? = nil, processors: [any LogitProcessor] = []
+    ) -> Sampler {
+        let ends = minimumTokens > 0 ? [MinimumLength(minimumTokens, ends: ends(of: model))] : []
+        return Sampler(
+            sampling.seeded(seed ?? sampling.seed), vocabulary: model.config.vocabulary, processors: processors + ends)
     }
 }

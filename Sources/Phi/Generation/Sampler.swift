@@ -23,7 +23,7 @@ public struct Sampler: Sendable {
     private var candidates: CandidateHeap
 
     /// Creates a sampler seeded by `options` for a model of `vocabulary` tokens. `processors` edit the logits in order,
-    /// after the repeat penalty and before the temperature.
+    /// after the penalties and before the temperature.
     public init(_ options: SamplingOptions, vocabulary: Int, processors: [any LogitProcessor] = []) {
         self.options = options
         self.vocabulary = vocabulary

@@ -1,13 +1,13 @@
 /// How the next token is chosen from the logits.
 ///
-/// The steps follow Hugging Face's `generate` (`generation/utils.py`): repeat penalty, temperature, top-k, top-p, min-p; then
-/// one of the remaining tokens is drawn.
+/// The steps follow Hugging Face's `generate` (`generation/utils.py`): penalties, temperature, top-k, top-p, min-p; then one of
+/// the remaining tokens is drawn.
 ///
 /// ```swift
 /// let options = try SamplingOptions(temperature: 0.7, topP: 0.95, seed: 1)
 /// ```
 public struct SamplingOptions: Sendable, Equatable {
-    /// Divides the logits (Ackley et al. 1985). At 0 the most likely token is chosen, and only the repeat penalty has an
+    /// Divides the logits (Ackley et al. 1985). At 0 the most likely token is chosen, and only the penalties have an
     /// effect.
     public fileprivate(set) var temperature = 0.0
     /// The number of most likely tokens to draw from (Fan et al. 2018, arXiv 1805.04833); 0 for all.
@@ -21,6 +21,11 @@ public struct SamplingOptions: Sendable, Equatable {
     /// Divides positive logits of tokens in the sequence, prompt included, and multiplies negative ones (CTRL, Keskar et al.
     /// 2019, arXiv 1909.05858; Hugging Face's `RepetitionPenaltyLogitsProcessor`); 1 has no effect.
     public fileprivate(set) var repeatPenalty = 1.0
+    /// Subtracted from the logits of tokens that the completion contains, as by OpenAI's `presence_penalty`; 0 has no effect.
+    public fileprivate(set) var presencePenalty = 0.0
+    /// Subtracted from the logits of tokens as often as the completion contains them, as by OpenAI's `frequency_penalty`; 0 has
+    /// no effect.
+    public fileprivate(set) var frequencyPenalty = 0.0
     /// The seed of the random numbers: equal seeds give equal tokens, on any machine.
     public private(set) var seed: UInt64 = 0
 
@@ -28,13 +33,17 @@ public struct SamplingOptions: Sendable, Equatable {
     public static let greedy = SamplingOptions()
 
     /// Creates options; throws ``OptionError`` naming the first parameter that is out of range: `temperature` must be finite
-    /// and 0 or more, `topK` 0 or more, `topP` and `minP` 0 to 1, `repeatPenalty` finite and above 0.
+    /// and 0 or more, `topK` 0 or more, `topP` and `minP` 0 to 1, `repeatPenalty` finite and above 0, `presencePenalty` and
+    /// `frequencyPenalty` -2 to 2.
     public init(
         temperature: Double = 0, topK: Int = 0, topP: Double = 1, minP: Double = 0, repeatPenalty: Double = 1,
-        seed: UInt64 = 0
+        presencePenalty: Double = 0, frequencyPenalty: Double = 0, seed: UInt64 = 0
     ) throws(OptionError) {
         (self.temperature, self.topK, self.topP, self.minP) = (temperature, topK, topP, minP)
-        (self.repeatPenalty, self.seed) = (repeatPenalty, seed)
+        (self.repeatPenalty, self.presencePenalty, self.frequencyPenalty) = (
+            repeatPenalty, presencePenalty, frequencyPenalty
+        )
+        self.seed = seed
         for parameter in SamplingParameter.all { try parameter.check(parameter.value(in: self)) }
     }
 
@@ -115,6 +124,14 @@ package struct SamplingParameter: Sendable {
             name: "repeat-penalty", range: .above(0),
             help: "Divide the logits of tokens already in the sequence by this; 1 has no effect.",
             property: .real(\.repeatPenalty)),
+        SamplingParameter(
+            name: "presence-penalty", range: .within(-2...2),
+            help: "Subtract this from the logits of tokens already in the completion; 0 has no effect.",
+            property: .real(\.presencePenalty)),
+        SamplingParameter(
+            name: "frequency-penalty", range: .within(-2...2),
+            help: "Subtract this from the logits of tokens as often as they are in the completion; 0 has no effect.",
+            property: .real(\.frequencyPenalty)),
     ]
 
     /// The name in JSON, C and Python, such as `top_k`.

@@ -23,7 +23,7 @@ package struct SequenceDecoder {
     package init(_ session: Session, _ options: GenerationOptions, sampler: (any TokenSampler)? = nil) {
         self.session = session
         self.options = options
-        self.sampler = sampler ?? Sampler(options.sampling, vocabulary: session.model.config.vocabulary)
+        self.sampler = sampler ?? options.sampler(for: session.model)
         output = GeneratedText(session.model, options)
         stopReason = options.maximumTokens == 0 ? .maximumTokens : nil
     }

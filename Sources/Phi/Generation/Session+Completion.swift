@@ -31,7 +31,7 @@ extension Session {
         _ prompt: [TokenID], _ options: GenerationOptions = .greedy, onText: (String) -> Bool = { _ in true }
     ) throws(SessionError) -> Completion {
         try complete(
-            prompt, options, sampler: Sampler(options.sampling, vocabulary: model.config.vocabulary), onText: onText)
+            prompt, options, sampler: options.sampler(for: model), onText: onText)
     }
 
     /// Generates a completion with tokens chosen by `sampler` instead of the options' ``GenerationOptions/sampling``: a

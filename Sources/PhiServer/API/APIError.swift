@@ -1,4 +1,5 @@
 import HTTPTypes
+import NIOHTTP1
 
 /// An error response in the shape that OpenAI's clients parse.
 package struct APIError: Error, Equatable {
@@ -49,6 +50,38 @@ package struct APIError: Error, Equatable {
         status: .init(code: 499, reasonPhrase: "Client Closed Request"), type: "cancelled",
         message: "the client closed the connection")
 
+    /// The body's type or encoding is not accepted.
+    static func unsupportedMedia(_ message: String) -> APIError {
+        APIError(
+            status: .unsupportedMediaType, type: "invalid_request_error", message: message,
+            code: "unsupported_media_type", headers: [.acceptEncoding: "identity"])
+    }
+
+    /// The request cannot be parsed.
+    static func notHTTP(_ error: HTTPParserError) -> APIError {
+        let isTooLarge = error == .headerOverflow
+        return APIError(
+            status: isTooLarge ? .requestHeaderFieldsTooLarge : .badRequest, type: "invalid_request_error",
+            message: isTooLarge ? "the request's headers are too long" : "the request is not valid HTTP: \(error)",
+            code: isTooLarge ? "headers_too_large" : "invalid_http")
+    }
+
+    /// The body takes too long to arrive.
+    static let bodyTooSlow = APIError(
+        status: .requestTimeout, type: "invalid_request_error", message: "the body did not arrive in time",
+        code: "body_timeout")
+
+    /// An HTTP/1.1 request must have one valid Host.
+    static let noHost = APIError(
+        status: .badRequest, type: "invalid_request_error", message: "the request needs one valid header Host",
+        code: "invalid_host")
+
+    /// The Host is not allowed.
+    static let wrongHost = APIError(
+        status: .forbidden, type: "invalid_request_error",
+        message: "the header Host has a name that is not this server's; phi-server --allow-host NAME allows it",
+        code: "host_not_allowed")
+
     /// No endpoint has this path.
     static let notFound = APIError(
         status: .notFound, type: "invalid_request_error", message: "no endpoint has this path", code: "not_found")
@@ -71,6 +104,12 @@ package struct APIError: Error, Equatable {
         status: .notFound, type: "invalid_request_error",
         message: "phi models continue code and are not chat models; send the beginning of a program to /v1/completions",
         param: "model", code: "not_a_chat_model")
+
+    /// Phi models are not trained to fill in the middle.
+    static let noInfill = APIError(
+        status: .notImplemented, type: "not_supported_error",
+        message: "phi models are not trained to fill in text; send what stands before it to /completion",
+        code: "infill_not_supported")
 
     /// A fault of the server itself, described in its log only.
     static let internalError = APIError(

@@ -1,18 +1,13 @@
+import Hummingbird
 import Phi
-
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
 
 /// The response of `/v1/completions`, or one event of its stream.
 struct CompletionResponse: Encodable {
     struct Choice: Encodable {
-        var text: String
+        let text: String
         let index: Int
-        var logprobs: Logprobs?
-        var finish_reason: String?
+        let logprobs: Logprobs?
+        let finish_reason: String?
 
         private enum Keys: String, CodingKey { case text, index, logprobs, finish_reason }
 
@@ -49,82 +44,76 @@ struct CompletionResponse: Encodable {
     let model: String
     let system_fingerprint: String
     let choices: [Choice]
-    let usage: Usage?
+    /// Null in the events of a stream that ends with it, absent in other streams.
+    let usage: Usage??
+    let warnings: [String]?
+
+    private enum Keys: String, CodingKey {
+        case id, object, created, model, system_fingerprint, choices, usage, warnings
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Keys.self)
+        try container.encode(id, forKey: .id)
+        try container.encode(object, forKey: .object)
+        try container.encode(created, forKey: .created)
+        try container.encode(model, forKey: .model)
+        try container.encode(system_fingerprint, forKey: .system_fingerprint)
+        try container.encode(choices, forKey: .choices)
+        if let usage { try container.encode(usage, forKey: .usage) }
+        try container.encodeIfPresent(warnings, forKey: .warnings)
+    }
 }
 
-/// Assembles the response to one request from the events of its sequences.
-struct CompletionAssembler: Sendable {
-    let request: CompletionRequest
-    private let model: ServedModel
-    private let id: String
-    private let created = Int(Date().timeIntervalSince1970)
-    /// What has not been taken yet of each sequence.
-    private var choices: [CompletionResponse.Choice]
+/// The responses of OpenAI's interface.
+struct OpenAIFormat: CompletionFormat {
+    var state: CompletionState
     private var logprobs: [LogprobsEncoder]
-    private var usages: [SequenceUsage?]
+    private var hasWarned = false
 
-    init(_ request: CompletionRequest, _ model: ServedModel, id: String) {
-        self.request = request
-        self.model = model
-        self.id = id
-        let wantsLogprobs = request.options.logProbabilities != nil
-        choices = (0..<request.sequenceCount).map { index in
-            let prompt = index / request.choices
-            let echo = request.echoes && !request.isEmpty[prompt] ? model.tokenizer.decode(request.prompts[prompt]) : ""
-            return CompletionResponse.Choice(text: echo, index: index, logprobs: wantsLogprobs ? Logprobs() : nil)
+    init(_ state: CompletionState) {
+        self.state = state
+        logprobs = state.sequences.map { _ in LogprobsEncoder(state.model) }
+    }
+
+    mutating func event(_ index: Int) -> ByteBuffer {
+        let choice = takeChoice(index, as: index)
+        defer { hasWarned = true }
+        return .event(body([choice], usage: state.request.includesUsage ? .some(nil) : nil, warns: !hasWarned))
+    }
+
+    func lastEvents(_ usage: CompletionResponse.Usage) -> [ByteBuffer] {
+        (state.request.includesUsage ? [.event(body([], usage: usage, warns: false))] : []) + [.lastEvent]
+    }
+
+    mutating func whole(_ usage: CompletionResponse.Usage) -> any Encodable {
+        var choices: [CompletionResponse.Choice] = []
+        for index in state.returned { choices.append(takeChoice(index, as: choices.count)) }
+        return body(choices, usage: usage, warns: true)
+    }
+
+    private mutating func takeChoice(_ index: Int, as number: Int) -> CompletionResponse.Choice {
+        let sequence = state.take(index)
+        var entries = state.request.wantsLogprobs ? Logprobs() : nil
+        if let scores = sequence.promptScores {
+            let prompt = index / state.request.choices
+            entries?.append(
+                logprobs[index].prompt(
+                    state.request.prompts[prompt], scores, isEmpty: state.request.isEmpty[prompt]))
         }
-        logprobs = choices.map { _ in LogprobsEncoder(model) }
-        usages = choices.map { _ in nil }
+        entries?.append(logprobs[index].completion(sequence.tokens))
+        return CompletionResponse.Choice(
+            text: sequence.text, index: number, logprobs: entries, finish_reason: sequence.end?.reason.finishReason)
     }
 
-    /// Adds an event; returns the index of its sequence.
-    mutating func add(_ event: CompletionEvent) -> Int {
-        switch event {
-        case .promptScored(let index, let scores):
-            let prompt = index / request.choices
-            let entries = logprobs[index].prompt(request.prompts[prompt], scores, isEmpty: request.isEmpty[prompt])
-            choices[index].logprobs?.append(entries)
-            return index
-        case .text(let index, let text, let tokens):
-            choices[index].text += text
-            choices[index].logprobs?.append(logprobs[index].completion(tokens))
-            return index
-        case .end(let index, let reason, let usage):
-            choices[index].finish_reason = reason.finishReason
-            usages[index] = usage
-            return index
-        }
-    }
-
-    /// The usage of all sequences, also added to the request's log line. Throws ``APIError/clientHasGone`` when one has not
-    /// ended, which happens only to cancelled requests.
-    func usage(_ notes: RequestNotes) throws(APIError) -> CompletionResponse.Usage {
-        let ended = usages.compactMap { $0 }
-        guard ended.count == usages.count else { throw .clientHasGone }
-        let usage = CompletionResponse.Usage(ended, choices: request.choices)
-        notes.add("prompt_tokens", usage.prompt_tokens)
-        notes.add("cached_tokens", usage.prompt_tokens_details.cached_tokens)
-        notes.add("completion_tokens", usage.completion_tokens)
-        return usage
-    }
-
-    /// Takes the part of a choice that has not been taken yet.
-    mutating func take(_ index: Int) -> CompletionResponse {
-        defer {
-            choices[index].text = ""
-            if choices[index].logprobs != nil { choices[index].logprobs = Logprobs() }
-        }
-        return body([choices[index]], usage: nil)
-    }
-
-    /// The response that holds all choices.
-    func whole(_ usage: CompletionResponse.Usage) -> CompletionResponse { body(choices, usage: usage) }
-
-    /// A response that holds `choices`.
-    func body(_ choices: [CompletionResponse.Choice], usage: CompletionResponse.Usage?) -> CompletionResponse {
-        CompletionResponse(
-            id: id, created: created, model: model.name, system_fingerprint: model.fingerprint, choices: choices,
-            usage: usage)
+    private func body(
+        _ choices: [CompletionResponse.Choice], usage: CompletionResponse.Usage??, warns: Bool
+    ) -> CompletionResponse {
+        let warnings = state.request.warnings
+        return CompletionResponse(
+            id: "cmpl-" + state.id, created: state.created, model: state.model.name,
+            system_fingerprint: state.model.fingerprint, choices: choices, usage: usage,
+            warnings: warns && !warnings.isEmpty ? warnings : nil)
     }
 }
 

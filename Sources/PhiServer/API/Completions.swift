@@ -4,12 +4,20 @@ import Hummingbird
 extension Endpoints {
     /// `POST /v1/completions`: continues prompts; the response comes whole or as a stream of events.
     func completions(_ httpRequest: Request, _ context: PhiRequestContext) async throws -> Response {
+        try await complete(httpRequest, context, .openAI, OpenAIFormat.self)
+    }
+
+    /// Continues the prompts of a request in `dialect`, and answers in `format`.
+    func complete(
+        _ httpRequest: Request, _ context: PhiRequestContext, _ dialect: Dialect, _ format: (some CompletionFormat).Type
+    ) async throws -> Response {
         let request = try await parser.parse(httpRequest) { [model, limits] body throws(APIError) in
-            try CompletionRequest(body, model, limits)
+            try CompletionRequest(body, model, limits, dialect)
         }
         if logsPrompts {
             context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
         }
+        context.notes.add(request.warnings)
         let submitted = SubmittedRequest(request, timeLimit: limits.time)
         try queue.submit(submitted)
         let connection = await context.channel.connection()
@@ -18,16 +26,16 @@ extension Endpoints {
             submitted.cancel()
             if let watch { connection?.removeHandler(watch) }
         }
-        var response = CompletionAssembler(request, model, id: "cmpl-" + context.requestID)
+        var response = format.init(CompletionState(request, model, id: context.requestID))
         if request.streams { return stream(response, submitted.events, context.notes, finally: finish) }
         defer { finish() }
-        for try await event in submitted.events { _ = response.add(event) }
-        return .json(response.whole(try response.usage(context.notes)))
+        for try await event in submitted.events { _ = response.state.add(event) }
+        return .json(response.whole(try response.state.usage(context.notes)))
     }
 
     /// Sends an event for each piece of text.
     private func stream(
-        _ response: CompletionAssembler, _ events: CompletionEvents, _ notes: RequestNotes,
+        _ response: some CompletionFormat, _ events: CompletionEvents, _ notes: RequestNotes,
         finally finish: @escaping @Sendable () -> Void
     ) -> Response {
         let body = ResponseBody { writer in
@@ -35,8 +43,8 @@ extension Endpoints {
             var response = response
             do {
                 for try await event in events {
-                    let index = response.add(event)
-                    try await writer.write(.event(response.take(index)))
+                    let index = response.state.add(event)
+                    try await writer.write(response.event(index))
                 }
             } catch let error as APIError {
                 // The status is already sent. OpenAI's clients recognise an error among the events.
@@ -44,9 +52,7 @@ extension Endpoints {
                 try await writer.finish(nil)
                 return
             }
-            let usage = try response.usage(notes)
-            if response.request.includesUsage { try await writer.write(.event(response.body([], usage: usage))) }
-            try await writer.write(.lastEvent)
+            for event in response.lastEvents(try response.state.usage(notes)) { try await writer.write(event) }
             try await writer.finish(nil)
         }
         return Response(

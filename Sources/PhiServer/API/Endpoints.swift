@@ -5,16 +5,21 @@ import Logging
 struct Endpoints: Sendable {
     let model: ServedModel
     let queue: RequestQueue
+    let slotCount: Int
     let limits: RequestLimits
     let parser: BodyParser
     let logsPrompts: Bool
     let registry: PrometheusRegistry
 
     /// Returns the router of all endpoints. An endpoint is a handler and a line here.
-    func router(keys: APIKeys, metrics: ServerMetrics, logger: Logger) -> Router<PhiRequestContext> {
+    func router(
+        keys: APIKeys, hosts: AllowedHosts, origins: Set<String>, metrics: ServerMetrics, logger: Logger
+    ) -> Router<PhiRequestContext> {
         let router = Router(context: PhiRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: RequestRecorder(timeLimit: limits.time, metrics: metrics, logger: logger))
+        if !origins.isEmpty { router.add(middleware: CrossOrigin(origins: origins)) }
         router.add(middleware: ErrorResponses(logger: logger))
+        router.add(middleware: hosts)
         router.get("/", use: playground)
         router.get("/health", use: health)
         router.refuseOtherMethods()
@@ -24,6 +29,10 @@ struct Endpoints: Sendable {
         router.get("/v1/models", use: models)
         router.get("/v1/models/**", use: modelByName)
         router.post("/v1/completions", use: completions)
+        router.post("/completion", use: llamaCompletion)
+        router.post("/infill", use: refuseInfill)
+        router.get("/props", use: props)
+        router.get("/slots", use: slots)
         router.post("/v1/chat/completions", use: refuseChat)
         router.post("/v1/responses", use: refuseChat)
         router.post("/tokenize", use: tokenize)

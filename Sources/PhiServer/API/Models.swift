@@ -6,7 +6,8 @@ extension ServedModel {
     fileprivate var description: JSONObject {
         [
             "id": name, "object": "model", "created": created, "owned_by": "swift-phi",
-            "max_model_len": context,  // vLLM's name
+            "root": name, "max_model_len": context,  // vLLM's names
+            "meta": meta,  // llama-server's
         ]
     }
 }
@@ -20,7 +21,8 @@ extension Endpoints {
     /// `GET /v1/models/NAME`: the model, if it has that name, which may contain slashes.
     func modelByName(_ request: Request, _ context: PhiRequestContext) throws -> Response {
         let name = context.parameters.getCatchAll().joined(separator: "/")
-        try model.check(name: Self.percentDecoded(name))
+        guard let decoded = Self.percentDecoded(name) else { throw APIError.notFound }
+        try model.check(name: decoded)
         return .json(model.description)
     }
 

@@ -1,4 +1,5 @@
 import Phi
+import PhiJSON
 import PhiTokenizer
 
 #if canImport(FoundationEssentials)
@@ -15,12 +16,15 @@ struct ServedModel: Sendable {
     let context: Int
     let vocabulary: Int
     let startOfText: TokenID
+    let endOfText: TokenID
     let tokenizer: Tokenizer
     /// Identifies the model file and the version: servers with equal fingerprints answer the same request and seed alike, on
     /// any machine.
     let fingerprint: String
     /// When the server started, in seconds since 1970.
     let created = Int(Date().timeIntervalSince1970)
+    /// Its sizes in llama-server's names.
+    let meta: JSONObject
     /// Bytes of the vocabulary's longest token.
     private let longestToken: Int
 
@@ -29,7 +33,12 @@ struct ServedModel: Sendable {
         self.context = context
         vocabulary = model.config.vocabulary
         startOfText = model.textBounds.start
+        endOfText = model.textBounds.ends.first ?? startOfText
         tokenizer = model.tokenizer
+        meta = [
+            "n_vocab": model.config.vocabulary, "n_ctx": context, "n_ctx_train": model.config.context,
+            "n_embd": model.config.hiddenSize, "size": model.file.mapping.count,
+        ]
         fingerprint = "phi-\(swiftPhiVersion)-\(model.file.digest.description.prefix(16))"
         let starts = model.tokenizer.vocabulary.starts
         longestToken = zip(starts.dropFirst(), starts).reduce(1) { max($0, Int($1.0 - $1.1)) }
@@ -71,7 +80,7 @@ struct ServedModel: Sendable {
 
     private func tooLong(_ count: String) -> APIError {
         .invalid(
-            "prompt", "the prompt has \(count) tokens, the model's context is \(context) tokens",
+            "prompt", "this model's maximum context length is \(context) tokens; the prompt has \(count)",
             code: "context_length_exceeded")
     }
 

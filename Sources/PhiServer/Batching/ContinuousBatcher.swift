@@ -37,7 +37,8 @@ final class ContinuousBatcher {
             dropOverdue(shutdownDeadline: shutdownDeadline)
             if shutdownDeadline != nil, waiting.isEmpty, running.isEmpty { return }
             fillSlots()
-            queue.stepBegins(waiting: waiting.count)  // for its limit and the health check, until `next`
+            // For its limit, the health check and /slots, until `next`.
+            queue.stepBegins(waiting: waiting.count, running: running.count)
             step()
             removeFinished()
             metrics.waiting.set(waiting.count)

@@ -7,6 +7,8 @@ package final class RequestQueue: Sendable {
         var new: [SubmittedRequest] = []
         /// Sequences that have no slot yet, including those of `new`.
         var waiting = 0
+        /// Sequences that have a slot.
+        var running = 0
         var stepStart: ContinuousClock.Instant?
         /// By when requests must end; nil until the queue is closed.
         var shutdownDeadline: ContinuousClock.Instant?
@@ -52,6 +54,9 @@ package final class RequestQueue: Sendable {
     /// Whether requests are refused because the server is shutting down.
     package var isClosed: Bool { state.withLock { $0.shutdownDeadline != nil } }
 
+    /// Sequences that have a slot.
+    var running: Int { state.withLock { $0.running } }
+
     /// Whether the engine's current step takes so long that it must be faulty.
     var isStuck: Bool { state.withLock { $0.stepStart.map { .now - $0 > .seconds(60) } ?? false } }
 
@@ -62,6 +67,7 @@ package final class RequestQueue: Sendable {
         while true {
             let (new, shutdownDeadline) = state.withLock { state in
                 state.stepStart = nil
+                if isIdle { state.running = 0 }
                 defer { state.new = [] }
                 return (state.new, state.shutdownDeadline)
             }
@@ -70,9 +76,10 @@ package final class RequestQueue: Sendable {
         }
     }
 
-    /// Notes that a step begins while `waiting` sequences have no slot.
-    func stepBegins(waiting: Int) {
+    /// Notes that a step begins while `waiting` sequences have no slot and `running` have one.
+    func stepBegins(waiting: Int, running: Int) {
         state.withLock { state in
+            state.running = running
             state.waiting = waiting + state.new.reduce(0) { $0 + $1.request.sequenceCount }
             state.stepStart = .now
         }

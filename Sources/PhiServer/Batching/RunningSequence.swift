@@ -44,11 +44,10 @@ final class RunningSequence {
         self.session = session
         reusedTokens = session.tokens.count
         let request = waiting.owner.request
-        let sampling = request.options.sampling
         decoder = SequenceDecoder(
             session, request.options,
-            sampler: Sampler(
-                sampling.seeded(sampling.seed &+ UInt64(waiting.choice)), vocabulary: session.model.config.vocabulary,
+            sampler: request.options.sampler(
+                for: session.model, seed: request.options.sampling.seed &+ UInt64(waiting.choice),
                 processors: request.bias.map { [$0] } ?? []))
         if let scores = waiting.promptScores { promptIsScored(scores) }
         sendEnd()

@@ -2,12 +2,6 @@ import Dispatch
 import Hummingbird
 import NIOCore
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// A serial queue that parses and tokenizes bodies, so that large ones do not occupy the threads that serve all requests.
 struct BodyParser: Sendable {
     /// Bytes that a body may have.
@@ -16,7 +10,7 @@ struct BodyParser: Sendable {
 
     /// Collects the body of a JSON request and parses it by `parse` on the queue.
     func parse<Value: Sendable>(
-        _ request: Request, by parse: @escaping @Sendable (Data) throws(APIError) -> Value
+        _ request: Request, by parse: @escaping @Sendable ([UInt8]) throws(APIError) -> Value
     ) async throws -> Value {
         let body = try await collect(request)
         return try await withCheckedThrowingContinuation { continuation in
@@ -24,14 +18,15 @@ struct BodyParser: Sendable {
         }
     }
 
-    /// The body of a JSON request. Throws ``APIError`` when it is longer than the limit or not declared as JSON: without a CORS
-    /// preflight, a page from elsewhere cannot make a browser send JSON.
-    private func collect(_ request: Request) async throws -> Data {
+    /// The body of a JSON request. Throws ``APIError`` when it is longer than the limit, encoded or not declared as JSON: without a
+    /// CORS preflight, a page from elsewhere cannot make a browser send JSON.
+    private func collect(_ request: Request) async throws -> [UInt8] {
         let type = request.headers[.contentType]?.split(separator: ";").first?.split(whereSeparator: \.isWhitespace)
         guard type?.map({ $0.lowercased() }) == ["application/json"] else {
-            throw APIError(
-                status: .unsupportedMediaType, type: "invalid_request_error",
-                message: "requests need the header Content-Type: application/json", code: "unsupported_media_type")
+            throw APIError.unsupportedMedia("requests need the header Content-Type: application/json")
+        }
+        guard request.headers[.contentEncoding].map({ $0.lowercased() == "identity" }) ?? true else {
+            throw APIError.unsupportedMedia("bodies are not decompressed; send this one without Content-Encoding")
         }
         let tooLong = APIError(
             status: .contentTooLarge, type: "invalid_request_error", message: "the body is longer than \(limit) bytes",
@@ -39,7 +34,7 @@ struct BodyParser: Sendable {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit { throw tooLong }
         do {
             let buffer = try await request.body.collect(upTo: limit)
-            return Data(buffer.readableBytesView)
+            return Array(buffer.readableBytesView)
         } catch is NIOTooManyBytesError {
             throw tooLong
         }

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHTTP1
 import Synchronization
 
 /// The state of a client's connection, with handlers that run when it closes.
@@ -42,6 +43,17 @@ final class ConnectionWatch: ChannelInboundHandler, RemovableChannelHandler, Sen
     typealias InboundOut = NIOAny
 
     let connection = Connection()
+    private let makeRules: @Sendable () -> HTTPRules
+
+    /// Makes a handler that adds the `rules` behind the parser of HTTP.
+    init(rules: @escaping @Sendable () -> HTTPRules) { makeRules = rules }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        let pipeline = context.pipeline.syncOperations
+        guard let parser = try? pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self) else { return }
+        // Never fails: the parser is there.
+        try? pipeline.addHandler(makeRules(), position: .after(parser))
+    }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed { connection.close() }

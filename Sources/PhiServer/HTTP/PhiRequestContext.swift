@@ -26,5 +26,10 @@ final class RequestNotes: Sendable {
 
     func add(_ key: String, _ value: Int) { add(key, .stringConvertible(value)) }
 
+    /// Adds what the response says about fields that are not used.
+    func add(_ warnings: [String]) {
+        if !warnings.isEmpty { add("warnings", .array(warnings.map { .string($0) })) }
+    }
+
     var metadata: Logger.Metadata { all.withLock { $0 } }
 }

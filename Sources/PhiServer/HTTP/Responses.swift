@@ -11,7 +11,7 @@ extension Response {
     static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
         Response(
             status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: JSONLine.bytes(of: value))))
+            body: ResponseBody(byteBuffer: .json(value)))
     }
 
     /// An error response in OpenAI's shape.
@@ -36,6 +36,9 @@ private enum JSONLine {
 }
 
 extension ByteBuffer {
+    /// JSON on one line.
+    static func json(_ value: some Encodable) -> ByteBuffer { ByteBuffer(bytes: JSONLine.bytes(of: value)) }
+
     /// A server-sent event.
     static func event(_ value: some Encodable) -> ByteBuffer {
         var buffer = ByteBuffer(string: "data: ")

@@ -10,7 +10,8 @@ extension ServerTests {
             let cases: [(String, String?, String)] = [
                 ("", nil, "JSON"), ("[]", nil, "JSON"), ("{", nil, "JSON"), ("\"prompt\"", nil, "JSON"),
                 (String(repeating: "[", count: 100_000), nil, "JSON"),
-                (#"{"prompt":"\uD800"}"#, "prompt", "string"),
+                (#"{"prompt":"\uD800"}"#, nil, "surrogate"), (#"{"prompt":"x",}"#, nil, "byte 14"),
+                (#"{"prompt":"x","prompt":"y"}"#, nil, "twice"),
                 ("{}", "prompt", "no prompt"), (#"{"prompt":null}"#, "prompt", "no prompt"),
                 (#"{"prompt":5}"#, "prompt", "list"), (#"{"prompt":[]}"#, "prompt", "empty list"),
                 (#"{"prompt":[true]}"#, "prompt", "list"), (#"{"prompt":["a",1]}"#, "prompt", "list"),
@@ -18,8 +19,7 @@ extension ServerTests {
                 (#"{"prompt":[1e99]}"#, "prompt", "list"), (#"{"prompt":[[1],["a"]]}"#, "prompt", "list"),
                 (#"{"prompt":["a","b","c"],"n":3}"#, "prompt", "more than the 8"),
                 (#"{"prompt":"x","n":0}"#, "n", "1 to 8"), (#"{"prompt":"x","n":9}"#, "n", "1 to 8"),
-                (#"{"prompt":"x","max_tokens":-1}"#, "max_tokens", "0 to 256"),
-                (#"{"prompt":"x","max_tokens":257}"#, "max_tokens", "0 to 256"),
+                (#"{"prompt":"x","max_tokens":-1}"#, "max_tokens", "0 or more"),
                 (#"{"prompt":"x","max_tokens":1.5}"#, "max_tokens", "number"),
                 (#"{"prompt":"x","max_tokens":"5"}"#, "max_tokens", "number"),
                 (#"{"prompt":"x","max_tokens":true}"#, "max_tokens", "number"),
@@ -27,30 +27,26 @@ extension ServerTests {
                 (#"{"prompt":"x","temperature":-0.1}"#, "temperature", "0 or more"),
                 (#"{"prompt":"x","temperature":1e999}"#, "temperature", "number"),
                 (#"{"prompt":"x","top_p":1.1}"#, "top_p", "0 to 1"),
-                (#"{"prompt":"x","top_k":-1}"#, "top_k", "0 or more"),
+                (#"{"prompt":"x","top_k":-2}"#, "top_k", "0 or more"),
                 (#"{"prompt":"x","min_p":2}"#, "min_p", "0 to 1"),
                 (#"{"prompt":"x","repeat_penalty":0}"#, "repeat_penalty", "above 0"),
                 (#"{"prompt":"x","logprobs":21}"#, "logprobs", "0 to 20"),
                 (#"{"prompt":"x","logprobs":true}"#, "logprobs", "0"),
                 (#"{"prompt":"x","echo":1}"#, "echo", "true or false"),
                 (#"{"prompt":"x","stream":"yes"}"#, "stream", "true"),
-                (#"{"prompt":"x","stream_options":{}}"#, "stream_options", "stream = true"),
+                (#"{"prompt":"x","stream_options":[]}"#, "stream_options", "object"),
                 (#"{"prompt":"x","stop":""}"#, "stop", "empty"), (#"{"prompt":"x","stop":[1]}"#, "stop", "string"),
-                (
-                    #"{"prompt":"x","stop":["a","b","c","d","e","f","g","h","i","j","k","l","m","n","o","p","q"]}"#,
-                    "stop",
-                    "16"
-                ),
+                (#"{"prompt":"x","stop":\#((0..<65).map(String.init))}"#, "stop", "64"),
                 (#"{"prompt":"x","seed":1.5}"#, "seed", "whole"), (#"{"prompt":"x","seed":"1"}"#, "seed", "whole"),
                 (#"{"prompt":"x","logit_bias":{"a":1}}"#, "logit_bias", "token id"),
                 (#"{"prompt":"x","logit_bias":{"300":1}}"#, "logit_bias", "0 to 299"),
                 (#"{"prompt":"x","logit_bias":{"5":101}}"#, "logit_bias", "-100 to 100"),
                 (#"{"prompt":"x","logit_bias":[5]}"#, "logit_bias", "object"),
-                (#"{"prompt":"x","best_of":2}"#, "best_of", "not supported"),
+                (#"{"prompt":"x","best_of":9}"#, "best_of", "1 to 8"),
                 (#"{"prompt":"x","suffix":"}"}"#, "suffix", "not supported"),
-                (#"{"prompt":"x","presence_penalty":0.5}"#, "presence_penalty", "repeat_penalty"),
-                (#"{"prompt":"x","frequency_penalty":0.5}"#, "frequency_penalty", "repeat_penalty"),
-                (#"{"prompt":"x","tools":[]}"#, "tools", "unknown field"),
+                (#"{"prompt":"x","presence_penalty":2.5}"#, "presence_penalty", "-2 to 2"),
+                (#"{"prompt":"x","frequency_penalty":-3}"#, "frequency_penalty", "-2 to 2"),
+                (#"{"prompt":"x","tools":[{}]}"#, "tools", "not supported"),
             ]
             for (body, param, word) in cases {
                 let (status, error) = try server.refusal(body)
@@ -65,7 +61,10 @@ extension ServerTests {
                 "frequency_penalty": 0,
                 "user": "me", "logit_bias": [String: Int](), "stop": [String](), "stream": false, "logprobs": NSNull(),
             ])
-            #expect(harmless.choices.count == 1)
+            #expect(harmless.choices.count == 1 && harmless.warnings == nil)
+            #expect(try server.complete(["prompt": "x", "max_tokens": 1, "zeta": 1]).warnings?.count == 1)
+            let strict = try ServerProcess("--strict")
+            #expect(try strict.refusal(#"{"prompt":"x","zeta":1}"#).error.param == "zeta")
         }
 
         @Test func pathsMethodsAndTypesAreChecked() throws {

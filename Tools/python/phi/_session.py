@@ -150,7 +150,8 @@ class Generation(Handle):
     """A completion, token by token: an iterator of pieces.
 
     `maximum_tokens`: by default the remaining context. `temperature`: 0 always takes the most likely token; else
-    `top_k`, `top_p`, `min_p` and `repeat_penalty` restrict the choice, and `seed` makes it the same on any machine.
+    `top_k`, `top_p` and `min_p` restrict the choice, and `seed` makes it the same on any machine. `repeat_penalty`,
+    `presence_penalty` and `frequency_penalty` discourage tokens that occurred.
     `stop`: strings that end the completion and are not part of it. `logit_bias`: added to tokens' logits.
     `log_probabilities`: a number of alternatives, each with its log-probability. `ignore_end_of_text`: go on after
     tokens that end a text.
@@ -161,7 +162,8 @@ class Generation(Handle):
     def __init__(
         self, session: Session, prompt: str | Iterable[SupportsIndex], *, maximum_tokens: int | None = None,
         temperature: float = 0, top_k: int = 0, top_p: float = 1, min_p: float = 0, repeat_penalty: float = 1,
-        seed: int = 0, stop: str | Sequence[str] = (), logit_bias: Mapping[int, float] | None = None,
+        presence_penalty: float = 0, frequency_penalty: float = 0, seed: int = 0, stop: str | Sequence[str] = (),
+        logit_bias: Mapping[int, float] | None = None,
         log_probabilities: int | None = None, ignore_end_of_text: bool = False,
     ) -> None:
         if not isinstance(session, Session):
@@ -183,6 +185,8 @@ class Generation(Handle):
             else integer("maximum_tokens", maximum_tokens, 0, (1 << 63) - 1),
             temperature=_real("temperature", temperature), top_k=integer("top_k", top_k), top_p=_real("top_p", top_p),
             min_p=_real("min_p", min_p), repeat_penalty=_real("repeat_penalty", repeat_penalty),
+            presence_penalty=_real("presence_penalty", presence_penalty),
+            frequency_penalty=_real("frequency_penalty", frequency_penalty),
             seed=integer("seed", seed, 0, (1 << 64) - 1),
             log_probabilities=-1 if log_probabilities is None else integer("log_probabilities", log_probabilities, 0),
             stop=(c_char_p * len(stops))(*[text.encode() for text in stops]), stop_count=len(stops),

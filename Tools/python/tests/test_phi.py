@@ -51,6 +51,14 @@ class PackageTest(unittest.TestCase):
         made = self.session().complete(PROMPT, maximum_tokens=60, temperature=0.8, top_p=0.9, seed=7, stop=["\n\n"])
         self.assertEqual(made, expected.removesuffix("\n"))
 
+    def test_penalties(self) -> None:
+        options = ["-n", "60", "--presence-penalty", "0.5", "--frequency-penalty", "0.75", "--ignore-eos"]
+        expected = run(COMMAND, "complete", "-m", MODEL, "--no-echo", *options, PROMPT).stdout
+        common = {"maximum_tokens": 60, "ignore_end_of_text": True}
+        made = self.session().complete(PROMPT, presence_penalty=0.5, frequency_penalty=0.75, **common)
+        self.assertEqual(made, expected.removesuffix("\n"))
+        self.assertNotEqual(made, self.session().complete(PROMPT, **common))
+
     def test_pieces(self) -> None:
         session = self.session()
         pieces = list(session.generate(PROMPT, maximum_tokens=20, log_probabilities=2))

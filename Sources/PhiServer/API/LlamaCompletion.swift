@@ -1,0 +1,123 @@
+import Hummingbird
+import Phi
+import PhiJSON
+import PhiTokenizer
+
+extension Endpoints {
+    /// `POST /completion`: as `/v1/completions`, with the fields, defaults and answers of llama-server.
+    func llamaCompletion(_ httpRequest: Request, _ context: PhiRequestContext) async throws -> Response {
+        try await complete(httpRequest, context, .llamaServer, LlamaFormat.self)
+    }
+
+    /// `POST /infill`: always refused.
+    func refuseInfill(_ request: Request, _ context: PhiRequestContext) throws -> Response { throw APIError.noInfill }
+}
+
+/// The responses of llama-server's `/completion`.
+struct LlamaFormat: CompletionFormat {
+    var state: CompletionState
+
+    init(_ state: CompletionState) { self.state = state }
+
+    mutating func event(_ index: Int) -> ByteBuffer { .event(takeBody(index, isStreamed: true)) }
+
+    /// None: the last event of each sequence says that it has ended.
+    func lastEvents(_ usage: CompletionResponse.Usage) -> [ByteBuffer] { [] }
+
+    mutating func whole(_ usage: CompletionResponse.Usage) -> any Encodable {
+        var bodies: [JSONObject] = []
+        for index in state.returned { bodies.append(takeBody(index, isStreamed: false)) }
+        if bodies.count == 1 { return bodies[0] }
+        return bodies
+    }
+
+    private mutating func takeBody(_ index: Int, isStreamed: Bool) -> JSONObject {
+        let sequence = state.take(index)
+        let request = state.request
+        let prompt = index / request.choices
+        let hasProbabilities = request.wantsLogprobs && !sequence.tokens.isEmpty
+        let body: JSONObject = [
+            "index": index, "content": sequence.text, "stop": sequence.end != nil,
+            "tokens": request.wantsTokens ? sequence.tokens.map(\.token) : [],
+            "id_slot": -1, "tokens_predicted": sequence.end?.usage.completionTokens ?? sequence.tokenCount,
+            "tokens_evaluated": request.prompts[prompt].count,
+            "completion_probabilities": hasProbabilities ? sequence.tokens.map(probabilities) : nil,
+        ]
+        guard let end = sequence.end else { return body }
+        let text = request.isEmpty[prompt] ? "" : state.model.tokenizer.decode(request.prompts[prompt])
+        return body + [
+            "model": state.model.name, "prompt": text, "generation_settings": request.settings,
+            "has_new_line": isStreamed ? nil : sequence.text.contains("\n"),
+            "truncated": end.reason == .contextFull, "stop_type": end.reason.stopType,
+            "stopping_word": end.reason.stoppingWord,
+            "tokens_cached": end.usage.promptTokens + end.usage.completionTokens, "timings": timings(sequence),
+            "warnings": request.warnings.isEmpty ? nil : request.warnings,
+        ]
+    }
+
+    private func probabilities(_ choice: TokenChoice) -> JSONObject {
+        func entry(_ token: TokenID, _ logProbability: Double) -> JSONObject {
+            let bytes = Array(state.model.tokenizer.vocabulary.bytes(of: token))
+            return [
+                "id": token, "token": String(decoding: bytes, as: UTF8.self), "bytes": bytes.map(Int.init),
+                "logprob": logProbability,
+            ]
+        }
+        let top = choice.alternatives.map { entry($0.token, $0.logProbability) }
+        return entry(choice.token, choice.logProbability) + ["top_logprobs": top]
+    }
+
+    /// Seen from here: the time in the queue counts as the prompt's.
+    private func timings(_ sequence: CompletionState.SequenceState) -> JSONObject? {
+        guard let end = sequence.end else { return nil }
+        let first = sequence.firstToken ?? end.time
+        func times(_ name: String, _ count: Int, _ duration: Duration) -> JSONObject {
+            let seconds = duration.seconds
+            return JSONObject([
+                (name: name + "_n", value: count), (name: name + "_ms", value: 1000 * seconds),
+                (name: name + "_per_token_ms", value: 1000 * seconds / Double(max(count, 1))),
+                (name: name + "_per_second", value: seconds > 0 ? Double(count) / seconds : 0),
+            ])
+        }
+        return ["cache_n": end.usage.reusedTokens]
+            + times("prompt", end.usage.promptTokens - end.usage.reusedTokens, first - state.start)
+            + times("predicted", end.usage.completionTokens, end.time - first)
+    }
+}
+
+extension CompletionRequest {
+    /// The settings in llama-server's names.
+    fileprivate var settings: JSONObject {
+        GenerationSettings.json(options.sampling) + [
+            "n_predict": options.maximumTokens, "max_tokens": options.maximumTokens, "stop": options.stop,
+            "ignore_eos": options.ignoresEndOfText, "min_tokens": options.minimumTokens,
+            "n_probs": wantsLogprobs ? options.logProbabilities : 0, "stream": streams,
+        ]
+    }
+}
+
+/// Sampling parameters in llama-server's names.
+enum GenerationSettings {
+    static func json(_ sampling: SamplingOptions) -> JSONObject {
+        SamplingParameter.all.reduce(["seed": sampling.seed]) { settings, parameter in
+            let value = parameter.value(in: sampling)
+            return settings + JSONObject([(name: parameter.fieldName, value: parameter.isWhole ? Int(value) : value)])
+        }
+    }
+}
+
+extension StopReason {
+    /// The name in llama-server's answers.
+    fileprivate var stopType: String {
+        switch self {
+        case .endOfText: "eos"
+        case .stopString: "word"
+        case .maximumTokens, .contextFull: "limit"
+        case .cancelled: "none"
+        }
+    }
+
+    fileprivate var stoppingWord: String {
+        if case .stopString(let text) = self { text } else { "" }
+    }
+}

@@ -36,6 +36,9 @@ public struct Speculation: Sendable {
         case off
     }
 
+    /// Whether there is none.
+    package var isOff: Bool { policy == .off }
+
     /// The most tokens of a draft.
     package static let mostDrafted = 7
 
@@ -67,4 +70,6 @@ public struct DraftCounts: Sendable, Equatable {
     public internal(set) var drafted = 0
     /// Those of them that were chosen.
     public internal(set) var accepted = 0
+
+    package init() {}
 }

@@ -29,7 +29,7 @@ public final class Engine {
     public static let batchTokens = Activations.batchTokens
 
     private let pass: ForwardPass
-    let planner: SpeculationPlanner
+    package let planner: SpeculationPlanner
     /// The batch being assembled: segments, their sessions and numbers of drafted tokens in the same order, and their number
     /// of rows.
     private var segments: [ForwardPass.Segment] = []

@@ -37,14 +37,19 @@ public final class DraftCorpus: Sendable {
     public var tokenCount: Int { automaton.tokens.count }
 
     /// The longest suffix of a sequence that occurs in the corpus.
-    struct Match {
+    package struct Match {
         fileprivate var state = 0
         /// Number of its tokens.
-        fileprivate(set) var length = 0
+        package fileprivate(set) var length = 0
+
+        /// The match of the empty sequence.
+        package init() {}
+
+        fileprivate init(state: Int, length: Int) { (self.state, self.length) = (state, length) }
     }
 
     /// Updates the match of a sequence to which `token` was appended. Complexity: amortised constant.
-    func advance(_ match: inout Match, by token: TokenID) {
+    package func advance(_ match: inout Match, by token: TokenID) {
         while true {
             if let target = automaton.target(from: match.state, token) {
                 match.state = target
@@ -61,7 +66,7 @@ public final class DraftCorpus: Sendable {
 
     /// Returns the token that most often follows `match`, the share of its occurrences that it follows, and the match that
     /// includes it. Returns nil at the end of the corpus.
-    func likeliest(after match: Match) -> (token: TokenID, share: Double, match: Match)? {
+    package func likeliest(after match: Match) -> (token: TokenID, share: Double, match: Match)? {
         let (target, token) = likeliest[match.state]
         guard target >= 0 else { return nil }
         let share = Double(counts[Int(target)]) / Double(max(1, counts[match.state]))

@@ -7,20 +7,20 @@
 /// Estimates may be wrong, so there is an account, in tokens of plain decoding: a step with drafts pays its time and earns its
 /// tokens, each plain step earns a hundredth, and there is no draft when the account is empty. Hence a text cannot lose much
 /// more than a hundredth, whatever it is.
-final class SpeculationPlanner {
+package final class SpeculationPlanner {
     /// Where drafts come from.
     let speculation: Speculation
     /// The draft model's threads and buffers.
     let draftEngine: Engine?
     /// Tokens drafted and accepted so far.
-    private(set) var counts = DraftCounts()
+    package private(set) var counts = DraftCounts()
     /// Seconds by a clock that never goes back.
-    var clock: () -> Double
+    package var clock: () -> Double
 
-    private(set) var costs = StepCosts()
+    package private(set) var costs = StepCosts()
     private var rates = AcceptanceRates(memory: 0.995)
     /// The account.
-    private(set) var balance = 1.0
+    package private(set) var balance = 1.0
     /// Steps with drafts since the last plain one.
     private var stepsSincePlain = 0
     /// Sequences that decoded in the last step.
@@ -41,7 +41,7 @@ final class SpeculationPlanner {
     /// A draft must gain this much by the estimates.
     private static let least = 1.02
 
-    init(_ speculation: Speculation, draftEngine: Engine?) {
+    package init(_ speculation: Speculation, draftEngine: Engine? = nil) {
         self.speculation = speculation
         self.draftEngine = draftEngine
         let start = ContinuousClock.now
@@ -52,7 +52,7 @@ final class SpeculationPlanner {
     var isOn: Bool { speculation.policy != .off }
 
     /// Whether this step, which has `rows` rows without drafts, may have some.
-    func mayDraft(rows: Int) -> Bool {
+    package func mayDraft(rows: Int) -> Bool {
         guard rows < StepCosts.mostRows, isOn else { return false }
         if case .fixed = speculation.policy { return true }
         return costs.unit != nil && balance > 0 && stepsSincePlain < Self.mostStepsWithDrafts
@@ -62,13 +62,13 @@ final class SpeculationPlanner {
 
     /// Returns the lengths of drafts that give most tokens for the time. `expected` are the drafts of the sequences that
     /// decode in this step, one row each without drafts: by token, the probability that it is accepted and with it all before.
-    func lengths(_ expected: [[Double]]) -> [Int] {
+    package func lengths(_ expected: [[Double]]) -> [Int] {
         if case .fixed(let length) = speculation.policy { return expected.map { min(length, $0.count) } }
         var lengths = [Int](repeating: 0, count: expected.count)
         var best = (lengths: lengths, rate: Self.least * rate(tokens: Double(expected.count), rows: expected.count))
         var tokens = Double(expected.count)
         // The most probable token first; each is at most as probable as the one before it in its draft.
-        for rows in expected.count + 1..<StepCosts.mostRows + 1 {
+        for rows in expected.count + 1..<max(expected.count, costs.limit) + 1 {
             var next: (sequence: Int, probability: Double)?
             for (sequence, draft) in expected.enumerated() where lengths[sequence] < draft.count {
                 let probability = draft[lengths[sequence]]
@@ -93,7 +93,7 @@ final class SpeculationPlanner {
     func learn(_ bucket: Int, isAccepted: Bool) { rates.learn(bucket, isAccepted: isAccepted) }
 
     /// Notes a step that took `seconds` for `sequences` rows and `drafted` more.
-    func learn(sequences: Int, drafted: Int, seconds: Double) {
+    package func learn(sequences: Int, drafted: Int, seconds: Double) {
         self.sequences = sequences
         counts.drafted += drafted
         let seconds = seconds - prefillSeconds
@@ -113,12 +113,12 @@ final class SpeculationPlanner {
     }
 
     /// Notes the time of a step's rows alone, without that of making drafts.
-    func learn(rows: Int, isPlain: Bool, seconds: Double) {
+    package func learn(rows: Int, isPlain: Bool, seconds: Double) {
         costs.learn(rows: rows, isPlain: isPlain, seconds: seconds)
     }
 
     /// Notes that a drafted token of the last step was accepted.
-    func accept() {
+    package func accept() {
         counts.accepted += 1
         earn(1 / Double(sequences))
     }

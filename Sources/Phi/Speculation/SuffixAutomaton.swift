@@ -9,18 +9,18 @@ import PhiTokenizer
 ///
 /// Complexity: amortised constant time for each token. Memory: at most 2 states and 3 edges for each token, 104 bytes together
 /// with the table that finds edges.
-struct SuffixAutomaton {
+package struct SuffixAutomaton {
     /// The sequence.
-    private(set) var tokens: [TokenID] = []
+    package private(set) var tokens: [TokenID] = []
     /// The longest suffix of the sequence that also occurs earlier.
-    private(set) var match = Match(length: 0, next: 0)
+    package private(set) var match = Match(length: 0, next: 0)
 
     /// A suffix of a sequence that occurs elsewhere.
-    struct Match: Equatable {
+    package struct Match: Equatable {
         /// Number of its tokens; 0 if there is no such suffix.
-        let length: Int
+        package let length: Int
         /// Index of the token that followed where it occurred.
-        let next: Int
+        package let next: Int
     }
 
     /// A set of subsequences with the same occurrences. Number 0 is the empty one.
@@ -50,7 +50,7 @@ struct SuffixAutomaton {
     private var last = 0
 
     /// Creates the automaton of the empty sequence, with memory for `capacity` tokens; more are possible.
-    init(capacity: Int) {
+    package init(capacity: Int) {
         tokens.reserveCapacity(capacity)
         states.reserveCapacity(2 * capacity + 1)
         edges.reserveCapacity(3 * capacity)
@@ -64,10 +64,10 @@ struct SuffixAutomaton {
     }
 
     /// Number of states.
-    var stateCount: Int { states.count }
+    package var stateCount: Int { states.count }
 
     /// Appends a token.
-    mutating func append(_ token: TokenID) {
+    package mutating func append(_ token: TokenID) {
         let new = states.count
         states.append(State(length: states[last].length + 1, link: 0, next: 0, edge: -1))
         var state = last
@@ -178,7 +178,7 @@ struct SuffixAutomaton {
     // MARK: Occurrences
 
     /// Returns the number of occurrences of each state's subsequences.
-    func occurrences() -> [Int32] {
+    package func occurrences() -> [Int32] {
         var counts = [Int32](repeating: 0, count: states.count)
         // The states of the sequence's prefixes: from the empty one along the sequence's tokens.
         var state = 0

@@ -129,11 +129,11 @@ extension Completion {
         return [
             "prompt": String(decoding: prompt, as: UTF8.self), "prompt_ids": promptIDs, "text": text, "ids": tokens,
             "stop_reason": stopReason.name, "stop_string": stopString, "seed": seed,
-            "drafted_tokens": drafts.drafted, "accepted_tokens": drafts.accepted,
             "timings": [
                 "prefill_seconds": timings.prefill, "prefill_tokens_per_second": prefillRate,
                 "decode_seconds": timings.decode, "decode_tokens_per_second": decodeRate,
-                "first_token_seconds": timings.firstToken,
+                "first_token_seconds": timings.firstToken, "drafted_tokens": drafts.drafted,
+                "accepted_tokens": drafts.accepted,
             ] as JSONObject,
         ]
     }

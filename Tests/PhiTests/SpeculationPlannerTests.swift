@@ -83,6 +83,9 @@ struct SpeculationPlannerTests {
     func sequencesShareTheRows() {
         let planner = SpeculationPlanner(.automatic)
         for _ in 0..<50 { planner.learn(rows: 1, isPlain: true, seconds: 0.02) }
+        // Unknown numbers of rows are approached.
+        #expect(planner.lengths([[0.9, 0.85, 0.8], []]) == [0, 0])
+        planner.learn(rows: 8, isPlain: false, seconds: 0.03)
         let sure = [0.9, 0.85, 0.8], unsure = [0.2, 0.1]
         let lengths = planner.lengths([sure, unsure, sure])
         #expect(lengths[0] == lengths[2] && lengths[0] > 0 && lengths[1] <= lengths[0])

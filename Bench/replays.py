@@ -106,7 +106,8 @@ def main(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     sources: dict[str, tuple[Path | None, Callable[[Problem], Text]]] = {
-        "humaneval": (options.human_eval, human_eval), "tests": (options.human_eval, tests), "mbpp": (options.mbpp, mbpp)}
+        "humaneval": (options.human_eval, human_eval), "tests": (options.human_eval, tests),
+        "mbpp": (options.mbpp, mbpp)}
     for name, (path, text) in sources.items():
         if path:
             write(options.out, name, map(text, lines(path)), options.limit)

@@ -61,7 +61,9 @@ struct BenchModel: ParsableCommand {
 
     func validate() throws {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
-        if !replay.isEmpty, format == .sql { throw ValidationError("--replay has no fields of llama-bench for -o sql.") }
+        if !replay.isEmpty, format == .sql {
+            throw ValidationError("--replay has no fields of llama-bench for -o sql.")
+        }
         let isSet = speculation.noSpeculate || speculation.draftCorpus != nil || speculation.draftModel != nil
         if replay.isEmpty, isSet {
             throw ValidationError("--no-speculate, --draft-corpus and --draft-model go with --replay.")

@@ -28,7 +28,9 @@ struct ReplayCases {
             for threads in threads {
                 let benchmark = try ReplayBenchmark(model, threads: threads, speculation: speculation)
                 let result = try benchmark.run(texts, repetitions: repetitions) { number in
-                    if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(file), text \(number + 1) of \(texts.count)") }
+                    if Console.errorIsTerminal {
+                        Console.error("\r\u{1B}[K\(file), text \(number + 1) of \(texts.count)")
+                    }
                 }
                 if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
                 try report.add(
@@ -127,8 +129,10 @@ struct ReplayReport {
         (
             "cost of 2, 4, 8 rows",
             { record in
-                [2, 4, 8].compactMap { $0 <= record.result.stepCosts.count ? record.result.stepCosts[$0 - 1].fixed(2) : nil }
-                    .joined(separator: ", ")
+                [2, 4, 8].compactMap {
+                    $0 <= record.result.stepCosts.count ? record.result.stepCosts[$0 - 1].fixed(2) : nil
+                }
+                .joined(separator: ", ")
             }
         ),
     ]

@@ -168,7 +168,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     ) throws -> [CodeSample] {
         ThreadCounts.start(threads)
         let run = settings.fingerprint(model, all)
-        let generator = try CodeGenerator(model, chosen, settings, run: run, batch: batch, threads: threads,
+        let generator = try CodeGenerator(
+            model, chosen, settings, run: run, batch: batch, threads: threads,
             speculation: speculation.speculation(model))
         let file = try output.map { try SampleFile($0, run: run) }
         let ids = Set(chosen.map(\.id))

@@ -36,7 +36,8 @@ package struct SpeculationOptions: ParsableArguments {
         if let draftModel {
             let draft = try LanguageModel(PhiFile(MappedFile(draftModel)))
             guard draft.hasTokenizer(of: model) else {
-                throw FormatError(draftModel, "has another tokenizer than \(model.file.path); a draft model needs the same")
+                throw FormatError(
+                    draftModel, "has another tokenizer than \(model.file.path); a draft model needs the same")
             }
             speculation.draftModel = draft
         }

@@ -77,12 +77,14 @@ import Testing
         let folder = try TemporaryFolder()
         for (content, fault) in [
             ("", "has no text"), ("x\n", "line 1"), (#"{"prompt": "x"}"#, "completion"),
-            (#"{"prompt": "x", "completion": "y"}"# + "\n[]\n", "line 2"), (#"{"prompt": "x", "completion": ""}"#, "has no text"),
+            (#"{"prompt": "x", "completion": "y"}"# + "\n[]\n", "line 2"),
+            (#"{"prompt": "x", "completion": ""}"#, "has no text"),
             (#"{"prompt": "x", "completion": 1}"#, "completion"),
         ] {
             try folder.write("texts.jsonl", content)
             expectRefusal(
-                try Command.run("bench", "-m", Models.path(), "--replay", folder.at("texts.jsonl"), "-r", "1", "-o", "jsonl"),
+                try Command.run(
+                    "bench", "-m", Models.path(), "--replay", folder.at("texts.jsonl"), "-r", "1", "-o", "jsonl"),
                 fault, "\(content)")
         }
         expectRefusal(try Command.run("bench", "--replay", folder.at("none")), "none")

@@ -7,7 +7,9 @@ import Testing
 /// Sequences together, and requests that end before their time.
 struct BatchingTests {
     /// By default, without drafts, with drafts in every step, and with those of a draft model.
-    @Test(arguments: [Speculation.automatic, .off, Speculation(policy: .fixed(1)), Speculation(policy: .fixed(7)), .byItself])
+    @Test(arguments: [
+        Speculation.automatic, .off, Speculation(policy: .fixed(1)), Speculation(policy: .fixed(7)), .byItself,
+    ])
     func eachSequenceIsWhatItIsAlone(_ speculation: Speculation) async throws {
         try await TestServer.run({
             $0.batching.slots = 3
@@ -34,7 +36,9 @@ struct BatchingTests {
             }
             try await server.wait(for: "phi_texts_running", toBe: 0)
             #expect(server.metric("phi_texts_waiting") == 0)
-            let (drafted, accepted) = (server.metric("phi_drafted_tokens_total"), server.metric("phi_accepted_tokens_total"))
+            let (drafted, accepted) = (
+                server.metric("phi_drafted_tokens_total"), server.metric("phi_accepted_tokens_total")
+            )
             #expect(accepted <= drafted)
             if case .fixed = speculation.policy { #expect(accepted > 0) }
             if speculation.isOff { #expect(drafted == 0) }

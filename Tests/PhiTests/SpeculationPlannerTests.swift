@@ -5,7 +5,8 @@ import Testing
 struct SpeculationPlannerTests {
     /// Durations of steps over one of a single row: as today, as cheap as can be, and those of a processor bound by arithmetic.
     static let machines: [[Double]] = [
-        [1, 1.25, 1.45, 1.6, 1.75, 1.9, 2, 2.1], [1, 1.04, 1.08, 1.12, 1.16, 1.2, 1.24, 1.28], [1, 2, 3, 4, 5, 6, 7, 8],
+        [1, 1.25, 1.45, 1.6, 1.75, 1.9, 2, 2.1], [1, 1.04, 1.08, 1.12, 1.16, 1.2, 1.24, 1.28],
+        [1, 2, 3, 4, 5, 6, 7, 8],
     ]
 
     private struct Outcome {
@@ -71,7 +72,8 @@ struct SpeculationPlannerTests {
         let planner = SpeculationPlanner(.automatic)
         _ = decode(400, planner, on: Self.machines[0], expected: Self.confident) { $0 }
         func length(_ probability: Double) -> Int {
-            planner.lengths([(1...7).map { place in (0..<place).reduce(1.0) { product, _ in product * probability } }])[0]
+            planner.lengths([(1...7).map { place in (0..<place).reduce(1.0) { product, _ in product * probability } }])[
+                0]
         }
         #expect(length(0.05) == 0)
         #expect(length(0.99) == 7)

@@ -80,7 +80,8 @@ struct SpeculationTests {
             #expect(logits(speculating) == logits(plain), comment)
             let counts = speculating.engine.draftCounts
             switch source {
-            case .right where expected.tokens.count > 2: #expect(counts.accepted == counts.drafted && counts.drafted > 0)
+            case .right where expected.tokens.count > 2:
+                #expect(counts.accepted == counts.drafted && counts.drafted > 0)
             case .wrong: #expect(counts.accepted == 0)
             default: #expect(counts.accepted <= counts.drafted)
             }
@@ -95,7 +96,8 @@ struct SpeculationTests {
         let speculation = Source.right.speculation(length, prompt, whole.tokens)
         for place in 1...16 {
             let stop = String(whole.text.unicodeScalars.dropFirst(place).prefix(2).map(Character.init))
-            let options = try GenerationOptions(maximumTokens: 40, sampling: sampling, stop: [stop], logProbabilities: 0)
+            let options = try GenerationOptions(
+                maximumTokens: 40, sampling: sampling, stop: [stop], logProbabilities: 0)
             let (plain, speculating) = (try session(.off), try session(speculation))
             expectEqual(try speculating.complete(prompt, options), try plain.complete(prompt, options), "stop \(place)")
             #expect(speculating.tokens == plain.tokens)

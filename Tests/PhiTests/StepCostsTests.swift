@@ -26,7 +26,9 @@ struct StepCostsTests {
     func measurementsReplaceAssumptions() {
         let costs = costs(60, rows: [2, 4, 8]) { [2: 1.25, 4: 1.6, 8: 2.1][$0] ?? 0 }
         #expect(abs((costs.unit ?? 0) - 0.02) < 1e-9)
-        for (rows, ratio) in [(2, 1.25), (4, 1.6), (8, 2.1)] { #expect(abs(costs.ratio(rows) - ratio) < 0.06, "\(rows)") }
+        for (rows, ratio) in [(2, 1.25), (4, 1.6), (8, 2.1)] {
+            #expect(abs(costs.ratio(rows) - ratio) < 0.06, "\(rows)")
+        }
         // Neighbours are estimated from what is known.
         #expect((1.6...2.1).contains(costs.ratio(6)))
     }

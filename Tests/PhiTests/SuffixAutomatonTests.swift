@@ -60,7 +60,8 @@ struct SuffixAutomatonTests {
             let suffix = other[...index].suffix(length)
             var followers: [TokenID: Int] = [:]
             var occurrences = 0
-            for place in 0...sequence.count where sequence[place...].starts(with: suffix) && place + length <= sequence.count {
+            for place in 0...sequence.count
+            where sequence[place...].starts(with: suffix) && place + length <= sequence.count {
                 if length > 0 || place < sequence.count { occurrences += 1 }
                 if place + length < sequence.count { followers[sequence[place + length], default: 0] += 1 }
             }

@@ -101,7 +101,8 @@ public final class LanguageModel: Sendable {
 
     /// Whether its tokenizer and that of `other` are the same.
     package func hasTokenizer(of other: LanguageModel) -> Bool {
-        guard let own = file.section(SectionName.tokenizer), let section = other.file.section(SectionName.tokenizer) else {
+        guard let own = file.section(SectionName.tokenizer), let section = other.file.section(SectionName.tokenizer)
+        else {
             return false
         }
         return file.bytes(of: own).elementsEqual(other.file.bytes(of: section))

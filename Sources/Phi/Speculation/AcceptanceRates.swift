@@ -16,7 +16,9 @@ enum DraftEvidence: Equatable {
     var bucket: Int {
         switch self {
         case .sequence(let match):
-            match <= 4 ? max(0, match - 1) : match <= 6 ? 4 : match <= 8 ? 5 : match <= 12 ? 6 : match <= 16 ? 7 : match <= 32 ? 8 : 9
+            match <= 4
+                ? max(0, match - 1)
+                : match <= 6 ? 4 : match <= 8 ? 5 : match <= 12 ? 6 : match <= 16 ? 7 : match <= 32 ? 8 : 9
         case .corpus(let match, let share):
             10 + 4 * (match <= 1 ? 0 : match <= 3 ? 1 : match <= 7 ? 2 : 3)
                 + (share < 0.25 ? 0 : share < 0.5 ? 1 : share < 0.8 ? 2 : 3)

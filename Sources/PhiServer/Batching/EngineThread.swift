@@ -10,7 +10,8 @@ package final class EngineThread: Sendable {
 
     /// Makes the engine and starts the thread. Throws ``SessionError`` when a setting is out of range or memory is short.
     package init(_ model: LanguageModel, _ settings: BatchingSettings, _ metrics: ServerMetrics) throws {
-        let engine = try Engine(model, context: settings.context, threads: settings.threads, speculation: settings.speculation)
+        let engine = try Engine(
+            model, context: settings.context, threads: settings.threads, speculation: settings.speculation)
         // Reports now, not at the first request, that memory for a session is short.
         _ = try Session(engine, cache: settings.cacheEncoding)
         context = engine.context

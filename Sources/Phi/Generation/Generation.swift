@@ -46,7 +46,7 @@ public struct Generation {
     /// that is not a token; also when the sampler returns an id that is not a token.
     public mutating func next(while shouldContinue: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
         if decoder.next != nil {
-            if !decoder.acceptDraft() { try session.engine.append(decoding: [decoder]) }
+            if !decoder.acceptDraft() { try session.engine.append(decoding: decoder) }
         } else if !hasPrefilled {
             let (reused, isComplete) = try session.prefill(prompt, while: shouldContinue)
             hasPrefilled = true

@@ -86,14 +86,11 @@ extension SequenceDecoder {
         drafter?.draft(limit: limit, rows: rows)
     }
 
+    /// The tokens of the draft.
+    var draft: [TokenID] { drafter?.tokens ?? [] }
+
     /// Removes the draft's tokens from `count` on.
     func truncateDraft(to count: Int) { drafter?.truncate(to: count) }
-
-    /// Returns ``next`` and, if `isDrafting`, the draft behind it.
-    func nextTokens(isDrafting: Bool) -> (tokens: [TokenID], drafted: Int) {
-        let draft = isDrafting ? drafter?.tokens ?? [] : []
-        return ((next.map { [$0] } ?? []) + draft, draft.count)
-    }
 
     private func observe(_ token: TokenID) {
         let planner = session.engine.planner

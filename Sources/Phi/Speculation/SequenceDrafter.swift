@@ -81,6 +81,7 @@ struct SequenceDrafter {
 
     /// Removes the draft's tokens from `count` on.
     mutating func truncate(to count: Int) {
+        guard count < tokens.count else { return }
         tokens.removeLast(tokens.count - count)
         expected.removeLast(expected.count - count)
     }

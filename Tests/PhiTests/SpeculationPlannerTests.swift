@@ -90,7 +90,7 @@ struct SpeculationPlannerTests {
         planner.learn(rows: 8, isPlain: false, seconds: 0.03)
         let sure = [0.9, 0.85, 0.8], unsure = [0.2, 0.1]
         let lengths = planner.lengths([sure, unsure, sure])
-        #expect(lengths[0] == lengths[2] && lengths[0] > 0 && lengths[1] <= lengths[0])
+        #expect(abs(lengths[0] - lengths[2]) <= 1 && lengths[0] > lengths[1] && lengths[2] > lengths[1])
         // Never more rows than are measured, and none where many decode already.
         #expect(planner.lengths((0..<10).map { _ in Self.confident }).reduce(10, +) <= StepCosts.mostRows)
         #expect(!planner.mayDraft(rows: StepCosts.mostRows))

@@ -55,7 +55,7 @@ struct SpeculationTests {
                 ignoresEndOfText: count == 41)
         }
         let all = try? [
-            make(40), make(41, logProbabilities: nil), make(nil), make(1), make(2), make(3), make(0),
+            make(40), make(41, logProbabilities: nil), make(nil), make(Int.max), make(1), make(2), make(3), make(0),
             make(40, SamplingOptions(temperature: 1, seed: 1)), make(40, SamplingOptions(temperature: 1, seed: 2)),
             make(40, SamplingOptions(temperature: 0.7, topK: 20, topP: 0.9, minP: 0.01, repeatPenalty: 1.3, seed: 3)),
             make(40, SamplingOptions(repeatPenalty: 1.2)),
@@ -65,7 +65,7 @@ struct SpeculationTests {
 
     @Test(arguments: Source.allCases, 1...7)
     func completionsAreTheSame(_ source: Source, _ length: Int) throws {
-        #expect(Self.options.count == 11)
+        #expect(Self.options.count == 12)
         for options in Self.options {
             let plain = try session(.off)
             let expected = try plain.complete(prompt, options)

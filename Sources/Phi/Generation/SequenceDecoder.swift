@@ -96,8 +96,9 @@ extension SequenceDecoder {
         let planner = session.engine.planner
         guard planner.isOn else { return }
         if drafter == nil {
-            let length = min(session.context, session.tokens.count + (options.maximumTokens ?? session.context))
-            drafter = SequenceDrafter(planner, session.model, session.tokens, capacity: length)
+            let coming = min(session.remainingContext, options.maximumTokens ?? session.context)
+            drafter = SequenceDrafter(
+                planner, session.model, session.tokens, capacity: session.tokens.count + coming)
         }
         drafter?.observe(token)
     }

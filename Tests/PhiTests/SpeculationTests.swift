@@ -7,28 +7,6 @@ import Testing
 
 /// Completions with drafts equal those without, bit for bit, whatever is drafted.
 struct SpeculationTests {
-    /// What is drafted, by the completion that comes.
-    enum Source: CaseIterable {
-        case right, wrong, rightAtFirst, notTokens, endOfText, itself
-
-        /// Speculation with drafts of this kind for completions of `prompt` that go on like `completion`.
-        func speculation(_ length: Int, _ prompt: [TokenID], _ completion: [TokenID]) -> Speculation {
-            let whole = prompt + completion
-            let kind = self
-            guard kind != .itself else { return Speculation(policy: .fixed(length)) }
-            return Speculation(policy: .fixed(length)) { tokens in
-                let coming = whole.dropFirst(tokens.count).prefix(length)
-                return switch kind {
-                case .right, .itself: Array(coming)
-                case .wrong: coming.map { ($0 + 1) % 250 }
-                case .rightAtFirst: coming.prefix(tokens.count % 4) + [TokenID(7), 8, 9]
-                case .notTokens: coming.prefix(1) + [-1, 1 << 30, 290]
-                case .endOfText: coming.prefix(2) + [TokenID(TinyTokenizer.endOfText)] + coming
-                }
-            }
-        }
-    }
-
     private let model: LanguageModel
     private let prompt = Seeded.ids(10, vocabulary: 250)
 
@@ -63,8 +41,8 @@ struct SpeculationTests {
         return all ?? []
     }()
 
-    @Test(arguments: Source.allCases, 1...7)
-    func completionsAreTheSame(_ source: Source, _ length: Int) throws {
+    @Test(arguments: DraftKind.allCases, 1...7)
+    func completionsAreTheSame(_ source: DraftKind, _ length: Int) throws {
         #expect(Self.options.count == 12)
         for options in Self.options {
             let plain = try session(.off)
@@ -93,7 +71,7 @@ struct SpeculationTests {
     func completionsEndWithinADraft(_ length: Int) throws {
         let sampling = try SamplingOptions(temperature: 1, seed: 5)
         let whole = try session(.off).complete(prompt, GenerationOptions(maximumTokens: 40, sampling: sampling))
-        let speculation = Source.right.speculation(length, prompt, whole.tokens)
+        let speculation = DraftKind.right.speculation(length, prompt, whole.tokens)
         for place in 1...16 {
             let stop = String(whole.text.unicodeScalars.dropFirst(place).prefix(2).map(Character.init))
             let options = try GenerationOptions(
@@ -103,7 +81,8 @@ struct SpeculationTests {
             #expect(speculating.tokens == plain.tokens)
 
             let recorded = Array(whole.tokens.prefix(place)) + [TokenID(TinyTokenizer.endOfText), 1, 2, 3]
-            let ends = try [session(.off), session(Source.right.speculation(length, prompt, recorded))].map { session in
+            let ends = try [session(.off), session(DraftKind.right.speculation(length, prompt, recorded))].map {
+                session in
                 let made = try session.complete(prompt, sampler: Recorded(tokens: recorded, prompt: prompt.count))
                 #expect(made.stopReason == .endOfText && made.tokens.count == place)
                 return session.tokens
@@ -131,7 +110,7 @@ struct SpeculationTests {
             let expected = try plain.complete(prompt, options)
             #expect(expected.stopReason == .contextFull)
             let long = try session(.off).complete(prompt, GenerationOptions(maximumTokens: 60, ignoresEndOfText: true))
-            let speculating = try session(Source.right.speculation(length, prompt, long.tokens), context: context)
+            let speculating = try session(DraftKind.right.speculation(length, prompt, long.tokens), context: context)
             expectEqual(try speculating.complete(prompt, options), expected, "\(context)")
             #expect(speculating.tokens == plain.tokens)
         }
@@ -169,8 +148,8 @@ struct SpeculationTests {
         }
     }
 
-    @Test(arguments: Source.allCases)
-    func samplersAndProcessorsAreCalledTheSame(_ source: Source) throws {
+    @Test(arguments: DraftKind.allCases)
+    func samplersAndProcessorsAreCalledTheSame(_ source: DraftKind) throws {
         let sampling = try SamplingOptions(temperature: 0.9, repeatPenalty: 1.1, seed: 8)
         let options = try GenerationOptions(maximumTokens: 30)
         func calls(_ speculation: Speculation) throws -> (Completion, [[TokenID]], [[UInt32]]) {
@@ -191,7 +170,7 @@ struct SpeculationTests {
     @Test
     func aTokenThatIsNoneFails() throws {
         let tokens: [TokenID] = [1, 2, 3, 290]
-        for speculation in [.off, Source.right.speculation(7, prompt, tokens + [4])] {
+        for speculation in [.off, DraftKind.right.speculation(7, prompt, tokens + [4])] {
             let session = try session(speculation)
             var generation = Generation(
                 session, prompt, .greedy, sampler: Recorded(tokens: tokens, prompt: prompt.count))
@@ -204,8 +183,8 @@ struct SpeculationTests {
     // MARK: Sessions
 
     /// Between any two tokens the session is what it is without drafts, and may be copied, saved and used.
-    @Test(arguments: Source.allCases)
-    func sessionsMayBeUsedBetweenTokens(_ source: Source) throws {
+    @Test(arguments: DraftKind.allCases)
+    func sessionsMayBeUsedBetweenTokens(_ source: DraftKind) throws {
         let plain = try session(.off)
         let expected = try plain.complete(prompt, GenerationOptions(maximumTokens: 24)).tokens
         let speculating = try session(source.speculation(6, prompt, expected))
@@ -237,7 +216,7 @@ struct SpeculationTests {
         let model = try TinyPhi(heads: 4, kvHeads: 2).model(encoding)
         let options = try GenerationOptions(maximumTokens: 50, logProbabilities: 0, ignoresEndOfText: true)
         let expected = try Session(model, threads: 1, cache: cache, speculation: .off).complete(prompt, options)
-        for source in [Source.right, .rightAtFirst] {
+        for source in [DraftKind.right, .rightAtFirst] {
             let speculation = source.speculation(7, prompt, expected.tokens)
             let session = try Session(model, threads: 2, cache: cache, speculation: speculation)
             expectEqual(try session.complete(prompt, options), expected, "\(source)")
@@ -249,7 +228,7 @@ struct SpeculationTests {
         let options = try GenerationOptions(maximumTokens: 30, logProbabilities: 1)
         let expected = try session(.off).complete(prompt, options)
         let session = try AsyncSession(
-            model, threads: 1, speculation: Source.rightAtFirst.speculation(5, prompt, expected.tokens))
+            model, threads: 1, speculation: DraftKind.rightAtFirst.speculation(5, prompt, expected.tokens))
         var made: [GeneratedToken] = []
         for try await token in session.tokens(after: prompt, options) { made.append(token) }
         #expect(made.prefix(expected.tokens.count).map(\.token) == expected.tokens)
@@ -315,8 +294,8 @@ struct SpeculationTests {
     // MARK: Batches
 
     /// Sequences of one engine, some with prompts still to read.
-    @Test(arguments: Source.allCases, [1, 3, 7])
-    func sequencesTogether(_ source: Source, _ length: Int) throws {
+    @Test(arguments: DraftKind.allCases, [1, 3, 7])
+    func sequencesTogether(_ source: DraftKind, _ length: Int) throws {
         let prompts = (0..<6).map { Array(Seeded.ids(40, vocabulary: 250).dropFirst($0).prefix(3 + 4 * $0)) }
         let options = try (0..<6).map {
             try GenerationOptions(

@@ -16,8 +16,22 @@ public func phi_session_open(
         place.pointee = handle(
             to: try Session(
                 try object(model, "model"), context: options.context == 0 ? nil : Int(options.context),
-                threads: options.threads == 0 ? nil : Int(options.threads), cache: try CacheEncoding(options.cache)))
+                threads: options.threads == 0 ? nil : Int(options.threads), cache: try CacheEncoding(options.cache),
+                speculation: try Speculation(options)))
         return PHI_OK
+    }
+}
+
+extension Speculation {
+    fileprivate init(_ options: phi_session_options) throws {
+        guard (0...1).contains(options.no_speculation) else {
+            throw Failure.argument("no_speculation must be 0 or 1, got \(options.no_speculation)")
+        }
+        let corpus = try elements(options.draft_corpus, options.draft_corpus_count, "draft_corpus")
+        let model: LanguageModel? = try options.draft_model.map { try object($0, "draft_model") }
+        self =
+            options.no_speculation == 1
+            ? .off : Speculation(corpus: corpus.isEmpty ? nil : DraftCorpus(Array(corpus)), draftModel: model)
     }
 }
 
@@ -36,6 +50,19 @@ extension CacheEncoding {
 
 @c @implementation
 public func phi_session_close(_ session: OpaquePointer?) { release(session, Session.self) }
+
+@c @implementation
+public func phi_session_draft_counts(
+    _ session: OpaquePointer?, _ drafted: UnsafeMutablePointer<UInt64>?, _ accepted: UnsafeMutablePointer<UInt64>?
+) -> phi_status {
+    status {
+        let session: Session = try object(session, "session")
+        let counts = session.engine.draftCounts
+        let places = (try given(drafted, "drafted"), try given(accepted, "accepted"))
+        (places.0.pointee, places.1.pointee) = (UInt64(counts.drafted), UInt64(counts.accepted))
+        return PHI_OK
+    }
+}
 
 @c @implementation
 public func phi_session_append(

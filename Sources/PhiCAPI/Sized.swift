@@ -60,8 +60,8 @@ extension phi_session_options: Sized {
     static var firstSize: Int { 24 }
     static var initial: phi_session_options {
         phi_session_options(
-            size: MemoryLayout<phi_session_options>.size, context: 0, threads: 0, cache: PHI_CACHE_BY_MODEL, reserved: 0
-        )
+            size: MemoryLayout<phi_session_options>.size, context: 0, threads: 0, cache: PHI_CACHE_BY_MODEL,
+            no_speculation: 0, draft_corpus: nil, draft_corpus_count: 0, draft_model: nil)
     }
 }
 

@@ -49,8 +49,25 @@ struct BenchModel: ParsableCommand {
     @Flag(help: "Skip the warm-up of each case.")
     var noWarmup = false
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            Instead, decode these completions as if the model had chosen them, with and without speculation: JSON lines of \
+            prompt and completion, plain or .gz; repeatable.
+            """, valueName: "file"))
+    var replay: [FilePath] = []
+
+    @OptionGroup(title: "Options of --replay") var speculation: SpeculationOptions
+
     func validate() throws {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
+        if !replay.isEmpty, format == .sql {
+            throw ValidationError("--replay has no fields of llama-bench for -o sql.")
+        }
+        let isSet = speculation.noSpeculate || speculation.draftCorpus != nil || speculation.draftModel != nil
+        if replay.isEmpty, isSet {
+            throw ValidationError("--no-speculate, --draft-corpus and --draft-model go with --replay.")
+        }
         if let threads { try ThreadCounts.validate(threads.numbers, of: "-t") }
     }
 
@@ -62,6 +79,12 @@ struct BenchModel: ParsableCommand {
         ThreadCounts.start(threads.max())
         // Before hours of measuring, not after.
         for file in files { _ = try ModelOptions.open(file) }
+        if !replay.isEmpty {
+            var report = ReplayReport(format)
+            let cases = ReplayCases(files: replay, repetitions: repetitions, speculation: speculation)
+            for file in files { try cases.run(LanguageModel(ModelOptions.open(file)), threads: threads, into: &report) }
+            return try report.finish()
+        }
         for file in files { try run(file, threads, into: &report) }
         try report.finish()
     }

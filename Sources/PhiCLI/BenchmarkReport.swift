@@ -47,8 +47,6 @@ struct BenchmarkRecord {
         case list(JSONObject.Value)
     }
 
-    var modelType: String { "phi \((Double(model.config.parameters) / 1e9).fixed(2))B \(model.encoding.name)" }
-
     /// Bytes of memory beyond file and KV cache, in units of 10^6.
     var megabytes: Double? { result.memory.map { Double($0) / 1e6 } }
 
@@ -84,7 +82,7 @@ struct BenchmarkRecord {
             ("gpu_info", .text("")),
             ("backends", .text("CPU")),
             ("model_filename", .text(model.file.path)),
-            ("model_type", .text(modelType)),
+            ("model_type", .text(model.typeName)),
             ("model_size", .whole(model.file.mapping.count)),
             ("model_n_params", .whole(model.config.parameters)),
             ("n_batch", .whole(Engine.batchTokens)),
@@ -126,8 +124,13 @@ struct BenchmarkRecord {
     var json: JSONObject { JSONObject(fields.map { ($0.name, $0.value.json) }) }
 }
 
+extension LanguageModel {
+    /// Size and encoding, as in llama-bench: `phi 1.42B q4`.
+    var typeName: String { "phi \((Double(config.parameters) / 1e9).fixed(2))B \(encoding.name)" }
+}
+
 extension BenchmarkRecord.Value {
-    fileprivate var json: JSONObject.Value {
+    var json: JSONObject.Value {
         switch self {
         case .text(let text): text
         case .whole(let number): number
@@ -138,7 +141,7 @@ extension BenchmarkRecord.Value {
     }
 
     /// The cell in CSV; nil for a list.
-    fileprivate var csv: String? {
+    var csv: String? {
         switch self {
         case .text(let text): "\"" + text.replacing("\"", with: "\"\"") + "\""
         case .whole(let number): "\(number)"
@@ -225,7 +228,7 @@ struct BenchmarkReport {
 
     /// The columns of the Markdown table.
     private static let columns: [(name: String, cell: @Sendable (BenchmarkRecord) -> String)] = [
-        ("model", { $0.modelType }),
+        ("model", { $0.model.typeName }),
         ("size", { "\((Double($0.model.file.mapping.count) / 1_048_576).fixed(2)) MiB" }),
         ("params", { "\((Double($0.model.config.parameters) / 1e6).fixed(1)) M" }),
         ("threads", { "\($0.result.benchmark.threads)" }),

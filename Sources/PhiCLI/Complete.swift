@@ -16,6 +16,7 @@ struct Complete: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var session: SessionOptions
     @OptionGroup var sampling: SamplingArguments
+    @OptionGroup var speculation: SpeculationOptions
 
     @Argument(help: "The prompt; - for standard input.")
     var prompt: TextArgument?
@@ -51,7 +52,7 @@ struct Complete: ParsableCommand {
         let source = file.map(Console.name) ?? (isFromInput ? Console.inputName : "prompt")
         let text = try promptBytes()
         let ids = model.tokenizer.encode(bytes: text)
-        let session = try session.session(model)
+        let session = try session.session(model, speculation.speculation(model))
         guard ids.count <= session.context else {
             throw FormatError(source, "\(SessionError.doesNotFit(ids.count, limit: session.context))")
         }
@@ -71,10 +72,10 @@ struct Complete: ParsableCommand {
         if let failure { throw failure }
         if json {
             let seed = options.sampling.temperature > 0 ? options.sampling.seed : nil
-            try Console.writeJSON(completion.json(prompt: text, ids, seed: seed))
+            try Console.writeJSON(completion.json(prompt: text, ids, seed: seed, session.engine.draftCounts))
         } else {
             try Console.write("\n")
-            Console.error(completion.summary)
+            Console.error(completion.summary(session.engine.draftCounts))
         }
         if completion.stopReason == .cancelled { throw CancellationError() }
     }
@@ -111,15 +112,18 @@ extension Completion {
     }
 
     /// The line of timings on standard error.
-    fileprivate var summary: String {
+    fileprivate func summary(_ drafts: DraftCounts) -> String {
         var parts = ["prompt \(promptTokens) tokens" + (prefillRate.map { ", \($0.fixed(1)) tok/s" } ?? "")]
         parts.append("completion \(tokens.count) tokens" + (decodeRate.map { ", \($0.fixed(1)) tok/s" } ?? ""))
+        if drafts.drafted > 0 { parts.append("\(drafts.accepted) of \(drafts.drafted) drafted tokens accepted") }
         if let first = timings.firstToken { parts.append("first token after \(first.fixed(3)) s") }
         return "phi: " + parts.joined(separator: "; ") + "; \(stopReason)\n"
     }
 
     /// The output of `--json`.
-    fileprivate func json(prompt: [UInt8], _ promptIDs: [TokenID], seed: UInt64?) -> JSONObject {
+    fileprivate func json(
+        prompt: [UInt8], _ promptIDs: [TokenID], seed: UInt64?, _ drafts: DraftCounts
+    ) -> JSONObject {
         var stopString: String?
         if case .stopString(let string) = stopReason { stopString = string }
         return [
@@ -128,7 +132,8 @@ extension Completion {
             "timings": [
                 "prefill_seconds": timings.prefill, "prefill_tokens_per_second": prefillRate,
                 "decode_seconds": timings.decode, "decode_tokens_per_second": decodeRate,
-                "first_token_seconds": timings.firstToken,
+                "first_token_seconds": timings.firstToken, "drafted_tokens": drafts.drafted,
+                "accepted_tokens": drafts.accepted,
             ] as JSONObject,
         ]
     }

@@ -72,6 +72,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     var json = false
 
     @OptionGroup var sampling: SamplingArguments
+    @OptionGroup var speculation: SpeculationOptions
 
     @Option(
         help: """
@@ -167,7 +168,9 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     ) throws -> [CodeSample] {
         ThreadCounts.start(threads)
         let run = settings.fingerprint(model, all)
-        let generator = try CodeGenerator(model, chosen, settings, run: run, batch: batch, threads: threads)
+        let generator = try CodeGenerator(
+            model, chosen, settings, run: run, batch: batch, threads: threads,
+            speculation: speculation.speculation(model))
         let file = try output.map { try SampleFile($0, run: run) }
         let ids = Set(chosen.map(\.id))
         let done = (file?.samples ?? []).filter {

@@ -66,9 +66,9 @@ package struct SessionOptions: ParsableArguments {
         if let context, context < 1 { throw ValidationError("--context takes 1 or more.") }
     }
 
-    package func session(_ model: LanguageModel) throws -> Session {
+    package func session(_ model: LanguageModel, _ speculation: Speculation = .off) throws -> Session {
         ThreadCounts.start(threads)
-        return try Session(model, context: context, threads: threads, cache: kvCache)
+        return try Session(model, context: context, threads: threads, cache: kvCache, speculation: speculation)
     }
 }
 

@@ -28,6 +28,7 @@ struct PhiServerCommand: AsyncParsableCommand {
 
     @OptionGroup var model: ModelOptions
     @OptionGroup var session: SessionOptions
+    @OptionGroup var speculation: SpeculationOptions
 
     @Option(help: "The address to listen on; 0.0.0.0 accepts connections from other machines.")
     var host = "127.0.0.1"
@@ -106,8 +107,9 @@ struct PhiServerCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let settings = try settings()
+        var settings = try settings()
         let opened = try model.open()
+        settings.batching.speculation = try speculation.speculation(opened)
         ThreadCounts.start(session.threads)
         let registry = PrometheusRegistry()
         let logFormat = logFormat

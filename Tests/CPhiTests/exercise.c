@@ -32,6 +32,52 @@ static phi_session *open_session(phi_model *model, int threads) {
     return session;
 }
 
+/* Whatever is drafted, the completion is the same. */
+static void speculation(phi_model *model) {
+    phi_session_options options = PHI_SESSION_OPTIONS_INIT;
+    phi_generation_options generation_options = PHI_GENERATION_OPTIONS_INIT;
+    phi_token corpus[64], expected[40];
+    size_t corpus_count = 0, made = 0;
+    uint64_t drafted = 0, accepted = 0;
+    int variant;
+    CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, corpus, 64, &corpus_count) == PHI_OK);
+    generation_options.maximum_tokens = 40;
+    generation_options.ignore_end_of_text = 1;
+    for (variant = 0; variant < 3; variant++) {
+        phi_session *session = NULL;
+        phi_generation *generation = NULL;
+        phi_piece piece = PHI_PIECE_INIT;
+        size_t count = 0;
+        options.threads = 1;
+        options.no_speculation = variant == 0;
+        options.draft_corpus = variant == 1 ? corpus : NULL;
+        options.draft_corpus_count = variant == 1 ? corpus_count : 0;
+        options.draft_model = variant == 2 ? model : NULL;
+        CHECK(phi_session_open(model, &options, &session) == PHI_OK);
+        CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &generation_options, &generation) == PHI_OK);
+        while (phi_generation_next(generation, &piece) == PHI_OK) {
+            if (variant == 0) expected[made++] = piece.token;
+            CHECK(count < made && piece.token == expected[count]);
+            count++;
+        }
+        CHECK(count == 40);
+        CHECK(phi_session_draft_counts(session, &drafted, &accepted) == PHI_OK && accepted <= drafted);
+        CHECK(variant > 0 || drafted == 0);
+        REFUSED(PHI_ERROR_ARGUMENT, phi_session_draft_counts(session, NULL, &accepted));
+        REFUSED(PHI_ERROR_ARGUMENT, phi_session_draft_counts(NULL, &drafted, &accepted));
+        phi_generation_end(generation);
+        phi_session_close(session);
+    }
+    phi_session *session = NULL;
+    options.no_speculation = 2;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    options.no_speculation = 0;
+    options.draft_corpus = NULL;
+    options.draft_corpus_count = 3;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    CHECK(session == NULL);
+}
+
 static void models(const char *path, const char *bad) {
     phi_model *model = NULL;
     phi_model_info info = PHI_MODEL_INFO_INIT;
@@ -288,6 +334,7 @@ int main(int argc, char **argv) {
     CHECK(phi_model_open(argv[1], &model) == PHI_OK);
     tokens(model);
     sessions(model);
+    speculation(model);
     generations(model);
     for (i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, alone, model) == 0);
     for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);

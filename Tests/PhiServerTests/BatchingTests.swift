@@ -6,8 +6,15 @@ import Testing
 
 /// Sequences together, and requests that end before their time.
 struct BatchingTests {
-    @Test func eachSequenceIsWhatItIsAlone() async throws {
-        try await TestServer.run({ $0.batching.slots = 3 }) { server in
+    /// By default, without drafts, with drafts in every step, and with those of a draft model.
+    @Test(arguments: [
+        Speculation.automatic, .off, Speculation(policy: .fixed(1)), Speculation(policy: .fixed(7)), .byItself,
+    ])
+    func eachSequenceIsWhatItIsAlone(_ speculation: Speculation) async throws {
+        try await TestServer.run({
+            $0.batching.slots = 3
+            $0.batching.speculation = speculation
+        }) { server in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<10 {
                     group.addTask {
@@ -29,6 +36,16 @@ struct BatchingTests {
             }
             try await server.wait(for: "phi_texts_running", toBe: 0)
             #expect(server.metric("phi_texts_waiting") == 0)
+            let (drafted, accepted) = (
+                server.metric("phi_drafted_tokens_total"), server.metric("phi_accepted_tokens_total")
+            )
+            #expect(accepted <= drafted)
+            if case .fixed = speculation.policy { #expect(accepted > 0) }
+            if speculation.isOff { #expect(drafted == 0) }
+            // 10 + 15 + ... + 55 unless a text ends, and every token is counted once.
+            #expect(server.metric("phi_completion_tokens_total") <= 325)
+            let between = server.metric("phi_time_between_tokens_seconds_count")
+            #expect(between + 10 == server.metric("phi_completion_tokens_total"))
         }
     }
 
@@ -197,5 +214,14 @@ struct BatchingTests {
         engine.join()
         let late = SubmittedRequest(CompletionRequest(prompts: [[5]]))
         #expect(throws: APIError.self) { try engine.queue.submit(late) }
+    }
+}
+
+extension Speculation {
+    /// Drafts of the served model by itself, which are accepted where the most likely token is chosen.
+    fileprivate static var byItself: Speculation {
+        var speculation = Speculation(policy: .fixed(4))
+        speculation.draftModel = TestServer.model
+        return speculation
     }
 }

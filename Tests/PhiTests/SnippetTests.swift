@@ -148,6 +148,20 @@ struct SnippetTests {
     }
 
     @Test
+    func drafts() throws {
+        let code = "def f(x):\n    return x\n"
+        let corpus = DraftCorpus(model.tokenizer.encode(code, specialTokens: false))
+        let session = try Session(model, speculation: Speculation(corpus: corpus))
+        #expect(try session.complete(prompt).tokens == Session(model, speculation: .off).complete(prompt).tokens)
+    }
+
+    /// Compiled and not run: there is no such file.
+    private func draftModels() throws {
+        let session = try Session(model, speculation: Speculation(draftModel: LanguageModel(contentsOf: "small.phi")))
+        _ = session
+    }
+
+    @Test
     func processors() throws {
         let session = try Session(model)
         let options = try GenerationOptions(maximumTokens: 30)

@@ -119,13 +119,21 @@ typedef struct phi_session_options {
     int32_t context;         /* positions of the KV cache; 0 for the model's */
     int32_t threads;         /* 0 for one for each core */
     phi_cache cache;         /* encoding of the KV cache */
-    int32_t reserved;
+    int32_t no_speculation;  /* 1: generations choose every token before the next is computed; results are the same */
+    const phi_token *draft_corpus; /* a text, for example one's own code, that drafts are taken from too */
+    size_t draft_corpus_count;
+    const phi_model *draft_model;  /* a smaller model with the same tokenizer that drafts too, or NULL */
 } phi_session_options;
-#define PHI_SESSION_OPTIONS_INIT {sizeof(phi_session_options), 0, 0, PHI_CACHE_BY_MODEL, 0}
+#define PHI_SESSION_OPTIONS_INIT {sizeof(phi_session_options), 0, 0, PHI_CACHE_BY_MODEL, 0, NULL, 0, NULL}
 
 /* `options` may be NULL. */
 phi_status phi_session_open(const phi_model *model, const phi_session_options *options, phi_session **session);
 void phi_session_close(phi_session *session);
+
+/* Speculation: generations of the session and of its forks draft the tokens that are likely to come, where that pays, and
+ * compute several in one step; texts and probabilities are the same bits. Writes how many tokens were drafted so far and how
+ * many of those were then chosen. */
+phi_status phi_session_draft_counts(const phi_session *session, uint64_t *drafted, uint64_t *accepted);
 
 /* Appends tokens. Results are the same bits however a sequence is split into calls, for any number of threads. */
 phi_status phi_session_append(phi_session *session, const phi_token *tokens, size_t count);

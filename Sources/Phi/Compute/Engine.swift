@@ -29,16 +29,21 @@ public final class Engine {
     public static let batchTokens = Activations.batchTokens
 
     private let pass: ForwardPass
-    /// The batch being assembled: segments, their sessions in the same order, and their number of rows.
+    package let planner: SpeculationPlanner
+    /// The batch being assembled: segments, their sessions and numbers of drafted tokens in the same order, and their number
+    /// of rows.
     private var segments: [ForwardPass.Segment] = []
-    private var sessions: [Session] = []
+    private var sessions: [(session: Session, drafted: Int)] = []
     private var rows = 0
     /// Number of steps. Each may overwrite the logits buffer, so that a session's logits are valid until the next.
     private(set) var step = 0
 
     /// Creates an engine for sessions of up to `context` tokens, by default the model's context. `threads` is by
-    /// default ``defaultThreads``. Throws ``SessionError`` when one is out of range or memory cannot be allocated.
-    public init(_ model: LanguageModel, context: Int? = nil, threads: Int? = nil) throws(SessionError) {
+    /// default ``defaultThreads``; `speculation` does not affect results. Throws ``SessionError`` when a number is out of
+    /// range, memory cannot be allocated, or the draft model has another tokenizer.
+    public init(
+        _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, speculation: Speculation = .automatic
+    ) throws(SessionError) {
         let context = context ?? model.config.context
         let threads = threads ?? Self.defaultThreads
         guard (1...model.config.context).contains(context) else {
@@ -54,6 +59,8 @@ public final class Engine {
         pass = try ForwardPass(
             model.config, kernels: model.kernels, positions: context, segments: Self.sessionsAtOnce, threads: threads,
             released: model.releasesPages ? model.file.mapping : nil)
+        planner = SpeculationPlanner(
+            speculation, draftEngine: try speculation.draftEngine(for: model, context: context, threads: threads))
     }
 
     /// The default number of threads: one per core in the process's affinity mask, up to its control group's quota.
@@ -66,35 +73,44 @@ public final class Engine {
     /// follow its last token, until the engine's next step. Throws ``SessionError``, leaving all unchanged, when tokens
     /// do not fit or an id is not a token.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
+        try append(work.map { (session: $0.session, tokens: $0.tokens, drafted: 0) })
+    }
+
+    /// Appends tokens as ``append(_:)`` does, of which the last `drafted` are a draft: they have logits too and become part of
+    /// their session by ``Session/accept(_:)``. Work with drafts must fit one batch.
+    func append(_ work: [(session: Session, tokens: [TokenID], drafted: Int)]) throws(SessionError) {
         precondition(work.count <= Self.sessionsAtOnce && work.allSatisfy { $0.session.engine === self })
         precondition(Set(work.map { ObjectIdentifier($0.session) }).count == work.count)
-        for (session, tokens) in work { try session.check(tokens[...]) }
+        for (session, tokens, _) in work { try session.check(tokens[...]) }
         step += 1
-        var ends: [(session: Session, row: Int)] = []  // rows of the batch with a session's last token in `work`
+        // Rows of the batch with a session's last tokens in `work`, whose logits are computed.
+        var ends: [(session: Session, rows: Range<Int>, draft: ArraySlice<TokenID>)] = []
         var firstLogits = 0
         func finish() {
-            execute(logitsRows: ends.map(\.row), firstLogits: firstLogits)
-            for (number, end) in ends.enumerated() { end.session.setLogits(inRow: firstLogits + number) }
-            firstLogits += ends.count
+            execute(logitsRows: ends.flatMap(\.rows), firstLogits: firstLogits)
+            for end in ends {
+                end.session.setLogits(inRow: firstLogits, draft: end.draft)
+                firstLogits += end.rows.count
+            }
             ends = []
         }
-        for (session, tokens) in work where !tokens.isEmpty {
+        for (session, tokens, drafted) in work where !tokens.isEmpty {
             var remaining = tokens[...]
             while !remaining.isEmpty {
                 if rows == Self.batchTokens { finish() }
-                remaining = remaining.dropFirst(add(remaining, of: session))
+                remaining = remaining.dropFirst(add(remaining, of: session, drafted: drafted))
             }
-            ends.append((session, rows - 1))
+            ends.append((session, rows - 1 - drafted..<rows, tokens.suffix(drafted)))
         }
         if rows > 0 { finish() }
     }
 
     /// Adds a session's next tokens to the batch, as many as fit, and returns how many.
-    private func add(_ tokens: ArraySlice<TokenID>, of session: Session) -> Int {
+    private func add(_ tokens: ArraySlice<TokenID>, of session: Session, drafted: Int) -> Int {
         let new = tokens.prefix(Self.batchTokens - rows)
         segments.append(
             ForwardPass.Segment(cache: session.cache, tokens: new, position: session.tokens.count, row: rows))
-        sessions.append(session)
+        sessions.append((session, drafted))
         rows += new.count
         return new.count
     }
@@ -103,20 +119,24 @@ public final class Engine {
     private func execute(logitsRows: some Collection<Int>, firstLogits: Int = 0) {
         pass.record(segments, rows: rows, logitsRows: logitsRows, firstLogits: firstLogits, through: model.weights)
         pass.commands.execute()
-        for (session, segment) in zip(sessions, segments) { session.commit(segment.tokens) }
+        for ((session, drafted), segment) in zip(sessions, segments) {
+            session.commit(segment.tokens.dropLast(drafted))
+        }
         segments.removeAll(keepingCapacity: true)
         sessions.removeAll(keepingCapacity: true)
         rows = 0
     }
 
-    /// Appends one batch of tokens to a session, and computes the logits that follow its last one if all of `tokens`
-    /// were in the batch. Returns how many tokens were appended. Allocates nothing.
-    func appendBatch(_ tokens: ArraySlice<TokenID>, to session: Session, wantsLogits: Bool) -> Int {
+    /// Appends one batch of tokens to a session, the last `drafted` as a draft, and computes the logits that follow its last
+    /// one and each drafted one if all of `tokens` were in the batch. Returns how many tokens were appended. Allocates nothing.
+    func appendBatch(
+        _ tokens: ArraySlice<TokenID>, to session: Session, wantsLogits: Bool, drafted: Int = 0
+    ) -> Int {
         step += 1
-        let count = add(tokens, of: session)
+        let count = add(tokens, of: session, drafted: drafted)
         let isComplete = wantsLogits && count == tokens.count
-        execute(logitsRows: isComplete ? count - 1..<count : 0..<0)
-        if isComplete { session.setLogits(inRow: 0) }
+        execute(logitsRows: isComplete ? count - 1 - drafted..<count : 0..<0)
+        if isComplete { session.setLogits(inRow: 0, draft: tokens.suffix(drafted)) }
         return count
     }
 

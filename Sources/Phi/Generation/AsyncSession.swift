@@ -21,11 +21,13 @@ public actor AsyncSession {
     /// The executor that runs the actor on its thread.
     public nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    /// Creates a session as ``Session/init(_:context:threads:cache:)`` does, and its thread. Throws ``SessionError``.
+    /// Creates a session as ``Session/init(_:context:threads:cache:speculation:)`` does, and its thread. Throws
+    /// ``SessionError``.
     public init(
-        _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil
+        _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil,
+        speculation: Speculation = .automatic
     ) throws(SessionError) {
-        session = try Session(model, context: context, threads: threads, cache: cache)
+        session = try Session(model, context: context, threads: threads, cache: cache, speculation: speculation)
         thread = try SessionThread()
     }
 

@@ -23,7 +23,7 @@ public struct Generation {
 
     private let prompt: [TokenID]
     private var hasPrefilled = false
-    private var decoder: SequenceDecoder
+    private let decoder: SequenceDecoder
     private(set) var clock = GenerationClock()
 
     /// The text and tokens generated so far.
@@ -45,8 +45,8 @@ public struct Generation {
     /// Throws ``SessionError``, leaving the session unchanged, when the prompt exceeds the context or contains an id
     /// that is not a token; also when the sampler returns an id that is not a token.
     public mutating func next(while shouldContinue: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
-        if let next = decoder.next {
-            try session.append(next)
+        if decoder.next != nil {
+            if !decoder.acceptDraft() { try session.engine.append(decoding: decoder) }
         } else if !hasPrefilled {
             let (reused, isComplete) = try session.prefill(prompt, while: shouldContinue)
             hasPrefilled = true

@@ -4,9 +4,10 @@ import PhiTokenizer
 /// when the sequence ends.
 ///
 /// This is the decode loop's body, and the only one: ``Generation`` (and with it `complete`, ``AsyncSession`` and the C
-/// API), the server's batcher and the evaluation's generator all call ``decode()`` after each step. They differ only in
-/// how the chosen token is appended to the session: alone, or in one step with other sequences of the engine.
-package struct SequenceDecoder {
+/// API), the server's batcher and the evaluation's generator all call ``decode()`` after each step, and again as long as
+/// ``acceptDraft()`` returns true. They differ only in how the chosen token is appended to the session by
+/// ``Engine/append(_:decoding:)``: alone, or in one step with other sequences of the engine.
+package final class SequenceDecoder {
     /// The session that holds the sequence, prompt included.
     package let session: Session
     /// How tokens are chosen and what ends the sequence.
@@ -18,6 +19,8 @@ package struct SequenceDecoder {
     /// The text and tokens generated so far.
     package private(set) var output: GeneratedText
     private var sampler: any TokenSampler
+    /// The drafts; nil before the first token and without speculation.
+    private var drafter: SequenceDrafter?
 
     /// Creates a decoder for the prompt that `session` holds or will hold; the default sampler is `options.sampling`'s.
     package init(_ session: Session, _ options: GenerationOptions, sampler: (any TokenSampler)? = nil) {
@@ -30,7 +33,7 @@ package struct SequenceDecoder {
 
     /// Chooses the token that follows the session's last one. Returns nil when the sequence has ended or the session
     /// has no logits. Throws ``SessionError`` when the sampler chooses an id that is not a token.
-    package mutating func decode() throws(SessionError) -> GeneratedToken? {
+    package func decode() throws(SessionError) -> GeneratedToken? {
         guard stopReason == nil else { return nil }
         next = nil
         let history = session.tokens
@@ -38,17 +41,28 @@ package struct SequenceDecoder {
         try session.check(token)
         let text: String
         (text, stopReason) = output.append(token, remainingContext: session.remainingContext)
-        next = stopReason == nil ? token : nil
+        if stopReason == nil {
+            next = token
+            observe(token)
+        }
         return GeneratedToken(token: token, text: text, choice: choice, stopReason: stopReason)
     }
 
+    /// Appends ``next`` to the session without a step if it was drafted and computed in the last one; returns whether it was,
+    /// and the session thus has the logits for another ``decode()``.
+    package func acceptDraft() -> Bool {
+        guard let next, session.accept(next) else { return false }
+        session.engine.planner.accept()
+        return true
+    }
+
     /// Ends the sequence from outside, for example because its request was cancelled.
-    package mutating func end(_ reason: StopReason) {
+    package func end(_ reason: StopReason) {
         stopReason = reason
         next = nil
     }
 
-    private mutating func choose(
+    private func choose(
         _ logits: UnsafeBufferPointer<Float>, _ history: [TokenID]
     ) -> (TokenID, TokenChoice?) {
         let token = sampler.sample(logits, history: history)
@@ -56,6 +70,37 @@ package struct SequenceDecoder {
             return (token, nil)
         }
         return (token, TokenChoice(token, of: logits, alternatives: alternatives))
+    }
+}
+
+// MARK: Drafts
+
+extension SequenceDecoder {
+    /// By token of the draft: the probability that it is accepted, and with it all before.
+    var expected: [Double] { drafter?.expected ?? [] }
+
+    /// Makes a draft to follow ``next``, of no more tokens than may still be used, for a step of `rows` rows without drafts.
+    func draft(rows: Int) {
+        var limit = min(Speculation.mostDrafted, session.remainingContext - 1)
+        if let most = options.maximumTokens { limit = min(limit, most - output.tokens.count - 1) }
+        drafter?.draft(limit: limit, rows: rows)
+    }
+
+    /// The tokens of the draft.
+    var draft: [TokenID] { drafter?.tokens ?? [] }
+
+    /// Removes the draft's tokens from `count` on.
+    func truncateDraft(to count: Int) { drafter?.truncate(to: count) }
+
+    private func observe(_ token: TokenID) {
+        let planner = session.engine.planner
+        guard planner.isOn else { return }
+        if drafter == nil {
+            let coming = min(session.remainingContext, options.maximumTokens ?? session.context)
+            drafter = SequenceDrafter(
+                planner, session.model, session.tokens, capacity: session.tokens.count + coming)
+        }
+        drafter?.observe(token)
     }
 }
 

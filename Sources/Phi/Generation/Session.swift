@@ -14,15 +14,20 @@ public final class Session {
     /// Row of the engine's logits with those of this session, and the step that computed them; -1 if there are none.
     private var logitsRow = 0
     private var logitsStep = -1
+    /// Drafted tokens of that step that are not accepted yet: their keys and values follow the sequence's in the KV cache, and
+    /// their logits are in the next rows. Without logits they are void.
+    private var draft: [TokenID] = []
     private var nextToken = [TokenID](repeating: 0, count: 1)
 
     /// Creates a session with an engine of its own. `context` is by default and at most the model's; `threads` is by
-    /// default ``Engine/defaultThreads``; `cache` is by default ``LanguageModel/cacheEncoding``. Throws
-    /// ``SessionError`` when an argument is out of range or memory cannot be allocated.
+    /// default ``Engine/defaultThreads``; `cache` is by default ``LanguageModel/cacheEncoding``; `speculation` does not
+    /// affect results. Throws ``SessionError`` when an argument is out of range, memory cannot be allocated, or the draft
+    /// model has another tokenizer.
     public convenience init(
-        _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil
+        _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, cache: CacheEncoding? = nil,
+        speculation: Speculation = .automatic
     ) throws(SessionError) {
-        try self.init(Engine(model, context: context, threads: threads), cache: cache)
+        try self.init(Engine(model, context: context, threads: threads, speculation: speculation), cache: cache)
     }
 
     /// Creates a session of `engine`. `context` is by default and at most the engine's; `cache` is by default
@@ -93,6 +98,22 @@ public final class Session {
         _ = engine.appendBatch(nextToken[...], to: self, wantsLogits: true)
     }
 
+    /// Appends one batch of tokens, the last `drafted` as a draft.
+    func append(_ new: [TokenID], drafted: Int) throws(SessionError) {
+        try check(new[...])
+        _ = engine.appendBatch(new[...], to: self, wantsLogits: true, drafted: drafted)
+    }
+
+    /// Appends `token` without a step if it is the next one of the last step's draft; returns whether it is.
+    func accept(_ token: TokenID) -> Bool {
+        guard logitsStep == engine.step, draft.first == token else { return false }
+        draft.removeFirst()
+        tokens.append(token)
+        cache.count = tokens.count
+        logitsRow += 1
+        return true
+    }
+
     /// Calls `body` with the logits that follow the last token, [vocabulary], valid during the call. Returns nil if
     /// there are none: before the first append, after a truncation, or after a step of another session of the engine.
     public func withLogits<Result>(_ body: (UnsafeBufferPointer<Float>) -> Result) -> Result? {
@@ -143,9 +164,11 @@ public final class Session {
         logitsStep = -1
     }
 
-    /// Records that row `row` of the engine's logits buffer holds the logits that follow the last token.
-    func setLogits(inRow row: Int) {
+    /// Records that row `row` of the engine's logits buffer holds the logits that follow the last token, and that the rows
+    /// behind hold those of `draft`.
+    func setLogits(inRow row: Int, draft: ArraySlice<TokenID> = []) {
         logitsRow = row
+        self.draft.replaceSubrange(0..., with: draft)
         logitsStep = engine.step
     }
 
@@ -201,6 +224,8 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case noThread
     /// Another generation was started in the ``AsyncSession``.
     case superseded
+    /// The draft model has another tokenizer than the model.
+    case otherTokenizer
 
     /// The error in one line.
     public var description: String {
@@ -211,6 +236,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
         case .contextFull(let context): "the context of \(context) tokens is full"
         case .noMemory(let bytes): "cannot allocate \(bytes) bytes"
         case .noThread: "cannot create a thread for the session"
+        case .otherTokenizer: "the draft model has another tokenizer than the model"
         case .superseded: "another generation was started in this session"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }

@@ -99,6 +99,15 @@ public final class LanguageModel: Sendable {
         }
     }
 
+    /// Whether its tokenizer and that of `other` are the same.
+    package func hasTokenizer(of other: LanguageModel) -> Bool {
+        guard let own = file.section(SectionName.tokenizer), let section = other.file.section(SectionName.tokenizer)
+        else {
+            return false
+        }
+        return file.bytes(of: own).elementsEqual(other.file.bytes(of: section))
+    }
+
     private static func textBounds(of file: PhiFile, _ config: ModelConfig) throws(FormatError) -> TextBounds {
         guard file.section(SectionName.generation) != nil else { return TextBounds(config) }
         let bytes = try plainSection(SectionName.generation, of: file)

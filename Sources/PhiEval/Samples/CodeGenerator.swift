@@ -1,8 +1,8 @@
 import Phi
 import PhiTokenizer
 
-/// Generates completions of problems by continuous batching: each step decodes one token of every running sequence, so the
-/// weights are read once for all of them.
+/// Generates completions of problems by continuous batching: each step decodes a token of every running sequence, and drafted ones
+/// if that pays, so the weights are read once for all of them.
 ///
 /// Each completion equals that of ``Phi/Session/complete(_:_:onText:)-([TokenID],_,_)``, whatever shares its batch.
 package struct CodeGenerator {
@@ -19,10 +19,10 @@ package struct CodeGenerator {
         let sample: Int
     }
 
-    /// A completion being generated, and the tokens to append to its session in the next step.
+    /// A completion being generated, and the tokens of its prompt to append to its session in the next step.
     private struct RunningJob {
         let job: Job
-        var decoder: SequenceDecoder
+        let decoder: SequenceDecoder
         var pending: [TokenID]
     }
 
@@ -30,14 +30,16 @@ package struct CodeGenerator {
     /// Every sample carries `run`. Throws ``SessionError`` when there is not enough memory.
     package init(
         _ model: LanguageModel, _ problems: [CodeProblem], _ settings: GenerationSettings, run: String,
-        batch: Int = Engine.sessionsAtOnce, threads: Int? = nil
+        batch: Int = Engine.sessionsAtOnce, threads: Int? = nil, speculation: Speculation = .automatic
     ) throws(SessionError) {
         prompts = problems.map {
             model.effectivePrompt(model.tokenizer.encode($0.prompt, specialTokens: false))
         }
         let longest = prompts.map(\.count).max() ?? 1
         let limit = settings.context ?? model.config.context
-        engine = try Engine(model, context: max(1, min(limit, longest + settings.maximumTokens)), threads: threads)
+        engine = try Engine(
+            model, context: max(1, min(limit, longest + settings.maximumTokens)), threads: threads,
+            speculation: speculation)
         self.settings = settings
         self.problems = problems
         self.batch = min(max(1, batch), Engine.sessionsAtOnce)
@@ -65,10 +67,12 @@ package struct CodeGenerator {
                 }
                 running.append(try start(job, in: idle.popLast() ?? Session(engine)))
             }
-            try engine.append(running.map { (session: $0.decoder.session, tokens: $0.pending) })
+            try engine.append(
+                running.filter { !$0.pending.isEmpty }.map { (session: $0.decoder.session, tokens: $0.pending) },
+                decoding: running.filter(\.pending.isEmpty).map(\.decoder))
             for index in running.indices {
-                _ = try running[index].decoder.decode()
-                running[index].pending = running[index].decoder.next.map { [$0] } ?? []
+                repeat { _ = try running[index].decoder.decode() } while running[index].decoder.acceptDraft()
+                running[index].pending = []
             }
             for ended in running {
                 guard let reason = ended.decoder.stopReason else { continue }

@@ -2,10 +2,12 @@ import CZlib
 import PhiFormat
 
 /// Reader of the lines of a text file, plain or gzip.
-enum TextLines {
+package enum TextLines {
     /// The lines that are not blank, numbered from 1. Throws ``FormatError`` when the file cannot be read, is damaged, or
     /// unpacks to more than `limit` bytes.
-    static func read(_ path: FilePath, limit: Int = 1 << 30) throws(FormatError) -> [(number: Int, bytes: [UInt8])] {
+    package static func read(_ path: FilePath, limit: Int = 1 << 30) throws(FormatError) -> [(
+        number: Int, bytes: [UInt8]
+    )] {
         // For the error message when there is no such file.
         _ = try ReadableFile(path)
         guard let file = path.withCString({ gzopen($0, "rb") }) else { throw FormatError(path, "cannot be read") }

@@ -1,8 +1,8 @@
 import Phi
 import PhiTokenizer
 
-/// Continuous batching: each step of the engine advances all running sequences by a token or a prefill chunk, and sequences
-/// start and end between steps.
+/// Continuous batching: each step of the engine advances all running sequences by a prefill chunk or a token, with a draft if that
+/// pays, and sequences start and end between steps.
 ///
 /// Used by the engine's thread only.
 final class ContinuousBatcher {
@@ -134,7 +134,8 @@ final class ContinuousBatcher {
         let chunks = PrefillPlan.chunks(
             running.map(\.remainingPrefill),
             budget: budget.tokens(prefilling: running.count - decoding, decoding: decoding))
-        let before = running.map(\.lastTokenTime)
+        let before = running.map { (time: $0.lastTokenTime, tokens: $0.completionTokens) }
+        let drafts = engine.draftCounts
         var tokens = 0
         var batch: [RunningSequence] = []
         var work: [(session: Session, tokens: [TokenID])] = []
@@ -142,31 +143,44 @@ final class ContinuousBatcher {
             if sequence.isScoring {
                 if chunk > 0 { score(sequence, chunk) }
                 tokens += chunk
-                continue
+            } else if chunk > 0 {
+                batch.append(sequence)
+                work.append((sequence.session, Array(sequence.prefillChunk(chunk))))
+                tokens += chunk
+            } else if sequence.decoder.next != nil {
+                batch.append(sequence)
+                tokens += 1
             }
-            let next = sequence.nextTokens(chunk: chunk)
-            if next.isEmpty { continue }
-            batch.append(sequence)
-            work.append((sequence.session, Array(next)))
-            tokens += next.count
         }
         do throws(SessionError) {
-            if !work.isEmpty { try engine.append(work) }
-            for sequence in batch { try sequence.chooseToken() }
+            if !batch.isEmpty {
+                let decoding = batch.filter { $0.remainingPrefill == 0 }
+                try engine.append(work, decoding: decoding.map(\.decoder))
+            }
+            for sequence in batch { try sequence.chooseTokens() }
         } catch {
             // Unreachable, as tokens that do not fit are not appended; but if it happened, clients must not wait for ever.
             for sequence in batch { fail(sequence, error) }
         }
         let duration = ContinuousClock.now - start
+        // Steps with drafts have fewer tokens without them than it learns from.
         budget.learn(tokens: tokens, seconds: duration.seconds)
+        let drafted = engine.draftCounts.drafted - drafts.drafted
         metrics.steps.increment()
         metrics.step.record(duration: duration)
-        metrics.stepTokens.record(tokens)
+        metrics.stepTokens.record(tokens + drafted)
+        metrics.draftedTokens.increment(by: drafted)
+        metrics.acceptedTokens.increment(by: engine.draftCounts.accepted - drafts.accepted)
         for (sequence, before) in zip(running, before) {
-            guard let time = sequence.lastTokenTime, time != before else { continue }
-            (before == nil ? metrics.firstToken : metrics.betweenTokens)
-                .record(duration: time - (before ?? sequence.owner.arrival))
-            metrics.completionTokens.increment()
+            let new = sequence.completionTokens - before.tokens
+            guard new > 0, let time = sequence.lastTokenTime else { continue }
+            metrics.completionTokens.increment(by: new)
+            guard let start = before.time else {
+                metrics.firstToken.record(duration: time - sequence.owner.arrival)
+                continue
+            }
+            // The tokens of a step come together; each counts with its share of the time.
+            for _ in 0..<new { metrics.betweenTokens.record(duration: (time - start) / new) }
         }
     }
 

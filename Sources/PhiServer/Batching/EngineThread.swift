@@ -10,7 +10,8 @@ package final class EngineThread: Sendable {
 
     /// Makes the engine and starts the thread. Throws ``SessionError`` when a setting is out of range or memory is short.
     package init(_ model: LanguageModel, _ settings: BatchingSettings, _ metrics: ServerMetrics) throws {
-        let engine = try Engine(model, context: settings.context, threads: settings.threads)
+        let engine = try Engine(
+            model, context: settings.context, threads: settings.threads, speculation: settings.speculation)
         // Reports now, not at the first request, that memory for a session is short.
         _ = try Session(engine, cache: settings.cacheEncoding)
         context = engine.context
@@ -40,6 +41,8 @@ package struct BatchingSettings: Sendable {
     package var threads: Int?
     /// Encoding of the KV cache; nil for the model's default.
     package var cacheEncoding: CacheEncoding?
+    /// Whether tokens are drafted, and where drafts come from.
+    package var speculation = Speculation.automatic
     /// Sequences that may wait for a slot before requests are refused.
     package var queue = 64
     /// Bytes of KV cache that finished sequences may keep for prefix reuse.

@@ -26,8 +26,10 @@ final class RunningSequence {
     let reusedTokens: Int
     /// The log-probabilities of the prompt's tokens but the first, once they are complete.
     private(set) var promptScores: [TokenChoice]?
-    private var decoder: SequenceDecoder
-    private var completionTokens = 0
+    /// Chooses its tokens.
+    let decoder: SequenceDecoder
+    /// Number of tokens chosen so far.
+    private(set) var completionTokens = 0
     private var partialScores: [TokenChoice] = []
     private var unsentChoices: [TokenChoice] = []
     /// When it got its slot.
@@ -62,18 +64,15 @@ final class RunningSequence {
     /// Tokens of the prompt that remain to be prefilled.
     var remainingPrefill: Int { stopReason != nil ? 0 : max(0, prompt.count - session.tokens.count) }
 
-    /// The tokens to append in the next step: a prefill chunk of `chunk` tokens, or the token that was chosen last.
-    func nextTokens(chunk: Int) -> ArraySlice<TokenID> {
-        if remainingPrefill > 0 { return prompt[session.tokens.count...].prefix(chunk) }
-        return decoder.next.map { [$0] } ?? []
-    }
+    /// The next prefill chunk, of at most `chunk` tokens.
+    func prefillChunk(_ chunk: Int) -> ArraySlice<TokenID> { prompt.dropFirst(session.tokens.count).prefix(chunk) }
 
     /// Prefills a chunk by itself and scores the tokens that follow; chooses a token after the last chunk.
     func scorePrompt(chunk: Int) throws(SessionError) {
         let alternatives = owner.request.options.logProbabilities ?? 0
         let first = session.tokens.count
         var scores: [TokenChoice] = []
-        try session.append(nextTokens(chunk: chunk)) { offset, logits in
+        try session.append(prefillChunk(chunk)) { offset, logits in
             let next = first + offset + 1
             if next < prompt.count {
                 scores.append(TokenChoice(prompt[next], of: logits, alternatives: alternatives))
@@ -82,7 +81,7 @@ final class RunningSequence {
         partialScores += scores
         if remainingPrefill == 0 {
             promptIsScored(partialScores)
-            try chooseToken()
+            try chooseTokens()
         }
     }
 
@@ -91,10 +90,12 @@ final class RunningSequence {
         owner.send(.promptScored(sequence: number, scores))
     }
 
-    /// Chooses the next token, if the whole prompt is prefilled, and sends the text that it completes.
-    func chooseToken() throws(SessionError) {
+    /// Chooses the next token, if the whole prompt is prefilled, and those after it whose logits the step has computed because
+    /// they were drafted; sends the text that they complete.
+    func chooseTokens() throws(SessionError) {
         guard remainingPrefill == 0 else { return }
-        if let token = try decoder.decode() {
+        repeat {
+            guard let token = try decoder.decode() else { break }
             lastTokenTime = .now
             completionTokens += 1
             if let choice = token.choice { unsentChoices.append(choice) }
@@ -102,7 +103,7 @@ final class RunningSequence {
                 owner.send(.text(sequence: number, token.text, tokens: unsentChoices))
                 unsentChoices = []
             }
-        }
+        } while decoder.acceptDraft()
         sendEnd()
     }
 

@@ -7,6 +7,8 @@ package struct ServerMetrics: Sendable {
     let promptTokens: Counter
     let reusedTokens: Counter
     let completionTokens: Counter
+    let draftedTokens: Counter
+    let acceptedTokens: Counter
     let cancelled: Counter
     let timedOut: Counter
     let rejected: Counter
@@ -40,6 +42,8 @@ package struct ServerMetrics: Sendable {
         reusedTokens = counter(
             "phi_prompt_tokens_reused_total", "Prompt tokens reused from the prefix cache or another sequence.")
         completionTokens = counter("phi_completion_tokens_total", "Generated tokens.")
+        draftedTokens = counter("phi_drafted_tokens_total", "Tokens computed before they were chosen, by speculation.")
+        acceptedTokens = counter("phi_accepted_tokens_total", "Drafted tokens that were then chosen.")
         cancelled = counter("phi_requests_cancelled_total", "Requests whose client closed the connection.")
         timedOut = counter("phi_requests_timed_out_total", "Requests that exceeded the time limit.")
         rejected = counter("phi_requests_rejected_total", "Requests refused because the queue was full.")

@@ -37,7 +37,10 @@ class ModelInfo(ctypes.Structure):
 
 
 class SessionOptions(ctypes.Structure):
-    _fields_ = [("size", c_size_t), ("context", c_int32), ("threads", c_int32), ("cache", c_int), ("reserved", c_int32)]
+    _fields_ = [
+        ("size", c_size_t), ("context", c_int32), ("threads", c_int32), ("cache", c_int), ("no_speculation", c_int32),
+        ("draft_corpus", POINTER(c_int32)), ("draft_corpus_count", c_size_t), ("draft_model", c_void_p),
+    ]
 
 
 class LogitBias(ctypes.Structure):
@@ -82,6 +85,7 @@ def _load() -> ctypes.CDLL:
         ("detokenize", c_int, [handle, token_list, c_size_t, c_uint32, c_char_p, c_size_t, count]),
         ("session_open", c_int, [handle, POINTER(SessionOptions), POINTER(handle)]),
         ("session_close", None, [handle]),
+        ("session_draft_counts", c_int, [handle, POINTER(c_uint64), POINTER(c_uint64)]),
         ("session_append", c_int, [handle, token_list, c_size_t]),
         ("session_score", c_int, [handle, token_list, c_size_t, POINTER(c_double)]),
         ("session_logits", c_int, [handle, POINTER(c_float), c_size_t, count]),

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_void_p
+from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_uint64, c_void_p
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, cast
 
@@ -44,19 +44,29 @@ class Session(Handle):
 
     `context`: positions of the KV cache, by default the model's. `threads`: by default one for each core; results do
     not depend on it. `cache`: the cache's encoding, "f32", "f16" or "q8", by default chosen by the model's.
+
+    Generations draft tokens that are likely to come, where that pays, and compute several in one step; results are the
+    same. `speculate=False` turns that off. `draft_corpus`: tokens of a text, for example one's own code, that drafts
+    are taken from too. `draft_model`: a smaller model with the same tokenizer that drafts too.
     """
 
     _close = "phi_session_close"
 
-    def __init__(self, model: Model, context: int = 0, threads: int = 0, cache: str | None = None) -> None:
-        if not isinstance(model, Model):
-            raise TypeError(f"model must be a phi.Model, not {type(model).__name__}")
+    def __init__(
+        self, model: Model, context: int = 0, threads: int = 0, cache: str | None = None, *, speculate: bool = True,
+        draft_corpus: Iterable[SupportsIndex] = (), draft_model: Model | None = None,
+    ) -> None:
+        for name, value in [("model", model), ("draft_model", draft_model)]:
+            if not isinstance(value, Model) and (name == "model" or value is not None):
+                raise TypeError(f"{name} must be a phi.Model, not {type(value).__name__}")
         if not isinstance(cache, (str, type(None))):
             raise TypeError(f"cache must be a str, not {type(cache).__name__}")
         if cache not in _CACHES:
             raise refused(f"cache must be f32, f16 or q8, got {cache!r}")
+        corpus = token_array(draft_corpus)
         options = SessionOptions(
-            ctypes.sizeof(SessionOptions), integer("context", context), integer("threads", threads), _CACHES[cache], 0)
+            ctypes.sizeof(SessionOptions), integer("context", context), integer("threads", threads), _CACHES[cache],
+            int(not speculate), corpus, len(corpus), draft_model._open() if draft_model else None)
         handle = c_void_p()
         check(library.phi_session_open(model._open(), byref(options), byref(handle)))
         self._handle = handle
@@ -95,6 +105,13 @@ class Session(Handle):
         """The tokens of the sequence."""
         handle = self._open()
         return list(listed(c_int32, lambda *output: library.phi_session_tokens(handle, *output)))
+
+    @property
+    def draft_counts(self) -> tuple[int, int]:
+        """How many tokens were drafted so far, and how many of those were then chosen."""
+        drafted, accepted = c_uint64(), c_uint64()
+        check(library.phi_session_draft_counts(self._open(), byref(drafted), byref(accepted)))
+        return drafted.value, accepted.value
 
     def truncate(self, count: int) -> None:
         """Removes all tokens from index `count` on."""

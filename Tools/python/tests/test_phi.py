@@ -59,6 +59,21 @@ class PackageTest(unittest.TestCase):
         self.assertEqual(made, expected.removesuffix("\n"))
         self.assertNotEqual(made, self.session().complete(PROMPT, **common))
 
+    def test_drafts_change_nothing(self) -> None:
+        options = {"maximum_tokens": 60, "temperature": 0.8, "seed": 3, "ignore_end_of_text": True}
+        plain = self.session(speculate=False)
+        expected = plain.complete(PROMPT, **options)
+        self.assertEqual(plain.draft_counts, (0, 0))
+        for drafts in [{}, {"draft_corpus": self.model.tokenize(PROMPT + expected)}, {"draft_model": self.model}]:
+            session = self.session(**drafts)
+            self.assertEqual(session.complete(PROMPT, **options), expected)
+            drafted, accepted = session.draft_counts
+            self.assertLessEqual(accepted, drafted)
+        with self.assertRaises(TypeError):
+            self.session(draft_model="small.phi")
+        with self.assertRaises(TypeError):
+            self.session(draft_corpus="text")
+
     def test_pieces(self) -> None:
         session = self.session()
         pieces = list(session.generate(PROMPT, maximum_tokens=20, log_probabilities=2))

@@ -1,0 +1,139 @@
+import Phi
+import PhiBench
+import PhiCommandSupport
+import PhiEval
+import PhiFormat
+import PhiJSON
+
+/// The part of `phi bench` that decodes recorded completions.
+struct ReplayCases {
+    let files: [FilePath]
+    let repetitions: Int
+    let speculation: SpeculationOptions
+
+    /// A line of a replay file; other keys are ignored.
+    private struct Line: Decodable {
+        let prompt, completion: String
+    }
+
+    /// Times the files' texts with `model` and adds a row for each file and number of threads.
+    func run(_ model: LanguageModel, threads: [Int], into report: inout ReplayReport) throws {
+        let speculation = try speculation.speculation(model)
+        for file in files {
+            let lines = try TextLines.read(file).map { line in
+                try JSONText.decode(Line.self, from: line.bytes, of: "\(file): line \(line.number)")
+            }
+            let texts = lines.compactMap { ReplayText(prompt: $0.prompt, completion: $0.completion, of: model) }
+            guard !texts.isEmpty else { throw FormatError(file, "has no text that fits the model's context") }
+            for threads in threads {
+                let benchmark = try ReplayBenchmark(model, threads: threads, speculation: speculation)
+                let result = try benchmark.run(texts, repetitions: repetitions) { number in
+                    if Console.errorIsTerminal {
+                        Console.error("\r\u{1B}[K\(file), text \(number + 1) of \(texts.count)")
+                    }
+                }
+                if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
+                try report.add(
+                    ReplayRecord(
+                        file: file, skipped: lines.count - texts.count, model: model, threads: threads, result: result))
+            }
+        }
+    }
+}
+
+/// A row of the report.
+struct ReplayRecord {
+    let file: FilePath
+    /// Texts that do not fit the model's context.
+    let skipped: Int
+    let model: LanguageModel
+    let threads: Int
+    let result: ReplayResult
+
+    var fields: [(name: String, value: BenchmarkRecord.Value)] {
+        let (plain, rates, drafts) = (result.plainRates, result.rates, result.drafts)
+        let repetitions = Double(max(1, plain.count))
+        return [
+            ("build_commit", .text(swiftPhiVersion)),
+            ("cpu_info", .text(ProcessorName.current)),
+            ("instruction_set", .text(model.kernels.name)),
+            ("model_filename", .text(model.file.path)),
+            ("model_type", .text(model.typeName)),
+            ("n_threads", .whole(threads)),
+            ("replay", .text(file.description)),
+            ("completions", .text(ReplayReport.note)),
+            ("n_texts", .whole(result.texts)),
+            ("n_skipped", .whole(skipped)),
+            ("n_prompt", .whole(result.promptTokens)),
+            ("n_gen", .whole(result.tokens)),
+            ("plain_ts", .number(median(plain), digits: 4)),
+            ("plain_samples_ts", .list(plain)),
+            ("median_ts", .number(rates.isEmpty ? nil : median(rates), digits: 4)),
+            ("samples_ts", .list(rates.isEmpty ? nil : rates)),
+            ("gain", .number(result.gain, digits: 4)),
+            ("drafted_tokens", .number(Double(drafts.drafted) / repetitions, digits: 1)),
+            ("accepted_tokens", .number(Double(drafts.accepted) / repetitions, digits: 1)),
+            ("step_costs", .list(result.stepCosts)),
+        ]
+    }
+}
+
+/// Prints records of replays.
+struct ReplayReport {
+    /// What every report says of its completions.
+    static let note = "recorded: decoded as if the model had chosen them"
+    private let format: BenchmarkFormat
+    private var count = 0
+
+    init(_ format: BenchmarkFormat) { self.format = format }
+
+    mutating func add(_ record: ReplayRecord) throws {
+        defer { count += 1 }
+        switch format {
+        case .md, .sql:
+            if count == 0 {
+                try Console.write("| \(Self.columns.map(\.name).joined(separator: " | ")) |\n")
+                try Console.write("|\(String(repeating: "---|", count: Self.columns.count))\n")
+            }
+            try Console.write("| \(Self.columns.map { $0.cell(record) }.joined(separator: " | ")) |\n")
+        case .csv:
+            let fields = record.fields.compactMap { field in field.value.csv.map { (field.name, $0) } }
+            if count == 0 { try Console.write(fields.map(\.0).joined(separator: ",") + "\n") }
+            try Console.write(fields.map(\.1).joined(separator: ",") + "\n")
+        case .json:
+            try Console.write(count == 0 ? "[\n" : ",\n")
+            try Console.writeJSON(JSONObject(record.fields.map { ($0.name, $0.value.json) }))
+        case .jsonl:
+            try Console.writeJSON(JSONObject(record.fields.map { ($0.name, $0.value.json) }), pretty: false)
+        }
+    }
+
+    func finish() throws {
+        if format == .json { try Console.write("]\n") }
+        if format == .md {
+            try Console.write("\ncompletions \(Self.note); prefill is not timed; t/s: median of the repetitions\n")
+        }
+    }
+
+    private static let columns: [(name: String, cell: @Sendable (ReplayRecord) -> String)] = [
+        ("model", { $0.model.typeName }),
+        ("threads", { "\($0.threads)" }),
+        ("replay", { $0.file.description }),
+        ("texts", { "\($0.result.texts)" }),
+        ("tokens", { "\($0.result.tokens)" }),
+        ("t/s without speculation", { median($0.result.plainRates).fixed(2) }),
+        ("t/s", { $0.result.rates.isEmpty ? "" : median($0.result.rates).fixed(2) }),
+        ("gain", { $0.result.gain?.fixed(3) ?? "" }),
+        ("drafted", { "\($0.result.drafts.drafted / max(1, $0.result.plainRates.count))" }),
+        ("accepted", { "\($0.result.drafts.accepted / max(1, $0.result.plainRates.count))" }),
+        (
+            "cost of 2, 4, 8 rows",
+            { record in
+                [2, 4, 8].compactMap {
+                    $0 <= record.result.stepCosts.count ? record.result.stepCosts[$0 - 1].fixed(2) : nil
+                }
+                .joined(separator: ", ")
+            }
+        ),
+    ]
+}

@@ -6,7 +6,7 @@ import PhiJSON
 import PhiTokenizer
 
 /// Converts a checkpoint to a `.phi` file: plan, calibrate, quantise, write. Weights are read a few rows at a time, so that
-/// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q4, 0.9 in q8).
+/// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q3 and q4, 0.9 in q8).
 ///
 /// ```swift
 /// let checkpoint = try CheckpointModel(path: "phi-1")

@@ -21,9 +21,9 @@ package struct Converter {
     private let kernels: Kernels
     private let threads: Int32
 
-    /// A conversion to `type`; `threads` defaults to the cores that this process may use. `calibration`, which q4 and q8 use, is
-    /// the text on which rounding is to change the model's outputs least. Throws ``KernelsError`` when `PHI_ISA` names an
-    /// instruction set that is not available.
+    /// A conversion to `type`; `threads` defaults to the cores that this process may use. `calibration`, used if weights are
+    /// rounded to integers, is the text on which rounding is to change the model's outputs least. Throws ``KernelsError``
+    /// when `PHI_ISA` names an instruction set that is not available.
     package init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
     ) throws(KernelsError) {

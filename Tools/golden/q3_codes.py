@@ -3,7 +3,7 @@ Gaussian weights with the least squared error, factors and scales found as the e
 
     python Tools/golden/q3_codes.py
 
-Prints the best sets with their relative error (root mean square) and its standard error of the difference to the first.
+Prints the best sets with their relative error (root mean square) and how much their squared error exceeds the least.
 All 12,870 are tried on few rows, the better ones on more.
 """
 from __future__ import annotations

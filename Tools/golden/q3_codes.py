@@ -1,5 +1,5 @@
-"""Derives the codes of q3 (Sources/CPhiKernels/encodings/q3.h): of all sets of eight of q4's sixteen codes, those that round
-Gaussian weights with the least squared error, factors and scales found as the encoder finds them.
+"""Derives the codes of q3 (Sources/CPhiKernels/encodings/q3.h): of all sets of eight of q4's sixteen codes, those that
+round Gaussian weights with the least squared error, factors and scales found as the encoder finds them.
 
     python Tools/golden/q3_codes.py
 

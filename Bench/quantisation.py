@@ -29,7 +29,7 @@ from transformers import PhiForCausalLM, PreTrainedTokenizerFast
 
 WINDOW = 512
 JUDGED = WINDOW // 2 - 1
-GGUF_TYPES = ["Q4_0", "IQ4_XS", "Q4_K_M", "Q8_0"]
+GGUF_TYPES = ["Q3_K_M", "Q4_0", "IQ4_XS", "Q4_K_M", "Q8_0"]
 
 
 def run(*command: object) -> str:
@@ -148,6 +148,8 @@ def main() -> None:
     files = {
         "q8 without calibration": ["--type", "q8", "--calibrate", "none"],
         "q8": ["--type", "q8", "--calibrate", args.calibrate],
+        "q3 without calibration": ["--type", "q3", "--calibrate", "none"],
+        "q3": ["--type", "q3", "--calibrate", args.calibrate],
         "q4 without calibration": ["--type", "q4", "--calibrate", "none"],
         "q4": ["--type", "q4", "--calibrate", args.calibrate],
     }

@@ -32,13 +32,13 @@ struct Convert: ParsableCommand {
     @Option(name: [.short, .long], help: "The .phi file to write.")
     var output: FilePath
 
-    @Option(name: .customLong("type"), help: "The encoding of the weights: q4, q8, f16 or f32. Without it, q4.")
+    @Option(name: .customLong("type"), help: "The encoding of the weights: q3, q4, q8, f16 or f32. Without it, q4.")
     private var typeOption: WeightType?
 
     @Option(
         help: ArgumentHelp(
             """
-            Calibrate q4 or q8 on this text; 'builtin', the default, on the built-in one; 'none' skips calibration, which \
+            Calibrate q3, q4 or q8 on this text; 'builtin', the default, on the built-in one; 'none' skips calibration, which \
             is faster and less exact.
             """,
             valueName: "file"))

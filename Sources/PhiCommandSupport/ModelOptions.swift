@@ -55,7 +55,7 @@ package struct SessionOptions: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Encoding of the KV cache: f32, f16 or q8. Without it, f32 for f32 models, q8 for q4, else f16.",
+            "Encoding of the KV cache: f32, f16 or q8. Without it, f32 for f32 models, q8 for q3 and q4, else f16.",
             valueName: "type"))
     package var kvCache: CacheEncoding?
 

@@ -52,9 +52,10 @@ struct ConversionPlan {
         [embedding] + blocks.flatMap { [$0.inputProjection, $0.outputProjection] } + [head]
     }
 
-    /// The minor version of the format that has all sections and `vocabulary`.
+    /// The minor version of the format that has all sections, encodings and `vocabulary`.
     func minorVersion(with vocabulary: Vocabulary) -> UInt16 {
-        generation == nil ? UInt16(vocabulary.formatMinorVersion) : 2
+        if matrices.contains(where: { $0.encoding == .q3 }) { return 3 }
+        return generation == nil ? UInt16(vocabulary.formatMinorVersion) : 2
     }
 
     /// The names of all sections.

@@ -6,7 +6,7 @@ import PhiJSON
 import PhiTokenizer
 
 /// Converts a checkpoint to a `.phi` file: plan, calibrate, quantise, write. Weights are read a few rows at a time, so that
-/// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q4, 0.9 in q8).
+/// memory stays small for any size; calibration holds one block's matrices and sums (of phi-1 0.6 GB in q3 and q4, 0.9 in q8).
 ///
 /// ```swift
 /// let checkpoint = try CheckpointModel(path: "phi-1")
@@ -21,9 +21,9 @@ package struct Converter {
     private let kernels: Kernels
     private let threads: Int32
 
-    /// A conversion to `type`; `threads` defaults to the cores that this process may use. `calibration`, which q4 and q8 use, is
-    /// the text on which rounding is to change the model's outputs least. Throws ``KernelsError`` when `PHI_ISA` names an
-    /// instruction set that is not available.
+    /// A conversion to `type`; `threads` defaults to the cores that this process may use. `calibration`, used if weights are
+    /// rounded to integers, is the text on which rounding is to change the model's outputs least. Throws ``KernelsError``
+    /// when `PHI_ISA` names an instruction set that is not available.
     package init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
     ) throws(KernelsError) {

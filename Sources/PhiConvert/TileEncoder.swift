@@ -15,7 +15,7 @@ package final class TileEncoder {
     private let feedback: ErrorFeedback?
     private let differences: FloatBuffer  // [tiles][columns][16], for error feedback
 
-    /// An encoder of up to `rows` rows at a time, with error feedback if it is given one and the encoding is q4 or q8.
+    /// An encoder of up to `rows` rows at a time, with error feedback if it is given one and the encoding rounds to integers.
     package init(
         _ encoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32, rows: Int, columns: Int,
         feedback: ErrorFeedback? = nil

@@ -3,6 +3,8 @@ import PhiFormat
 /// What `phi convert --type` offers: the encoding of the blocks' matrices, where nearly all weights are, by its name. Those of
 /// embedding and head follow from it.
 package enum WeightType: String, Sendable, CaseIterable {
+    /// Blocks in 3 bits, embedding in 4, head in 8.
+    case q3
     /// Blocks and embedding in 4 bits, head in 8.
     case q4
     /// Everything in 8 bits.
@@ -15,8 +17,9 @@ package enum WeightType: String, Sendable, CaseIterable {
     /// The encoding of the blocks' matrices.
     package var blocks: TensorEncoding { TensorEncoding.allCases.first { $0.name == rawValue } ?? .f32 }
 
-    /// The encoding of the embedding. In few bits too: rounding it with error feedback keeps what the first block sees of it.
-    package var embedding: TensorEncoding { blocks }
+    /// The encoding of the embedding. In few bits too: rounding it with error feedback keeps what the first block sees of it. A
+    /// token reads one row of it, so that fewer than 4 bits would not pay.
+    package var embedding: TensorEncoding { self == .q3 ? .q4 : blocks }
 
     /// The encoding of the head: 8 bits where blocks have fewer, as its errors go straight into the logits, with no later layer to
     /// even them out, and it is a small part of what a token reads.

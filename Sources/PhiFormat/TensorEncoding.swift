@@ -14,6 +14,8 @@ public enum TensorEncoding: UInt32, Sendable, CaseIterable, BitwiseCopyable {
     case q8 = 20
     /// A matrix in tiles of 16 rows, 4-bit codes with a 4-bit factor for 16 columns of a row and an f16 scale for 256.
     case q4 = 21
+    /// As q4, with eight of its sixteen codes, as numbers of 3 bits; since version 1.3.
+    case q3 = 22
 
     /// Numbers of encodings that earlier versions of the format had.
     public static let retired: ClosedRange<UInt32> = 18...19

@@ -60,7 +60,7 @@ struct DefinitionTests {
         }
         // Of integer products, only the rounding of activations is an error.
         let isInteger = try encoding(item).zero_point != 0
-        #expect(error.share < (isInteger ? 5e-3 : 1e-11), "\(error.share)")
+        #expect(error.share < (isInteger ? 1e-2 : 1e-11), "\(error.share)")
     }
 
     @Test(arguments: cases("encode").filter { $0.shape.feedback_block == 0 })
@@ -73,7 +73,7 @@ struct DefinitionTests {
             phi_row(a.out, try encoding(item).number, row, a.columns, &values)
             for (k, value) in values.enumerated() { error.add(value, Double(a.rows[row * a.columns + k])) }
         }
-        let limits = ["encode_f32": 0, "encode_f16": 1e-6, "encode_q8": 1e-3, "encode_q4": 2e-2]
+        let limits = ["encode_f32": 0, "encode_f16": 1e-6, "encode_q8": 1e-3, "encode_q4": 2e-2, "encode_q3": 3e-2]
         #expect(error.share <= limits[item.name] ?? 0, "\(error.share)")
     }
 

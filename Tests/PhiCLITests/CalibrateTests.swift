@@ -92,7 +92,7 @@ import Testing
         #expect(try readFile(shop.output) != careful)
     }
 
-    @Test(arguments: ["q4", "q8"]) func isDoneByDefault(_ type: String) throws {
+    @Test(arguments: ["q3", "q4", "q8"]) func isDoneByDefault(_ type: String) throws {
         let shop = try Workshop()
         #expect(try convert(shop, "builtin", "--type", type).status == 0)
         let expected = try readFile(shop.output)

@@ -13,22 +13,24 @@ import Testing
             let columns: Int
             let bytes: Int
         }
+        let format_version: String
         let type: String
         let tensors: [Tensor]
     }
 
-    @Test(arguments: [("q4", 4.45), ("q8", 8.2), ("f16", 16), ("f32", 32)])
+    @Test(arguments: [("q3", 3.45), ("q4", 4.45), ("q8", 8.2), ("f16", 16), ("f32", 32)])
     func keepsTheSizeThatItPromises(_ type: String, _ bits: Double) throws {
         let info = try Command.run("info", "-m", Models.path(type), "--json").json(Info.self)
         #expect(info.type == type)
+        #expect(info.format_version == (type == "q3" ? "1.3" : "1.1"))
         let blocks = info.tensors.filter { $0.name.hasPrefix("block.") && $0.encoding != "vector" }
         #expect(blocks.count == 4)
         #expect(blocks.allSatisfy { $0.encoding == type })
         let size = blocks.reduce(0) { $0 + 8 * $1.bytes }
         let weights = blocks.reduce(0) { $0 + $1.rows * $1.columns }
         #expect(Double(size) / Double(weights) <= bits)
-        #expect(info.tensors.first { $0.name == "embedding.weight" }?.encoding == type)
-        #expect(info.tensors.first { $0.name == "head.weight" }?.encoding == (type == "q4" ? "q8" : type))
+        #expect(info.tensors.first { $0.name == "embedding.weight" }?.encoding == (type == "q3" ? "q4" : type))
+        #expect(info.tensors.first { $0.name == "head.weight" }?.encoding == (bits < 8 ? "q8" : type))
     }
 
     @Test func saysWhatItDid() throws {

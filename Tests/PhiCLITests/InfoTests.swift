@@ -22,7 +22,7 @@ import Testing
         #expect(info["ends_of_text"] as? [Int] == [256] && info["start_of_text"] as? Int == 256)
         #expect(info["type"] as? String == type)
         #expect(info["file"] as? String == path)
-        #expect(info["format_version"] as? String == "1.1")
+        #expect(info["format_version"] as? String == (type == "q3" ? "1.3" : "1.1"))
         #expect((info["sha256"] as? String)?.count == 64)
         #expect((info["tensors"] as? [Any])?.count == 17)
         let text = try #require(info["provenance"] as? String)

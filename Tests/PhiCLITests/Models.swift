@@ -18,7 +18,7 @@ enum Models {
     /// The directory that ``path(_:)`` comes from.
     static func checkpoint() throws -> String { try made.get().at("speaker") }
 
-    static let types = ["q4", "q8", "f16", "f32"]
+    static let types = ["q3", "q4", "q8", "f16", "f32"]
 
     private static let made = Result {
         let folder = try TemporaryFolder()

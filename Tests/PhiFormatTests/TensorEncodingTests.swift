@@ -18,6 +18,7 @@ struct TensorEncodingTests {
     @Test(arguments: [
         (TensorEncoding.f32, [4096, 16_384, 20_480, 131_072]), (.f16, [2048, 8192, 10_240, 65_536]),
         (.q8, [1056, 4128, 5184, 33_024]), (.q4, [576, 2208, 2784, 17_664]),
+        (.q3, [448, 1696, 2144, 13_568]),
     ])
     func tilesHaveTheSizeOfTheirStripsAndScales(_ encoding: TensorEncoding, _ bytes: [Int]) {
         for (columns, bytes) in zip([64, 256, 257, 2048], bytes) {
@@ -28,7 +29,7 @@ struct TensorEncodingTests {
 
     @Test
     func bitsAreThoseOfWholeBlocks() {
-        #expect(TensorEncoding.allCases.map(\.bitsPerWeight) == [32, 32, 16, 8.0625, 4.3125])
+        #expect(TensorEncoding.allCases.map(\.bitsPerWeight) == [32, 32, 16, 8.0625, 4.3125, 3.3125])
     }
 
     @Test(arguments: TensorEncoding.allCases)
@@ -36,7 +37,9 @@ struct TensorEncodingTests {
         for (rows, columns) in [(0, 1), (1, 0), (-1, 1), (1, -1), (1 << 32, 1), (1, 1 << 32), (Int.max, Int.max)] {
             #expect(encoding.byteCount(rows: rows, columns: columns) == nil, "\(rows) x \(columns)")
         }
-        #expect(encoding.byteCount(rows: Int(UInt32.max), columns: Int(UInt32.max)) == nil)
+        // From 4 bits a weight on, 2^64 weights have more bytes than Int counts.
+        let largest = encoding.byteCount(rows: Int(UInt32.max), columns: Int(UInt32.max))
+        #expect((largest == nil) == (encoding.bitsPerWeight >= 4))
         #expect(encoding.tileBytes(columns: 0) == nil)
     }
 

@@ -16,7 +16,7 @@ struct AllocationTests {
         #expect(array.count >= 50)
     }
 
-    @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32], [1, 2])
+    @Test(arguments: [TensorEncoding.q3, .q4, .q8, .f16, .f32], [1, 2])
     func decodingAllocatesNothing(_ encoding: TensorEncoding, _ threads: Int) throws {
         let session = try Session(TinyPhi().model(encoding), threads: threads)
         let ids = Seeded.ids(120, vocabulary: 290)

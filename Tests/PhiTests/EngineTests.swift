@@ -8,7 +8,7 @@ import Testing
 struct EngineTests {
     private func bits(_ session: Session) -> [UInt32]? { session.withLogits { $0.map(\.bitPattern) } }
 
-    @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32], [1, 2])
+    @Test(arguments: [TensorEncoding.q3, .q4, .q8, .f16, .f32], [1, 2])
     func batchesEqualSessionsAlone(_ encoding: TensorEncoding, _ threads: Int) throws {
         let model = try TinyPhi(heads: 4, context: 512).model(encoding)
         let ids = Seeded.ids(2000, vocabulary: model.config.vocabulary)
@@ -84,7 +84,7 @@ struct EngineTests {
 
     /// The head's inputs keep about 15 bits: with its weights in integers, logits are those of the same weights in floats, to a
     /// fiftieth of what inputs of 8 bits would lose.
-    @Test(arguments: [TensorEncoding.q4, .q8], [64, 96, 320])
+    @Test(arguments: [TensorEncoding.q3, .q4, .q8], [64, 96, 320])
     func aQuantisedHeadKeepsThePrecisionOfItsInputs(_ encoding: TensorEncoding, _ hidden: Int) throws {
         let phi = TinyPhi(hidden: hidden)
         func logits(_ head: TinyPhi.Head) throws -> [Float] {

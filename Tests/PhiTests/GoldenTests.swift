@@ -44,7 +44,7 @@ struct GoldenTests {
     }
 
     /// These shapes have weights of much noise and few dimensions, in which rounding averages out less than in a real model.
-    @Test(arguments: Goldens.names, [(TensorEncoding.f16, Float(0.005)), (.q8, 0.14), (.q4, 1.3)])
+    @Test(arguments: Goldens.names, [(TensorEncoding.f16, Float(0.005)), (.q8, 0.14), (.q4, 1.3), (.q3, 2.2)])
     func smallerEncodingsAreNear(_ name: String, _ encoding: (TensorEncoding, bound: Float)) throws {
         let golden = try Goldens.load(name)
         let difference = try difference(golden, encoding.0)

@@ -47,7 +47,7 @@ struct OneAnswerTests {
         return bits
     }
 
-    @Test(arguments: shapes, [TensorEncoding.q4, .q8, .f16, .f32])
+    @Test(arguments: shapes, [TensorEncoding.q3, .q4, .q8, .f16, .f32])
     func bitsDoNotDependOnCutsOrThreads(_ phi: TinyPhi, _ encoding: TensorEncoding) throws {
         let model = try phi.model(encoding)
         let ids = Seeded.ids(Self.count, vocabulary: model.config.vocabulary)
@@ -63,7 +63,7 @@ struct OneAnswerTests {
         #expect(try logits(model, Array(ids.prefix(20)), threads: 2, pieces: [1])[...] == truth.prefix(20 * 290))
     }
 
-    @Test(arguments: shapes, [TensorEncoding.q4, .q8, .f16, .f32])
+    @Test(arguments: shapes, [TensorEncoding.q3, .q4, .q8, .f16, .f32])
     func bitsDoNotDependOnInstructionSet(_ phi: TinyPhi, _ encoding: TensorEncoding) throws {
         #expect(Kernels.available.last?.name == "reference")
         var truth: [UInt32]?

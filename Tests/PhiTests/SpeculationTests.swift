@@ -211,7 +211,7 @@ struct SpeculationTests {
         #expect(speculating.save() == plain.save())
     }
 
-    @Test(arguments: CacheEncoding.allCases, [TensorEncoding.q4, .q8, .f16, .f32])
+    @Test(arguments: CacheEncoding.allCases, [TensorEncoding.q3, .q4, .q8, .f16, .f32])
     func allEncodings(_ cache: CacheEncoding, _ encoding: TensorEncoding) throws {
         let model = try TinyPhi(heads: 4, kvHeads: 2).model(encoding)
         let options = try GenerationOptions(maximumTokens: 50, logProbabilities: 0, ignoresEndOfText: true)

@@ -24,7 +24,7 @@ struct TileCheckTests {
     /// group 3 none.
     private static let head = "head.weight"
 
-    @Test(arguments: [TensorEncoding.q4, .q8, .f16, .f32])
+    @Test(arguments: [TensorEncoding.q3, .q4, .q8, .f16, .f32])
     func soundTilesPass(_ encoding: TensorEncoding) throws {
         #expect(try fault(encoding, Self.head) { _ in } == nil)
     }
@@ -54,12 +54,16 @@ struct TileCheckTests {
         #expect(found == "norm.bias has an element that is not finite")
     }
 
-    /// The byte of a strip that holds the code of row 0 and column `k`.
+    /// The byte of a strip that holds the code of row 0 and column `k`, in q3 the lower two bits.
     private func code(_ encoding: TensorEncoding, _ k: Int) -> Int {
-        encoding == .q8 ? 64 * (k / 4) + k % 4 : 32 + 64 * (k / 8) + k % 4
+        switch encoding {
+        case .q8: 64 * (k / 4) + k % 4
+        case .q4: 32 + 64 * (k / 8) + k % 4
+        default: 32 + 192 * (k / 32) + 64 * (k / 16 % 2) + k % 4
+        }
     }
 
-    @Test(arguments: [TensorEncoding.q4, .q8])
+    @Test(arguments: [TensorEncoding.q3, .q4, .q8])
     func scalesAndCodes(_ encoding: TensorEncoding) throws {
         let last = 18 * (32 + encoding.stripBytes)
         func found(_ at: Int, _ value: UInt8) throws -> String? { try fault(encoding, Self.head) { $0[at] = value } }
@@ -68,32 +72,40 @@ struct TileCheckTests {
         #expect(try found(last + 2 * 1 + 1, 0x3c) == nil)
         #expect(try found(last + 2 * 2, 1) == "head.weight has a padding scale that is not zero")
         let column: (Int) -> Int = { 32 + code(encoding, $0) }
-        #expect(try found(column(40), 1) == "head.weight has padding that is not zero")
-        #expect(try found(last + column(0) + 4 * 2, 1) == "head.weight has padding that is not zero")
+        let padding = "head.weight has padding that is not zero"
+        #expect(try found(column(40), encoding == .q3 ? 0x10 : 1) == padding)
+        #expect(try found(last + column(0) + 4 * 2, 1) == padding)
         #expect(try found(last + column(0) + 4, 1) == nil)
+        if encoding == .q3 {
+            #expect(try found(column(40), 0x0f) == nil)  // columns 32 and 36
+            let third = 32 + 32 + 192 + 128
+            #expect(try found(third, 0x03) == nil)
+            #expect(try found(third, 0x04) == padding)
+            #expect(try found(third + 3, 0x80) == padding)
+        }
         if encoding == .q8 {
             #expect(try found(column(39), 0) == "head.weight has a q8 code of 0")
             #expect(try found(last + column(39) + 4, 0) == "head.weight has a q8 code of 0")
         }
     }
 
-    @Test
-    func factors() throws {
-        let last = 18 * (32 + TensorEncoding.q4.stripBytes)
+    @Test(arguments: [TensorEncoding.q3, .q4])
+    func factors(_ encoding: TensorEncoding) throws {
+        let last = 18 * (32 + encoding.stripBytes)
         let padding = "head.weight has a padding factor that is not zero"
         // In whole tiles the last group alone is padding, in the last tile rows 2 and on are too.
         for (at, value, isPadding) in [
             (32 + 2 * 5, 0x88, false), (32 + 2 * 5 + 1, 0x0f, false), (32 + 2 * 5 + 1, 0x10, true),
             (last + 32 + 2 * 1 + 1, 0x0f, false), (last + 32 + 2 * 1 + 1, 0x80, true), (last + 32 + 2 * 2, 0x01, true),
         ] as [(Int, UInt8, Bool)] {
-            let found = try fault(.q4, Self.head) { $0[at] = value }
+            let found = try fault(encoding, Self.head) { $0[at] = value }
             #expect(found == (isPadding ? padding : nil), "byte \(at)")
         }
     }
 
     /// The output projection is 40 x 290: a tile has a block of four strips and one of a single strip with 34 columns, the
     /// last tile has 8 rows.
-    @Test(arguments: [TensorEncoding.q4, .q8])
+    @Test(arguments: [TensorEncoding.q3, .q4, .q8])
     func theLastBlockOfATile(_ encoding: TensorEncoding) throws {
         let name = "block.0.out.weight"
         func found(_ at: Int, _ value: UInt8) throws -> String? { try fault(encoding, name) { $0[at] = value } }
@@ -106,7 +118,7 @@ struct TileCheckTests {
         }
         for start in [second, tile + second].map({ $0 + 32 }) {
             #expect(try found(start + code(encoding, 34), 1) == "\(name) has padding that is not zero")
-            if encoding == .q4 {
+            if encoding != .q8 {
                 #expect(try found(start + 1, 0x80) == "\(name) has a padding factor that is not zero")
                 #expect(try found(start - 32 - encoding.stripBytes + 1, 0x80) == nil)
             }

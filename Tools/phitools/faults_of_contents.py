@@ -214,3 +214,7 @@ def verify_faults() -> Iterator[Fault]:
     out = next(s for s in q8 if s.name == "block.0.out.weight")
     out.data = out.data[:32] + b"\0" + out.data[33:]
     yield "verify-q8-code-zero", bytes(file_bytes(q8)), "q8 code is 0"
+    q3 = model(tiny_config(), {"": enc.Q4, "embedding.weight": enc.Q3}, zero=True)
+    third = 64 + 128  # bits of columns 0, 4 ... 28 of the first row
+    q3[2].data = q3[2].data[:third] + b"\x10" + q3[2].data[third + 1 :]
+    yield "verify-q3-padding-third-bit-not-zero", bytes(file_bytes(q3, minor=3)), "padding is not zero"

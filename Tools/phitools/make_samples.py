@@ -38,6 +38,7 @@ FORMATS = Path(__file__).resolve().parents[2] / "Formats"
 def good() -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of each file that readers must accept."""
     plain = tiny_config()
+    yield "q3", file_bytes(model(plain, enc.Q3), minor=3)
     yield "q4", file_bytes(model(plain, enc.Q4))
     yield "q8", file_bytes(model(tiny_config(hidden=24, intermediate=40, heads=3, kv_heads=3), enc.Q8))
     yield "f16", file_bytes(model(plain, enc.F16))
@@ -50,6 +51,8 @@ def good() -> Iterator[tuple[str, bytes]]:
     # a block and a short one of one strip.
     wide = tiny_config(hidden=328, intermediate=260)
     yield "wide-blocks", file_bytes(model(wide, {"": enc.Q4, "head.weight": enc.Q8}))
+    wide_q3 = {"": enc.Q3, "embedding.weight": enc.Q4, "head.weight": enc.Q8}
+    yield "wide-blocks-q3", file_bytes(model(wide, wide_q3), minor=3)
     no_tests = model(plain, enc.Q4)[:-1]
     provenance = NewSection("provenance", '{"licence": "MIT", "note": "tiny é"}'.encode(), flags=0)
     yield "provenance-without-tests", file_bytes([*no_tests, provenance])

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BYTES, VECTOR, F32, F16, Q8, Q4 = 0, 1, 16, 17, 20, 21
-NAMES = {BYTES: "bytes", VECTOR: "f32 vector", F32: "f32", F16: "f16", Q8: "q8", Q4: "q4"}
+BYTES, VECTOR, F32, F16, Q8, Q4, Q3 = 0, 1, 16, 17, 20, 21, 22
+NAMES = {BYTES: "bytes", VECTOR: "f32 vector", F32: "f32", F16: "f16", Q8: "q8", Q4: "q4", Q3: "q3"}
 RETIRED = (18, 19)  # q8 and q4 of version 1.0
-STRIP_BYTES = {F32: 4096, F16: 2048, Q8: 1024, Q4: 544}
-SCALE_BYTES = {F32: 0, F16: 0, Q8: 32, Q4: 32}  # of a block, in front of its strips
+STRIP_BYTES = {F32: 4096, F16: 2048, Q8: 1024, Q4: 544, Q3: 416}
+SCALE_BYTES = {F32: 0, F16: 0, Q8: 32, Q4: 32, Q3: 32}  # of a block, in front of its strips
 TILE_ROWS, STRIP_COLUMNS, BLOCK_COLUMNS, GROUP_COLUMNS = 16, 64, 256, 16
 BLOCK_STRIPS = BLOCK_COLUMNS // STRIP_COLUMNS
+Q3_CODES = np.array([-8, -5, -3, -1, 0, 2, 4, 7], np.int8)
 
 
 def tensor_bytes(encoding: int, rows: int, columns: int) -> int:
@@ -42,11 +43,11 @@ class Tiles:
     values: np.ndarray
     """float32 [16 x tiles, 64 x strips]"""
     bits: np.ndarray
-    """The stored bits of each element as unsigned integers: a float's bits, a byte or a nibble."""
+    """The stored bits of each element as unsigned integers: a float's bits, a byte, a nibble or three bits."""
     scales: np.ndarray | None = None
     """float16 [16 x tiles, blocks], a scale per row and 256 columns; None for f32 and f16"""
     factors: np.ndarray | None = None
-    """int8 [16 x tiles, 4 x strips], a factor per row and 16 columns; only for q4"""
+    """int8 [16 x tiles, 4 x strips], a factor per row and 16 columns; only for q4 and q3"""
 
 
 def unpack(data: np.ndarray, encoding: int, strips: int) -> Tiles:
@@ -67,13 +68,27 @@ def unpack(data: np.ndarray, encoding: int, strips: int) -> Tiles:
     else:
         four = np.ascontiguousarray(body[..., :32]).view("<u2")[..., None] >> np.arange(0, 16, 4, np.uint16) & 15
         factors = as_matrix((four.astype(np.int8) ^ 8) - 8)
-        pairs = body[..., 32:].reshape(-1, strips, 8, 16, 4)  # k / 8, i, k mod 4
-        codes = np.stack([pairs & 15, pairs >> 4], axis=3)  # k / 8, k / 4 mod 2, i, k mod 4
-        bits = as_matrix(codes.transpose(0, 1, 4, 2, 3, 5))
-        integers = np.repeat(factors, GROUP_COLUMNS, axis=1) * (bits.astype(np.int8) - 8)
+        bits = as_matrix((nibbles if encoding == Q4 else triples)(body[..., 32:]))
+        codes = bits.astype(np.int8) - 8 if encoding == Q4 else Q3_CODES[bits]
+        integers = np.repeat(factors, GROUP_COLUMNS, axis=1) * codes
     by_column = np.repeat(scales.astype(np.float32), BLOCK_COLUMNS, axis=1)[:, : STRIP_COLUMNS * strips]
     with np.errstate(invalid="ignore"):
         return Tiles(integers * by_column, bits, scales, factors)
+
+
+def nibbles(body: np.ndarray) -> np.ndarray:
+    """Unpack q4's numbers to [tiles, strips, i, k / 8, k / 4 mod 2, k mod 4]."""
+    pairs = body.reshape(*body.shape[:2], 8, 16, 4)  # k / 8, i, k mod 4
+    return np.stack([pairs & 15, pairs >> 4], axis=3).transpose(0, 1, 4, 2, 3, 5)
+
+
+def triples(body: np.ndarray) -> np.ndarray:
+    """Unpack q3's numbers to [tiles, strips, i, k / 32, k / 16 mod 2, k / 4 mod 4, k mod 4]."""
+    parts = body.reshape(*body.shape[:2], 2, 3, 16, 4)  # k / 32; k / 16 mod 2, or 2 for third bits; i, k mod 4
+    four = np.arange(4, dtype=np.uint8)[:, None, None]
+    lower = parts[:, :, :, :2, None] >> 2 * four & 3  # k / 32, k / 16 mod 2, k / 4 mod 4, i, k mod 4
+    third = parts[:, :, :, 2:, None] >> four + 4 * np.arange(2, dtype=np.uint8)[:, None, None, None] & 1
+    return (lower | third << 2).transpose(0, 1, 5, 2, 3, 4, 6)
 
 
 def as_matrix(parts: np.ndarray) -> np.ndarray:

@@ -92,16 +92,35 @@ def matrix_bytes(values: np.ndarray, encoding: int) -> bytes:
         factors = np.clip(np.rint(most / -8), -8, 7)
         factors = np.where(factors == 0, -np.sign(most), factors).astype(np.int8)
         units = quotient(units, np.repeat(factors, enc.GROUP_COLUMNS, axis=1))
-        codes = np.where(real, np.clip(np.rint(units), -8, 7) + 8, 0).astype(np.uint8)
-        parts = as_parts(codes, 64).reshape(-1, strips, 16, 8, 2, 4)  # i, k / 8, k / 4 mod 2, k mod 4
-        pairs = (parts[..., 0, :] | parts[..., 1, :] << 4).swapaxes(2, 3)
+        if encoding == enc.Q4:
+            numbers = np.clip(np.rint(units), -8, 7) + 8
+        else:
+            numbers = np.searchsorted((enc.Q3_CODES[1:] + enc.Q3_CODES[:-1]) / 2, units, side="right")
+        parts = as_parts(np.where(real, numbers, 0).astype(np.uint8), 64)
         four = as_parts(factors.view(np.uint8) & 15, 4)
-        body = np.concatenate([as_bytes(four[..., ::2] | four[..., 1::2] << 4), as_bytes(pairs)], axis=2)
+        packed = nibbles(parts) if encoding == enc.Q4 else triples(parts)
+        body = np.concatenate([as_bytes(four[..., ::2] | four[..., 1::2] << 4), as_bytes(packed)], axis=2)
     tiles = np.zeros((len(body), enc.tile_bytes(encoding, strips)), np.uint8)
     scale_offsets, strip_offsets = enc.offsets(encoding, strips)
     tiles[:, scale_offsets] = as_bytes(as_parts(scales, 1))
     tiles[:, strip_offsets] = as_bytes(body)
     return tiles.tobytes()
+
+
+def nibbles(parts: np.ndarray) -> np.ndarray:
+    """Pack q4's numbers, [tiles, strips, i, k], to [tiles, strips, k / 8, i, k mod 4]."""
+    parts = parts.reshape(*parts.shape[:3], 8, 2, 4)  # k / 8, k / 4 mod 2, k mod 4
+    return (parts[..., 0, :] | parts[..., 1, :] << 4).swapaxes(2, 3)
+
+
+def triples(parts: np.ndarray) -> np.ndarray:
+    """Pack q3's numbers, [tiles, strips, i, k], to [tiles, strips, k / 32, 3, i, k mod 4]."""
+    parts = parts.reshape(*parts.shape[:3], 2, 2, 4, 4)  # k / 32, k / 16 mod 2, k / 4 mod 4, k mod 4
+    four = np.arange(4, dtype=np.uint8)[:, None]
+    lower = np.bitwise_or.reduce((parts & 3) << 2 * four, axis=5)
+    third = np.bitwise_or.reduce(parts >> 2 << four, axis=5)
+    third = third[..., :1, :] | third[..., 1:, :] << 4
+    return np.concatenate([lower, third], axis=4).transpose(0, 1, 3, 4, 2, 5)
 
 
 def extremes(values: np.ndarray, width: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from phitools.phi_error import PhiFileError
 from phitools.phi_file import PhiFile
 from phitools.sample_model import model, tiny_config
 
-SIZES = {enc.F32: (4096, 0), enc.F16: (2048, 0), enc.Q8: (1024, 32), enc.Q4: (544, 32)}
+SIZES = {enc.F32: (4096, 0), enc.F16: (2048, 0), enc.Q8: (1024, 32), enc.Q4: (544, 32), enc.Q3: (416, 32)}
 """Bytes per strip and of a block's scales, stated independently of `phi_encodings`."""
 
 
@@ -39,6 +39,10 @@ def element(data: bytes, encoding: int, columns: int, r: int, c: int) -> float:
         return scale * (strip[64 * (k // 4) + 4 * i + k % 4] - 128)
     factor = struct.unpack_from("<H", strip, 2 * i)[0] >> 4 * (k // 16) & 15
     factor -= 16 if factor > 7 else 0
+    if encoding == enc.Q3:
+        low = strip[32 + 192 * (k // 32) + 64 * (k // 16 % 2) + 4 * i + k % 4] >> 2 * (k // 4 % 4) & 3
+        third = strip[32 + 192 * (k // 32) + 128 + 4 * i + k % 4] >> k // 4 % 8 & 1
+        return scale * (factor * (-8, -5, -3, -1, 0, 2, 4, 7)[low + 4 * third])
     byte = strip[32 + 64 * (k // 8) + 4 * i + k % 4]
     return scale * (factor * ((byte & 15 if k // 4 % 2 == 0 else byte >> 4) - 8))
 
@@ -63,7 +67,7 @@ class Encodings(unittest.TestCase):
         random = np.random.default_rng(2)
         for rows, columns in ((1, 1), (16, 64), (17, 33), (40, 130), (16, 256), (20, 328), (33, 577)):
             values = random.standard_normal((rows, columns)).astype(np.float32)
-            for encoding, most in ((enc.F32, 0.0), (enc.F16, 1e-3), (enc.Q8, 0.02), (enc.Q4, 0.6)):
+            for encoding, most in ((enc.F32, 0.0), (enc.F16, 1e-3), (enc.Q8, 0.02), (enc.Q4, 0.6), (enc.Q3, 0.9)):
                 data = np.frombuffer(write.matrix_bytes(values, encoding), np.uint8)
                 self.assertEqual(len(data), enc.tensor_bytes(encoding, rows, columns))
                 tiles = enc.unpack(data, encoding, -(-columns // 64))

@@ -85,7 +85,7 @@ typedef struct phi_model_info {
     phi_token end_of_text;   /* the first, see phi_model_ends_of_text */
     int32_t reserved;
     uint64_t bytes_per_token; /* bytes of weights read to decode a token */
-    char encoding[8];        /* of the transformer blocks: "q4", "q8", "f16", "f32" */
+    char encoding[8];        /* of the transformer blocks: "q3", "q4", "q8", "f16", "f32" */
 } phi_model_info;
 #define PHI_MODEL_INFO_INIT {sizeof(phi_model_info), 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
 

@@ -3,7 +3,7 @@ import PhiCheckpoint
 import PhiFormat
 
 extension ErrorFeedback {
-    /// Error feedback of an embedding in q4 or q8: moves its errors to where the first block's input projection W is blind.
+    /// Error feedback of an embedding that is rounded to integers: moves its errors to where the first block's input projection W is blind.
     ///
     /// An embedding has no inputs, but its rows are the inputs of the first layer norm; later residual streams are far larger, so
     /// later blocks hardly depend on it. An error e of a row changes that norm, up to a scale, by weight * (e - mean of e), and

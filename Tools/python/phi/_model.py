@@ -28,7 +28,7 @@ class Model(Handle):
     bytes_per_token: int
     """Bytes of weights read to decode a token."""
     encoding: str
-    """Of the transformer blocks: "q4", "q8", "f16" or "f32"."""
+    """Of the transformer blocks: "q3", "q4", "q8", "f16" or "f32"."""
 
     def __init__(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         self.path = os.fspath(path)

@@ -115,10 +115,11 @@ struct Convert: ParsableCommand {
         }
         for kind in report.kinds {
             let ratio = kind.activations.map {
-                ", largest inputs \(Double($0.before).fixed(1)) times the median, \(Double($0.after).fixed(1)) as converted"
+                ", largest inputs \(Double($0.before).fixed(1)) times the median, now \(Double($0.after).fixed(1))"
             }
             try Console.write(
-                "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\(ratio ?? "")\n")
+                "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\(ratio ?? "")\n"
+            )
         }
     }
 }

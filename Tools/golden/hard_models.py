@@ -1,15 +1,17 @@
-"""A zoo of small phis that 8-bit activations find hard, and the golden file of what rounding in blocks of 32 costs them.
+"""A zoo of small phis that 8-bit activations find hard, and the golden file of what rounding in blocks of 32 costs.
 
-    PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi .build/release/phi [--type q8,q4] [--calibrate none]] [NAME...]
+    PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi .build/release/phi [--type q8] [--calibrate none]] [NAME...]
 
-Needs torch and transformers; half a minute. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL divergence from
-float32 (with its standard error) and the share of equal top tokens when the weights and inputs of all matrices are rounded to
-8 bits with a scale for 32 columns, as llama.cpp's Q8_0 does. With --phi it prints what conversions by that program give instead.
+Needs torch and transformers; half a minute. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL
+divergence from float32 (with its standard error) and the share of equal top tokens when the weights and inputs of all
+matrices are rounded to 8 bits with a scale for 32 columns, as llama.cpp's Q8_0 does. With --phi it prints what
+conversions by that program give instead.
 
-A model is a seeded checkpoint (`phitools/seeded.py`) with changes by powers of two; `HardModels.swift` makes the same ones:
+A model is a seeded checkpoint (`phitools/seeded.py`) with changes by powers of two; `HardModels.swift` makes the same:
 
 - mlp-constant-N, mlp-tokens-N: N channels of each MLP are about 1000, the same for every token or different ones.
-- residual-constant-N, residual-tokens-N: N dimensions of the embedding are many times the others, and norms used to it.
+- residual-constant-N, residual-tokens-N: the first MLP makes N dimensions of the residual stream about 1000 times the
+  others, and the norms that follow are used to it.
 - value-constant-N, value-tokens-N: N dimensions of each head's values are about 1000.
 - key-constant-N: N dimensions of each head's keys that are not rotated have a large bias.
 - narrow-N: hidden size N, every eighth column of q, k, v and fc1 four times as wide.
@@ -61,14 +63,16 @@ def mlp(count: int, *, constant: bool) -> Callable[[Tensors], None]:
 def residual(count: int, *, constant: bool) -> Callable[[Tensors], None]:
     def change(tensors: Tensors) -> None:
         chosen = list(range(7, 7 + 15 * count, 15))
-        embedding = tensors["model.embed_tokens.weight"]
+        weight, bias = (tensors[f"model.layers.0.mlp.fc2.{kind}"] for kind in ("weight", "bias"))
         for dimension in chosen:
-            embedding[:, dimension] = 256 if constant else embedding[:, dimension] * 256
-        for name in tensors:
-            if name.endswith("layernorm.weight"):
-                tensors[name] *= 16
-                for dimension in chosen:
-                    tensors[name][dimension] /= 256
+            if constant:
+                bias[dimension] = LARGE
+            else:
+                weight[dimension] *= LARGE
+        for name in ("model.layers.1.input_layernorm.weight", "model.final_layernorm.weight"):
+            tensors[name] *= 64
+            for dimension in chosen:
+                tensors[name][dimension] /= 1024
     return change
 
 

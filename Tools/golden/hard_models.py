@@ -1,6 +1,6 @@
 """A zoo of small phis that 8-bit activations find hard, and the golden file of what rounding in blocks of 32 costs.
 
-    PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi .build/release/phi [--type q8] [--calibrate none]] [NAME...]
+    PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi PHI [--type q8] [--calibrate none]] [NAME...]
 
 Needs torch and transformers; half a minute. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL
 divergence from float32 (with its standard error) and the share of equal top tokens when the weights and inputs of all

@@ -137,7 +137,8 @@ let package = Package(
         .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "PhiConvertTests",
-            dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiConvert", "PhiFormat", "PhiTestSupport"]),
+            dependencies: ["CPhiKernels", "Phi", "PhiCheckpoint", "PhiConvert", "PhiFormat", "PhiTestSupport"],
+            exclude: ["Goldens"]),
         .testTarget(
             name: "PhiEvalTests", dependencies: ["Phi", "PhiEval", "PhiFormat", "PhiTestSupport", "PhiTokenizer"]),
         .testTarget(

@@ -114,8 +114,12 @@ struct Convert: ParsableCommand {
             }
         }
         for kind in report.kinds {
+            let ratio = kind.activations.map {
+                ", largest inputs \(Double($0.before).fixed(1)) times the median, now \(Double($0.after).fixed(1))"
+            }
             try Console.write(
-                "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\n")
+                "  \(kind.label): \(kind.encoding.name), relative error \((kind.error.relative * 100).fixed(3))%\(ratio ?? "")\n"
+            )
         }
     }
 }

@@ -8,6 +8,8 @@ package struct ConversionReport: Sendable {
         package let encoding: TensorEncoding
         /// The error of encoding; with calibration, of the corrected weights.
         package var error: EncodingError
+        /// The largest column of the matrix's inputs beside others, where it is known.
+        package var activations: ActivationRatio?
     }
 
     /// The text of a calibration.
@@ -26,11 +28,14 @@ package struct ConversionReport: Sendable {
     /// Nil without calibration.
     package internal(set) var calibration: Calibration?
 
-    mutating func add(_ error: EncodingError, to label: String, _ encoding: TensorEncoding) {
+    mutating func add(
+        _ error: EncodingError, to label: String, _ encoding: TensorEncoding, _ activations: ActivationRatio?
+    ) {
         if let i = kinds.firstIndex(where: { $0.label == label }) {
             kinds[i].error += error
+            if let activations { kinds[i].activations?.join(activations) }
         } else {
-            kinds.append(Kind(label: label, encoding: encoding, error: error))
+            kinds.append(Kind(label: label, encoding: encoding, error: error, activations: activations))
         }
     }
 }

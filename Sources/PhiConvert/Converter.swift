@@ -62,7 +62,7 @@ package struct Converter {
             _ rows: MatrixRows, _ feedback: ErrorFeedback?, _ take: (MatrixRows.Encoded) throws -> Void = { _ in }
         ) throws {
             try self.write(rows, feedback, to: writer) { encoded in
-                report.add(encoded.error, to: rows.matrix.kind, rows.matrix.encoding)
+                report.add(encoded.error, to: rows.matrix.kind, rows.matrix.encoding, rows.activations)
                 try take(encoded)
                 try advance(encoded.weights.count)
             }
@@ -87,12 +87,19 @@ package struct Converter {
                     try write(rows, feedback) { tiles.append($0.tiles) }
                 }
             } else {
-                try write(rows(of: block.inputProjection), nil)
-                try write(rows(of: block.outputProjection), nil)
+                let change =
+                    type.isRounded
+                    ? try Reparameterisation(block.inputProjection, block.outputProjection, of: checkpoint) : nil
+                try write(rows(of: block.inputProjection, change), nil)
+                try write(rows(of: block.outputProjection, change), nil)
             }
         }
+        let headChange =
+            try calibrator?.change(of: plan.head)
+            ?? (type.isRounded ? Reparameterisation(plan.head, nil, of: checkpoint) : nil)
         try write(
-            rows(of: plan.head), try calibrator?.feedback(forNormed: plan.head, checkCancellation: checkCancellation))
+            rows(of: plan.head, headChange),
+            try calibrator?.feedback(forNormed: plan.head, headChange, checkCancellation: checkCancellation))
         report.calibration = calibrator?.record
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
         try writer.write(SectionName.provenance, required: false, bytes: JSONText.encode(provenance))
@@ -101,7 +108,9 @@ package struct Converter {
         return report
     }
 
-    private func rows(of matrix: PlannedMatrix) -> MatrixRows { MatrixRows(matrix, of: checkpoint) }
+    private func rows(of matrix: PlannedMatrix, _ change: Reparameterisation? = nil) -> MatrixRows {
+        MatrixRows(matrix, of: checkpoint, change)
+    }
 
     /// Writes a matrix's sections: the layer norm of its inputs, its weights and its bias.
     private func write(
@@ -112,9 +121,9 @@ package struct Converter {
         // Of integers, the product of the largest and the largest scale, a 16-bit float.
         let largest =
             encoding.isQuantised ? Float(encoding.largestInteger) * 65_504 : .greatestFiniteMagnitude
-        if let norm = matrix.norm {
-            try writer.write(norm.weightSection, vector: checkpoint.readVector(.weight(norm.module)))
-            try writer.write(norm.biasSection, vector: checkpoint.readVector(.bias(norm.module)))
+        if let norm = matrix.norm, let vectors = try rows.norm() {
+            try writer.write(norm.weightSection, vector: vectors.weight)
+            try writer.write(norm.biasSection, vector: vectors.bias)
         }
         try writer.begin(matrix.section, encoding: encoding, rows: matrix.rows, columns: matrix.columns)
         try rows.encode(as: encoding, feedback: feedback, kernels: kernels, threads: threads) { encoded in
@@ -130,7 +139,7 @@ package struct Converter {
             try take(encoded)
         }
         try writer.end()
-        if let bias = matrix.biasSection { try writer.write(bias, vector: checkpoint.bias(of: matrix)) }
+        if let bias = matrix.biasSection { try writer.write(bias, vector: rows.bias()) }
     }
 
     /// Writes the tests that `phi verify` runs. The finished file is run to make them, so a conversion to nonsense fails here.

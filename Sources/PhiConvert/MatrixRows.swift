@@ -17,19 +17,39 @@ final class MatrixRows {
 
     let matrix: PlannedMatrix
     private let checkpoint: CheckpointModel
+    private let change: Reparameterisation?
     private let rowsAtOnce: Int
     private let buffer: FloatBuffer  // [rows at once][columns]
 
     /// Floats that are read and encoded at a time.
     private static let chunk = 4 << 20
 
-    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel) {
+    /// The rows with `change` made, if there is one.
+    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel, _ change: Reparameterisation? = nil) {
         self.matrix = matrix
         self.checkpoint = checkpoint
+        self.change = change
         let tileRows = TensorEncoding.tileRows
         rowsAtOnce = min(matrix.rows, max(tileRows, Self.chunk / matrix.columns / tileRows * tileRows))
         buffer = FloatBuffer(rowsAtOnce * matrix.columns)
     }
+
+    /// The matrix's bias.
+    func bias() throws(FormatError) -> [Float] {
+        guard let change else { return try checkpoint.bias(of: matrix) }
+        return matrix.norm == nil ? change.outputBias : change.inputBias
+    }
+
+    /// Weight and bias of the norm that precedes the matrix, if there is one.
+    func norm() throws(FormatError) -> (weight: [Float], bias: [Float])? {
+        if let change, matrix.norm != nil { return (change.normWeight, change.normBias) }
+        return try matrix.norm.map { norm throws(FormatError) in
+            (try checkpoint.readVector(.weight(norm.module)), try checkpoint.readVector(.bias(norm.module)))
+        }
+    }
+
+    /// The sizes of the matrix's inputs, if they are known.
+    var activations: ActivationRatio? { matrix.norm == nil ? change?.outputRatio : change?.inputRatio }
 
     /// Reads and encodes all rows, a chunk at a time, each after ``ErrorFeedback/correction`` was applied to it. Throws what `body`
     /// throws, and ``FormatError`` when the checkpoint cannot be read or a weight is not finite.
@@ -41,7 +61,11 @@ final class MatrixRows {
         let encoder = TileEncoder(encoding, kernels, threads, rows: rowsAtOnce, columns: columns, feedback: feedback)
         for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
             let range = first..<min(first + rowsAtOnce, matrix.rows)
-            try checkpoint.read(range, of: matrix, into: buffer)
+            if let change {
+                try change.read(range, of: matrix, from: checkpoint, into: buffer)
+            } else {
+                try checkpoint.read(range, of: matrix, into: buffer)
+            }
             feedback?.correction?.apply(to: buffer, rows: range.count)
             let error = encoder.encode(buffer, rows: range.count)
             try encoder.withTiles {

@@ -15,6 +15,7 @@ struct Provenance: Encodable {
         let encoding: String
         let bits_per_weight: Double
         let relative_error: Double
+        let activation_ratio: ActivationRatio?
     }
 
     let converter: String
@@ -46,7 +47,8 @@ struct Provenance: Encodable {
         matrices = report.kinds.reduce(into: [:]) { matrices, kind in
             matrices[kind.label] = Matrices(
                 encoding: kind.encoding.name, bits_per_weight: kind.encoding.bitsPerWeight,
-                relative_error: (kind.error.relative * 1e6).rounded() / 1e6)
+                relative_error: (kind.error.relative * 1e6).rounded() / 1e6,
+                activation_ratio: kind.activations)
         }
     }
 }

@@ -59,25 +59,37 @@ final class Calibrator {
     ///
     /// The largest buffers (feedback, the exact block) are consumed at their last use.
     func convert(_ block: ConversionPlan.Block, checkCancellation: () throws -> Void, write: Write) throws {
-        let norm = try norm(of: block.inputProjection)
+        let (inputProjection, outputProjection) = (block.inputProjection, block.outputProjection)
+        let exactNorm = try norm(of: inputProjection)
+        let change = try Reparameterisation(
+            inputProjection, outputProjection, of: checkpoint, statistics(exactNorm, columns: inputProjection.columns))
+        let norm = try EncodedNorm(change)
 
         let exactInput = try encodeExactly(block.inputProjection, checkCancellation)
-        let inputFeedback = try feedback(forNormed: block.inputProjection, checkCancellation: checkCancellation)
-        let input = try encodeAndWrite(block.inputProjection, consume inputFeedback, write)
+        let inputFeedback = try feedback(
+            forNormed: block.inputProjection, change, checkCancellation: checkCancellation)
+        let input = try encodeAndWrite(block.inputProjection, change, consume inputFeedback, write)
 
         let exactBlock = EncodedBlock(
-            norm: norm, inputProjection: consume exactInput,
+            norm: exactNorm, inputProjection: consume exactInput,
             outputProjection: try encodeExactly(block.outputProjection, checkCancellation))
         let kept = try KeptInputs(
             columns: block.outputProjection.columns, tokens: encoded.tokenCount, batches: encoded.batches.count)
         let outputMoments = try moments(for: block.outputProjection, checkCancellation) { batch, moments in
             // Stays valid: the encoded run advances below only, and the exact run has buffers of its own.
             let inputs = encoded.mixedInputs(of: batch, norm, input, for: block.outputProjection.encoding, kept)
-            exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
+            exact.advance(batch, through: exactBlock) { exactInputs in
+                guard change.changesOutputInputs else { return moments.add(inputs, exact: exactInputs) }
+                // Changed in a copy, as the exact run goes on with its own.
+                let copy = FloatBuffer(exactInputs.count * exactInputs.rows.stride)
+                copy.base.update(from: exactInputs.rows.start, count: copy.count)
+                change.changeOutputInputs(copy.base, stride: exactInputs.rows.stride, count: exactInputs.count)
+                moments.add(inputs.rows.start, inputs.rows.stride, rows: inputs.count, exact: copy.base)
+            }
         }
         _ = consume exactBlock
         let outputFeedback = try feedback(for: block.outputProjection, consume outputMoments)
-        let output = try encodeAndWrite(block.outputProjection, consume outputFeedback, write)
+        let output = try encodeAndWrite(block.outputProjection, change, consume outputFeedback, write)
 
         let encodedBlock = EncodedBlock(norm: norm, inputProjection: input, outputProjection: output)
         for batch in encoded.batches {
@@ -88,12 +100,35 @@ final class Calibrator {
 
     /// The error feedback of a matrix whose inputs are a layer norm's outputs: the input projection of the block that both
     /// runs have come to, or the head when they have passed all blocks.
-    func feedback(forNormed matrix: PlannedMatrix, checkCancellation: () throws -> Void) throws -> ErrorFeedback {
-        let norm = try norm(of: matrix)
+    func feedback(
+        forNormed matrix: PlannedMatrix, _ change: Reparameterisation?, checkCancellation: () throws -> Void
+    ) throws -> ErrorFeedback {
+        let exactNorm = try norm(of: matrix)
+        let norm = try change.map { try EncodedNorm($0) } ?? exactNorm
         let moments = try moments(for: matrix, checkCancellation) { batch, moments in
-            moments.add(encoded.normedInputs(of: batch, norm), exact: exact.normedInputs(of: batch, norm))
+            let exactInputs = exact.normedInputs(of: batch, exactNorm)
+            if let change, change.changesInputs {
+                change.changeInputs(
+                    exactInputs.rows.start, stride: exactInputs.rows.stride, count: exactInputs.count)
+            }
+            moments.add(encoded.normedInputs(of: batch, norm), exact: exactInputs)
         }
         return try feedback(for: matrix, consume moments)
+    }
+
+    /// The change of a matrix that is behind a norm and before no output projection: the head.
+    func change(of head: PlannedMatrix) throws -> Reparameterisation {
+        try Reparameterisation(head, nil, of: checkpoint, statistics(norm(of: head), columns: head.columns))
+    }
+
+    /// The sizes of a norm's outputs in the exact run.
+    private func statistics(_ norm: EncodedNorm, columns: Int) -> InputStatistics {
+        InputStatistics(columns: columns) { add in
+            for batch in exact.batches {
+                let inputs = exact.normedInputs(of: batch, norm)
+                add(inputs.rows.start, inputs.rows.stride, inputs.count)
+            }
+        }
     }
 
     private func encodeExactly(
@@ -108,11 +143,12 @@ final class Calibrator {
     }
 
     private func encodeAndWrite(
-        _ matrix: PlannedMatrix, _ feedback: consuming ErrorFeedback, _ write: Write
+        _ matrix: PlannedMatrix, _ change: Reparameterisation, _ feedback: consuming ErrorFeedback, _ write: Write
     ) throws -> EncodedMatrix {
         let tiles = try TileCollector(matrix, in: matrix.encoding)
-        try write(MatrixRows(matrix, of: checkpoint), feedback, tiles)
-        return try tiles.finished(bias: checkpoint.bias(of: matrix))
+        let rows = MatrixRows(matrix, of: checkpoint, change)
+        try write(rows, feedback, tiles)
+        return try tiles.finished(bias: rows.bias())
     }
 
     /// The sums of a matrix's inputs, which `inputs` adds batch by batch.

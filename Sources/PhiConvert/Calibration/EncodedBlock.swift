@@ -52,6 +52,13 @@ final class TileCollector {
 struct EncodedNorm {
     let weight, bias: Buffer<Float>  // [hidden]
 
+    init(weight: Buffer<Float>, bias: Buffer<Float>) { (self.weight, self.bias) = (weight, bias) }
+
+    /// The norm that a change gives. Throws ``SessionError`` when there is not enough memory.
+    init(_ change: Reparameterisation) throws(SessionError) {
+        (weight, bias) = (try Buffer(change.normWeight), try Buffer(change.normBias))
+    }
+
     /// The norm as a forward pass takes it; valid while this value lives.
     var weights: Weights.Norm { Weights.Norm(weight: weight.vector, bias: bias.vector) }
 }

@@ -1,0 +1,107 @@
+import Phi
+import PhiCheckpoint
+import PhiFormat
+
+/// Mean and variance of each column of a norm's outputs over a calibration text.
+struct InputStatistics {
+    private(set) var means, variances: [Float]
+
+    /// Sums over the rows that `add` gives to its argument: start, stride and count of some rows.
+    init(columns: Int, _ add: ((UnsafePointer<Float>, Int, Int) -> Void) throws -> Void) rethrows {
+        var sums = [Double](repeating: 0, count: columns), squares = sums
+        var total = 0.0
+        try add { start, stride, count in
+            for row in 0..<count {
+                let x = start + row * stride
+                for k in 0..<columns {
+                    let value = Double(x[k])
+                    sums[k] += value
+                    squares[k] += value * value
+                }
+            }
+            total += Double(count)
+        }
+        let means = sums.map { $0 / total }
+        self.means = means.map { Float($0) }
+        variances = zip(squares, means).map { Float(max(0, $0 / total - $1 * $1)) }
+    }
+}
+
+/// Sums over the rows of the matrix behind a norm, and root mean squares of its columns.
+struct RowSums {
+    /// Mean and variance of each output without its bias, if the inputs were independent, [rows].
+    private(set) var means: [Float] = [], variances: [Float] = []
+    /// The least that an output can be for any input, without its bias, [rows]: a normalised vector of n elements has a length of
+    /// at most the root of n.
+    private(set) var bounds: [Float] = []
+    /// The product with what is taken from the inputs, [rows].
+    private(set) var shifts: [Float] = []
+    /// Whether all of a row's weights are zero, so that its output is constant.
+    private(set) var isZero: [Bool] = []
+    /// Root mean squares, [columns].
+    private(set) var columns: [Float]
+
+    init(
+        _ matrix: PlannedMatrix, of checkpoint: CheckpointModel, _ means: [Float], _ variances: [Float],
+        _ normWeight: [Float], _ normBias: [Float], _ shifted: [Float]
+    ) throws(FormatError) {
+        let count = matrix.columns, root = Float(count).squareRoot()
+        let places = shifted.indices.filter { shifted[$0] != 0 }
+        let lanes = (count + 15) / 16
+        func padded(_ values: [Float]) -> [SIMD16<Float>] {
+            (0..<lanes).map { lane in
+                SIMD16((0..<16).map { 16 * lane + $0 < count ? values[16 * lane + $0] : 0 })
+            }
+        }
+        let (mean, variance, bias) = (padded(means), padded(variances), padded(normBias))
+        let gain = padded(normWeight.map { $0 * $0 })
+        var squares = [SIMD16<Float>](repeating: .zero, count: lanes)
+        let rowsAtOnce = 64
+        let buffer = FloatBuffer(rowsAtOnce * count + 16)
+        for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
+            let range = first..<min(first + rowsAtOnce, matrix.rows)
+            try checkpoint.read(range, of: matrix, into: buffer)
+            for row in 0..<range.count {
+                let start = buffer.base + row * count
+                var sums = (SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero)
+                for lane in 0..<lanes {
+                    var w = UnsafeRawPointer(start + 16 * lane).loadUnaligned(as: SIMD16<Float>.self)
+                    for k in 0..<max(0, 16 * (lane + 1) - count) { w[15 - k] = 0 }
+                    let square = w * w
+                    sums.0 += w * mean[lane]
+                    sums.1 += square * variance[lane]
+                    sums.2 += w * bias[lane]
+                    sums.3 += square * gain[lane]
+                    squares[lane] += square
+                }
+                self.means.append(sums.0.sum())
+                self.variances.append(sums.1.sum())
+                // A little less than exact arithmetic's, for rounding.
+                bounds.append(sums.2.sum() - 1.001 * root * sums.3.sum().squareRoot())
+                isZero.append((0..<count).allSatisfy { start[$0] == 0 })
+                shifts.append(Float(places.reduce(0.0) { $0 + Double(start[$1]) * Double(shifted[$1]) }))
+            }
+        }
+        columns = (0..<count).map { (squares[$0 / 16][$0 % 16] / Float(matrix.rows)).squareRoot() }
+    }
+}
+
+/// Root mean squares of a matrix's columns.
+struct ColumnSums {
+    let rootMeanSquares: [Float]
+
+    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel) throws(FormatError) {
+        let count = matrix.columns, rowsAtOnce = 64
+        var squares = [Float](repeating: 0, count: count)
+        let buffer = FloatBuffer(rowsAtOnce * count)
+        for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
+            let range = first..<min(first + rowsAtOnce, matrix.rows)
+            try checkpoint.read(range, of: matrix, into: buffer)
+            for row in 0..<range.count {
+                let w = buffer.elements(row * count, count)
+                for k in 0..<count { squares[k] += w[k] * w[k] }
+            }
+        }
+        rootMeanSquares = squares.map { ($0 / Float(matrix.rows)).squareRoot() }
+    }
+}

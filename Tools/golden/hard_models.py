@@ -1,0 +1,191 @@
+"""A zoo of small phis that 8-bit activations find hard, and the golden file of what rounding in blocks of 32 costs.
+
+    PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi PHI [--type q8] [--calibrate none]] [NAME...]
+
+Needs torch and transformers; half a minute. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL
+divergence from float32 (with its standard error) and the share of equal top tokens when the weights and inputs of all
+matrices are rounded to 8 bits with a scale for 32 columns, as llama.cpp's Q8_0 does. With --phi it prints what
+conversions by that program give instead.
+
+A model is a seeded checkpoint (`phitools/seeded.py`) with changes by powers of two; `HardModels.swift` makes the same:
+
+- mlp-constant-N, mlp-tokens-N: N channels of each MLP are about 1000, the same for every token or different ones.
+- residual-constant-N, residual-tokens-N: the first MLP makes N dimensions of the residual stream about 1000 times the
+  others, and the norms that follow are used to it.
+- value-constant-N, value-tokens-N: N dimensions of each head's values are about 1000.
+- key-constant-N: N dimensions of each head's keys that are not rotated have a large bias.
+- narrow-N: hidden size N, every eighth column of q, k, v and fc1 four times as wide.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+import hf_truth
+from phitools.byte_tokenizer import END_OF_TEXT_ID
+from phitools.seeded import fnv1a, piece, write_checkpoint
+from phitools.shapes import Exponents, Shape
+
+GOLDEN = Path(__file__).resolve().parents[2] / "Tests/PhiConvertTests/Goldens/hard-models.json"
+TOKENS = 400
+WIDE = Shape(
+    hidden=256, intermediate=1024, layers=2, heads=4, rows=320, tokens=300, context=512, end_of_text=END_OF_TEXT_ID,
+    exponents=Exponents(linear=-3, head=-3, embedding=0, bias=-6, norm=-3))
+Tensors = dict[str, torch.Tensor]
+LARGE = 2.0**10
+
+
+def blocks(tensors: Tensors) -> list[str]:
+    return sorted({name[: name.index(".self_attn")] for name in tensors if ".self_attn" in name})
+
+
+def mlp(count: int, *, constant: bool) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        for block in blocks(tensors):
+            for channel in range(5, 5 + 61 * count, 61):
+                weight, bias = tensors[f"{block}.mlp.fc1.weight"], tensors[f"{block}.mlp.fc1.bias"]
+                weight[channel] *= 0 if constant else LARGE
+                bias[channel] = LARGE if constant else bias[channel] * LARGE
+                tensors[f"{block}.mlp.fc2.weight"][:, channel] /= LARGE
+    return change
+
+
+def residual(count: int, *, constant: bool) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        chosen = list(range(7, 7 + 15 * count, 15))
+        weight, bias = (tensors[f"model.layers.0.mlp.fc2.{kind}"] for kind in ("weight", "bias"))
+        for dimension in chosen:
+            if constant:
+                bias[dimension] = LARGE
+            else:
+                weight[dimension] *= LARGE
+        for name in ("model.layers.1.input_layernorm.weight", "model.final_layernorm.weight"):
+            tensors[name] *= 64
+            for dimension in chosen:
+                tensors[name][dimension] /= 1024
+    return change
+
+
+def values(count: int, *, constant: bool) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        for block in blocks(tensors):
+            for row in (head * 64 + 3 * number for head in range(4) for number in range(count)):
+                weight, bias = (tensors[f"{block}.self_attn.v_proj.{kind}"] for kind in ("weight", "bias"))
+                if constant:
+                    bias[row] = LARGE
+                else:
+                    weight[row] *= LARGE
+                tensors[f"{block}.self_attn.dense.weight"][:, row] /= LARGE
+    return change
+
+
+def keys(count: int) -> Callable[[Tensors], None]:
+    def change(tensors: Tensors) -> None:
+        for block in blocks(tensors):
+            for row in (head * 64 + 63 - number for head in range(4) for number in range(count)):
+                tensors[f"{block}.self_attn.k_proj.bias"][row] = 256
+    return change
+
+
+def wide_columns(tensors: Tensors) -> None:
+    for block in blocks(tensors):
+        for module in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1"):
+            tensors[f"{block}.{module}.weight"][:, ::8] *= 4
+
+
+ZOO: dict[str, tuple[Shape, Callable[[Tensors], None]]] = {"ordinary": (WIDE, lambda tensors: None)}
+for many in (1, 4, 16):
+    ZOO[f"mlp-constant-{many}"] = (WIDE, mlp(many, constant=True))
+    ZOO[f"mlp-tokens-{many}"] = (WIDE, mlp(many, constant=False))
+    ZOO[f"residual-constant-{many}"] = (WIDE, residual(many, constant=True))
+    ZOO[f"residual-tokens-{many}"] = (WIDE, residual(many, constant=False))
+    ZOO[f"value-constant-{many}"] = (WIDE, values(many, constant=True))
+    ZOO[f"value-tokens-{many}"] = (WIDE, values(many, constant=False))
+    ZOO[f"key-constant-{many}"] = (WIDE, keys(many))
+for width, heads in ((64, 4), (128, 2), (176, 11), (320, 5), (512, 8)):
+    ZOO[f"narrow-{width}"] = (replace(WIDE, hidden=width, intermediate=4 * width, heads=heads), wide_columns)
+
+
+def rounded(x: torch.Tensor) -> torch.Tensor:
+    """Round to 8 bits with a scale for 32 columns."""
+    block = torch.nn.functional.pad(x, (0, -x.shape[-1] % 32)).unflatten(-1, (-1, 32))
+    scale = block.abs().amax(-1, keepdim=True).clamp_min(1e-30) / 127
+    return ((block / scale).round() * scale).flatten(-2)[..., : x.shape[-1]]
+
+
+def blocks_of_32(model: torch.nn.Module, ids: list[int]) -> np.ndarray:
+    """Return the model's logits with weights and inputs of all matrices rounded. Modifies the model."""
+    model.model.embed_tokens.weight.data = rounded(model.model.embed_tokens.weight.data)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data = rounded(module.weight.data)
+            module.register_forward_pre_hook(lambda _, arguments: (rounded(arguments[0]),))
+    return hf_truth.logits(model, ids)
+
+
+def divergence(right: np.ndarray, other: np.ndarray) -> dict[str, float]:
+    """Return the mean KL divergence, its standard error, and the share of equal top tokens."""
+    p, q = (torch.from_numpy(x.astype(np.float64)).log_softmax(-1) for x in (right, other))
+    kl = (p.exp() * (p - q)).sum(-1)
+    same = float((p.argmax(-1) == q.argmax(-1)).double().mean())
+    return {"kl": float(kl.mean()), "kl_error": float(kl.std() / len(kl) ** 0.5), "top": same}
+
+
+def converted(phi: str, folder: Path, ids: list[int], kind: str, calibrate: str) -> np.ndarray:
+    file, out = folder / "model.phi", folder / "logits.npy"
+    options = [] if kind == "f32" else ["--calibrate", calibrate]
+    subprocess.run([phi, "convert", folder, "-o", file, "--type", kind, "--force", *options],
+                   check=True, stdout=subprocess.DEVNULL)
+    (folder / "ids.json").write_text(json.dumps(ids))
+    subprocess.run([phi, "logits", "-m", file, "--ids", folder / "ids.json", "-o", out], check=True)
+    result: np.ndarray = np.load(out)
+    return result
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--phi")
+    parser.add_argument("--type", default="f32,q8,q4")
+    parser.add_argument("--calibrate", default="builtin,none")
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    goldens: dict[str, dict[str, float]] = {}
+    for name in arguments.names or ZOO:
+        shape, change = ZOO[name]
+        drawn = piece(fnv1a(b"ids") ^ 1, 0, TOKENS).astype(np.int64) + (1 << 23)
+        ids = (drawn % shape.tokens).tolist()
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            write_checkpoint(folder, shape)
+            tensors = load_file(folder / "model.safetensors")
+            change(tensors)
+            save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+            model = hf_truth.load(folder)
+            right = hf_truth.logits(model, ids)[:, : shape.tokens]
+            goldens[name] = divergence(right, blocks_of_32(model, ids)[:, : shape.tokens])
+            print(f"{name}: blocks of 32 {goldens[name]}")
+            for kind in arguments.type.split(",") if arguments.phi else ():
+                for calibrate in arguments.calibrate.split(",") if kind != "f32" else ("none",):
+                    result = divergence(right, converted(arguments.phi, folder, ids, kind, calibrate))
+                    ratio = result["kl"] / goldens[name]["kl"]
+                    print(f"    {kind} {calibrate}: {result['kl']:.3g} +- {result['kl_error']:.1g}, "
+                          f"{ratio:.2f} of blocks of 32, top {result['top']:.3f}", flush=True)
+    if not arguments.phi:
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(json.dumps(goldens, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

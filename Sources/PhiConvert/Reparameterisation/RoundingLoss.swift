@@ -21,7 +21,8 @@ struct RoundingLoss {
     /// The loss of a matrix in `encoding`; `withInputs` says whether its inputs have no more than 8 bits.
     init(_ encoding: TensorEncoding, withInputs: Bool = true) {
         let eight = Rounding(columns: TensorEncoding.blockColumns, steps: 127, peak: 3)
-        weights = encoding.bitsPerWeight < 8 ? Rounding(columns: 16, steps: 8, peak: 2) : eight
+        let bits = encoding.bitsPerWeight
+        weights = bits < 8 ? Rounding(columns: 16, steps: bits < 4 ? 4 : 8, peak: 2) : eight
         inputs = withInputs ? eight : nil
     }
 

@@ -5,6 +5,15 @@
 
 static float fused(float a, float b, float c) { return fmaf(a, b, c); }
 
+/* p 2^n for results that are normal numbers. */
+static float times_power(float p, float n) {
+    uint32_t bits;
+    memcpy(&bits, &p, 4);
+    bits += (uint32_t)(int32_t)n << 23;
+    memcpy(&p, &bits, 4);
+    return p;
+}
+
 static float exponential(float x) {
     if (x < PHI_EXP_LOW) return 0;
     float n = rintf(x * PHI_EXP_LOG2E);
@@ -16,12 +25,7 @@ static float exponential(float x) {
     p = fused(p, r, PHI_EXP_C3);
     p = fused(p, r, PHI_EXP_C4);
     p = fused(p, r, PHI_EXP_C5);
-    p = fused(p, r * r, r) + 1.0f;
-    uint32_t bits;
-    memcpy(&bits, &p, 4);
-    bits += (uint32_t)(int32_t)n << 23;
-    memcpy(&p, &bits, 4);
-    return p;
+    return times_power(fused(p, r * r, r) + 1.0f, n);
 }
 
 static float power_of_two(float x) {
@@ -33,12 +37,7 @@ static float power_of_two(float x) {
     p = fused(p, r, PHI_EXP2_C3);
     p = fused(p, r, PHI_EXP2_C4);
     p = fused(p, r, PHI_EXP2_C5);
-    p = fused(p, r, 1.0f);
-    uint32_t bits;
-    memcpy(&bits, &p, 4);
-    bits += (uint32_t)(int32_t)n << 23;
-    memcpy(&p, &bits, 4);
-    return p;
+    return times_power(fused(p, r, 1.0f), n);
 }
 
 /* ---- Activations ---- */
@@ -403,8 +402,8 @@ static void compensate(const feedback *f, size_t from, size_t to, row_block *b, 
 /* How an encoding of integers rounds: to codes of a grid, times the factor of a group, times the scale of a block. */
 typedef struct {
     const phi_encoding *encoding;
-    float (*choose_scale)(const row_block *);
-    float (*choose_factor)(const row_block *, size_t k, size_t end, float scale);
+    float (*choose_scale)(const row_block *, code_grid);
+    float (*choose_factor)(const row_block *, size_t k, size_t end, float scale, code_grid);
     code_grid nearest_code;
     void (*put)(uint8_t *strip, size_t i, size_t k, int factor, int code);
 } rounding;
@@ -413,13 +412,13 @@ typedef struct {
 static void round_block(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored, const rounding *r) {
     for (size_t k = 0; f->differences && k < b->count; k++)
         compensate(f, f->first / f->a->feedback_block * f->a->feedback_block, f->first, b, k);
-    float scale = r->choose_scale(b);
+    float scale = r->choose_scale(b, r->nearest_code);
     uint16_t half = phi_float_to_half(scale);
     memcpy(strips - r->encoding->block_scale_bytes + 2 * i, &half, 2);
     for (size_t g = 0; g < b->count; g += PHI_GROUP) {
         size_t end = phi_group_end(b->count, g);
         for (size_t k = g; k < end; k++) compensate(f, f->first, f->first + g, b, k);
-        float factor = r->choose_factor(b, g, end, scale), inverse = inverse_of(scale * factor);
+        float factor = r->choose_factor(b, g, end, scale, r->nearest_code), inverse = inverse_of(scale * factor);
         for (size_t c = g; c < end; c++) {
             compensate(f, f->first + g, f->first + c, b, c);
             float n = r->nearest_code(b->targets[c] * inverse);

@@ -26,13 +26,13 @@ PHI_INLINE float phi_weight_q3(const uint8_t *strip, size_t i, size_t k) {
 PHI_INLINE void phi_put_q3(uint8_t *strip, size_t i, size_t k, int factor, int code) {
     unsigned number = 0;
     while (phi_q3_codes[number] < code) number++;
-    if (k % PHI_GROUP == 0) strip[2 * i + k / 32] |= (uint8_t)((factor & 15) << k / PHI_GROUP % 2 * 4);
+    phi_put_factor_q4(strip, i, k, factor);
     strip[phi_lower_q3(i, k)] |= (uint8_t)((number & 3) << k % 16 / 4 * 2);
     strip[phi_third_q3(i, k)] |= (uint8_t)(number >> 2 << k % 32 / 4);
 }
 
 PHI_INLINE const char *phi_fault_q3(const uint8_t *strip, size_t rows, size_t columns) {
-    const char *fault = phi_factor_fault(strip, rows, columns);
+    const char *fault = phi_factor_fault_q4(strip, rows, columns);
     return fault ? fault : phi_padding_is_zero(strip, rows, columns, phi_stored_q3) ? NULL : PHI_FAULT_PADDING;
 }
 #endif
@@ -43,13 +43,9 @@ static float code_q3(float x) {
     for (int i = 0; i < 7; i++) code = x < phi_q3_bounds[i] ? code : phi_q3_codes[i + 1];
     return code;
 }
-static float scale_q3(const row_block *b) { return choose_scale(b, code_q3); }
-static float factor_q3(const row_block *b, size_t k, size_t end, float scale) {
-    return choose_factor(b, k, end, square_of(b, k, end), scale, code_q3).factor;
-}
 
 static void round_q3(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored) {
-    round_block(f, b, strips, i, stored, &(rounding){&phi_q3, scale_q3, factor_q3, code_q3, phi_put_q3});
+    round_block(f, b, strips, i, stored, &(rounding){&phi_q3, scale_q4, factor_q4, code_q3, phi_put_q3});
 }
 #elif defined(PHI_VECTOR)
 
@@ -73,7 +69,7 @@ PHI_INLINE void gemv_strip_q3(vp *dots, const uint8_t *strip, const int part, co
 }
 
 /* A strip of q3 as one of q4. */
-PHI_INLINE const uint8_t *widen_strip_q3(const uint8_t *strip, uint8_t *to) {
+PHI_INLINE void widen_strip_q3(const uint8_t *strip, uint8_t *to) {
     memcpy(to, strip, PHI_Q4_FACTOR_BYTES);
     EACH_PART for (int g = 0; g < 4; g++) {
         vp_group w = load_group_q3(strip, part, g);
@@ -81,19 +77,19 @@ PHI_INLINE const uint8_t *widen_strip_q3(const uint8_t *strip, uint8_t *to) {
             vp_store((int32_t *)(void *)(to + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j), part,
                      vp_or(w.codes[j], vp_shift_right(w.codes[j + 1], -4)));
     }
-    return to;
 }
 
 PHI_INLINE void unpack_strip_q3(const uint8_t *strip, uint8_t *to, const bool by_unit) {
-    _Alignas(64) uint8_t space[64 + 512];
-    unpack_strip_q4(widen_strip_q3(strip, space + 32), to, by_unit);
+    enum { SPARE = 64 - PHI_Q4_FACTOR_BYTES }; /* so that codes are aligned */
+    _Alignas(64) uint8_t space[SPARE + 544];
+    widen_strip_q3(strip, space + SPARE);
+    unpack_strip_q4(space + SPARE, to, by_unit);
 }
 
 static const integer_product product_q3 = {.encoding = &phi_q3,
-                                           .by_groups = true,
+                                           .load_group = load_group_q3,
                                            .gemv_start = gemv_start_q4,
                                            .gemv_strip = gemv_strip_q3,
-                                           .as_q4 = widen_strip_q3,
                                            .unpack_strip = unpack_strip_q3,
                                            .dot_start = vi_start_u7,
                                            .dot = vi_dot_u7};
@@ -107,13 +103,9 @@ PHI_INLINE vf code_q3(vf x) {
     for (int i = 0; i < 7; i++) code = vf_where_less(x, vf_set(phi_q3_bounds[i]), code, vf_set(phi_q3_codes[i + 1]));
     return code;
 }
-PHI_INLINE vf scale_q3(const block *b, const float *importance) { return choose_scale(b, importance, code_q3); }
-PHI_INLINE vf factor_q3(const block *b, const float *importance, size_t k, size_t end, vf scale) {
-    return choose_factor(b, importance, k, end, square_of(b, importance, k, end), scale, code_q3).factor;
-}
 
 static void round_q3(const phi_encode_args *a, float *differences, block *b) {
-    round_block(a, differences, b, scale_q3, factor_q3, code_q3);
+    round_block(a, differences, b, scale_q4, factor_q4, code_q3);
 }
 
 static void place_q3(const block *b, uint8_t *strip, size_t i, size_t k, size_t c) {

@@ -27,13 +27,18 @@ PHI_INLINE float phi_weight_q4(const uint8_t *strip, size_t i, size_t k) {
     return (float)(phi_factor_q4(strip, i, k) * ((int)phi_stored_q4(strip, i, k) - phi_q4.code_zero_point));
 }
 
-/* Stores a code, and with its group's first the factor, in a strip of zeros. */
-PHI_INLINE void phi_put_q4(uint8_t *strip, size_t i, size_t k, int factor, int code) {
+/* Stores a group's factor, with its first column, in a strip of zeros. */
+PHI_INLINE void phi_put_factor_q4(uint8_t *strip, size_t i, size_t k, int factor) {
     if (k % PHI_GROUP == 0) strip[2 * i + k / 32] |= (uint8_t)((factor & 15) << k / PHI_GROUP % 2 * 4);
+}
+
+/* Stores a code and its group's factor. */
+PHI_INLINE void phi_put_q4(uint8_t *strip, size_t i, size_t k, int factor, int code) {
+    phi_put_factor_q4(strip, i, k, factor);
     strip[PHI_Q4_FACTOR_BYTES + 64 * (k / 8) + 4 * i + k % 4] |= (uint8_t)((code + phi_q4.code_zero_point) << k / 4 % 2 * 4);
 }
 
-PHI_INLINE const char *phi_factor_fault(const uint8_t *strip, size_t rows, size_t columns) {
+PHI_INLINE const char *phi_factor_fault_q4(const uint8_t *strip, size_t rows, size_t columns) {
     for (size_t i = 0; i < PHI_TILE_ROWS; i++)
         for (size_t k = i < rows ? (columns + PHI_GROUP - 1) / PHI_GROUP * PHI_GROUP : 0; k < PHI_STRIP_COLUMNS; k += PHI_GROUP)
             if (phi_factor_q4(strip, i, k)) return "has a padding factor that is not zero";
@@ -41,7 +46,7 @@ PHI_INLINE const char *phi_factor_fault(const uint8_t *strip, size_t rows, size_
 }
 
 PHI_INLINE const char *phi_fault_q4(const uint8_t *strip, size_t rows, size_t columns) {
-    const char *fault = phi_factor_fault(strip, rows, columns);
+    const char *fault = phi_factor_fault_q4(strip, rows, columns);
     return fault ? fault : phi_padding_is_zero(strip, rows, columns, phi_stored_q4) ? NULL : PHI_FAULT_PADDING;
 }
 #endif
@@ -83,7 +88,7 @@ static choice choose_factor(const row_block *b, size_t k, size_t end, float squa
     return best;
 }
 
-static float choose_scale(const row_block *b, code_grid nearest_code) {
+static float scale_q4(const row_block *b, code_grid nearest_code) {
     float largest = largest_of(b->targets, b->count), square = 0, best_error = INFINITY, best = 0;
     for (size_t k = 0; k < b->count; k += PHI_GROUP) square += square_of(b, k, phi_group_end(b->count, k));
     for (int step = 0; step < PHI_Q4_SCALES; step++) {
@@ -105,9 +110,8 @@ static float choose_scale(const row_block *b, code_grid nearest_code) {
 }
 
 static float code_q4(float x) { return nearest(x, -8, 7); }
-static float scale_q4(const row_block *b) { return choose_scale(b, code_q4); }
-static float factor_q4(const row_block *b, size_t k, size_t end, float scale) {
-    return choose_factor(b, k, end, square_of(b, k, end), scale, code_q4).factor;
+static float factor_q4(const row_block *b, size_t k, size_t end, float scale, code_grid nearest_code) {
+    return choose_factor(b, k, end, square_of(b, k, end), scale, nearest_code).factor;
 }
 
 static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i, float *stored) {
@@ -116,6 +120,12 @@ static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 #elif defined(PHI_VECTOR)
 
 /* ---- Products ---- */
+
+PHI_INLINE vp_group load_group_q4(const uint8_t *strip, const int part, const int g) {
+    vp_group w = {.factors = vp_load_factors(strip, part, g)};
+    vp_load_codes(strip, part, g, w.codes);
+    return w;
+}
 
 /* Factors multiply the sums of 16 columns. */
 PHI_INLINE void gemv_by_groups(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
@@ -130,7 +140,7 @@ PHI_INLINE void gemv_by_groups(vp *dots, const uint8_t *strip, const int part, c
 
 PHI_INLINE void gemv_strip_q4(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
                               const uint32_t *group_zero_corrections, const int tokens) {
-    gemv_by_groups(dots, strip, part, q, group_zero_corrections, tokens, &phi_q4, vp_load_group);
+    gemv_by_groups(dots, strip, part, q, group_zero_corrections, tokens, &phi_q4, load_group_q4);
 }
 
 PHI_INLINE vp gemv_start_q4(int32_t zero_correction) {
@@ -145,7 +155,7 @@ PHI_INLINE void unpack_strip_q4(const uint8_t *strip, uint8_t *to, const bool by
 static const integer_product product_q4 = {.encoding = &phi_q4,
                                            .gemv_start = gemv_start_q4,
                                            .gemv_strip = gemv_strip_q4,
-                                           .by_groups = true,
+                                           .load_group = load_group_q4,
                                            .unpack_strip = unpack_strip_q4,
                                            .dot_start = vi_start_u7,
                                            .dot = vi_dot_u7};
@@ -195,7 +205,7 @@ PHI_INLINE vf square_of(const block *b, const float *importance, size_t k, size_
     return square;
 }
 
-PHI_INLINE vf choose_scale(const block *b, const float *importance, code_grid nearest_code) {
+PHI_INLINE vf scale_q4(const block *b, const float *importance, code_grid nearest_code) {
     vf largest = largest_of(b->targets, b->count), squares[PHI_BLOCK_COLUMNS / PHI_GROUP], square = vf_set(0);
     for (size_t k = 0; k < b->count; k += PHI_GROUP) {
         squares[k / PHI_GROUP] = square_of(b, importance, k, phi_group_end(b->count, k));
@@ -220,9 +230,8 @@ PHI_INLINE vf choose_scale(const block *b, const float *importance, code_grid ne
 }
 
 PHI_INLINE vf code_q4(vf x) { return nearest(x, -8, 7); }
-PHI_INLINE vf scale_q4(const block *b, const float *importance) { return choose_scale(b, importance, code_q4); }
-PHI_INLINE vf factor_q4(const block *b, const float *importance, size_t k, size_t end, vf scale) {
-    return choose_factor(b, importance, k, end, square_of(b, importance, k, end), scale, code_q4).factor;
+PHI_INLINE vf factor_q4(const block *b, const float *importance, size_t k, size_t end, vf scale, code_grid nearest_code) {
+    return choose_factor(b, importance, k, end, square_of(b, importance, k, end), scale, nearest_code).factor;
 }
 
 static void round_q4(const phi_encode_args *a, float *differences, block *b) {

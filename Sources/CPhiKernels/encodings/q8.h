@@ -23,10 +23,13 @@ PHI_INLINE const char *phi_fault_q8(const uint8_t *strip, size_t rows, size_t co
 #endif
 
 #if defined(PHI_REFERENCE)
-static float scale_q8(const row_block *b) { return half_of(fabsf(largest_of(b->targets, b->count)) / 127.0f); }
+static float scale_q8(const row_block *b, code_grid nearest_code) {
+    (void)nearest_code;
+    return half_of(fabsf(largest_of(b->targets, b->count)) / 127.0f);
+}
 
-static float factor_q8(const row_block *b, size_t k, size_t end, float scale) {
-    (void)b, (void)k, (void)end, (void)scale;
+static float factor_q8(const row_block *b, size_t k, size_t end, float scale, code_grid nearest_code) {
+    (void)b, (void)k, (void)end, (void)scale, (void)nearest_code;
     return 1;
 }
 
@@ -83,14 +86,14 @@ static void matmul_q8(const void *a, size_t begin, size_t end) { matmul_integer(
 
 /* ---- Rounding ---- */
 
-PHI_INLINE vf scale_q8(const block *b, const float *importance) {
-    (void)importance;
+PHI_INLINE vf scale_q8(const block *b, const float *importance, code_grid nearest_code) {
+    (void)importance, (void)nearest_code;
     uint16_t half[PHI_TILE_ROWS];
     return as_half(vf_div(vf_abs(largest_of(b->targets, b->count)), vf_set(127.0f)), half);
 }
 
-PHI_INLINE vf factor_q8(const block *b, const float *importance, size_t k, size_t end, vf scale) {
-    (void)b, (void)importance, (void)k, (void)end, (void)scale;
+PHI_INLINE vf factor_q8(const block *b, const float *importance, size_t k, size_t end, vf scale, code_grid nearest_code) {
+    (void)b, (void)importance, (void)k, (void)end, (void)scale, (void)nearest_code;
     return vf_set(1.0f);
 }
 

@@ -69,9 +69,8 @@ typedef struct {
     int8_t *q;          /* [tokens / 16][width / 64][n][64] */
     float *scales;      /* [tokens / 16][width / 256][n] */
     int32_t *zero_corrections;          /* [tokens / 16][width / 256][n]: -zero_point * sum of the block's q */
-    uint32_t
-        *group_zero_corrections;   /* [width / 64][n][4], for up to PHI_GEMV_TOKENS: -code_zero_point * sum of a group's q, of
-                                         * which products need the lower 16 bits; the upper ones are zero */
+    /* [width / 64][n][4], for up to PHI_GEMV_TOKENS: the lower 16 bits of -code_zero_point * sum of a group's q. */
+    uint32_t *group_zero_corrections;
 } phi_quantise_args;
 
 /* out = W x + bias, or out += that. W is in tiles. Sums are taken
@@ -272,8 +271,8 @@ typedef struct {
     phi_operation operation;
     const void *args;
     size_t items;
-    bool waits; /* for all steps before it; if not, it may run concurrently with the one before */
-    size_t done; /* items that are done; used by phi_run */
+    bool waits;         /* for all steps before it; if not, it may run concurrently with the one before */
+    size_t done;        /* items that are done; used by phi_run */
 } phi_step;
 enum { PHI_MAX_THREADS = 1024 };
 

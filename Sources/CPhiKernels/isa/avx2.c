@@ -41,11 +41,6 @@ PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
     __m256i all = load_factors(strip, part), twice = _mm256_or_si256(all, _mm256_slli_epi32(all, 16));
     return _mm256_srai_epi16(_mm256_slli_epi16(twice, 12 - 4 * g), 12);
 }
-PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
-    vp_group w = {.factors = vp_load_factors(strip, part, g)};
-    load_codes(strip, part, g, w.codes);
-    return w;
-}
 /* Sums of even and of odd pairs of columns fit in 16 bits, as does their total. */
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
     __m256i pairs = _mm256_set1_epi32((int32_t)start);
@@ -57,8 +52,7 @@ PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, ui
 #define MATMUL_GROUP_TOKENS 8
 #define MATMUL_GROUP_TILES 3
 PHI_INLINE vp vp_sub(vp x, vp y) { return _mm256_sub_epi32(x, y); }
-PHI_INLINE vp_group vp_load_centred(const uint8_t *strip, int part, int g) {
-    vp_group w = vp_load_group(strip, part, g);
+PHI_INLINE vp_group vp_centred(vp_group w) {
     for (int j = 0; j < 4; j++) w.codes[j] = _mm256_sub_epi8(w.codes[j], _mm256_set1_epi8((char)phi_q4.code_zero_point));
     return w;
 }

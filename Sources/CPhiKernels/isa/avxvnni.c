@@ -24,11 +24,6 @@ PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return _mm256_dpbusd_av
 PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
     return _mm256_srai_epi16(_mm256_slli_epi16(load_factors(strip, part), 12 - 4 * g), 12);
 }
-PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
-    vp_group w = {.factors = vp_load_factors(strip, part, g)};
-    load_codes(strip, part, g, w.codes);
-    return w;
-}
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
     vp dot = vp_set((int32_t)start);
     for (int j = 0; j < 4; j++) dot = _mm256_dpbusd_avx_epi32(dot, w->codes[j], vq_load(q + 4 * j));

@@ -199,14 +199,12 @@ PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) {
 }
 PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return dot(sum, w, vq_load(q)); }
 PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) { return factor_of_four(load_factors(strip, part), g); }
-PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
-    vp_group w = {.factors = vp_load_factors(strip, part, g)};
+PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4]) {
     for (int j = 0; j < 4; j += 2) {
         int32x4_t pairs = load_bytes(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j + 4 * PART_ROWS * part);
-        w.codes[j] = low_codes(pairs);
-        w.codes[j + 1] = high_codes(pairs);
+        codes[j] = low_codes(pairs);
+        codes[j + 1] = high_codes(pairs);
     }
-    return w;
 }
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
     vp group = vp_set((int16_t)start);

@@ -118,11 +118,9 @@ PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
     (void)part;
     return _mm512_srai_epi16(_mm512_slli_epi16(load_factors(strip), (unsigned)(12 - 4 * g)), 12);
 }
-PHI_INLINE vp_group vp_load_group(const uint8_t *strip, int part, int g) {
-    vp_group w = {.factors = vp_load_factors(strip, part, g)};
-    for (int j = 0; j < 4; j += 2)
-        vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j, &w.codes[j], &w.codes[j + 1]);
-    return w;
+PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4]) {
+    (void)part;
+    for (int j = 0; j < 4; j += 2) vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j, &codes[j], &codes[j + 1]);
 }
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
     vp dot = _mm512_set1_epi32((int32_t)start);

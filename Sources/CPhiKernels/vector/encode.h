@@ -60,17 +60,18 @@ PHI_INLINE void compensate_all(const phi_encode_args *a, const float *difference
 /* Rounds the block, whose targets are its weights, to codes of a grid times a scale that `choose_scale` returns times a
  * factor of each group that `choose_factor` does, with error feedback if there is any. */
 PHI_INLINE void round_block(const phi_encode_args *a, float *differences, block *b,
-                            vf (*choose_scale)(const block *, const float *importance),
-                            vf (*choose_factor)(const block *, const float *importance, size_t k, size_t end, vf scale),
+                            vf (*choose_scale)(const block *, const float *importance, code_grid),
+                            vf (*choose_factor)(const block *, const float *importance, size_t k, size_t end, vf scale,
+                                                code_grid),
                             code_grid nearest_code) {
     const float *importance = a->importance ? a->importance + b->first : NULL;
     if (differences) compensate_all(a, differences, b->first / a->feedback_block * a->feedback_block, b->first, 0, b->count, b);
-    vf scale = choose_scale(b, importance);
+    vf scale = choose_scale(b, importance, nearest_code);
     vf_store_half(b->scales, scale);
     for (size_t g = 0; g < b->count; g += PHI_GROUP) {
         size_t end = phi_group_end(b->count, g);
         if (differences) compensate_all(a, differences, b->first, b->first + g, g, end, b);
-        vf factor = choose_factor(b, importance, g, end, scale);
+        vf factor = choose_factor(b, importance, g, end, scale, nearest_code);
         vi_store_bytes(b->factors[g / PHI_GROUP], vf_round(factor));
         vf inverse = inverse_of(vf_mul(scale, factor));
         for (size_t k = g; k < end; k++) {

@@ -145,10 +145,10 @@ PHI_INLINE void accumulate_tile_by_groups(const phi_matmul_args *a, unpacked *r,
 }
 
 /* Unpacks a strip, and adds what the bias of activations would add. */
-PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_t number) {
+PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_t number, const integer_product *p) {
     _Alignas(16) static const uint8_t biases[PHI_GROUP] = {[0 ... PHI_GROUP - 1] = MATMUL_BIAS};
     EACH_PART for (int g = 0; g < STRIP_GROUPS; g++) {
-        vp_group w = vp_load_centred(strip, part, g);
+        vp_group w = vp_centred(p->load_group(strip, part, g));
         r->groups[i][part][STRIP_GROUPS * number + (size_t)g] = w;
         r->starts[i][part] = vp_sub(r->starts[i][part], vp_accumulate_biased(vp_set(0), &w, biases));
     }
@@ -160,7 +160,7 @@ PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t bl
                                 const integer_product *p, prefetcher *ahead) {
     size_t t = 0;
 #ifdef MATMUL_BY_GROUPS
-    if (p->by_groups) return accumulate_tile_by_groups(a, r, block, first, n, tiles, ahead);
+    if (p->load_group) return accumulate_tile_by_groups(a, r, block, first, n, tiles, ahead);
 #endif
     for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
         accumulate_block(a, r, block, first, t, n, MATMUL_TOKENS, tiles, p, ahead);
@@ -228,13 +228,10 @@ PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, s
     for (size_t i = 0; i < (size_t)tiles; i++, w += tile_bytes) {
         vf_store(r->scales[i], vf_load_half((const void *)w));
 #ifdef MATMUL_BY_GROUPS
-        if (p->by_groups) {
+        if (p->load_group) {
             EACH_PART r->starts[i][part] = vp_set(0);
-            for (size_t s = 0; s < strips; s++) {
-                _Alignas(64) uint8_t space[64 + 512];
-                const uint8_t *strip = w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes;
-                unpack_groups(r, i, p->as_q4 ? p->as_q4(strip, space + 32) : strip, s);
-            }
+            for (size_t s = 0; s < strips; s++)
+                unpack_groups(r, i, w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, s, p);
             continue;
         }
 #endif
@@ -283,7 +280,7 @@ PHI_INLINE void gemm(const phi_matmul_args *a, size_t tile, size_t token, size_t
 /* The tiles and tokens of an item. */
 PHI_INLINE void gemm_item(const phi_matmul_args *a, phi_matmul_item item, const integer_product *p, const bool by_unit) {
     size_t tile = item.tile;
-    const int at_once = p->by_groups ? GEMM_TILES : MATMUL_TILES;
+    const int at_once = p->load_group ? GEMM_TILES : MATMUL_TILES;
     for (; item.tile_end - tile >= (size_t)at_once; tile += (size_t)at_once)
         gemm(a, tile, item.token, item.token_end, at_once, p, by_unit);
 #if MATMUL_TILES > 1 || defined(MATMUL_BY_GROUPS)

@@ -96,20 +96,13 @@ struct ReplayReport {
                 try Console.write("|\(String(repeating: "---|", count: Self.columns.count))\n")
             }
             try Console.write("| \(Self.columns.map { $0.cell(record) }.joined(separator: " | ")) |\n")
-        case .csv:
-            let fields = record.fields.compactMap { field in field.value.csv.map { (field.name, $0) } }
-            if count == 0 { try Console.write(fields.map(\.0).joined(separator: ",") + "\n") }
-            try Console.write(fields.map(\.1).joined(separator: ",") + "\n")
-        case .json:
-            try Console.write(count == 0 ? "[\n" : ",\n")
-            try Console.writeJSON(JSONObject(record.fields.map { ($0.name, $0.value.json) }))
-        case .jsonl:
-            try Console.writeJSON(JSONObject(record.fields.map { ($0.name, $0.value.json) }), pretty: false)
+        case .csv, .json, .jsonl:
+            try format.write(record.fields, after: count)
         }
     }
 
     func finish() throws {
-        if format == .json { try Console.write("]\n") }
+        try format.finish(after: count)
         if format == .md {
             try Console.write("\ncompletions \(Self.note); prefill is not timed; t/s: median of the repetitions\n")
         }

@@ -120,8 +120,6 @@ struct BenchmarkRecord {
             ("stddev_ts", .number(standardDeviation(rates), digits: 4)),
         ]
     }
-
-    var json: JSONObject { JSONObject(fields.map { ($0.name, $0.value.json) }) }
 }
 
 extension LanguageModel {
@@ -162,6 +160,30 @@ extension BenchmarkRecord.Value {
     }
 }
 
+extension BenchmarkFormat {
+    /// Prints a record as CSV or JSON, whichever this is; `count` were printed before.
+    func write(_ fields: [(name: String, value: BenchmarkRecord.Value)], after count: Int) throws {
+        let json = JSONObject(fields.map { ($0.name, $0.value.json) })
+        switch self {
+        case .csv:
+            let cells = fields.compactMap { field in field.value.csv.map { (field.name, $0) } }
+            if count == 0 { try Console.write(cells.map(\.0).joined(separator: ",") + "\n") }
+            try Console.write(cells.map(\.1).joined(separator: ",") + "\n")
+        case .json:
+            try Console.write(count == 0 ? "[\n" : ",\n")
+            try Console.writeJSON(json)
+        case .jsonl:
+            try Console.writeJSON(json, pretty: false)
+        case .md, .sql: break
+        }
+    }
+
+    /// Prints what follows `count` records.
+    func finish(after count: Int) throws {
+        if self == .json { try Console.write(count == 0 ? "[]\n" : "]\n") }
+    }
+}
+
 /// Prints records in a format, each as soon as it is measured.
 struct BenchmarkReport {
     private let format: BenchmarkFormat
@@ -177,15 +199,8 @@ struct BenchmarkReport {
         case .md:
             if count == 0 { try printRow(Self.columns.map(\.name), rule: true) }
             try printRow(Self.columns.map { $0.cell(record) }, rule: false)
-        case .csv:
-            let fields = record.fields.compactMap { field in field.value.csv.map { (field.name, $0) } }
-            if count == 0 { try Console.write(fields.map(\.0).joined(separator: ",") + "\n") }
-            try Console.write(fields.map(\.1).joined(separator: ",") + "\n")
-        case .json:
-            try Console.write(count == 0 ? "[\n" : ",\n")
-            try Console.writeJSON(record.json)
-        case .jsonl:
-            try Console.writeJSON(record.json, pretty: false)
+        case .csv, .json, .jsonl:
+            try format.write(record.fields, after: count)
         case .sql:
             let fields = record.llamaBenchFields.map { (name: $0.name, sql: $0.value.sql) }
             if count == 0 {
@@ -200,7 +215,7 @@ struct BenchmarkReport {
     }
 
     func finish() throws {
-        if format == .json { try Console.write(count == 0 ? "[]\n" : "]\n") }
+        try format.finish(after: count)
         guard format == .md, let last else { return }
         let memory = last.megabytes.map { "; memory beyond file and KV cache \($0.fixed(0)) MB" } ?? ""
         let limits = last.result.limits

@@ -107,19 +107,13 @@ struct BatchingTests {
             $0.batching.slots = 2
             $0.port = 0
         }) { server in
-            let (ports, running) = AsyncStream.makeStream(of: Int.self)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    defer { running.finish() }
-                    try await server.server.application { running.yield($0) }.run()
-                }
-                let connection = try HTTPConnection(port: #require(await ports.first { _ in true }))
+            try await server.listening { port in
+                let connection = try HTTPConnection(port: port)
                 try connection.send("POST", "/v1/completions", Array("{\(TestServer.endless)}".utf8))
                 try await server.wait(for: "phi_texts_running", toBe: 2)
                 connection.close()
                 try await server.wait(for: "phi_texts_running", toBe: 0)
                 #expect(server.metric("phi_requests_cancelled_total") == 1)
-                group.cancelAll()
             }
         }
     }

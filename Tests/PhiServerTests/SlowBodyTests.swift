@@ -11,13 +11,7 @@ struct SlowBodyTests {
             $0.limits.bodyTime = .milliseconds(200)
             $0.port = 0
         }) { server in
-            let (ports, running) = AsyncStream.makeStream(of: Int.self)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    defer { running.finish() }
-                    try await server.server.application { running.yield($0) }.run()
-                }
-                let port = try #require(await ports.first { _ in true })
+            try await server.listening { port in
                 let answer = try await Self.answer(
                     "\(request) HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
                     port)
@@ -27,7 +21,6 @@ struct SlowBodyTests {
                 } else {
                     #expect(answer.hasPrefix("HTTP/1.1 200 "), "\(answer)")
                 }
-                group.cancelAll()
             }
         }
     }

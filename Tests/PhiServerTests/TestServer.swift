@@ -39,6 +39,19 @@ struct TestServer: Sendable {
         try await test(TestServer(server: server, responder: responder, registry: registry, logger: logger))
     }
 
+    /// Serves on the port of its settings, 0 for any, until `test` has ended, which is called with the port.
+    func listening(_ test: @Sendable (Int) async throws -> Void) async throws {
+        let (ports, running) = AsyncStream.makeStream(of: Int.self)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                defer { running.finish() }
+                try await server.application { running.yield($0) }.run()
+            }
+            try await test(#require(await ports.first { _ in true }))
+            group.cancelAll()
+        }
+    }
+
     func send(
         _ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, headers: [HTTPField.Name: String] = [:]
     ) async throws -> TestResponse {

@@ -65,10 +65,19 @@ static bool cpu_has_avx_vnni(void) { return cpu_has_avx2_fma() && leaf(7, 0).a >
 #include <sys/auxv.h>
 
 static bool cpu_has_dot_product(void) { return getauxval(AT_HWCAP) >> 20 & 1; } /* HWCAP_ASIMDDP */
+static bool cpu_has_matrix_product(void) { return cpu_has_dot_product() && getauxval(AT_HWCAP2) >> 13 & 1; } /* HWCAP2_I8MM */
 #elif defined(__APPLE__)
+#include <sys/sysctl.h>
+
 static bool cpu_has_dot_product(void) { return true; } /* every Apple silicon Mac */
+static bool cpu_has_matrix_product(void) {
+    int has = 0;
+    size_t size = sizeof has;
+    return sysctlbyname("hw.optional.arm.FEAT_I8MM", &has, &size, NULL, 0) == 0 && has;
+}
 #else
 static bool cpu_has_dot_product(void) { return false; }
+static bool cpu_has_matrix_product(void) { return false; }
 #endif
 #endif
 

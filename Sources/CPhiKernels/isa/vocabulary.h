@@ -107,6 +107,16 @@ PHI_INLINE vp_group vp_centred(vp_group w);             /* codes less their zero
 PHI_INLINE vp vp_accumulate_biased(vp sum, const vp_group *w, const uint8_t *biased); /* sum + factors codes biased */
 #endif
 
+/* ---- GEMM by pairs of tokens, where an instruction multiplies two tokens by two rows: defined together with MATMUL_BY_PAIRS ----
+ * Its type vt holds sixteen int32 of two tokens each. */
+
+#ifdef MATMUL_BY_PAIRS
+PHI_INLINE vt vt_zero(void);
+PHI_INLINE void pair_columns(uint8_t *strip);           /* a strip of vw, in place, to the order that vt_dot takes */
+PHI_INLINE vt vt_dot(vt sum, const uint8_t *weights, const int8_t *first, const int8_t *second); /* 16 columns, signed */
+PHI_INLINE vi vt_of_token(vt sum, int token);           /* 0 or 1 */
+#endif
+
 /* ---- A dot unit, if there is one: defined together with MATMUL_DOT_UNIT ---- */
 
 #ifdef MATMUL_DOT_UNIT

@@ -155,6 +155,34 @@ PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_
 }
 #endif
 
+#ifdef MATMUL_BY_PAIRS
+/* The same by pairs of tokens; the last of an odd number of tokens is its own second. */
+PHI_INLINE void accumulate_pairs(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t from, size_t n,
+                                 const int tokens, const int tiles, const integer_product *p, prefetcher *ahead) {
+    (void)p;
+    token_run run = run_at(a, first, from, n, block);
+    vt dots[MATMUL_TOKENS / 2];
+    EACH_TOKEN dots[t / 2] = vt_zero();
+    const int8_t *q = run.q;
+    for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n) {
+        prefetch_some(ahead, tiles);
+        prefetch_activations(a, q, (size_t)tokens);
+        for (size_t g = 0; g < STRIP_GROUPS; g++) _Pragma("clang loop unroll(full)") for (int t = 0; t < tokens; t += 2) {
+                const int8_t *second = q + (t + 1 < tokens ? t + 1 : t) * PHI_STRIP_COLUMNS;
+                dots[t / 2] = vt_dot(dots[t / 2], r->weights[16 * s + 4 * g][0], q + t * PHI_STRIP_COLUMNS + PHI_GROUP * g,
+                                     second + PHI_GROUP * g);
+            }
+    }
+    size_t at = first + from - r->token;
+#define ADD(KIND) EACH_TOKEN add_dot(a, r, at + (size_t)t, 0, vt_of_token(dots[t / 2], t % 2), vf_set(run.scales[t]), KIND)
+    EACH_KIND_OF_BLOCK(ADD)
+#undef ADD
+}
+#define ACCUMULATE accumulate_pairs
+#else
+#define ACCUMULATE accumulate_block
+#endif
+
 /* The same for all n tokens of the token tile. */
 PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t n, const int tiles,
                                 const integer_product *p, prefetcher *ahead) {
@@ -162,10 +190,9 @@ PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t bl
 #ifdef MATMUL_BY_GROUPS
     if (p->load_group) return accumulate_tile_by_groups(a, r, block, first, n, tiles, ahead);
 #endif
-    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS)
-        accumulate_block(a, r, block, first, t, n, MATMUL_TOKENS, tiles, p, ahead);
-    for (; n - t >= 2; t += 2) accumulate_block(a, r, block, first, t, n, 2, tiles, p, ahead);
-    if (t < n) accumulate_block(a, r, block, first, t, n, 1, tiles, p, ahead);
+    for (; n - t >= MATMUL_TOKENS; t += MATMUL_TOKENS) ACCUMULATE(a, r, block, first, t, n, MATMUL_TOKENS, tiles, p, ahead);
+    for (; n - t >= 2; t += 2) ACCUMULATE(a, r, block, first, t, n, 2, tiles, p, ahead);
+    if (t < n) ACCUMULATE(a, r, block, first, t, n, 1, tiles, p, ahead);
 }
 
 /* Prefetches the output, a line of each token far apart. */
@@ -235,8 +262,12 @@ PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, s
             continue;
         }
 #endif
-        for (size_t s = 0; s < strips; s++)
+        for (size_t s = 0; s < strips; s++) {
             p->unpack_strip(w + PHI_BLOCK_SCALE_BYTES + s * p->encoding->strip_bytes, r->weights[16 * s][i], by_unit);
+#ifdef MATMUL_BY_PAIRS
+            pair_columns(r->weights[16 * s][i]);
+#endif
+        }
     }
 }
 

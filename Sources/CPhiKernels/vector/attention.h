@@ -81,11 +81,6 @@ PHI_INLINE vf load_cache(const void *cache, size_t at, const size_t size) {
                        : vf_load_bytes((const int8_t *)cache + at);
 }
 
-/* Prefetches a cache line for the next block. */
-PHI_INLINE void prefetch_cache(const void *cache, size_t at, const size_t size) {
-    __builtin_prefetch((const uint8_t *)cache + at * size, 0, 3);
-}
-
 /* State of a query between blocks. */
 typedef struct {
     int8_t q[PHI_MAX_HEAD_SIZE];             /* for the 8-bit cache: the quantised query, */
@@ -125,13 +120,24 @@ PHI_INLINE void softmax_step(running *r, float p[PHI_POSITION_BLOCK], size_t cou
     r->most = now;
 }
 
-/* Keys or values of a block of one head: where they are, whether they have been widened from f16 to f32, and what a single query reads
- * after them, the next block or the next head's first. */
+/* Keys or values of a block of one head: where they are, whether they have been widened from f16 to f32, and those to prefetch
+ * meanwhile: of the next block into the first-level cache, of the block BLOCKS_AHEAD on into the second-level cache. After a head's
+ * last block comes the next head's first. */
+enum { BLOCKS_AHEAD = 4 };
 typedef struct {
     const void *from;
     bool wide;
-    const uint8_t *next;
+    const uint8_t *next, *far; /* null if they have been prefetched */
 } cache_block;
+
+PHI_INLINE void prefetch_cache(cache_block block, size_t bytes) {
+    if (!block.next) return;
+    __builtin_prefetch(block.next + bytes, 0, 3);
+    __builtin_prefetch(block.far + bytes, 0, 2);
+}
+
+/* The block for further queries. */
+PHI_INLINE cache_block without_prefetch(cache_block block) { return (cache_block){block.from, block.wide, NULL, NULL}; }
 
 PHI_INLINE vf load_block(cache_block block, size_t at, const size_t size) {
     return size == 2 && block.wide ? vf_load((const float *)block.from + at) : load_cache(block.from, at, size);
@@ -145,7 +151,7 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_b
     for (size_t d = 0; d < a->head_size; d++, at += 16) {
         vf k[4];
         EACH(u, tiles) k[u] = load_block(keys, at + (size_t)u * 16 * a->head_size, size);
-        if (queries == 1 && d % 2 == 0) EACH(u, tiles) prefetch_cache(keys.next, at + (size_t)u * 16 * a->head_size, size);
+        if (16 * size * d % 64 == 0) EACH(u, tiles) prefetch_cache(keys, (at + (size_t)u * 16 * a->head_size) * size);
         EACH(i, queries) {
             vf x = vf_set(q[(size_t)i * a->q_stride + d]);
             EACH(u, tiles) s[i][u] = vf_fma(x, k[u], s[i][u]);
@@ -153,16 +159,16 @@ PHI_INLINE void score_float(const phi_attention_args *a, const float *q, cache_b
     }
 }
 
-PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, const uint8_t *keys, const uint8_t *prefetched,
-                         const uint16_t *scales, vf (*s)[4], const int queries, const int tiles) {
+PHI_INLINE void score_q8(const phi_attention_args *a, const running *r, cache_block keys, size_t at, const uint16_t *scales,
+                         vf (*s)[4], const int queries, const int tiles) {
     size_t groups = phi_cache_groups(a->head_size), next = groups * PHI_CACHE_GROUP * 16;
-    for (size_t g = 0; g < groups; g++, keys += 512, prefetched += 512) {
+    for (size_t g = 0; g < groups; g++, at += 512) {
         vi dot[ATTENTION_QUERIES][4];
         EACH(i, queries) EACH(u, tiles) dot[i][u] = vi_start_u8(r[i].zero_corrections[g]);
         for (size_t j = 0; j < 8; j++) {
             vw k[4];
-            EACH(u, tiles) k[u] = vw_load_u8(keys + (size_t)u * next + 64 * j);
-            if (queries == 1) EACH(u, tiles) __builtin_prefetch(prefetched + (size_t)u * next + 64 * j, 0, 3);
+            EACH(u, tiles) k[u] = vw_load_u8((const uint8_t *)keys.from + at + (size_t)u * next + 64 * j);
+            EACH(u, tiles) prefetch_cache(keys, at + (size_t)u * next + 64 * j);
             EACH(i, queries) {
                 vq four = vq_load(r[i].q + g * PHI_CACHE_GROUP + 4 * j);
                 EACH(u, tiles) dot[i][u] = vi_dot_u8(dot[i][u], k[u], four);
@@ -202,8 +208,8 @@ PHI_INLINE void score_block(const phi_attention_args *a, running *r, const float
         EACH(i, queries) EACH(u, tiles) s[i][u] = vf_set(0);
         if (j < most) {
             if (size == 1)
-                score_q8(a, r, (const uint8_t *)keys.from + j * key_size, keys.next + j * key_size,
-                         a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups), s, queries, tiles);
+                score_q8(a, r, keys, j * key_size, a->key_scales + kv * a->scale_stride + phi_cache_scale_at(block + j, groups),
+                         s, queries, tiles);
             else score_float(a, q, keys, j * key_size, s, queries, tiles, size);
         }
         EACH(i, queries) EACH(u, tiles) vf_store(p[i] + j + 16 * u, s[i][u]);
@@ -223,16 +229,20 @@ PHI_INLINE void weigh_block(const phi_attention_args *a, running *r, cache_block
 /* Block of a head's `columns` elements for each position up to `end`. */
 PHI_INLINE cache_block block_at(const void *cache, size_t stride, size_t columns, size_t head, size_t block, size_t end,
                                 const size_t size) {
-    size_t from = head * stride + block * columns;
-    size_t next = block + PHI_POSITION_BLOCK < end ? from + PHI_POSITION_BLOCK * columns : (head + 1) * stride;
-    return (cache_block){(const uint8_t *)cache + from * size, false, (const uint8_t *)cache + next * size};
+    const uint8_t *at[2] = {NULL};
+    for (size_t i = 0, ahead = 1; i < 2; i++, ahead = BLOCKS_AHEAD) {
+        size_t number = block / PHI_POSITION_BLOCK + ahead, blocks = (end + PHI_POSITION_BLOCK - 1) / PHI_POSITION_BLOCK;
+        size_t from = (head + number / blocks) * stride + number % blocks * PHI_POSITION_BLOCK * columns;
+        at[i] = (const uint8_t *)cache + from * size;
+    }
+    return (cache_block){(const uint8_t *)cache + (head * stride + block * columns) * size, false, at[0], at[1]};
 }
 
 /* Widens `count` f16 keys or values to f32, for heads of up to WIDE_HEAD dimensions. */
 enum { WIDE_HEAD = 128 };
 PHI_INLINE cache_block widen(cache_block block, size_t count, float *wide) {
     for (size_t at = 0; at < count; at += 16) vf_store(wide + at, load_cache(block.from, at, 2));
-    return (cache_block){wide, true, block.next};
+    return (cache_block){wide, true, block.next, block.far};
 }
 
 /* Quantises the query, group by group. */
@@ -269,6 +279,7 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
             score_block(a, r + i, q + i * a->q_stride, keys, kv, block, seen, p + i, by + i, queries, size);
+            keys = without_prefetch(keys);
         }
         cache_block values = block_at(a->values, a->value_stride, a->value_size, kv, block, end, size);
         if (size == 1) {
@@ -281,6 +292,7 @@ PHI_INLINE void attend(const phi_attention_args *a, size_t head, size_t token, c
         for (size_t i = 0; i < count; i += (size_t)queries) {
             count_seen(seen, end + i - block, queries);
             weigh_block(a, r + i, values, seen, p + i, by + i, queries, size);
+            values = without_prefetch(values);
         }
     }
     for (size_t i = 0; i < count; i++) {

@@ -8,8 +8,7 @@ PHI_INLINE void weigh_floats(const phi_attention_args *a, running *r, float (*p)
     EACH(i, queries) EACH(u, slices) o[i][u] = vf_mul(vf_load(r[i].out + d + 16 * u), vf_set(by[i].shrink));
     size_t at = d, j = 0;
     for (; j < seen[0]; j++, at += a->value_size) {
-        if (slices == 4)
-            for (size_t u = 0; u < 4; u += 4 / (size == 4 ? 2 : size)) prefetch_cache(values.next, at + 16 * u, size);
+        for (size_t u = 0; u < (size_t)slices; u += 4 / size) prefetch_cache(values, (at + 16 * u) * size);
         /* One slice after the other, so that sums stay in registers. */
         EACH(u, slices) {
             vf v = load_block(values, at + 16 * (size_t)u, size);
@@ -75,7 +74,7 @@ PHI_INLINE void weigh_alone(const phi_attention_args *a, running *r, rescaling b
     EACH(u, slices) sum[u][0] = sum[u][1] = vi_set(0);
     for (size_t j = 0; j < quads; j++) EACH(u, slices) {
             size_t at = 4 * j * a->value_size + d + 16 * (size_t)u;
-            prefetch_cache(block.next, at + (size_t)u * a->value_size, 1);
+            prefetch_cache(block, 4 * j * a->value_size + 4 * (d + 16 * (size_t)u));
             vw four[2];
             vw_load_values((const int8_t *)block.from + at, a->value_size, four);
             sum[u][j % 2] = vi_weigh(sum[u][j % 2], four, weights + 4 * j);
@@ -110,6 +109,7 @@ PHI_INLINE void weigh_q8(const phi_attention_args *a, running *r, float (*p)[PHI
             for (size_t u = 0; u < slices; u++) {
                 vw four[2];
                 vw_load_values((const int8_t *)block.from + 4 * j * a->value_size + d + 16 * u, a->value_size, four);
+                prefetch_cache(block, 4 * j * a->value_size + 4 * (d + 16 * u));
                 for (int i = 0; i < 2; i++) vw_store(values[j][u].bytes[i], four[i]);
             }
         for (size_t i = 0; i < count; i += (size_t)queries)

@@ -52,7 +52,8 @@ static void round_q3(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 /* ---- Products ---- */
 
 /* A group of q3 as one of q4. */
-PHI_INLINE vp_group load_group_q3(const uint8_t *strip, const int part, const int g) {
+PHI_INLINE vp_group load_group_q3(const uint8_t *strip, const int part, const int g, const int tokens) {
+    (void)tokens;
     const uint8_t *pair = strip + PHI_Q4_FACTOR_BYTES + 192 * (g / 2);
     vp lower = vp_load(pair + 64 * (g % 2), part), third = vp_load(pair + 128, part), table = vp_table(phi_q3_stored);
     vp_group w = {.factors = vp_load_factors(strip, part, g)};
@@ -72,7 +73,7 @@ PHI_INLINE void gemv_strip_q3(vp *dots, const uint8_t *strip, const int part, co
 PHI_INLINE void widen_strip_q3(const uint8_t *strip, uint8_t *to) {
     memcpy(to, strip, PHI_Q4_FACTOR_BYTES);
     EACH_PART for (int g = 0; g < 4; g++) {
-        vp_group w = load_group_q3(strip, part, g);
+        vp_group w = load_group_q3(strip, part, g, PHI_TOKEN_BLOCK);
         for (int j = 0; j < 4; j += 2)
             vp_store((int32_t *)(void *)(to + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j), part,
                      vp_or(w.codes[j], vp_shift_right(w.codes[j + 1], -4)));

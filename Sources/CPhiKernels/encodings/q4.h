@@ -121,19 +121,19 @@ static void round_q4(const feedback *f, row_block *b, uint8_t *strips, size_t i,
 
 /* ---- Products ---- */
 
-PHI_INLINE vp_group load_group_q4(const uint8_t *strip, const int part, const int g) {
+PHI_INLINE vp_group load_group_q4(const uint8_t *strip, const int part, const int g, const int tokens) {
     vp_group w = {.factors = vp_load_factors(strip, part, g)};
-    vp_load_codes(strip, part, g, w.codes);
+    vp_load_codes(strip, part, g, w.codes, tokens);
     return w;
 }
 
 /* Factors multiply the sums of 16 columns. */
 PHI_INLINE void gemv_by_groups(vp *dots, const uint8_t *strip, const int part, const int8_t *q,
                                const uint32_t *group_zero_corrections, const int tokens, const phi_encoding *e,
-                               vp_group (*load)(const uint8_t *strip, int part, int g)) {
+                               vp_group (*load)(const uint8_t *strip, int part, int g, int tokens)) {
     _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++) {
         if (part == 0) prefetch(strip + 128 * g, g < 3 ? 128 : e->strip_bytes - 3 * 128);
-        vp_group w = load(strip, part, g);
+        vp_group w = load(strip, part, g, tokens);
         add_group(dots, &w, q + g * PHI_GROUP, group_zero_corrections + g, tokens);
     }
 }

@@ -194,7 +194,8 @@ PHI_INLINE vp vp_load_u8(const uint8_t *p, int part) {
 }
 PHI_INLINE vp vp_dot_u8(vp sum, vp w, const int8_t *q) { return dot(sum, w, vq_load(q)); }
 PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) { return factor_of_four(load_factors(strip, part), g); }
-PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4]) {
+PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4], const int tokens) {
+    (void)tokens;
     for (int j = 0; j < 4; j += 2) {
         int32x4_t pairs = load_bytes(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j + 4 * PART_ROWS * part);
         codes[j] = low_codes(pairs);

@@ -152,7 +152,8 @@ PHI_INLINE vp vp_look_up(vp table, vp numbers) { return _mm256_shuffle_epi8(tabl
 PHI_INLINE __m256i load_factors(const uint8_t *strip, int part) {
     return _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)(strip + 16 * part)));
 }
-PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4]) {
+PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4], const int tokens) {
+    (void)tokens;
     const __m256i mask = _mm256_set1_epi8(15);
     strip += PHI_Q4_FACTOR_BYTES + 128 * g + 32 * part;
     for (int j = 0; j < 4; j += 2) {

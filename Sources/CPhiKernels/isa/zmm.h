@@ -83,9 +83,9 @@ PHI_INLINE vw vw_load_u7(const int8_t *p) { return _mm512_add_epi8(_mm512_loadu_
 PHI_INLINE vi vi_start_u7(int32_t start) { return _mm512_set1_epi32(start); }
 PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq q) { return _mm512_dpbusd_epi32(sum, w, q); }
 
-PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
+/* 64 bytes of codes, low and high four bits. */
+PHI_INLINE void split_codes(__m512i codes, vw *low, vw *high) {
     const __m512i mask = _mm512_set1_epi8(15);
-    __m512i codes = _mm512_loadu_si512(p);
     *low = _mm512_and_si512(codes, mask);
 #ifdef HIGH_CODES_BY_GFNI
     /* The upper four bits of a byte to the lower four, one instruction instead of two. */
@@ -94,6 +94,7 @@ PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) {
     *high = _mm512_and_si512(_mm512_srli_epi16(codes, 4), mask);
 #endif
 }
+PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high) { split_codes(_mm512_loadu_si512(p), low, high); }
 
 PHI_INLINE vi vi_load(const int32_t *p) { return _mm512_load_si512(p); }
 PHI_INLINE vp vp_set(int32_t x) { return _mm512_set1_epi32(x); }
@@ -118,9 +119,18 @@ PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g) {
     (void)part;
     return _mm512_srai_epi16(_mm512_slli_epi16(load_factors(strip), (unsigned)(12 - 4 * g)), 12);
 }
-PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4]) {
+/* Codes are aligned to 32 bytes. A product of one or two tokens, which waits for the memory, is faster if no load crosses two cache
+ * lines, so it loads halves. */
+PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4], const int tokens) {
     (void)part;
-    for (int j = 0; j < 4; j += 2) vw_load_nibbles(strip + PHI_Q4_FACTOR_BYTES + 128 * g + 32 * j, &codes[j], &codes[j + 1]);
+    strip += PHI_Q4_FACTOR_BYTES + 128 * g;
+    for (int j = 0; j < 4; j += 2, strip += 64) {
+        __m512i both = tokens > 2 ? _mm512_loadu_si512(strip) : _mm512_castsi256_si512(_mm256_loadu_si256((const void *)strip));
+        /* The compiler would make one load of two. */
+        if (tokens <= 2)
+            __asm__("vinserti64x4 $1, %1, %0, %0" : "+v"(both) : "m"(*(const __m256i_u *)(const void *)(strip + 32)));
+        split_codes(both, &codes[j], &codes[j + 1]);
+    }
 }
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t start) {
     vp dot = _mm512_set1_epi32((int32_t)start);

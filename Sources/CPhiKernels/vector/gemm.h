@@ -148,7 +148,7 @@ PHI_INLINE void accumulate_tile_by_groups(const phi_matmul_args *a, unpacked *r,
 PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_t number, const integer_product *p) {
     _Alignas(16) static const uint8_t biases[PHI_GROUP] = {[0 ... PHI_GROUP - 1] = MATMUL_BIAS};
     EACH_PART for (int g = 0; g < STRIP_GROUPS; g++) {
-        vp_group w = vp_centred(p->load_group(strip, part, g));
+        vp_group w = vp_centred(p->load_group(strip, part, g, PHI_TOKEN_BLOCK));
         r->groups[i][part][STRIP_GROUPS * number + (size_t)g] = w;
         r->starts[i][part] = vp_sub(r->starts[i][part], vp_accumulate_biased(vp_set(0), &w, biases));
     }

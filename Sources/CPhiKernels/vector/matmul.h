@@ -96,7 +96,7 @@ typedef struct {
                        int tokens);
     /* GEMM, for more tokens, first unpacks blocks: by groups, a vp_group for 16 columns of a part; else a vw for 4 columns, UNPACKED_STEP
      * bytes apart, in the form that dot takes or, for a dot unit, signed. */
-    vp_group (*load_group)(const uint8_t *strip, int part, int g); /* null if there are no groups */
+    vp_group (*load_group)(const uint8_t *strip, int part, int g, int tokens); /* null if there are no groups */
     void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
     vi (*dot_start)(int32_t zero_correction);
     vi (*dot)(vi dot, vw weights, vq four);

@@ -12,8 +12,8 @@ package enum Safetensors: TensorContainer {
     static let content = FileContent.safetensors
     static let noun = "a safetensors file"
 
-    /// The longest header that is read; safetensors' own limit.
-    static let headerLimit = 100_000_000
+    /// The longest header that is read, of some 30,000 tensors. safetensors' own limit is 100 MB, which take gigabytes.
+    static let headerLimit = JSONText.byteLimit
 
     /// The tensors of `file` in the order of their data. Tensors of other types than F64, F32, F16 and BF16 are listed with a
     /// ``StoredTensor/refusal``.

@@ -23,7 +23,10 @@ package enum Safetensors: TensorContainer {
             throw FormatError(file.path, "is not a safetensors file: it has \(file.size) bytes")
         }
         let length = try file.readBytes(at: 0, count: 8).withUnsafeBytes { $0.littleEndian(at: 0, as: UInt64.self) }
-        guard length <= headerLimit, length <= file.size - 8 else {
+        guard length <= headerLimit || length > file.size - 8 else {
+            throw FormatError(file.path, "has a header of \(length) bytes; at most \(headerLimit) are expected")
+        }
+        guard length <= file.size - 8 else {
             throw FormatError(
                 file.path,
                 "is not a safetensors file, or is cut off: a header of \(length) bytes in a file of \(file.size)")

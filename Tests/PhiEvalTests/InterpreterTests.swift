@@ -17,7 +17,10 @@ import Testing
         mkdir -p conda/bin conda/lib
         cp "$python" "conda/bin/$name"
         ln -s "$name" conda/bin/python3
-        cp -rp "$library" "conda/lib/$name"
+        mkdir "conda/lib/$name"
+        for part in "$library"/*; do
+            case "$part" in */*-packages | */test) ;; *) cp -rp "$part" "conda/lib/$name" ;; esac
+        done
         mkdir -p uv/real/bin uv/real/lib uv/project/.venv/bin
         cp "$python" "uv/real/bin/$name"
         ln -s "$library" "uv/real/lib/$name"

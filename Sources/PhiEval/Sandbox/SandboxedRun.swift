@@ -37,7 +37,10 @@ struct SandboxedRun {
             if isOver { break }
             if begun == nil, !lines.isEmpty { begun = .now }
             if let begun {
-                let tasks = [TaskTree(program, isConfined: isConfined), TaskTree(checks, isConfined: isConfined)]
+                let tasks = [program, checks].map { child in
+                    (isConfined ? child.firstInSandbox : child.pid)
+                        .flatMap { TaskTree(root: $0, isSandbox: isConfined) }
+                }
                 let waits = tasks.compactMap { $0?.waited }.reduce(0, +)
                 if tasks[0]?.hasOthersRunning != true { waited += max(0, waits - waitedBefore) }
                 waitedBefore = waits

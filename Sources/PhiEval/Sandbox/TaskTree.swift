@@ -1,27 +1,22 @@
 import PhiSystem
 
 /// The threads of the processes in a sandbox, as /proc shows them.
-struct TaskTree {
-    /// Nanoseconds that the first thread was runnable without a processor, in seconds.
+package struct TaskTree {
+    /// Seconds that the first thread was runnable without a processor.
     let waited: Double
     /// Whether any other thread has a processor or waits for one.
-    let hasOthersRunning: Bool
+    package let hasOthersRunning: Bool
 
-    /// Nil where the system does not report it, or the process is gone.
-    init?(_ child: ChildProcess, isConfined: Bool) {
-        var first = child.pid
-        if isConfined {
-            // The sandbox's first process starts the interpreter first, and adopts orphans.
-            guard let sandbox = child.firstInSandbox, let own = Self.children(of: sandbox, sandbox).first else {
-                return nil
-            }
-            first = own
-        }
+    /// The tree below a program, or below a sandbox's first process, which starts the program first and adopts orphans. Nil where
+    /// the system does not report it, or the process is gone.
+    package init?(root: pid_t, isSandbox: Bool) {
+        let processes = isSandbox ? Self.children(of: root, root) : [root]
+        guard let first = processes.first else { return nil }
         // Nanoseconds running, nanoseconds waiting, time slices.
         let fields = SystemText.read("/proc/\(first)/schedstat")?.split(separator: " ")
         guard let fields, fields.count >= 2, let nanoseconds = Double(fields[1]) else { return nil }
         waited = nanoseconds * 1e-9
-        var left = isConfined ? child.firstInSandbox.map { Self.children(of: $0, $0) } ?? [] : [first]
+        var left = processes
         var isRunning = false
         while let process = left.popLast() {
             for thread in Self.threads(of: process) {

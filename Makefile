@@ -22,7 +22,8 @@
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
 PYTHON ?= python3
-SWIFT_BUILD = swift build -c release
+# Packages have the versions of Tools/package/Package.resolved, which the target deps copies; to update it, swift package update with SWIFT_PHI_SERVER.
+SWIFT_BUILD = swift build -c release --force-resolved-versions
 PHI = .build/release/phi
 
 .PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
@@ -225,6 +226,7 @@ lint: venv-deps
 
 ADMIN = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 deps:
+	@cmp -s Tools/package/Package.resolved Package.resolved || cp Tools/package/Package.resolved Package.resolved
 # phi eval reads gzip with zlib; Swift's packages for Debian need its headers too.
 	@[ "$$(uname)" = Darwin ] || [ -e /usr/include/zlib.h ] || { \
 	  echo "zlib's headers are missing; installing them: $(ADMIN) apt-get install -y zlib1g-dev"; \

@@ -89,9 +89,12 @@ let package = Package(
             name: "PhiBench",
             dependencies: ["CPhiKernelCases", "CPhiKernels", "Phi", "PhiFormat", "PhiSystem", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
+        .target(name: "CPhiSandbox", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
             name: "PhiEval",
-            dependencies: ["CPhiKernels", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiSystem", "PhiTokenizer"]),
+            dependencies: [
+                "CPhiKernels", "CPhiSandbox", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiSystem", "PhiTokenizer",
+            ]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .target(name: "CPhiArguments", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .executableTarget(

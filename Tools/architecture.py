@@ -18,7 +18,7 @@ BEGIN, END = "<!-- modules: written by Tools/architecture.py -->", "<!-- end of 
 LAYERS: list[tuple[str, list[str]]] = [
     ("C and the system", [
         "CPhi", "CPhiArguments", "CPhiCalibration", "CPhiHTTP",
-        "CPhiKernels", "CPhiModel", "CPhiPlayground", "CPhiSupport", "CZlib", "PhiSystem"]),
+        "CPhiKernels", "CPhiModel", "CPhiPlayground", "CPhiSandbox", "CPhiSupport", "CZlib", "PhiSystem"]),
     ("text and files", ["PhiTokenizer", "PhiFormat"]),
     ("engine", ["Phi", "PhiJSON", "CPhiKernelCases"]),
     ("around the engine", ["PhiCAPI", "PhiCheckpoint", "PhiBench", "PhiEval", "PhiServer"]),

@@ -48,7 +48,7 @@ private final class DownloadBar {
         let share = Double(progress.bytes) / Double(progress.totalBytes)
         var line =
             "download \(bar(share, width: 20)) \(shownBytes(progress.bytes)) of \(shownBytes(progress.totalBytes))"
-        if let rate = progress.rate { line += ", \(shownBytes(Int(rate)))/s" }
+        if let rate = progress.rate { line += ", \(shownBytes(Int(bounded: rate)))/s" }
         if let left = progress.secondsLeft { line += left < 120 ? ", \(left) s left" : ", \(left / 60) min left" }
         Console.error("\r\(line)\u{1B}[K")
     }

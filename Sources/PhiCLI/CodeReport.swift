@@ -1,6 +1,7 @@
 import Phi
 import PhiCommandSupport
 import PhiEval
+import PhiFormat
 import PhiJSON
 
 /// The verdicts of a problem's samples.
@@ -49,9 +50,9 @@ struct CodeReport: Report {
 
     /// A line for each problem, then the scores.
     var text: String {
-        let width = results.map(\.task_id.description.count).max() ?? 0
+        let width = results.map(\.task_id.description.printable.count).max() ?? 0
         var lines = results.map { result in
-            let name = result.task_id.description
+            let name = result.task_id.description.printable
             return name + String(repeating: " ", count: width - name.count + 2) + Self.shown(result)
         }
         for k in k {

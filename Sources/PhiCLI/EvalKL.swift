@@ -69,7 +69,9 @@ struct EvalKL: ParsableCommand {
             throw FormatError(base.file.path, "has other tokens than \(model.file.path)")
         }
         let writer = try saveLogits.map {
-            try NumPyWriter($0, rows: windows.scored, columns: base.config.vocabulary)
+            try NumPyWriter(
+                $0, rows: windows.scored, columns: base.config.vocabulary,
+                sources: [FilePath(model.file.path), FilePath(base.file.path), text.file])
         }
         let result = try Divergence.measure(
             model, against: base, on: windows, threads: text.threads, cache: text.kvCache,

@@ -30,7 +30,9 @@ struct EvalPerplexity: ParsableCommand {
         let model = try model.open()
         let windows = try text.windows(model)
         let writer = try saveLogits.map {
-            try NumPyWriter($0, rows: windows.scored, columns: model.config.vocabulary)
+            try NumPyWriter(
+                $0, rows: windows.scored, columns: model.config.vocabulary,
+                sources: [FilePath(model.file.path), text.file])
         }
         let result = try evaluate("perplexity", model) { shouldContinue in
             try Perplexity.measure(

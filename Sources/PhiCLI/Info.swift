@@ -82,6 +82,12 @@ private struct ModelDescription: Report {
         ]
     }
 
+    /// A text of any length and content in one line.
+    private static func shown(_ text: String) -> String {
+        let limit = 2000
+        return String(text.prefix(limit)).printable + (text.dropFirst(limit).isEmpty ? "" : "... (--json has all)")
+    }
+
     var text: String {
         let (file, config) = (model.file, model.config)
         let megabytes = (Double(file.mapping.count) / 1e6).fixed(1)
@@ -100,7 +106,7 @@ private struct ModelDescription: Report {
             \(config.heads) heads of \(config.headSize) (\(config.kvHeads) for keys and values), \
             rotary \(config.rotaryDimensions) of base \(config.rotaryBase)
             text: context \(config.context), vocabulary \(config.vocabulary), end of text \(ends)
-            provenance: \(model.provenance ?? "none")
+            provenance: \(Self.shown(model.provenance ?? "none"))
             tensors:
 
             """ + rows.joined()

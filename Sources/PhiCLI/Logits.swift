@@ -33,7 +33,8 @@ struct Logits: ParsableCommand {
             throw FormatError(source, "\(SessionError.doesNotFit(tokens.count, limit: session.context))")
         }
         Interrupt.catchSignals()
-        let writer = try NumPyWriter(output, rows: tokens.count, columns: model.config.vocabulary)
+        let writer = try NumPyWriter(
+            output, rows: tokens.count, columns: model.config.vocabulary, sources: [FilePath(model.file.path), ids])
         if oneByOne {
             for token in tokens {
                 if Interrupt.isNoted { throw CancellationError() }

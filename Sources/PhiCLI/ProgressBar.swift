@@ -17,7 +17,7 @@ func withProgress<Result>(
 
 /// A share of 0 to 1, drawn: `[====  ]`.
 func bar(_ share: Double, width: Int) -> String {
-    let filled = min(max(Int(share * Double(width)), 0), width)
+    let filled = min(max(Int(bounded: share * Double(width)), 0), width)
     return "[" + String(repeating: "=", count: filled) + String(repeating: " ", count: width - filled) + "]"
 }
 
@@ -32,9 +32,9 @@ private final class ProgressBar: Sendable {
     init(_ label: String) { self.label = label }
 
     func update(_ share: Double) {
-        let percent = Int(share * 100)
+        let percent = Int(bounded: share * 100)
         guard isShown, self.percent.exchange(percent, ordering: .relaxed) != percent else { return }
-        let remaining = share > 0.02 ? ", \(Int(timeLeft(share))) s left" : ""
+        let remaining = share > 0.02 ? ", \(Int(bounded: timeLeft(share))) s left" : ""
         Console.error("\r\(label) \(bar(share, width: 30)) \(percent)%\(remaining)   ")
     }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import PhiFormat
 import PhiSystem
 
 /// The process of a command, from before its arguments are parsed to its exit status.
@@ -25,9 +26,8 @@ extension ParsableCommand {
         let code = exitCode(for: error)
         if error is ExitCode { exit(withError: error) }
         if code == .failure {
-            // One line, even if a file name contains a line break.
-            let fault = String("\(error)".map { $0.isNewline ? "\u{FFFD}" : $0 })
-            Console.error("\(configuration.commandName ?? "phi"): \(fault)\n")
+            // One line, whatever a file or its name contains.
+            Console.error("\(configuration.commandName ?? "phi"): \("\(error)".printable)\n")
         } else {
             let message = CommandArguments.bytes(of: fullMessage(for: error) + "\n")
             if code != .success {

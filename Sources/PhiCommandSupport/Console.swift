@@ -24,9 +24,11 @@ package enum Console {
         throw FormatError("standard output", String(cString: strerror(errno)))
     }
 
-    /// Writes a report to standard output.
+    /// Writes a report to standard output, its lines without control characters.
     package static func write(_ report: some Report, json: Bool) throws {
-        try json ? writeJSON(report.json) : write(report.text)
+        if json { return try writeJSON(report.json) }
+        let lines = report.text.split(separator: "\n", omittingEmptySubsequences: false)
+        try write(lines.map { String($0).printable }.joined(separator: "\n"))
     }
 
     /// Writes a value to standard output as JSON with sorted keys, and a line break.
@@ -36,6 +38,9 @@ package enum Console {
 
     /// Writes to standard error and ignores failure.
     package static func error(_ text: String) { error(Array(text.utf8)) }
+
+    /// Writes a line of warning to standard error.
+    package static func warn(_ text: String) { error("phi: warning: \(text.printable)\n") }
 
     package static func error(_ bytes: [UInt8]) { _ = writeAll(bytes, to: STDERR_FILENO) }
 

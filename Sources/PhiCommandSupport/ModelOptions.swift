@@ -86,7 +86,7 @@ package enum ThreadCounts {
         let count = count ?? Engine.defaultThreads
         let started = Engine.startThreads(count)
         guard started < count else { return }
-        Console.error("phi: warning: the system allows \(started) of \(count) threads; results are the same\n")
+        Console.warn("the system allows \(started) of \(count) threads; results are the same")
     }
 }
 

@@ -49,7 +49,8 @@ package struct Converter {
         let plan = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
         let writer = try PhiFileWriter(
             path, sectionCount: plan.sections.count,
-            minorVersion: plan.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite)
+            minorVersion: plan.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite,
+            sources: checkpoint.files.map(\.location))
         var report = ConversionReport(type: type)
         let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })
         var done = 0.0

@@ -17,13 +17,17 @@ package final class AtomicFile {
         try self.init(FilePath(path), overwrite: overwrite)
     }
 
-    /// Throws ``FormatError`` when `path` exists and may not be replaced, or cannot be written.
-    package init(_ path: FilePath, overwrite: Bool) throws(FormatError) {
+    /// Throws ``FormatError`` when `path` exists and may not be replaced, is one of the `sources` of its contents, or cannot be
+    /// written.
+    package init(_ path: FilePath, overwrite: Bool, sources: [FilePath] = []) throws(FormatError) {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
         case .other: throw FormatError(path, "is not a regular file")
         case .file where !overwrite: throw FormatError(path, "exists already; --force replaces it")
         case .file, .missing: break
+        }
+        guard !sources.contains(where: { $0.isSameFile(as: path) }) else {
+            throw FormatError(path, "is read for this; give the output another name")
         }
         self.path = path.description
         location = path

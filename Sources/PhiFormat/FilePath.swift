@@ -33,6 +33,13 @@ package struct FilePath: Sendable, Hashable, CustomStringConvertible {
         bytes.split(separator: Self.slash).last.map { String(decoding: $0, as: UTF8.self) } ?? description
     }
 
+    /// Whether both lead to one existing file.
+    package func isSameFile(as other: FilePath) -> Bool {
+        var (own, others) = (stat(), stat())
+        return withCString { stat($0, &own) } == 0 && other.withCString { stat($0, &others) } == 0
+            && own.st_dev == others.st_dev && own.st_ino == others.st_ino
+    }
+
     /// Calls `body` with the path for the system, which ends at the first zero byte: see ``PathKind``.
     package func withCString<Result>(_ body: (UnsafePointer<CChar>) -> Result) -> Result {
         (bytes.map { CChar(bitPattern: $0) } + [0]).withUnsafeBufferPointer { buffer in

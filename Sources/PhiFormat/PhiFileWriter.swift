@@ -24,10 +24,12 @@ public final class PhiFileWriter {
         try self.init(FilePath(path), sectionCount: sectionCount, minorVersion: minorVersion, overwrite: overwrite)
     }
 
-    package init(_ path: FilePath, sectionCount: Int, minorVersion: UInt16 = 1, overwrite: Bool) throws(FormatError) {
+    package init(
+        _ path: FilePath, sectionCount: Int, minorVersion: UInt16 = 1, overwrite: Bool, sources: [FilePath] = []
+    ) throws(FormatError) {
         self.sectionCount = sectionCount
         self.minorVersion = minorVersion
-        file = try AtomicFile(path, overwrite: overwrite)
+        file = try AtomicFile(path, overwrite: overwrite, sources: sources)
         try file.append([UInt8](repeating: 0, count: PhiHeader.size(sections: sectionCount)))
     }
 

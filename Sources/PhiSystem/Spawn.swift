@@ -14,7 +14,7 @@ package struct SystemError: Error, CustomStringConvertible {
 
 /// Starts the program at `path` in a process whose signals have their default actions, whatever this process ignores, and
 /// returns its id. `environment` has lines `NAME=VALUE`; nil passes on this process's. `openFiles` adds the actions that open
-/// the descriptors of the new process.
+/// the descriptors of the new process; it inherits no others above 2.
 package func spawn(
     _ path: String, _ arguments: [String], environment: [String]?, inNewSession: Bool = false,
     openFiles: (inout FileActions) -> Void
@@ -32,6 +32,7 @@ package func spawn(
         posix_spawn_file_actions_destroy(&actions)
         posix_spawnattr_destroy(&attributes)
     }
+    closeOnExec()
     openFiles(&actions)
     var signals = sigset_t()
     sigemptyset(&signals)
@@ -49,4 +50,16 @@ package func spawn(
     }
     guard code == 0 else { throw SystemError(number: code) }
     return pid
+}
+
+/// Marks all descriptors above 2 as closed on exec, those too that this process has inherited.
+private func closeOnExec() {
+    #if canImport(Darwin)
+        let open = SystemText.names(in: "/dev/fd")
+    #else
+        let open = SystemText.names(in: "/proc/self/fd")
+    #endif
+    for descriptor in open.isEmpty ? Array(3..<1024) : open.compactMap({ Int32($0) }) where descriptor > 2 {
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    }
 }

@@ -47,6 +47,9 @@ struct VocabularyIndex: Sendable {
         }
     }
 
+    /// The most bytes of an added token, which bound the time of matching, and of all of them, which bound its memory.
+    private static let longestAdded = 1024, allAdded = 1 << 20
+
     /// Returns the matchers of the first pass and, where there is one, of the second.
     private static func tries(
         of addedTokens: [Vocabulary.AddedToken], text: [UInt8], starts: [UInt32]
@@ -60,7 +63,15 @@ struct VocabularyIndex: Sendable {
             guard ids.insert(token.id).inserted else {
                 throw TokenizerError(fault: "token \(token.id) is added twice")
             }
-            edges[token.isInSecondPass ? 1 : 0] += Int(starts[Int(token.id) + 1] - starts[Int(token.id)])
+            let length = Int(starts[Int(token.id) + 1] - starts[Int(token.id)])
+            guard length <= longestAdded else {
+                throw TokenizerError(
+                    fault: "added token \(token.id) has \(length) bytes, more than \(longestAdded)")
+            }
+            edges[token.isInSecondPass ? 1 : 0] += length
+        }
+        guard edges[0] + edges[1] <= allAdded else {
+            throw TokenizerError(fault: "the added tokens have \(edges[0] + edges[1]) bytes, more than \(allAdded)")
         }
         var tries = edges.map { AddedTokenTrie(edges: $0) }
         var contents: Set<ArraySlice<UInt8>> = []

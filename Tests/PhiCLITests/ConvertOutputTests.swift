@@ -18,6 +18,28 @@ import Testing
         #expect(shop.folder.names == ["checkpoint", "folder"])
     }
 
+    @Test func neverReplacesWhatItReads() throws {
+        let shop = try Workshop()
+        #expect(try shop.convert().status == 0)
+        try FileManager.default.createSymbolicLink(
+            atPath: shop.folder.at("link"), withDestinationPath: shop.checkpoint + "/model.safetensors")
+        let ids = try shop.folder.write("ids.json", "[1, 2]")
+        for (arguments, output) in [
+            (["convert", shop.checkpoint, "--force"], shop.checkpoint + "/model.safetensors"),
+            (["convert", shop.checkpoint, "--force"], shop.folder.at("link")),
+            (["convert", shop.checkpoint, "--force"], shop.checkpoint + "/../checkpoint/tokenizer.json"),
+            (["export", "-m", shop.output, "--force"], shop.output),
+            (["logits", "-m", shop.output, "--ids", ids], shop.output),
+            (["logits", "-m", shop.output, "--ids", ids], ids),
+            (["eval", "perplexity", "-m", shop.output, "-f", ids, "--save-logits"], ids),
+        ] {
+            let before = try readFile(output)
+            let option = arguments.last == "--save-logits" ? [output] : ["-o", output]
+            PhiCLITests.expectRefusal(try Command.run(arguments + option), "is read for this", "\(arguments)")
+            #expect(try readFile(output) == before)
+        }
+    }
+
     @Test(.enabled(if: Nobody.canRun, Nobody.needed)) func refusesAReadOnlyFolder() throws {
         let shop = try Workshop()
         let folder = try shop.folder.makeFolder("closed")

@@ -45,6 +45,19 @@ import Testing
         }
     }
 
+    @Test func provenanceIsOneLine() throws {
+        let folder = try TemporaryFolder()
+        let text = "\u{1B}]0;a title\u{7}\u{1B}[2J\nfile: another\u{202E}" + String(repeating: "x", count: 5000)
+        _ = try TinyPhi.copy(
+            of: TinyPhi().model(.q8), adding: [("provenance", Array(text.utf8))], to: folder.at("odd.phi"))
+        let outcome = try Command.run("info", folder.at("odd.phi"))
+        let line = try #require(outcome.outputText.split(separator: "\n").first { $0.hasPrefix("provenance: ") })
+        #expect(outcome.status == 0 && line.contains("file: another") && line.count < 2100)
+        #expect(!outcome.output.contains(0x1B) && !outcome.outputText.contains("\u{202E}"))
+        struct Info: Decodable { let provenance: String }
+        #expect(try Command.run("info", folder.at("odd.phi"), "--json").json(Info.self).provenance == text)
+    }
+
     @Test func showsTheMachine() throws {
         let names = try Command.instructionSets()
         #expect(names.last == "reference")

@@ -114,6 +114,7 @@ import Testing
         ("{", #"{"num_key_value_heads": 5, "#, "32 heads cannot share 5 key-value heads"),
         ("{", #"{"num_key_value_heads": 0, "#, "number of key-value heads is 0, not 1 to 1024"),
         ("{", #"{"rope_theta": 1e300, "#, "rotary base is inf"),
+        ("{", #"{"rope_theta": 1e-30, "#, "rotary base is 1e-30, not a number from 1"),
         ("{", #"{"head_dim": 4611686018427387904, "#, "head size is"),
         // As a double it is 2^63, no Int.
         (

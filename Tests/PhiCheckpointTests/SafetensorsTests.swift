@@ -128,6 +128,13 @@ import Testing
         ("{\"\u{FF}\n\": 1}", 0, "holds a number or a text that"),
     ]
 
+    @Test func headersAreBounded() throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.file("t", safetensors("{" + String(repeating: " ", count: 4 << 20) + "}", data: 0))
+        let fault = "has a header of 4194306 bytes; at most 4194304 are expected"
+        #expect(throws: FormatError(file.path, fault)) { try Safetensors.tensors(of: file) }
+    }
+
     @Test(arguments: refused) func refusesByName(_ header: String, _ data: Int, _ expected: String) throws {
         let folder = try TemporaryFolder()
         let file = try folder.file("t", safetensors(header, data: data))

@@ -21,6 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from playground import browser_options, check_browser
 from served import END_OF_TEXT, REPOSITORY, Served, completed
 
 PROMPT = "def add(a, b):\n"
@@ -300,22 +301,6 @@ def check_prometheus() -> None:
         print(f"prometheus: {len(families)} families of metrics are read by its parser")
 
 
-def browser_options():
-    import shutil
-
-    from selenium import webdriver
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        raise SystemExit("the browser was not checked: there is no chromium with chromedriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return {"options": options, "service": webdriver.ChromeService(driver)}
-
-
 def check_origins() -> None:
     """Pages of other origins read an answer where it is allowed; a name that leads here is not the server's."""
     import http.server
@@ -355,61 +340,6 @@ def check_origins() -> None:
             assert found == "host_not_allowed", found
         pages.shutdown()
     print("origins: pages of other origins and rebound names are kept out, allowed origins are let in")
-
-
-def check_browser() -> None:
-    from selenium import webdriver
-    from selenium.webdriver.common.by import By
-
-    # In plain C, which is slow, so that a completion can be stopped before its end.
-    with Served(PHI_ISA="reference") as server, webdriver.Chrome(**browser_options()) as browser:
-        def status(until: str) -> str:
-            for _ in range(300):
-                text = browser.find_element(By.ID, "status").text
-                if until in text:
-                    return text
-                time.sleep(0.05)
-            raise AssertionError(f"the page says {text!r}, not {until!r}")
-
-        def fill(name: str, value: str) -> None:
-            browser.execute_script("document.getElementById(arguments[0]).value = arguments[1]", name, value)
-
-        browser.get(server.url + "/")
-        prompt = browser.find_element(By.ID, "prompt").get_attribute("value")
-        fill("max_tokens", "6")
-        fill("stop", "")
-        browser.find_element(By.ID, "go").click()
-        said = status("ended by")
-        assert said.startswith("6 tokens, ") and "tokens/s" in said, said
-        shown = browser.find_element(By.ID, "text").get_property("textContent")
-        assert shown == prompt + completed(prompt, 6), shown
-        # Stopped by its button, the text ends on the server too. Some end by themselves before that.
-        fill("max_tokens", "900")
-        fill("temperature", "2")
-        for _ in range(50):
-            browser.find_element(By.ID, "go").click()
-            status("tokens")
-            browser.execute_script("document.getElementById('end').click()")
-            ended = status("ed")  # stopped, or ended by itself
-            if ended == "stopped":
-                break
-        assert ended == "stopped", ended
-        for _ in range(100):
-            if server.metric("phi_texts_running") == 0:
-                break
-            time.sleep(0.05)
-        assert server.metric("phi_texts_running") == 0
-        # What the server refuses is told.
-        fill("max_tokens", "-1")
-        browser.find_element(By.ID, "go").click()
-        assert "max_tokens" in status("max_tokens")
-        faults = [
-            entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"
-            and "400" not in entry["message"]]
-        assert not [fault for fault in faults if "favicon" not in fault["message"]], faults
-        if "SCREENSHOT" in os.environ:
-            browser.save_screenshot(os.environ["SCREENSHOT"])
-    print("browser: the page streams a completion, stops it and tells errors")
 
 
 CHECKS = {

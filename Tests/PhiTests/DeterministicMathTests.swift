@@ -44,4 +44,15 @@ struct DeterministicMathTests {
             #expect(abs(cosine - Foundation.cos(x)) <= 2e-10 && abs(sine - Foundation.sin(x)) <= 2e-10)
         }
     }
+
+    @Test func anyNumberIsAnInteger() {
+        for (number, integer) in [
+            (2.9, 2), (-2.9, -2), (1e300, Int.max), (-.infinity, Int.min), (.nan, 0), (0x1p63, Int.max),
+            (-0x1p63, Int.min),
+        ] { #expect(Int(bounded: number) == integer) }
+        for number in [1e300, -.infinity, .nan] {
+            _ = DeterministicMath.cosineAndSine(number)
+            _ = DeterministicMath.exp(number)
+        }
+    }
 }

@@ -128,4 +128,27 @@ struct SessionTests {
         }
         #expect(all.allSatisfy { $0 == truth })
     }
+
+    /// A context that is never filled costs nothing: the table of its positions is computed as far as a sequence gets.
+    @Test func aLargeContextIsCheap() throws {
+        let shape = TinyPhi(
+            hidden: 1024, intermediate: 16, layers: 1, heads: 1, rotaryFactor: 1, rows: 300, context: 524_288)
+        let model = try shape.model(.q8)
+        func resident() -> Int {
+            let text = String(decoding: (try? readFile("/proc/self/statm")) ?? [], as: UTF8.self)
+            let fields = text.split(separator: " ").compactMap { Int($0) }
+            return fields.count > 1 ? fields[1] * 4096 : 0
+        }
+        let before = resident()
+        let session = try Session(model)
+        try session.append([1, 2, 3])
+        // The table alone has 2 GB.
+        #expect(session.context == 524_288 && resident() - before < 1 << 30)
+        // Its rows are those of a table that is as long as the sequence, also behind the first ones.
+        let tokens = (0..<600).map { TokenID($0 % 256) }
+        let short = try Session(model, context: 600), long = try Session(model)
+        try short.append(tokens)
+        for token in tokens { try long.append(token) }
+        #expect(short.withLogits(Array.init) == long.withLogits(Array.init))
+    }
 }

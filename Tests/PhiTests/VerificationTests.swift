@@ -95,4 +95,14 @@ struct VerificationTests {
         #expect(throws: FormatError.self) { try verify { changed($0, expected: [.init(id: 0, value: .nan)]) } }
         try verify { changed($0, prompt: [], deviation: 0, expected: []) }
     }
+
+    @Test func thePromptIsBounded() throws {
+        let model = try TinyPhi(context: 2048).model(.q8)
+        for (count, isSound) in [(1024, true), (1025, false)] {
+            let prompt = [TokenID](repeating: 1, count: count)
+            let tests = ModelTests(texts: [], prompt: prompt, deviation: 1, expected: [])
+            let copy = try TinyPhi.copy(of: model, adding: [(SectionName.tests, tests.section())])
+            #expect(((try? copy.verifyTests()) != nil) == isSound)
+        }
+    }
 }

@@ -154,4 +154,22 @@ struct VocabularyTests {
         sample.tokens[262] = []
         #expect(fault { () throws(TokenizerError) in _ = try sample.vocabulary() } == "added token 262 is empty")
     }
+
+    /// Long added tokens would make encoding slow, and many take memory.
+    @Test func addedTokensAreBounded() throws {
+        func fault(_ lengths: [Int]) -> String? {
+            var sample = Sample()
+            for (number, length) in lengths.enumerated() {
+                _ = sample.add(String(repeating: "a", count: length - 5) + String(10_000 + number))
+            }
+            do {
+                _ = try sample.vocabulary()
+                return nil
+            } catch { return "\(error)" }
+        }
+        #expect(fault([1024]) == nil)
+        #expect(fault([1025])?.contains("has 1025 bytes, more than 1024") == true)
+        #expect(fault([Int](repeating: 1024, count: 1024)) == nil)
+        #expect(fault([Int](repeating: 1024, count: 1025))?.contains("bytes, more than 1048576") == true)
+    }
 }

@@ -180,13 +180,13 @@ package struct TinyPhi: Sendable, CustomStringConvertible {
         try writer.commit()
     }
 
-    /// A model like `model`, with sections of plain bytes added and the bytes of each section changed.
+    /// A model like `model`, with sections of plain bytes added and the bytes of each section changed; at `path`, if there is one.
     package static func copy(
-        of model: LanguageModel, adding added: [(name: String, bytes: [UInt8])] = [],
+        of model: LanguageModel, adding added: [(name: String, bytes: [UInt8])] = [], to path: String? = nil,
         _ change: (String, inout [UInt8]) -> Void = { _, _ in }
     ) throws -> LanguageModel {
         let folder = try TemporaryFolder()
-        let path = folder.at("copy.phi")
+        let path = path ?? folder.at("copy.phi")
         let sections = model.file.sections
         let writer = try PhiFileWriter(path: path, sectionCount: sections.count + added.count, overwrite: false)
         for section in sections {

@@ -86,6 +86,7 @@ def config_faults() -> Iterator[Fault]:
         ("vocabulary", "vocabulary-too-large", 1_048_577, "vocabulary is 1048577"),
         ("end_of_text", "end-of-text-beyond-vocabulary", len(TOKENS), "end-of-text id"),
         ("rotary_base", "rotary-base-zero", 0.0, "rotary base is 0.0"),
+        ("rotary_base", "rotary-base-near-zero", 1e-20, "rotary base is "),
         ("rotary_base", "rotary-base-infinite", float("inf"), "rotary base is inf"),
         ("layer_norm_epsilon", "epsilon-negative", -1e-5, "epsilon is -"),
         ("layer_norm_epsilon", "epsilon-nan", float("nan"), "epsilon is nan"),
@@ -143,6 +144,7 @@ def tokenizer_faults() -> Iterator[Fault]:
     yield changed("added-id-twice", added_at + 8, END_OF_TEXT, "added twice")
     yield rebuilt("added-bytes-twice", "the same bytes", tokens=lambda made: made.__setitem__(TWO_SPACES, b"   "))
     yield rebuilt("added-empty", "is empty", tokens=lambda made: made.__setitem__(THREE_SPACES, b""))
+    yield rebuilt("added-long", "longer than 1024", tokens=lambda made: made.__setitem__(THREE_SPACES, b" " * 1025))
     yield rebuilt("count-not-vocabulary", "tokens, config says", tokens=lambda made: made.append(b"zz"))
 
 

@@ -67,8 +67,8 @@ def read_config(data: bytes) -> Config:
         require(low <= value <= high, f"config: {name} is {value}, not {low} to {high}")
     require(c.heads % c.kv_heads == 0, f"config: kv heads {c.kv_heads} do not divide {c.heads} heads")
     require(c.rotary_dimensions % 2 == 0, f"config: rotary dimensions are odd: {c.rotary_dimensions}")
-    for name, number in (("rotary base", c.rotary_base), ("layer norm epsilon", c.layer_norm_epsilon)):
-        require(math.isfinite(number) and number > 0, f"config: {name} is {number}")
+    for name, number, low in (("rotary base", c.rotary_base, 1), ("layer norm epsilon", c.layer_norm_epsilon, 0)):
+        require(math.isfinite(number) and number >= low and number > 0, f"config: {name} is {number}")
     return c
 
 
@@ -110,6 +110,8 @@ def read_tokenizer(data: bytes) -> Tokenizer:
     require(len(found.added) == a, "tokenizer: an id is added twice")
     added_bytes = [tokens[i] for i in found.added]
     require(all(added_bytes), "tokenizer: an added token is empty")
+    require(all(len(token) <= 1024 for token in added_bytes), "tokenizer: an added token is longer than 1024 bytes")
+    require(sum(map(len, added_bytes)) <= 2**20, "tokenizer: the added tokens are longer than 2^20 bytes")
     require(len(set(added_bytes)) == a, "tokenizer: two added tokens have the same bytes")
     single = {token for token in tokens if len(token) == 1}
     require(not unknown or len(single) < 256, "tokenizer: an unknown token, but every byte has a token")
@@ -179,7 +181,9 @@ def read_tests(data: bytes, config: Config) -> Tests:
             raise PhiFileError("tests: a text is not UTF-8") from None
         texts.append((text, ids(id_count)))
     prompt_count = number()
-    require(prompt_count <= config.context, f"tests: a prompt of {prompt_count} ids is longer than the context")
+    require(
+        prompt_count <= min(config.context, 1024),
+        f"tests: a prompt of {prompt_count} ids is longer than the context or 1024")
     prompt = ids(prompt_count)
     deviation = struct.unpack("<f", take(4))[0]
     pairs = np.frombuffer(take(8 * number()), [("id", "<u4"), ("logit", "<f4")])

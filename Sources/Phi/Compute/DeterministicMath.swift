@@ -15,7 +15,7 @@ package enum DeterministicMath {
             term = term * r / Double(i)
             sum += term
         }
-        return sum * Double(sign: .plus, exponent: Int(n), significand: 1)
+        return sum * Double(sign: .plus, exponent: Int(bounded: n), significand: 1)
     }
 
     /// Returns the natural logarithm of a positive `x`, to about 1e-15 relative.
@@ -52,11 +52,18 @@ package enum DeterministicMath {
             sine = 1 - sine * square / Double(i * (i + 1))
         }
         sine *= r
-        return switch Int(quarter) & 3 {
+        return switch Int(bounded: quarter) & 3 {
         case 0: (cosine, sine)
         case 1: (-sine, cosine)
         case 2: (-cosine, -sine)
         default: (sine, -cosine)
         }
+    }
+}
+
+extension Int {
+    /// The number without its fraction, or the nearest that there is; 0 for no number. Unlike `Int(_:)` it never traps.
+    package init(bounded number: Double) {
+        self = number.isNaN ? 0 : Int(exactly: number.rounded(.towardZero)) ?? (number < 0 ? .min : .max)
     }
 }

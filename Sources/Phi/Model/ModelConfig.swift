@@ -55,7 +55,7 @@ public struct ModelConfig: Sendable, Equatable {
         try check(context, in: 1...1_048_576, "context")
         try check(vocabulary, in: 1...1_048_576, "vocabulary")
         try check(endOfText, in: 0...vocabulary - 1, "end-of-text id")
-        try check(rotaryBase.isFinite && rotaryBase > 0, "rotary base is \(rotaryBase)")
+        try check(rotaryBase.isFinite && rotaryBase >= 1, "rotary base is \(rotaryBase), not a number from 1")
         try check(layerNormEpsilon.isFinite && layerNormEpsilon > 0, "layer norm epsilon is \(layerNormEpsilon)")
         self.hiddenSize = hiddenSize
         self.intermediateSize = intermediateSize

@@ -27,7 +27,7 @@ package struct ModelTests: Sendable, Equatable {
 
     /// Largest difference of a logit, in standard deviations.
     static let tolerance: Float = 0.02
-    static let maximumTexts = 1024
+    static let maximumTexts = 1024, maximumPrompt = 1024
 
     package let texts: [Text]
     package let prompt: [TokenID]
@@ -78,8 +78,9 @@ package struct ModelTests: Sendable, Equatable {
             texts.append(Text(text: try reader.text(byteCount), ids: try reader.ids(idCount)))
         }
         let promptCount = try reader.word()
-        guard promptCount <= config.context else {
-            throw reader.fault("has a prompt of \(promptCount) ids, more than the context of \(config.context)")
+        let longest = min(config.context, Self.maximumPrompt)
+        guard promptCount <= longest else {
+            throw reader.fault("has a prompt of \(promptCount) ids, more than \(longest)")
         }
         prompt = try reader.ids(promptCount)
         deviation = try reader.float()

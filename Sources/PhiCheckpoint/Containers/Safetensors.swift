@@ -12,8 +12,8 @@ package enum Safetensors: TensorContainer {
     static let content = FileContent.safetensors
     static let noun = "a safetensors file"
 
-    /// The longest header that is read; safetensors' own limit.
-    static let headerLimit = 100_000_000
+    /// The longest header that is read, of some 30,000 tensors. safetensors' own limit is 100 MB, which take gigabytes.
+    static let headerLimit = JSONText.byteLimit
 
     /// The tensors of `file` in the order of their data. Tensors of other types than F64, F32, F16 and BF16 are listed with a
     /// ``StoredTensor/refusal``.
@@ -23,7 +23,10 @@ package enum Safetensors: TensorContainer {
             throw FormatError(file.path, "is not a safetensors file: it has \(file.size) bytes")
         }
         let length = try file.readBytes(at: 0, count: 8).withUnsafeBytes { $0.littleEndian(at: 0, as: UInt64.self) }
-        guard length <= headerLimit, length <= file.size - 8 else {
+        guard length <= headerLimit || length > file.size - 8 else {
+            throw FormatError(file.path, "has a header of \(length) bytes; at most \(headerLimit) are expected")
+        }
+        guard length <= file.size - 8 else {
             throw FormatError(
                 file.path,
                 "is not a safetensors file, or is cut off: a header of \(length) bytes in a file of \(file.size)")

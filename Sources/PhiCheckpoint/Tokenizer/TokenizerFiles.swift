@@ -9,7 +9,7 @@ package struct TokenizerFiles: Sendable {
     package let files: [ReadableFile]
 
     /// The longest file, and the most merges, that are read; phi's tokenizer.json has 2 MB, and 50,000 merges.
-    private static let byteLimit = 32 << 20, mergeLimit = 1 << 20
+    private static let byteLimit = 16 << 20, mergeLimit = 1 << 20
 
     /// Reads the tokenizer in `directory`. Throws ``FormatError`` when there is none, a file is damaged, ids have holes, or an
     /// option would encode text differently from GPT-2's byte-level BPE.

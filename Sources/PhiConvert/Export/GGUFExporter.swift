@@ -35,7 +35,7 @@ package struct GGUFExporter {
     package func write(
         to path: FilePath, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws {
-        let file = try AtomicFile(path, overwrite: overwrite)
+        let file = try AtomicFile(path, overwrite: overwrite, sources: [FilePath(model.file.path)])
         var header = GGUFHeader()
         addShape(to: &header)
         try addTokenizer(to: &header)

@@ -4,9 +4,10 @@ import PhiFormat
 package struct NumPyWriter {
     private let file: AtomicFile
 
-    /// Begins the file, which replaces an existing one. Throws ``FormatError`` when `path` cannot be written.
-    package init(_ path: FilePath, rows: Int, columns: Int) throws(FormatError) {
-        file = try AtomicFile(path, overwrite: true)
+    /// Begins the file, which replaces an existing one. Throws ``FormatError`` when `path` cannot be written, or is one of the
+    /// `sources` of the logits.
+    package init(_ path: FilePath, rows: Int, columns: Int, sources: [FilePath]) throws(FormatError) {
+        file = try AtomicFile(path, overwrite: true, sources: sources)
         var header = "{'descr': '<f4', 'fortran_order': False, 'shape': (\(rows), \(columns)), }"
         // Magic, version and length take 10 bytes; the data starts at a multiple of 64.
         header += String(repeating: " ", count: 63 - (10 + header.utf8.count) % 64) + "\n"

@@ -19,7 +19,9 @@ enum HumanEval: ProblemSet {
 
     static func problem(_ row: Row, promptTests: Int) -> CodeProblem? {
         CodeProblem(
-            id: row.task_id, prompt: row.prompt, before: row.prompt, after: row.test + "\ncheck(\(row.entry_point))",
+            id: row.task_id, prompt: row.prompt, before: row.prompt,
+            checks: CheckedProgram.Checks(
+                row.test + "\ncheck(\(row.entry_point))", setup: row.prompt, names: [row.entry_point]),
             reference: row.canonical_solution)
     }
 }

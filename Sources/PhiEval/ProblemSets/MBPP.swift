@@ -25,6 +25,7 @@ enum MBPP: ProblemSet {
         let lines = [row.text] + row.test_list.prefix(promptTests)
         return CodeProblem(
             id: TaskID(row.task_id), prompt: "\"\"\"\n" + lines.joined(separator: "\n") + "\n\"\"\"\n", before: "",
-            after: ([row.test_setup_code] + row.test_list).joined(separator: "\n"), reference: row.code)
+            checks: CheckedProgram.Checks(row.test_list.joined(separator: "\n"), setup: row.test_setup_code),
+            reference: row.code)
     }
 }

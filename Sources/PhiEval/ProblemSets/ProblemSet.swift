@@ -77,13 +77,14 @@ package struct CodeProblem: Sendable {
     package fileprivate(set) var prompt: String
     /// The program before the completion.
     let before: String
-    /// The program after the completion: the checks.
-    let after: String
+    let checks: CheckedProgram.Checks
     /// A correct completion, if the file has one.
     package let reference: String?
 
-    /// The program that checks `completion`.
-    package func program(_ completion: String) -> String { before + completion + "\n" + after }
+    /// The program that `completion` makes, and its checks.
+    package func program(_ completion: String) -> CheckedProgram {
+        CheckedProgram(before + completion + "\n", checks: checks)
+    }
 }
 
 /// The name of a problem: a string in HumanEval, a number in MBPP.

@@ -4,11 +4,15 @@ import PhiSystem
 extension ChildProcess {
     /// Starts the process and returns its id and this side's ends of the pipes. Not thread-safe.
     static func spawn(
-        _ path: String, _ arguments: [String], _ environment: [String]?, _ input: [UInt8], _ pipes: Int
+        _ path: String, _ arguments: [String], _ environment: [String]?, _ input: [UInt8], _ pipes: Int,
+        _ channel: Int32?, _ file: [UInt8]?
     ) throws(FormatError) -> (pid: pid_t, ends: [Int32]) {
         var mine: [Int32] = []
         var theirs: [Int32] = []
         defer { for descriptor in theirs { close(descriptor) } }
+        // Closed whatever happens, until it is among the descriptors to close.
+        var channel = channel
+        defer { if let channel { close(channel) } }
         do throws(FormatError) {
             theirs.append(try namelessFile(input))
             for _ in 0..<pipes {
@@ -17,6 +21,8 @@ extension ChildProcess {
                 mine.append(try raised(ends[0], path))
                 theirs.append(try raised(ends[1], path))
             }
+            if let end = channel.take() { theirs.append(try raised(end, path)) }
+            if let file { theirs.append(try namelessFile(file)) }
             return (try spawn(path, arguments, environment, descriptors: theirs), mine)
         } catch {
             for descriptor in mine { close(descriptor) }

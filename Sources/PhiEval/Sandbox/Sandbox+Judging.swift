@@ -7,7 +7,7 @@ extension Sandbox {
     ///
     /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `shouldContinue` returns false.
     package func judge(
-        _ programs: [String], workers: Int, while shouldContinue: @Sendable (Int) -> Bool = { _ in true }
+        _ programs: [CheckedProgram], workers: Int, while shouldContinue: @Sendable (Int) -> Bool = { _ in true }
     ) throws -> [Verdict] {
         let state = Mutex(JudgingState(verdicts: Array(repeating: nil, count: programs.count)))
         DispatchQueue.concurrentPerform(iterations: max(1, min(workers, programs.count))) { slot in

@@ -1,13 +1,15 @@
+import CPhiSandbox
 import PhiFormat
 import PhiJSON
 import PhiSystem
 
 /// Runs and judges programs that a model wrote.
 ///
-/// Under bubblewrap a program has no network, a read-only system without users' files, a `/tmp` and a process namespace of
-/// its own, and no privileges: as root the sandbox takes an otherwise unused user id, so that the limit on processes holds.
-/// Limits on memory, processor time, files and processes apply to each of its processes. When its time is over, or it has
-/// reported, its process namespace is killed as a whole.
+/// A program and its checks run in a sandbox each. Under bubblewrap that has no network, a read-only system without users'
+/// files, a `/tmp` and a process namespace of its own, and no privileges: as root the sandbox takes an otherwise unused user
+/// id, so that the limit on processes holds. System calls that go past these are refused by a filter. Limits on memory,
+/// processor time, files and processes apply to each of its processes. When its time is over, or the checks have reported,
+/// both process namespaces are killed as a whole.
 ///
 /// This protects against what models write by mistake, not against an attacker who knows the kernel.
 package struct Sandbox: Sendable {
@@ -42,7 +44,10 @@ package struct Sandbox: Sendable {
                     + "or at your own risk with --allow-unsandboxed")
         }
         interpreter = try Interpreter(python)
-        guard try run("import math, json, collections\nassert math.pi > 3\n").isPassed else {
+        let plain = CheckedProgram(
+            "import collections, json, math\ndef f(x): return math.floor(x)\n",
+            checks: CheckedProgram.Checks("assert f(2.5) == 2"))
+        guard try run(plain).isPassed else {
             throw FormatError(interpreter.path, "does not run a plain program in the sandbox")
         }
     }
@@ -52,22 +57,32 @@ package struct Sandbox: Sendable {
 
     /// Runs and judges a program. `slot` distinguishes programs that run at the same time. Throws ``FormatError`` when the
     /// sandbox fails, not the program.
-    package func run(_ program: String, slot: Int = 0) throws -> Verdict {
-        let token = "\(UInt64.random(in: .min ... .max))-\(UInt64.random(in: .min ... .max))"
-        let job = Harness.Job(
-            program: program, token: token, user: user(slot), limits: rlimits, waits: isConfined)
-        let python = ["-s", "-B", "-c", Harness.source]
+    package func run(_ program: CheckedProgram, slot: Int = 0) throws -> Verdict {
+        func job(_ text: String?, _ checks: CheckedProgram.Checks?) -> Harness.Job {
+            Harness.Job(text: text, checks: checks, user: user(slot), limits: rlimits, waits: isConfined)
+        }
+        let ends = try ChildProcess.channel()
+        let checks = Result { try start(Harness.checks, job(nil, program.checks), channel: ends.0) }
+        let run = SandboxedRun(
+            program: try start(Harness.program, job(program.text, nil), channel: ends.1), checks: try checks.get(),
+            isConfined: isConfined)
+        return try run.verdict(seconds: limits.seconds)
+    }
+
+    /// Starts one of the harness's programs in a sandbox of its own.
+    private func start(_ source: String, _ job: Harness.Job, channel: Int32) throws -> ChildProcess {
+        let python = ["-s", "-B", "-c", Harness.common + source]
         let input = try JSONText.encode(job)
-        let environment = Self.environment.map { "\($0.0)=\($0.1)" }
-        let child =
-            if let bubblewrap {
-                try ChildProcess(
-                    bubblewrap, confinement + ["--", interpreter.path] + python, environment: [], input: input,
-                    pipes: 4)
-            } else {
-                try ChildProcess(interpreter.path, python, environment: environment, input: input, pipes: 3)
-            }
-        return try SandboxedRun(child: child, isConfined: isConfined).verdict(token: token, seconds: limits.seconds)
+        guard let bubblewrap else {
+            let environment = Self.environment.map { "\($0.0)=\($0.1)" }
+            return try ChildProcess(
+                interpreter.path, python, environment: environment, input: input, pipes: 4, channel: channel)
+        }
+        let filter = UnsafeRawBufferPointer(start: phi_sandbox_filter(), count: phi_sandbox_filter_size())
+        let filtered = filter.isEmpty ? [] : ["--seccomp", "6"]
+        return try ChildProcess(
+            bubblewrap, confinement + filtered + ["--", interpreter.path] + python, environment: [], input: input,
+            pipes: 4, channel: channel, file: Array(filter))
     }
 
     private static let environment = [
@@ -80,8 +95,8 @@ package struct Sandbox: Sendable {
             "RLIMIT_AS": limits.memory, "RLIMIT_CPU": Int(limits.seconds.rounded(.up)) + 1,
             "RLIMIT_FSIZE": limits.fileBytes, "RLIMIT_CORE": 0, "RLIMIT_NOFILE": 64,
         ]
-        // Outside a sandbox this limit would count all processes of the user.
-        if isConfined { rlimits["RLIMIT_NPROC"] = limits.processes }
+        // One more for the checks' process, which has the same user. Outside a sandbox all processes of the user would count.
+        if isConfined { rlimits["RLIMIT_NPROC"] = limits.processes + 1 }
         return rlimits
     }
 
@@ -114,15 +129,21 @@ package struct Sandbox: Sendable {
         }
         options += ["--die-with-parent", "--clearenv"]
         for (name, value) in Self.environment { options += ["--setenv", name, value] }
-        for path in Self.systemFiles { options += ["--ro-bind-try", path, path] }
-        let files = interpreter.files.filter { file in !Self.systemFiles.contains { file.isIn($0) } }
-        // Sorted, so that a folder precedes its contents.
-        for folder in Set(files.flatMap(\.parents)).sorted() { options += ["--perms", "0755", "--dir", folder] }
-        for file in files { options += ["--ro-bind", file, file] }
         options += ["--proc", "/proc", "--dev", "/dev"]
         for folder in ["/dev/shm", "/tmp"] {
             options += ["--perms", "1777", "--size", "\(4 * limits.fileBytes)", "--tmpfs", folder]
         }
+        for path in Self.systemFiles { options += ["--ro-bind-try", path, path] }
+        // After /tmp, where an interpreter may be.
+        let files = interpreter.files.filter { file in !Self.systemFiles.contains { file.isIn($0) } }
+        let links = interpreter.links.keys.filter { link in
+            !(Self.systemFiles + files).contains { link.isIn($0) }
+        }
+        // Sorted, so that a folder precedes its contents.
+        let folders = Set((files + links).flatMap(\.parents)).subtracting(links)
+        for folder in folders.sorted() { options += ["--perms", "0755", "--dir", folder] }
+        for link in links.sorted() { options += ["--symlink", interpreter.links[link] ?? "", link] }
+        for file in files { options += ["--ro-bind", file, file] }
         return options + ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--info-fd", "4"]
     }
 

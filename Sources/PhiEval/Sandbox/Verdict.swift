@@ -1,6 +1,6 @@
 /// The outcome of a program; ``Harness`` says what `passed` is evidence of.
 package enum Verdict: Sendable, Equatable {
-    /// The program ran to its last statement, checks included.
+    /// The checks ran to their last statement.
     case passed
     /// A check failed; the text of the assertion.
     case failed(String)

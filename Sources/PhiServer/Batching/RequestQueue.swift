@@ -37,7 +37,7 @@ package final class RequestQueue: Sendable {
             if state.waiting >= limit {
                 metrics.rejected.increment()
                 let seconds = state.secondsInSlot * Double(state.waiting) / Double(slots)
-                throw .queueIsFull(retryAfter: min(max(1, Int(seconds.rounded(.up))), 60))
+                throw .queueIsFull(retryAfter: min(max(1, Int(bounded: seconds.rounded(.up))), 60))
             }
             state.new.append(request)
             state.waiting += request.request.sequenceCount

@@ -81,6 +81,7 @@ extension ForwardPass {
     /// Applies the rotary embedding to queries and keys, and appends keys and values to the KV cache, concurrently with
     /// GELU, which uses other columns.
     func appendToKVCache(_ layer: Int, _ segment: Segment) {
+        rotary.fill(to: segment.position + segment.tokens.count)
         let cache = segment.cache
         let keys = activations.keys.from(row: segment.row), values = activations.values.from(row: segment.row)
         let command = AppendToKVCache(

@@ -2,31 +2,6 @@ import Phi
 import PhiCheckpoint
 import PhiFormat
 
-/// Mean and variance of each column of a norm's outputs over a calibration text.
-struct InputStatistics {
-    private(set) var means, variances: [Float]
-
-    /// Sums over the rows that `add` gives to its argument: start, stride and count of some rows.
-    init(columns: Int, _ add: ((UnsafePointer<Float>, Int, Int) -> Void) throws -> Void) rethrows {
-        var sums = [Double](repeating: 0, count: columns), squares = sums
-        var total = 0.0
-        try add { start, stride, count in
-            for row in 0..<count {
-                let x = start + row * stride
-                for k in 0..<columns {
-                    let value = Double(x[k])
-                    sums[k] += value
-                    squares[k] += value * value
-                }
-            }
-            total += Double(count)
-        }
-        let means = sums.map { $0 / total }
-        self.means = means.map { Float($0) }
-        variances = zip(squares, means).map { Float(max(0, $0 / total - $1 * $1)) }
-    }
-}
-
 /// Sums over the rows of the matrix behind a norm, and root mean squares of its columns.
 struct RowSums {
     /// Mean and variance of each output without its bias, if the inputs were independent, [rows].

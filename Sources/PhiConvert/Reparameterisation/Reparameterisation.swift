@@ -56,7 +56,7 @@ package struct ActivationRatio: Sendable, Encodable {
 
 extension Reparameterisation {
     /// Chooses the change of the matrix behind a norm, and of a block's output projection if there is one, from the weights and from
-    /// samples of their inputs, which are drawn by the weights alone where none are given.
+    /// samples of their inputs: drawn by the weights and, if they are given, measured ones.
     init(
         _ matrix: PlannedMatrix, _ output: PlannedMatrix?, of checkpoint: CheckpointModel,
         inputs: InputSample? = nil, outputInputs: InputSample? = nil
@@ -94,8 +94,10 @@ extension Reparameterisation {
         let config = checkpoint.config
         (keySize, headSize, querySize) = (config.keySize, config.headSize, config.querySize)
         group = config.heads / config.kvHeads
+        // A channel that is large for few tokens may be small for all of the text's.
+        let elements = drawn(rowMeans, deviations).elements + (outputInputs?.elements ?? [])
         try chooseOutput(
-            output, of: checkpoint, outputInputs ?? drawn(rowMeans, deviations),
+            output, of: checkpoint, InputSample(elements, columns: output.columns),
             bounds: bounds[(querySize + 2 * keySize)...], isZero: rows.isZero[(querySize + 2 * keySize)...])
         centreKeys(rowMeans, deviations, rotated: config.rotaryDimensions)
     }

@@ -51,7 +51,8 @@ import Testing
         let path = try HardModel(name: name).checkpoint().write(to: folder)
         let checkpoint = try CheckpointModel(path: path)
         let right = try convert(checkpoint, .f32, nil, in: folder)
-        for text in [nil, CalibrationText.builtIn] {
+        // What the residual stream carries is not seen in the weights.
+        for text in name.hasPrefix("residual") ? [.builtIn] : [nil, CalibrationText.builtIn] {
             let (kl, top) = try divergence(right, convert(checkpoint, .q8, text, in: folder))
             #expect(kl <= golden.kl * 1.5)
             #expect(top >= golden.top - 0.005)

@@ -113,6 +113,10 @@ struct Convert: ParsableCommand {
                 Console.warn("the end of text \(name) is not a special token; --eos names others")
             }
         }
+        if report.addedChannels > 0 {
+            try Console.write(
+                "  fc1, fc2: \(report.addedChannels) zero channels added, so that outliers have a block of their own\n")
+        }
         for kind in report.kinds {
             let ratio = kind.activations.map {
                 ", largest inputs \(Double($0.before).fixed(1)) times the median, now \(Double($0.after).fixed(1))"

@@ -14,6 +14,7 @@ struct ConversionPlan {
         let outputProjection: PlannedMatrix  // [hidden, query + intermediate]
     }
 
+    let config: ModelConfig
     /// The bytes of the section `generation`; nil if the file has none.
     let generation: [UInt8]?
     let embedding: PlannedMatrix  // [vocabulary, hidden]
@@ -21,6 +22,7 @@ struct ConversionPlan {
     let head: PlannedMatrix  // [vocabulary, hidden]
 
     init(_ config: ModelConfig, _ bounds: TextBounds, _ type: WeightType) {
+        self.config = config
         generation = bounds.section()
         embedding = PlannedMatrix(
             kind: "embedding", section: SectionName.embedding, modules: [.embedding], joined: .byRows, config,

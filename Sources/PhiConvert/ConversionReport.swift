@@ -22,6 +22,8 @@ package struct ConversionReport: Sendable {
     }
 
     package let type: WeightType
+    /// Zero channels that the MLP has got, so that outliers have a block of their own.
+    package let addedChannels: Int
     /// In the file's order.
     package private(set) var kinds: [Kind] = []
 

@@ -21,16 +21,17 @@ package struct Converter {
     private let kernels: Kernels
     private let threads: Int32
 
-    /// A conversion to `type`; `threads` defaults to the cores that this process may use. `calibration`, used if weights are
+    /// A conversion to `type`; `threads` defaults to the cores that this process may use, `kernels` to the environment's. `calibration`, used if weights are
     /// rounded to integers, is the text on which rounding is to change the model's outputs least. Throws ``KernelsError``
     /// when `PHI_ISA` names an instruction set that is not available.
     package init(
-        _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil
+        _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil,
+        kernels: Kernels? = nil
     ) throws(KernelsError) {
         self.checkpoint = checkpoint
         self.type = type
         self.calibration = type.isRounded ? calibration : nil
-        kernels = try .fromEnvironment()
+        self.kernels = if let kernels { kernels } else { try .fromEnvironment() }
         self.threads = Int32(threads ?? Engine.defaultThreads)
     }
 
@@ -46,12 +47,20 @@ package struct Converter {
     package func write(
         to path: FilePath, overwrite: Bool = false, progress: (Double) -> Bool = { _ in true }
     ) throws -> ConversionReport {
-        let plan = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
+        let original = ConversionPlan(checkpoint.config, checkpoint.endsOfText.bounds, type)
         let writer = try PhiFileWriter(
-            path, sectionCount: plan.sections.count,
-            minorVersion: plan.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite,
+            path, sectionCount: original.sections.count,
+            minorVersion: original.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite,
             sources: checkpoint.files.map(\.location))
-        var report = ConversionReport(type: type)
+        let changes =
+            type.isRounded
+            ? try ModelChanges(checkpoint, original, calibration, kernels: kernels, threads: threads) {
+                if !progress(0) { throw CancellationError() }
+            } : nil
+        let addedChannels = changes?.addedChannels ?? 0
+        let plan = ConversionPlan(
+            try checkpoint.config.adding(channels: addedChannels), checkpoint.endsOfText.bounds, type)
+        var report = ConversionReport(type: type, addedChannels: addedChannels)
         let total = Double(plan.matrices.reduce(0) { $0 + $1.rows * $1.columns })
         var done = 0.0
         func advance(_ elements: Int) throws {
@@ -69,7 +78,7 @@ package struct Converter {
             }
         }
 
-        try writer.write(SectionName.config, required: true, bytes: checkpoint.config.section())
+        try writer.write(SectionName.config, required: true, bytes: plan.config.section())
         try writer.write(SectionName.tokenizer, required: true, bytes: checkpoint.vocabulary.section())
         if let generation = plan.generation {
             try writer.write(SectionName.generation, required: false, bytes: generation)
@@ -77,30 +86,27 @@ package struct Converter {
         let embeddingFeedback =
             type.isRounded
             ? try ErrorFeedback.forEmbedding(
-                of: checkpoint, plan, kernels: kernels, threads: threads, checkCancellation: checkCancellation) : nil
+                of: checkpoint, original, kernels: kernels, threads: threads, checkCancellation: checkCancellation)
+            : nil
         let calibrator = try calibration.map {
-            try Calibrator(checkpoint, $0, exactEncoding: type.exactEncoding, kernels, threads)
+            try Calibrator(checkpoint, plan.config, $0, exactEncoding: type.exactEncoding, kernels, threads)
         }
         try write(rows(of: plan.embedding), embeddingFeedback) { calibrator?.embed($0, of: plan.embedding) }
-        for block in plan.blocks {
-            if let calibrator {
-                try calibrator.convert(block, checkCancellation: checkCancellation) { rows, feedback, tiles in
+        for (number, block) in plan.blocks.enumerated() {
+            let change = changes?.blocks[number]
+            if let calibrator, let change {
+                try calibrator.convert(block, change, checkCancellation: checkCancellation) { rows, feedback, tiles in
                     try write(rows, feedback) { tiles.append($0.tiles) }
                 }
             } else {
-                let change =
-                    type.isRounded
-                    ? try Reparameterisation(block.inputProjection, block.outputProjection, of: checkpoint) : nil
                 try write(rows(of: block.inputProjection, change), nil)
                 try write(rows(of: block.outputProjection, change), nil)
             }
         }
-        let headChange =
-            try calibrator?.change(of: plan.head)
-            ?? (type.isRounded ? Reparameterisation(plan.head, nil, of: checkpoint) : nil)
-        try write(
-            rows(of: plan.head, headChange),
-            try calibrator?.feedback(forNormed: plan.head, headChange, checkCancellation: checkCancellation))
+        let headFeedback = try changes.flatMap {
+            try calibrator?.feedback(forNormed: plan.head, $0.head, checkCancellation: checkCancellation)
+        }
+        try write(rows(of: plan.head, changes?.head), headFeedback)
         report.calibration = calibrator?.record
         let provenance = try Provenance(checkpoint, report, while: { progress(1) })
         try writer.write(SectionName.provenance, required: false, bytes: JSONText.encode(provenance))

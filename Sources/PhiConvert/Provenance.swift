@@ -23,6 +23,8 @@ struct Provenance: Encodable {
     let method: String
     let calibration: ConversionReport.Calibration?
     let naming: String
+    /// Of the MLP, all zero; nil if there are none.
+    let added_channels: Int?
     let sources: [Source]
     let matrices: [String: Matrices]
 
@@ -40,6 +42,7 @@ struct Provenance: Encodable {
                     ? "blocks and head: round to nearest; "
                     : "blocks and head: error feedback (GPTQ) by their inputs, drift of the inputs corrected (GPTAQ); ")
                 + "embedding: error feedback by the first block's weights; head: q8"
+        added_channels = report.addedChannels > 0 ? report.addedChannels : nil
         naming = checkpoint.naming.rawValue
         sources = try checkpoint.files.map { file in
             Source(name: file.name, bytes: file.size, sha256: try file.sha256(while: shouldContinue))

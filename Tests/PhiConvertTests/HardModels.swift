@@ -42,7 +42,8 @@ struct HardModel {
         func set(_ name: String, _ places: [Int], to value: Float) {
             checkpoint.edit(name) { floats in for place in places { floats[place] = value } }
         }
-        let isConstant = name.contains("constant"), attention = prefix + "self_attn.", large = Self.large
+        let isConstant = name.contains("constant"), isRare = name.contains("few"), attention = prefix + "self_attn.",
+            large = Self.large
         if name.hasPrefix("mlp") {
             let channels = Array(stride(from: 5, to: 5 + 61 * count, by: 61))
             scale(prefix + "mlp.fc1.weight", rows: channels, width: hidden, by: isConstant ? 0 : large)
@@ -50,6 +51,11 @@ struct HardModel {
                 set(prefix + "mlp.fc1.bias", channels, to: large)
             } else {
                 scale(prefix + "mlp.fc1.bias", rows: channels, width: 1, by: large)
+                if isRare {
+                    checkpoint.edit(prefix + "mlp.fc1.bias") { floats in
+                        for channel in channels { floats[channel] -= 2.5 * large }
+                    }
+                }
             }
             scale(prefix + "mlp.fc2.weight", columns: channels, width: 4 * hidden, by: 1 / large)
         } else if name.hasPrefix("residual") {

@@ -2,14 +2,15 @@
 
     PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi PHI [--type q8] [--calibrate none]] [NAME...]
 
-Needs torch and transformers; half a minute. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL
+Needs torch and transformers; some minutes. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL
 divergence from float32 (with its standard error) and the share of equal top tokens when the weights and inputs of all
 matrices are rounded to 8 bits with a scale for 32 columns, as llama.cpp's Q8_0 does. With --phi it prints what
-conversions by that program give instead.
+conversions by that program give instead, and what weights in 4 bits, with a scale for 32 columns as in Q4_0, give.
 
 A model is a seeded checkpoint (`phitools/seeded.py`) with changes by powers of two; `HardModels.swift` makes the same:
 
-- mlp-constant-N, mlp-tokens-N: N channels of each MLP are about 1000, the same for every token or different ones.
+- mlp-constant-N, mlp-tokens-N, mlp-few-N: N channels of each MLP are about 1000, the same for every token, different
+  ones, or only for a fiftieth of the tokens.
 - residual-constant-N, residual-tokens-N: the first MLP makes N dimensions of the residual stream about 1000 times the
   others, and the norms that follow are used to it.
 - value-constant-N, value-tokens-N: N dimensions of each head's values are about 1000.
@@ -37,7 +38,7 @@ from phitools.seeded import fnv1a, piece, write_checkpoint
 from phitools.shapes import Exponents, Shape
 
 GOLDEN = Path(__file__).resolve().parents[2] / "Tests/PhiConvertTests/Goldens/hard-models.json"
-TOKENS = 400
+SEQUENCES, TOKENS = 8, 500
 WIDE = Shape(
     hidden=256, intermediate=1024, layers=2, heads=4, rows=320, tokens=300, context=512, end_of_text=END_OF_TEXT_ID,
     exponents=Exponents(linear=-3, head=-3, embedding=0, bias=-6, norm=-3))
@@ -49,13 +50,15 @@ def blocks(tensors: Tensors) -> list[str]:
     return sorted({name[: name.index(".self_attn")] for name in tensors if ".self_attn" in name})
 
 
-def mlp(count: int, *, constant: bool) -> Callable[[Tensors], None]:
+def mlp(count: int, kind: str) -> Callable[[Tensors], None]:
     def change(tensors: Tensors) -> None:
         for block in blocks(tensors):
             for channel in range(5, 5 + 61 * count, 61):
                 weight, bias = tensors[f"{block}.mlp.fc1.weight"], tensors[f"{block}.mlp.fc1.bias"]
-                weight[channel] *= 0 if constant else LARGE
-                bias[channel] = LARGE if constant else bias[channel] * LARGE
+                weight[channel] *= 0 if kind == "constant" else LARGE
+                # Twice the deviation of the channel's inputs.
+                few = LARGE * -2.5 if kind == "few" else 0
+                bias[channel] = LARGE if kind == "constant" else bias[channel] * LARGE + few
                 tensors[f"{block}.mlp.fc2.weight"][:, channel] /= LARGE
     return change
 
@@ -105,8 +108,8 @@ def wide_columns(tensors: Tensors) -> None:
 
 ZOO: dict[str, tuple[Shape, Callable[[Tensors], None]]] = {"ordinary": (WIDE, lambda tensors: None)}
 for many in (1, 4, 16):
-    ZOO[f"mlp-constant-{many}"] = (WIDE, mlp(many, constant=True))
-    ZOO[f"mlp-tokens-{many}"] = (WIDE, mlp(many, constant=False))
+    for spread in ("constant", "tokens", "few"):
+        ZOO[f"mlp-{spread}-{many}"] = (WIDE, mlp(many, spread))
     ZOO[f"residual-constant-{many}"] = (WIDE, residual(many, constant=True))
     ZOO[f"residual-tokens-{many}"] = (WIDE, residual(many, constant=False))
     ZOO[f"value-constant-{many}"] = (WIDE, values(many, constant=True))
@@ -116,21 +119,26 @@ for width, heads in ((64, 4), (128, 2), (176, 11), (320, 5), (512, 8)):
     ZOO[f"narrow-{width}"] = (replace(WIDE, hidden=width, intermediate=4 * width, heads=heads), wide_columns)
 
 
-def rounded(x: torch.Tensor) -> torch.Tensor:
-    """Round to 8 bits with a scale for 32 columns."""
+def rounded(x: torch.Tensor, largest: int = 127) -> torch.Tensor:
+    """Round to integers of at most `largest` with a scale for 32 columns."""
     block = torch.nn.functional.pad(x, (0, -x.shape[-1] % 32)).unflatten(-1, (-1, 32))
-    scale = block.abs().amax(-1, keepdim=True).clamp_min(1e-30) / 127
+    scale = block.abs().amax(-1, keepdim=True).clamp_min(1e-30) / largest
     return ((block / scale).round() * scale).flatten(-2)[..., : x.shape[-1]]
 
 
-def blocks_of_32(model: torch.nn.Module, ids: list[int]) -> np.ndarray:
-    """Return the model's logits with weights and inputs of all matrices rounded. Modifies the model."""
-    model.model.embed_tokens.weight.data = rounded(model.model.embed_tokens.weight.data)
-    for module in model.modules():
+def logits(model: torch.nn.Module, ids: np.ndarray, tokens: int) -> np.ndarray:
+    return np.concatenate([hf_truth.logits(model, sequence.tolist())[:, :tokens] for sequence in ids])
+
+
+def blocks_of_32(folder: Path, ids: np.ndarray, tokens: int, largest: int = 127) -> np.ndarray:
+    """Return logits with inputs of matrices rounded to 8 bits, and weights to `largest`, the head's to 8 bits."""
+    model = hf_truth.load(folder)
+    model.model.embed_tokens.weight.data = rounded(model.model.embed_tokens.weight.data, largest)
+    for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear):
-            module.weight.data = rounded(module.weight.data)
+            module.weight.data = rounded(module.weight.data, 127 if name == "lm_head" else largest)
             module.register_forward_pre_hook(lambda _, arguments: (rounded(arguments[0]),))
-    return hf_truth.logits(model, ids)
+    return logits(model, ids, tokens)
 
 
 def divergence(right: np.ndarray, other: np.ndarray) -> dict[str, float]:
@@ -141,21 +149,23 @@ def divergence(right: np.ndarray, other: np.ndarray) -> dict[str, float]:
     return {"kl": float(kl.mean()), "kl_error": float(kl.std() / len(kl) ** 0.5), "top": same}
 
 
-def converted(phi: str, folder: Path, ids: list[int], kind: str, calibrate: str) -> np.ndarray:
+def converted(phi: str, folder: Path, ids: np.ndarray, kind: str, calibrate: str) -> np.ndarray:
     file, out = folder / "model.phi", folder / "logits.npy"
     options = [] if kind == "f32" else ["--calibrate", calibrate]
     subprocess.run([phi, "convert", folder, "-o", file, "--type", kind, "--force", *options],
                    check=True, stdout=subprocess.DEVNULL)
-    (folder / "ids.json").write_text(json.dumps(ids))
-    subprocess.run([phi, "logits", "-m", file, "--ids", folder / "ids.json", "-o", out], check=True)
-    result: np.ndarray = np.load(out)
-    return result
+    results: list[np.ndarray] = []
+    for sequence in ids:
+        (folder / "ids.json").write_text(json.dumps(sequence.tolist()))
+        subprocess.run([phi, "logits", "-m", file, "--ids", folder / "ids.json", "-o", out], check=True)
+        results.append(np.load(out))
+    return np.concatenate(results)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--phi")
-    parser.add_argument("--type", default="f32,q8,q4")
+    parser.add_argument("--type", default="q8,q4")
     parser.add_argument("--calibrate", default="builtin,none")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
@@ -163,24 +173,28 @@ def main() -> int:
     goldens: dict[str, dict[str, float]] = {}
     for name in arguments.names or ZOO:
         shape, change = ZOO[name]
-        drawn = piece(fnv1a(b"ids") ^ 1, 0, TOKENS).astype(np.int64) + (1 << 23)
-        ids = (drawn % shape.tokens).tolist()
+        drawn = piece(fnv1a(b"ids") ^ 1, 0, SEQUENCES * TOKENS).astype(np.int64) + (1 << 23)
+        ids = (drawn % shape.tokens).reshape(SEQUENCES, TOKENS)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
             write_checkpoint(folder, shape)
             tensors = load_file(folder / "model.safetensors")
             change(tensors)
             save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-            model = hf_truth.load(folder)
-            right = hf_truth.logits(model, ids)[:, : shape.tokens]
-            goldens[name] = divergence(right, blocks_of_32(model, ids)[:, : shape.tokens])
-            print(f"{name}: blocks of 32 {goldens[name]}")
+            right = logits(hf_truth.load(folder), ids, shape.tokens)
+
+            def show(label: str, result: dict[str, float], name: str = name) -> None:
+                print(f"{name} {label}: KL {result['kl']:.3g} +- {result['kl_error']:.1g}, "
+                      f"top {100 * result['top']:.2f}%", flush=True)
+
+            goldens[name] = divergence(right, blocks_of_32(folder, ids, shape.tokens))
+            show("8 bits in blocks of 32", goldens[name])
+            if arguments.phi:
+                show("4 bits in blocks of 32", divergence(right, blocks_of_32(folder, ids, shape.tokens, 7)))
             for kind in arguments.type.split(",") if arguments.phi else ():
                 for calibrate in arguments.calibrate.split(",") if kind != "f32" else ("none",):
-                    result = divergence(right, converted(arguments.phi, folder, ids, kind, calibrate))
-                    ratio = result["kl"] / goldens[name]["kl"]
-                    print(f"    {kind} {calibrate}: {result['kl']:.3g} +- {result['kl_error']:.1g}, "
-                          f"{ratio:.2f} of blocks of 32, top {result['top']:.3f}", flush=True)
+                    found = converted(arguments.phi, folder, ids, kind, calibrate)
+                    show(f"{kind} {calibrate}", divergence(right, found))
     if not arguments.phi:
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(json.dumps(goldens, indent=1) + "\n")

@@ -1,11 +1,11 @@
 /// The SplitMix64 generator (Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators"), with period
 /// 2^64 and the same numbers on every machine.
-struct SplitMix64: RandomNumberGenerator {
+package struct SplitMix64: RandomNumberGenerator {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var z = state
         z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -14,5 +14,5 @@ struct SplitMix64: RandomNumberGenerator {
     }
 
     /// Returns a uniform multiple of 2^-53 in 0..<1.
-    mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
+    package mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

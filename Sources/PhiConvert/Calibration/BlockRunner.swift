@@ -1,4 +1,5 @@
 import Phi
+import PhiCheckpoint
 import PhiFormat
 import PhiTokenizer
 
@@ -64,6 +65,13 @@ final class BlockRunner {
                 let start = residual.start + (batch.row + number) * pass.activations.residual.stride
                 try row(token, UnsafeMutableBufferPointer(start: start, count: config.hiddenSize))
             }
+        }
+    }
+
+    /// Sets the residual stream of all tokens by the checkpoint's embedding.
+    func embed(_ checkpoint: CheckpointModel) throws(FormatError) {
+        try embed(0..<TokenID(config.vocabulary)) { token, out throws(FormatError) in
+            try checkpoint.readFinite(.weight(.embedding), Int(token)..<Int(token) + 1, into: out)
         }
     }
 

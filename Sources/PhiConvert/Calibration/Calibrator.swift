@@ -13,7 +13,7 @@ final class Calibrator {
 
     private let checkpoint: CheckpointModel
     private let text: CalibrationText
-    /// The run through the encoded blocks, and the exact run: through the checkpoint's own in `exactEncoding`, q8 or f32.
+    /// The run through the encoded blocks, and the exact run: through the checkpoint's, changed likewise, in `exactEncoding`, q8 or f32.
     private let encoded, exact: BlockRunner
     private let exactEncoding: TensorEncoding
     private let kernels: Kernels
@@ -27,22 +27,20 @@ final class Calibrator {
 
     /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
     init(
-        _ checkpoint: CheckpointModel, _ text: CalibrationText, exactEncoding: TensorEncoding, _ kernels: Kernels,
-        _ threads: Int32
+        _ checkpoint: CheckpointModel, _ config: ModelConfig, _ text: CalibrationText, exactEncoding: TensorEncoding,
+        _ kernels: Kernels, _ threads: Int32
     ) throws {
         self.checkpoint = checkpoint
         self.text = text
         self.exactEncoding = exactEncoding
         self.kernels = kernels
         self.threads = threads
-        let sequences = try text.sequences(Tokenizer(checkpoint.vocabulary), context: checkpoint.config.context)
+        let sequences = try text.sequences(Tokenizer(checkpoint.vocabulary), context: config.context)
         func runner() throws -> BlockRunner {
-            try BlockRunner(checkpoint.config, sequences, kernels: kernels, threads: Int(threads))
+            try BlockRunner(config, sequences, kernels: kernels, threads: Int(threads))
         }
         (encoded, exact) = (try runner(), try runner())
-        try exact.embed(0..<TokenID(checkpoint.config.vocabulary)) { token, out throws(FormatError) in
-            try checkpoint.readFinite(.weight(.embedding), Int(token)..<Int(token) + 1, into: out)
-        }
+        try exact.embed(checkpoint)
     }
 
     /// Puts the embeddings of the text's tokens among `rows` into the run through the encoded blocks.
@@ -55,37 +53,27 @@ final class Calibrator {
         }
     }
 
-    /// Calibrates and writes a block, and takes both runs through it. `checkCancellation` throws to stop.
+    /// Calibrates and writes a block with its change, and takes both runs through it. `checkCancellation` throws to stop.
     ///
     /// The largest buffers (feedback, the exact block) are consumed at their last use.
-    func convert(_ block: ConversionPlan.Block, checkCancellation: () throws -> Void, write: Write) throws {
-        let (inputProjection, outputProjection) = (block.inputProjection, block.outputProjection)
-        let exactNorm = try norm(of: inputProjection)
-        let change = try Reparameterisation(
-            inputProjection, outputProjection, of: checkpoint, statistics(exactNorm, columns: inputProjection.columns))
+    func convert(
+        _ block: ConversionPlan.Block, _ change: Reparameterisation, checkCancellation: () throws -> Void, write: Write
+    ) throws {
         let norm = try EncodedNorm(change)
-
-        let exactInput = try encodeExactly(block.inputProjection, checkCancellation)
+        let exactInput = try encodeExactly(block.inputProjection, change, checkCancellation)
         let inputFeedback = try feedback(
             forNormed: block.inputProjection, change, checkCancellation: checkCancellation)
         let input = try encodeAndWrite(block.inputProjection, change, consume inputFeedback, write)
 
         let exactBlock = EncodedBlock(
-            norm: exactNorm, inputProjection: consume exactInput,
-            outputProjection: try encodeExactly(block.outputProjection, checkCancellation))
+            norm: norm, inputProjection: consume exactInput,
+            outputProjection: try encodeExactly(block.outputProjection, change, checkCancellation))
         let kept = try KeptInputs(
             columns: block.outputProjection.columns, tokens: encoded.tokenCount, batches: encoded.batches.count)
         let outputMoments = try moments(for: block.outputProjection, checkCancellation) { batch, moments in
             // Stays valid: the encoded run advances below only, and the exact run has buffers of its own.
             let inputs = encoded.mixedInputs(of: batch, norm, input, for: block.outputProjection.encoding, kept)
-            exact.advance(batch, through: exactBlock) { exactInputs in
-                guard change.changesOutputInputs else { return moments.add(inputs, exact: exactInputs) }
-                // Changed in a copy, as the exact run goes on with its own.
-                let copy = FloatBuffer(exactInputs.count * exactInputs.rows.stride)
-                copy.base.update(from: exactInputs.rows.start, count: copy.count)
-                change.changeOutputInputs(copy.base, stride: exactInputs.rows.stride, count: exactInputs.count)
-                moments.add(inputs.rows.start, inputs.rows.stride, rows: inputs.count, exact: copy.base)
-            }
+            exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
         }
         _ = consume exactBlock
         let outputFeedback = try feedback(for: block.outputProjection, consume outputMoments)
@@ -101,45 +89,22 @@ final class Calibrator {
     /// The error feedback of a matrix whose inputs are a layer norm's outputs: the input projection of the block that both
     /// runs have come to, or the head when they have passed all blocks.
     func feedback(
-        forNormed matrix: PlannedMatrix, _ change: Reparameterisation?, checkCancellation: () throws -> Void
+        forNormed matrix: PlannedMatrix, _ change: Reparameterisation, checkCancellation: () throws -> Void
     ) throws -> ErrorFeedback {
-        let exactNorm = try norm(of: matrix)
-        let norm = try change.map { try EncodedNorm($0) } ?? exactNorm
+        let norm = try EncodedNorm(change)
         let moments = try moments(for: matrix, checkCancellation) { batch, moments in
-            let exactInputs = exact.normedInputs(of: batch, exactNorm)
-            if let change, change.changesInputs {
-                change.changeInputs(
-                    exactInputs.rows.start, stride: exactInputs.rows.stride, count: exactInputs.count)
-            }
+            let exactInputs = exact.normedInputs(of: batch, norm)
             moments.add(encoded.normedInputs(of: batch, norm), exact: exactInputs)
         }
         return try feedback(for: matrix, consume moments)
     }
 
-    /// The change of a matrix that is behind a norm and before no output projection: the head.
-    func change(of head: PlannedMatrix) throws -> Reparameterisation {
-        try Reparameterisation(head, nil, of: checkpoint, statistics(norm(of: head), columns: head.columns))
-    }
-
-    /// The sizes of a norm's outputs in the exact run.
-    private func statistics(_ norm: EncodedNorm, columns: Int) -> InputStatistics {
-        InputStatistics(columns: columns) { add in
-            for batch in exact.batches {
-                let inputs = exact.normedInputs(of: batch, norm)
-                add(inputs.rows.start, inputs.rows.stride, inputs.count)
-            }
-        }
-    }
-
     private func encodeExactly(
-        _ matrix: PlannedMatrix, _ checkCancellation: () throws -> Void
+        _ matrix: PlannedMatrix, _ change: Reparameterisation, _ checkCancellation: () throws -> Void
     ) throws -> EncodedMatrix {
-        let tiles = try TileCollector(matrix, in: exactEncoding)
-        try MatrixRows(matrix, of: checkpoint).encode(as: exactEncoding, kernels: kernels, threads: threads) {
-            try checkCancellation()
-            tiles.append($0.tiles)
-        }
-        return try tiles.finished(bias: checkpoint.bias(of: matrix))
+        try EncodedMatrix(
+            MatrixRows(matrix, of: checkpoint, change), as: exactEncoding, kernels: kernels, threads: threads,
+            checkCancellation)
     }
 
     private func encodeAndWrite(
@@ -173,13 +138,6 @@ final class Calibrator {
             throw FormatError(text.path, "leads to numbers in \(matrix.section) that are not finite")
         }
         return feedback
-    }
-
-    private func norm(of matrix: PlannedMatrix) throws -> EncodedNorm {
-        guard let norm = matrix.norm else { preconditionFailure("\(matrix.section) has no layer norm") }
-        return try EncodedNorm(
-            weight: Buffer(checkpoint.readVector(.weight(norm.module))),
-            bias: Buffer(checkpoint.readVector(.bias(norm.module))))
     }
 }
 

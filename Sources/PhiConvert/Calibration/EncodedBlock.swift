@@ -1,4 +1,5 @@
 import Phi
+import PhiCheckpoint
 import PhiFormat
 
 /// A block's weights in memory, encoded as in a file.
@@ -19,6 +20,21 @@ struct EncodedMatrix {
     let matrix: Matrix
     let bias: Buffer<Float>  // [rows]
     fileprivate let tiles: Buffer<UInt8>
+}
+
+extension EncodedMatrix {
+    /// Rows encoded as `encoding`, rounded to nearest. `checkCancellation` throws to stop.
+    init(
+        _ rows: MatrixRows, as encoding: TensorEncoding, kernels: Kernels, threads: Int32,
+        _ checkCancellation: () throws -> Void
+    ) throws {
+        let tiles = try TileCollector(rows.matrix, in: encoding)
+        try rows.encode(as: encoding, kernels: kernels, threads: threads) {
+            try checkCancellation()
+            tiles.append($0.tiles)
+        }
+        self = try tiles.finished(bias: rows.bias())
+    }
 }
 
 /// Collects the tiles of a matrix as they are encoded.
@@ -52,7 +68,12 @@ final class TileCollector {
 struct EncodedNorm {
     let weight, bias: Buffer<Float>  // [hidden]
 
-    init(weight: Buffer<Float>, bias: Buffer<Float>) { (self.weight, self.bias) = (weight, bias) }
+    /// The checkpoint's norm in front of a matrix.
+    init(of matrix: PlannedMatrix, _ checkpoint: CheckpointModel) throws {
+        guard let norm = matrix.norm else { preconditionFailure("\(matrix.section) has no layer norm") }
+        weight = try Buffer(checkpoint.readVector(.weight(norm.module)))
+        bias = try Buffer(checkpoint.readVector(.bias(norm.module)))
+    }
 
     /// The norm that a change gives. Throws ``SessionError`` when there is not enough memory.
     init(_ change: Reparameterisation) throws(SessionError) {

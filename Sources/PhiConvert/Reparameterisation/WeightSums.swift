@@ -2,31 +2,6 @@ import Phi
 import PhiCheckpoint
 import PhiFormat
 
-/// Mean and variance of each column of a norm's outputs over a calibration text.
-struct InputStatistics {
-    private(set) var means, variances: [Float]
-
-    /// Sums over the rows that `add` gives to its argument: start, stride and count of some rows.
-    init(columns: Int, _ add: ((UnsafePointer<Float>, Int, Int) -> Void) throws -> Void) rethrows {
-        var sums = [Double](repeating: 0, count: columns), squares = sums
-        var total = 0.0
-        try add { start, stride, count in
-            for row in 0..<count {
-                let x = start + row * stride
-                for k in 0..<columns {
-                    let value = Double(x[k])
-                    sums[k] += value
-                    squares[k] += value * value
-                }
-            }
-            total += Double(count)
-        }
-        let means = sums.map { $0 / total }
-        self.means = means.map { Float($0) }
-        variances = zip(squares, means).map { Float(max(0, $0 / total - $1 * $1)) }
-    }
-}
-
 /// Sums over the rows of the matrix behind a norm, and root mean squares of its columns.
 struct RowSums {
     /// Mean and variance of each output without its bias, if the inputs were independent, [rows].
@@ -38,7 +13,7 @@ struct RowSums {
     private(set) var shifts: [Float] = []
     /// Whether all of a row's weights are zero, so that its output is constant.
     private(set) var isZero: [Bool] = []
-    /// Root mean squares, [columns].
+    /// Root mean squares as multiples of their rows', each of which has scales of its own, [columns].
     private(set) var columns: [Float]
 
     init(
@@ -55,7 +30,7 @@ struct RowSums {
         }
         let (mean, variance, bias) = (padded(means), padded(variances), padded(normBias))
         let gain = padded(normWeight.map { $0 * $0 })
-        var squares = [SIMD16<Float>](repeating: .zero, count: lanes)
+        var squares = [SIMD16<Float>](repeating: .zero, count: lanes), rowSquares = squares
         let rowsAtOnce = 64
         let buffer = FloatBuffer(rowsAtOnce * count + 16)
         for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
@@ -64,6 +39,7 @@ struct RowSums {
             for row in 0..<range.count {
                 let start = buffer.base + row * count
                 var sums = (SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero)
+                var rowSquare = SIMD16<Float>.zero
                 for lane in 0..<lanes {
                     var w = UnsafeRawPointer(start + 16 * lane).loadUnaligned(as: SIMD16<Float>.self)
                     for k in 0..<max(0, 16 * (lane + 1) - count) { w[15 - k] = 0 }
@@ -72,7 +48,13 @@ struct RowSums {
                     sums.1 += square * variance[lane]
                     sums.2 += w * bias[lane]
                     sums.3 += square * gain[lane]
-                    squares[lane] += square
+                    rowSquares[lane] = square
+                    rowSquare += square
+                }
+                let total = rowSquare.sum()
+                if total > 0 {
+                    let factor = Float(count) / total
+                    for lane in 0..<lanes { squares[lane] += rowSquares[lane] * factor }
                 }
                 self.means.append(sums.0.sum())
                 self.variances.append(sums.1.sum())
@@ -86,7 +68,7 @@ struct RowSums {
     }
 }
 
-/// Root mean squares of a matrix's columns.
+/// Root mean squares of a matrix's columns, as multiples of their rows'.
 struct ColumnSums {
     let rootMeanSquares: [Float]
 
@@ -99,7 +81,11 @@ struct ColumnSums {
             try checkpoint.read(range, of: matrix, into: buffer)
             for row in 0..<range.count {
                 let w = buffer.elements(row * count, count)
-                for k in 0..<count { squares[k] += w[k] * w[k] }
+                let total = w.reduce(0) { $0 + $1 * $1 }
+                if total > 0 {
+                    let factor = Float(count) / total
+                    for k in 0..<count { squares[k] += w[k] * w[k] * factor }
+                }
             }
         }
         rootMeanSquares = squares.map { ($0 / Float(matrix.rows)).squareRoot() }

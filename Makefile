@@ -1,4 +1,4 @@
-# make demo        build and complete a function with the model inside: heldout/78 of Tools/exercises, which it was not trained on
+# make demo        build and complete a function with the model inside: heldout/78 of phitools/exercises, which it was not trained on
 # make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
 # make server      .build/release/phi-server

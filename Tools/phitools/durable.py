@@ -48,6 +48,10 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
             os.rename(target, old)
         os.rename(fresh, target)
         sync(target.parent)
+    except OSError as error:
+        if error.filename is None:  # as for a full disk: what was being written tells where
+            raise OSError(f"{target}: cannot be written ({error.strerror or error})") from None
+        raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

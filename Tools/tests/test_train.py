@@ -197,7 +197,7 @@ class Configuration(unittest.TestCase):
         self.refused("[model", "c.toml")
 
     def test_the_repository_s_files_load(self) -> None:
-        for path in sorted((TOOLS / "configs").glob("*.toml")):
+        for path in sorted(config.CONFIGS.glob("*.toml")):
             c = config.load(path, [])
             shape = Shape(
                 c.model.rows or 1024, c.model.hidden, c.model.layers, c.model.heads, c.model.intermediate,
@@ -210,7 +210,7 @@ class Configuration(unittest.TestCase):
 
     def test_overrides(self) -> None:
         c = config.load(
-            TOOLS / "configs" / "nano.toml",
+            Path("nano.toml"),
             ["run.out=/tmp/a b", "schedule.steps=7", "schedule.warmup=2", 'data.train=["x"]', "run.compile=true"])
         self.assertEqual((c.run.out, c.schedule.steps, c.data.train, c.run.compile), ("/tmp/a b", 7, ["x"], True))
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+"""The folder of this package's configurations."""
+
 
 @dataclass
 class Model:
@@ -165,7 +168,10 @@ def check(c: Config) -> Config:
 
 
 def load(path: Path, overrides: list[str]) -> Config:
-    """Read a file, applying overrides "table.key=VALUE" with VALUE in TOML syntax (a bare word is a string)."""
+    """Read a file, or this package's of that name, applying overrides "table.key=VALUE" with VALUE in TOML syntax (a
+    bare word is a string)."""
+    if not path.exists() and (CONFIGS / path).exists():
+        path = CONFIGS / path
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:

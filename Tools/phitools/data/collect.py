@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import re
-import stat
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from pathlib import Path
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
+from ..regular import read_file
 from .steps import name, told
 
 PERMISSIVE = re.compile(
@@ -27,8 +26,6 @@ RESTRICTED = re.compile(
 IN_FILE = re.compile(
     r"SPDX-License-Identifier:[ \t]*(.+)|(GNU (?:Lesser |Library |Affero )?General Public License)", re.IGNORECASE)
 """A file's own statement of its licence, among its first lines."""
-LARGEST = 1 << 24
-"""Bytes of the largest file that is read."""
 SKIPPED = {
     "test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "pydoc_data",
     "ensurepip", "__pycache__", "_vendor", "vendor", "vendored"}
@@ -63,25 +60,6 @@ def permissive(licence: str) -> bool:
 def permissive_file(source: str) -> bool:
     """Return whether a file states no licence of its own, or a permissive one."""
     return all(permissive(m[1] or m[2]) for m in IN_FILE.finditer(source[:4000]))
-
-
-def read_file(path: Path) -> str:
-    """Return a regular file's text; ValueError says why it is left out. No symbolic link is followed, so nothing from
-    outside the folder comes in, and nothing that isn't a regular file is waited for."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        raise ValueError("symbolic link" if path.is_symlink() else "unreadable") from None
-    with open(descriptor, "rb") as f:
-        about = os.fstat(f.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise ValueError("not a regular file")
-        if about.st_size > LARGEST:
-            raise ValueError("large file")
-        try:
-            return f.read().decode("utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("unreadable") from None
 
 
 def standard_library() -> Origin:

@@ -95,7 +95,8 @@ class Base(unittest.TestCase):
             (self.folder / "config.json").write_text(before)
         for keys, why in (
                 ({"model_type": "llama"}, "model_type is 'llama'"), ({"hidden_size": "48"}, "no phi's shape"),
-                ({"num_attention_heads": 5, "num_key_value_heads": 5}, "no phi's shape"), ({"num_hidden_layers": 1 << 40}, "no phi's shape")):
+                ({"num_attention_heads": 5, "num_key_value_heads": 5}, "no phi's shape"),
+                ({"num_hidden_layers": 1 << 40}, "no phi's shape")):
             before = (self.folder / "config.json").read_text()
             self.settings(**keys)
             with self.assertRaisesRegex(ValueError, why):

@@ -1,6 +1,8 @@
 """Tests of the trainer: equality with Hugging Face, the loss, bit-exact resuming, several processes, errors."""
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import math
 import os
@@ -11,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from needs import packages
@@ -26,6 +29,7 @@ from phitools.data.pack import pack, solution_start
 from phitools.durable import lock
 from phitools.exercises.generate import training
 from phitools.packed import Sampler, open_stream, sha256
+from phitools.train import __main__ as train_command
 from phitools.train import base, checkpoint, config, processes
 from phitools.train.loop import Training, learning_rate
 from phitools.train.loss import IGNORED, next_token_loss
@@ -322,15 +326,27 @@ class Runs(unittest.TestCase):
         return curve(cls.folder / next(o.split("=")[1] for o in overrides if o.startswith("run.out")))
 
     def failure(self, *overrides: str, **limits: int) -> str:
+        """Run the command, which must fail: in this process, or with limits in one of its own. Return its last line."""
+        line = command(*[x for o in overrides for x in ("--set", o)])
+
         def limit() -> None:
             import resource
-            if "file" in limits:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
-        done = subprocess.run(
-            command(*[x for o in overrides for x in ("--set", o)]), cwd=self.folder, env=environment(),
-            capture_output=True, text=True, preexec_fn=limit)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        last = done.stderr.strip().splitlines()[-1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
+        if limits:
+            done = subprocess.run(
+                line, cwd=self.folder, env=environment(), capture_output=True, text=True, preexec_fn=limit)
+            status, told = done.returncode, done.stderr
+        else:
+            here = os.getcwd()
+            os.chdir(self.folder)
+            try:
+                with contextlib.redirect_stderr(io.StringIO()) as out, unittest.mock.patch("sys.argv", line[2:]):
+                    status = train_command.main()
+            finally:
+                os.chdir(here)
+            told = out.getvalue()
+        self.assertEqual(status, 1, told)
+        last = told.strip().splitlines()[-1]
         self.assertTrue(last.startswith("phitools.train: "), done.stderr)
         return last
 

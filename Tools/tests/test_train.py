@@ -31,10 +31,11 @@ from phitools.exercises.generate import training
 from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import __main__ as train_command
 from phitools.train import base, checkpoint, config, processes
-from phitools.train.loop import Training, learning_rate
+from phitools.train.loop import Training
 from phitools.train.loss import IGNORED, next_token_loss
 from phitools.train.model import Phi, Shape, from_hugging_face, to_hugging_face
 from phitools.train.muon import Muon, orthogonal
+from phitools.train.optimizers import learning_rate
 
 TOOLS = Path(__file__).resolve().parents[1]
 ODD = Shape(rows=67, hidden=24, layers=2, heads=3, intermediate=40, positions=50, rotary=0.5)
@@ -456,6 +457,31 @@ class Runs(unittest.TestCase):
             self.near(self.train("run.out=turns", f"run.strategy={strategy}", *plain, processes=count), one, 1e-4)
             for path in (out / "checkpoints" / "step-00000012", out / "final"):
                 shutil.rmtree(path)  # as if killed after step 10
+
+    def test_a_killed_process_costs_nothing(self) -> None:
+        """Two processes with parts of the weights, of which torchrun starts both again when one is killed."""
+        plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=40"]
+        one, out = self.train("run.out=parts-one", *plain), self.folder / "parts"
+        line = command(*[x for o in (
+            "run.out=parts", "run.strategy=fsdp", "run.sharded=true", *plain) for x in ("--set", o)])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts",
+             "2", *line[1:]], cwd=self.folder, env=environment(TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.kill)
+        while process.poll() is None and not list(out.glob("checkpoints/step-*")):
+            time.sleep(0.01)
+        workers = subprocess.run(
+            ["ps", "--ppid", str(process.pid), "-o", "pid="], capture_output=True, text=True).stdout.split()
+        os.kill(int(workers[-1]), signal.SIGKILL)
+        self.assertEqual(process.wait(timeout=600), 0)
+        self.near(curve(out), one, 1e-4)
+        last = checkpoint.checkpoints(out)[-1]
+        self.assertGreater(len(list((last / "sharded").glob("*.distcp"))), 1)
+        self.assertFalse((last / "model.safetensors").exists())
+        for path in (last, out / "final"):
+            shutil.rmtree(path)
+        self.near(self.train("run.out=parts", *plain), one, 1e-4)  # the parts, read by one process
 
     def test_the_best_checkpoint_is_kept(self) -> None:
         self.train("run.out=best", "run.best=same", "run.validate_every=3", "schedule.peak=0.3", "dropout.residual=0.0")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,10 @@ def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropo
 
 
 def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path, settings: dict[str, Any],
-         training: dict[str, Any] | None = None, lora: Lora | None = None, base: str = "") -> None:
+         training: dict[str, Any] | None = None, lora: Lora | None = None, base: str = "",
+         write_part: Callable[[Path], None] | None = None) -> None:
     """Write a checkpoint with `settings` as config.json, or with `lora` an adapter of `base` as PEFT writes it; with
-    `training`, also the state for resuming. OSError if the disk is full."""
+    `training`, also the state for resuming. With `write_part`, it writes the weights. OSError if the disk is full."""
     def fill(fresh: Path) -> None:
         if lora:
             from . import lora as adapters
@@ -54,9 +56,13 @@ def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path
         else:
             config = json.dumps(settings, indent=2, sort_keys=True) + "\n"
             (fresh / "config.json").write_text(config, encoding="utf-8")
-            name, tensors = "model.safetensors", to_hugging_face(shape, weights)
+            name, tensors = "model.safetensors", {} if write_part else to_hugging_face(shape, weights)
         try:
-            save_file(tensors, fresh / name, metadata={"format": "pt"})
+            if write_part:
+                write_part(fresh)
+            else:
+                save_file(tensors, fresh / name, metadata={"format": "pt"})
+                (fresh / name).chmod(0o644)
             if training is not None:
                 torch.save(training, fresh / TRAINING)
         except OSError:
@@ -66,7 +72,6 @@ def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path
         for file in TOKENIZER_FILES:
             if (tokenizer / file).exists():
                 shutil.copyfile(tokenizer / file, fresh / file)
-        (fresh / name).chmod(0o644)
     write_folder(folder, fill)
 
 
@@ -75,7 +80,7 @@ def read_training(folder: Path) -> dict[str, Any]:
     path = folder / TRAINING
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return {key: state[key] for key in ("step", "identity", "optimizer", "best")}
+        return {key: state[key] for key in ("step", "identity", "best")} | {"optimizer": state.get("optimizer", {})}
     except Exception as error:
         raise ValueError(
             f"{path}: cannot be read ({' '.join(str(error).split())[:200]}); remove {folder} to go on from the "

@@ -118,6 +118,8 @@ class Run:
     compile: bool = False
     strategy: str = "ddp"
     """For several processes: "ddp" or "fsdp"."""
+    sharded: bool = False
+    """Whether each process of "fsdp" writes its own part of a checkpoint."""
     checkpoint_every: int = 200
     keep: int = 2
     """Number of checkpoints kept besides the last."""
@@ -199,6 +201,8 @@ def check(c: Config) -> Config:
     need((c.run.mode == "finetune") == bool(c.run.init), "run.init requires run.mode = finetune and vice versa")
     need(c.run.precision in ("float32", "bfloat16"), "run.precision must be float32 or bfloat16")
     need(c.run.strategy in ("ddp", "fsdp"), "run.strategy must be ddp or fsdp")
+    need(not c.run.sharded or c.run.strategy == "fsdp", "run.sharded needs run.strategy = fsdp")
+    need(not (c.run.sharded and c.lora.rank), "run.sharded is for whole weights: not with lora.rank")
     need(c.run.device in ("auto", "cpu", "cuda"), "run.device must be auto, cpu or cuda")
     need(c.run.report in ("", "tensorboard", "trackio"), "run.report must be tensorboard or trackio")
     need(not c.run.best or c.run.best in c.data.validation, f"run.best = {c.run.best} is no set of data.validation")

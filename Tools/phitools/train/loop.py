@@ -18,52 +18,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ..data import bpe
-from ..durable import lock
+from ..durable import fresh_name, lock
 from ..packed import Sampler, Stream, open_stream, sha256
-from . import base, checkpoint, lora, processes
+from . import base, checkpoint, lora, processes, sharded
 from .config import Config
 from .loss import targets_of
 from .model import Phi, Shape
-from .muon import Muon
+from .optimizers import learning_rate, make_optimizers
 from .record import Record, draw
 from .report import check as check_report
 from .report import reporter
-
-
-def learning_rate(
-        step: int, peak: float, warmup: int, steps: int, kind: str = "linear", decay: float = 0.2,
-        floor: float = 0.0) -> float:
-    """Return the rate of a step from 0: linear warm-up to the peak at `warmup`, then down to `floor` of it at `steps`:
-    "linear", as a half "cosine", or with "wsd" linearly in the last share `decay` of the steps."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    falling = max(1, steps - warmup) if kind != "wsd" else max(1, round(decay * steps))
-    left = min(1.0, (steps - step) / falling)
-    if kind == "cosine":
-        left = (1 - math.cos(math.pi * left)) / 2
-    return peak * (floor + (1 - floor) * left)
-
-
-def make_optimizers(model: Phi, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
-    """Return AdamW, with decay for matrices only, preceded by Muon for the blocks' matrices if configured.
-
-    A block's output bias replaces two biases of Hugging Face's, whose equal steps add up, so its rate is doubled.
-    """
-    o, muon = c.optimizer, []
-    if o.muon:
-        h, f = model.shape.hidden, model.shape.intermediate
-        for block in model.blocks:
-            muon += [(block.into.weight, [h, h, h, f], 0), (block.out.weight, [h, f], 1)]
-    taken = {id(p) for p, _, _ in muon}
-    trained = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
-    matrices = [p for _, p in trained if p.dim() >= 2 and id(p) not in taken]
-    joined = [p for n, p in trained if n.endswith("out.bias")]
-    vectors = [p for n, p in trained if p.dim() < 2 and not n.endswith("out.bias")]
-    adam = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0},
-                              {"params": joined, "weight_decay": 0.0, "lr": 2 * c.schedule.peak}],
-                             lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon,
-                             fused=c.run.strategy == "ddp" or device.type == "cuda")
-    return [Muon(muon, o.muon, o.decay), adam] if muon else [adam]
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
@@ -112,7 +76,8 @@ class Training:
         self.done, self.best = 0, float("inf")
         self.settings = checkpoint.hugging_face_config(self.shape, self.end, c.dropout)
         if start:
-            model.load_state_dict(base.load_weights(start, self.shape))
+            if not (start / sharded.FOLDER).exists():
+                model.load_state_dict(base.load_weights(start, self.shape))
             self.settings = base.read_config(start) | {k: self.settings[k] for k in checkpoint.OURS}
         if c.lora.rank:
             lora.adapt(model, c.lora)
@@ -131,6 +96,8 @@ class Training:
                 raise ValueError(
                     f"{existing[-1]}: belongs to a run of another configuration or other data; choose another run.out "
                     "or remove it")
+            if (existing[-1] / sharded.FOLDER).exists():
+                state["optimizer"] = sharded.load(existing[-1], self._plain())
             self._restore(state)
             self.done, self.best = int(state["step"]), float(state["best"])
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
@@ -159,7 +126,7 @@ class Training:
         c = self.c.as_dict()
         for key in (
                 "out", "threads", "checkpoint_every", "keep", "validate_every", "prompts", "device", "strategy",
-                "report"):
+                "report", "sharded"):
             c["run"].pop(key)
         c["data"] = {"tokenizer": tokenizer, "tokens": self.sampler.stream.digest}
         c["batch"].pop("micro")
@@ -183,20 +150,31 @@ class Training:
 
     def save(self) -> None:
         """Write a checkpoint of the current state."""
-        weights, optimizer = self._weights(), {
-            n: {k: processes.whole(v) for k, v in o.state[w].items()}
-            for n, w in self._plain().named_parameters() for o in self.optimizers if w in o.state}
+        folder, weights = self.out / "checkpoints" / f"step-{self.done:08d}", dict(self._plain().named_parameters())
+        states = {n: dict(o.state[w]) for n, w in weights.items() for o in self.optimizers if w in o.state}
+        training: dict[str, Any] = {"step": self.done, "identity": self.identity, "best": self.best}
+        if not self.c.run.sharded:
+            training["optimizer"] = {n: {k: processes.whole(v) for k, v in s.items()} for n, s in states.items()}
+            weights = self._weights()
+
+        def write_part(fresh: Path) -> None:
+            self.p.wait()  # until the first process has made the folder
+            sharded.save(fresh, weights, states)
         if self.p.first:
             self.log.sync()
             self.samples.sync()
-            self._write(self.out / "checkpoints" / f"step-{self.done:08d}", weights, {
-                "step": self.done, "identity": self.identity, "best": self.best, "optimizer": optimizer})
+            self._write(folder, weights, training, write_part if self.c.run.sharded else None)
             checkpoint.prune(self.out, self.c.run.keep)
+        elif self.c.run.sharded:
+            write_part(fresh_name(folder))
         self.p.wait()
 
-    def _write(self, folder: Path, weights: dict[str, Tensor], training: dict[str, Any] | None = None) -> None:
+    def _write(
+            self, folder: Path, weights: dict[str, Tensor], training: dict[str, Any] | None = None,
+            write_part: Callable[[Path], None] | None = None) -> None:
         lora, base = (self.c.lora, self.c.run.init) if self.c.lora.rank else (None, "")
-        checkpoint.save(folder, self.shape, weights, self.tokenizer_folder, self.settings, training, lora, base)
+        checkpoint.save(
+            folder, self.shape, weights, self.tokenizer_folder, self.settings, training, lora, base, write_part)
 
     def _keep_best(self, losses: dict[str, float]) -> None:
         """Write the folder `best` if the watched loss is the lowest so far."""
@@ -346,8 +324,12 @@ class Training:
                 report(self.done, line)
             if self.done % c.run.checkpoint_every == 0 or last:
                 self.save()
+        weights = self._weights() if c.run.sharded else {}
         if p.first:
-            checkpoint.publish(checkpoint.checkpoints(self.out)[-1], final)
+            if c.run.sharded:
+                self._write(final, weights)
+            else:
+                checkpoint.publish(checkpoint.checkpoints(self.out)[-1], final)
             draw(self.out)
         p.wait()
         return final

@@ -18,6 +18,7 @@
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
 # make test-hub    downloads from a stand-in of Hugging Face's hub; with recipe-deps, beside Hugging Face's own library
 # make check-recipe    the recipe installed afresh, and every command of Tools/README.md at toy size
+# make check-cluster   data steps and training on a Slurm of two nodes on this machine, of which a process and a node are killed; needs root
 # make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python
 PREFIX ?= /usr/local
@@ -26,7 +27,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx check-recipe lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx check-recipe check-cluster lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -290,6 +291,12 @@ check-recipe: build venv-deps sandbox-deps
 	$(FRESH)/bin/pip install --quiet --require-hashes -r Tools/requirements.lock || echo 'not the locked versions: these are for another platform'
 	$(FRESH)/bin/pip install --quiet './Tools[cpu]'
 	cd Tools/tests && PHITOOLS_BIN=$(CURDIR)/$(FRESH)/bin $(CURDIR)/$(FRESH)/bin/python -m unittest test_readme
+
+check-cluster: recipe-deps
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	  echo "Slurm is missing; installing it: $(ADMIN) apt-get install -y slurm-wlm munge"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge; }
+	$(RECIPE)/bin/python Tests/ClusterCheck/slurm.py
 
 clean:
 	rm -rf .build .venv

@@ -10,10 +10,12 @@ import hashlib
 import json
 import platform
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count as count_up
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -60,9 +62,11 @@ class Where:
         count = tasks or self.tasks
         if self.executor == "slurm":
             from datatrove.executor.slurm import SlurmPipelineExecutor
-            SlurmPipelineExecutor(
+            executor = SlurmPipelineExecutor(
                 pipeline, tasks=count, workers=self.workers, time=self.time, partition=self.partition,
-                logging_dir=str(logs), job_name=logs.parent.name).run()
+                logging_dir=str(logs), slurm_logs_folder=str(logs / "slurm"), job_name="phitools")
+            executor.run()
+            wait_for_slurm(executor.job_id, logs, count)
         elif self.executor == "ray":
             from datatrove.executor.ray import RayPipelineExecutor
             RayPipelineExecutor(pipeline, tasks=count, workers=self.workers, logging_dir=str(logs)).run()
@@ -70,6 +74,20 @@ class Where:
             LocalPipelineExecutor(
                 pipeline, tasks=count, workers=self.workers, logging_dir=str(logs), start_method="spawn").run()
         return left_out(logs)
+
+
+def wait_for_slurm(job: Any, logs: Path, tasks: int, every: float = 2.0) -> None:
+    """Wait until a job's tasks are complete; ValueError if it ends before."""
+    def done() -> int:
+        return len(list((logs / "completions").glob("*")))
+    for number in told(count_up(), "turns of waiting for Slurm"):
+        if done() >= tasks:
+            return
+        queued = subprocess.run(["squeue", "--noheader", "--job", str(job)], capture_output=True, text=True)
+        if number and not queued.stdout.strip() and done() < tasks:
+            raise ValueError(
+                f"{logs / 'slurm'}: Slurm's job {job} ended with {done()} of {tasks} tasks done; start again to go on")
+        time.sleep(every)
 
 
 def left_out(logs: Path) -> dict[str, int]:

@@ -18,7 +18,7 @@
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
 # make test-hub    downloads from a stand-in of Hugging Face's hub; with recipe-deps, beside Hugging Face's own library
 # make check-recipe    the recipe installed afresh, and every command of Tools/README.md at toy size
-# make check-cluster   data steps and training on a Slurm of two nodes on this machine, of which a process and a node are killed; needs root
+# make check-cluster   data steps and training on a Slurm and a Ray of two nodes on this machine, with kills; needs root
 # make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python
 PREFIX ?= /usr/local
@@ -297,6 +297,8 @@ check-cluster: recipe-deps
 	  echo "Slurm is missing; installing it: $(ADMIN) apt-get install -y slurm-wlm munge"; \
 	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge; }
 	$(RECIPE)/bin/python Tests/ClusterCheck/slurm.py
+	$(RECIPE)/bin/pip install --quiet ray
+	$(RECIPE)/bin/python Tests/ClusterCheck/ray_nodes.py
 
 clean:
 	rm -rf .build .venv

@@ -1,6 +1,6 @@
 """A Slurm of one controller and two node daemons on this machine: data steps and training on it, with kills.
 
-    PYTHONPATH=Tools python Tests/ClusterCheck/slurm.py        (root; needs Debian's slurm-wlm, and the recipe's packages)
+    python Tests/ClusterCheck/slurm.py        (needs root, Debian's slurm-wlm and munge, and the recipe's packages)
 
 A data step's files are those of one process. Training on two nodes, of which a process is killed and then a node,
 gives the curve of an unbroken run on one.

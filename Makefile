@@ -1,4 +1,4 @@
-# make demo        build and complete a function with the model inside: heldout/78 of Tools/exercises, which it was not trained on
+# make demo        build and complete a function with the model inside: heldout/78 of phitools/exercises, which it was not trained on
 # make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
 # make server      .build/release/phi-server
@@ -17,6 +17,8 @@
 # make check-fuzz      the readers of checkpoints by libFuzzer under the address sanitizer, FUZZ_RUNS=100000 inputs for each reader
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
 # make test-hub    downloads from a stand-in of Hugging Face's hub; with recipe-deps, beside Hugging Face's own library
+# make check-recipe    the recipe installed afresh, and every command of Tools/README.md at toy size
+# make check-cluster   data steps and training on a Slurm and a Ray of two nodes on this machine, with kills; needs root
 # make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python
 PREFIX ?= /usr/local
@@ -26,7 +28,7 @@ PYTHON ?= python3
 SWIFT_BUILD = swift build -c release --force-resolved-versions
 PHI = .build/release/phi
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx check-recipe check-cluster lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -273,10 +275,32 @@ TORCH ?= torch==2.13.0+cpu
 
 recipe-deps: venv-deps
 	test -x $(RECIPE)/bin/python || $(PYTHON) -m venv $(RECIPE)
-	$(RECIPE)/bin/pip install --quiet '$(TORCH)' || $(RECIPE)/bin/pip install --quiet torch
+	$(call install-torch,$(RECIPE))
 	$(RECIPE)/bin/python -c 'import tomllib; d = tomllib.load(open("Tools/pyproject.toml", "rb"))["project"]; \
 	  print(*d["dependencies"], *(p for e in ("train", "data", "golden") for p in d["optional-dependencies"][e]), sep="\n")' > $(RECIPE)/wanted.txt
 	$(RECIPE)/bin/pip install --quiet -r $(RECIPE)/wanted.txt
+
+# PyTorch for CPUs, from where pip looks, else from its own index; else any PyTorch.
+install-torch = $(1)/bin/pip install --quiet '$(TORCH)' || \
+  $(1)/bin/pip install --quiet --retries 1 '$(TORCH)' --index-url https://download.pytorch.org/whl/cpu || $(1)/bin/pip install --quiet torch
+
+# Tools/README.md as a newcomer follows it: a fresh environment, what is printed there, and a small phi of others tuned, converted, completed and scored.
+FRESH = .build/check-recipe
+check-recipe: build venv-deps sandbox-deps
+	rm -rf $(FRESH)
+	$(PYTHON) -m venv $(FRESH)
+	$(call install-torch,$(FRESH))
+	$(FRESH)/bin/pip install --quiet --require-hashes -r Tools/requirements.lock || echo 'not the locked versions: these are for another platform'
+	$(FRESH)/bin/pip install --quiet './Tools[cpu]'
+	cd Tools/tests && PHITOOLS_BIN=$(CURDIR)/$(FRESH)/bin $(CURDIR)/$(FRESH)/bin/python -m unittest test_readme
+
+check-cluster: recipe-deps
+	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \
+	  echo "Slurm is missing; installing it: $(ADMIN) apt-get install -y slurm-wlm munge"; \
+	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends slurm-wlm munge; }
+	$(RECIPE)/bin/python Tests/ClusterCheck/slurm.py
+	$(RECIPE)/bin/pip install --quiet ray
+	$(RECIPE)/bin/python Tests/ClusterCheck/ray_nodes.py
 
 clean:
 	rm -rf .build .venv

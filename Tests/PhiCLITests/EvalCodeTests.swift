@@ -92,7 +92,7 @@ import Testing
     /// Exercises whose compositions and families the built-in model's training never saw.
     @Test(.enabled(if: hasSandbox, needsSandbox)) func theBuiltInModelSolvesMostExercisesOfItsKind() throws {
         let folder = try TemporaryFolder()
-        let exercises = repositoryFile("Tools/exercises/heldout.jsonl.gz")
+        let exercises = repositoryFile("Tools/phitools/exercises/heldout.jsonl.gz")
         let outcome = try Command.run(
             "eval", "humaneval", "--problems", exercises, "--limit", "100", "-n", "200", "-o",
             folder.at("samples.jsonl"), "--json")

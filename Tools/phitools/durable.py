@@ -32,9 +32,14 @@ def write_text(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def fresh_name(target: Path) -> Path:
+    """Return the folder in which `write_folder` makes another."""
+    return target.with_name(f".{target.name}.new")
+
+
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Create a folder with everything that `fill` writes into it; one of the same name is replaced."""
-    fresh, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
+    fresh, old = fresh_name(target), target.with_name(f".{target.name}.old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,6 +53,10 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
             os.rename(target, old)
         os.rename(fresh, target)
         sync(target.parent)
+    except OSError as error:
+        if error.filename is None:  # as for a full disk: what was being written tells where
+            raise OSError(f"{target}: cannot be written ({error.strerror or error})") from None
+        raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Packed token folders: `manifest.json` and `tokens-00000.bin`, ... with 16-bit little-endian ids, each document ended
 by `<|endoftext|>`. If only some tokens are targets, `targets-00000.bin`, ... hold a byte per token (1: target, 0: not).
+With `rows` in the manifest, every so many tokens are a row that no document crosses, as fine-tuning wants it.
 
 `phitools.data pack` writes such folders, the trainer reads them. Needs numpy only.
 """
@@ -22,6 +23,10 @@ class Stream:
     """The start of each shard, and the total length."""
     targets: list[np.ndarray]
     """Per shard, 1 for each target token and 0 for every other."""
+    digest: str = ""
+    """The hash of the shards' hashes."""
+    rows: int = 0
+    """The length of rows; 0: documents follow one another."""
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -59,6 +64,8 @@ def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> St
     """Map the shards; raise ValueError for one that is missing, truncated, altered or of another tokenizer."""
     shards: list[np.ndarray] = []
     targets: list[np.ndarray] = []
+    digests: list[str] = []
+    rows: set[int] = set()
     for folder in folders:
         manifest_path = folder / "manifest.json"
         try:
@@ -69,6 +76,8 @@ def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> St
                     (s["targets"]["name"], s["targets"]["sha256"]) if "targets" in s else None)
                 for s in manifest["shards"]]
             made_with = manifest["tokenizer_sha256"]
+            rows.add(int(manifest.get("rows", 0)))
+            digests += [d for _, _, digest, marks in listed for d in (digest, marks[1] if marks else "")]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{manifest_path}: not the manifest of a packed folder ({type(error).__name__}: {error})") from None
@@ -83,7 +92,10 @@ def open_stream(folders: list[Path], vocabulary_sha256: str, verify: bool) -> St
                     else np.broadcast_to(np.uint8(1), tokens))
     if not shards:
         raise ValueError(f"{', '.join(map(str, folders))}: no tokens")
-    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]), targets)
+    if len(rows) > 1:
+        raise ValueError(f"{', '.join(map(str, folders))}: packed in rows of different lengths ({sorted(rows)})")
+    whole = hashlib.sha256("".join(digests).encode()).hexdigest()
+    return Stream(shards, np.cumsum([0] + [len(s) for s in shards]), targets, whole, rows.pop())
 
 
 def _map(path: Path, kind: str, tokens: int, digest: str, verify: bool) -> np.ndarray:
@@ -98,14 +110,16 @@ def _map(path: Path, kind: str, tokens: int, digest: str, verify: bool) -> np.nd
 class Sampler:
     """The training sequences of each step, a function of seed and step, so that resuming needs no state.
 
-    Each epoch cuts the stream into sequences at a new offset and visits them in a new order.
+    Each epoch cuts the stream into sequences at a new offset, or into its rows, and visits them in a new order.
     """
 
     def __init__(self, stream: Stream, context: int, sequences: int, seed: int) -> None:
-        if len(stream) <= context + 1:
+        if stream.rows and stream.rows != context:
+            raise ValueError(f"packed in rows of {stream.rows} tokens, which batch.context = {context} must be")
+        if len(stream) <= context + 1 and not stream.rows:
             raise ValueError(f"{len(stream)} tokens are too few for a context of {context}")
         self.stream, self.context, self.sequences, self.seed = stream, context, sequences, seed
-        self.per_epoch = (len(stream) - 1) // context
+        self.per_epoch = (len(stream) - (not stream.rows)) // context
         self._epochs: dict[int, tuple[int, np.ndarray]] = {}
 
     def batch(self, step: int, first: int, count: int) -> np.ndarray:
@@ -126,5 +140,6 @@ class Sampler:
         if epoch not in self._epochs:
             self._epochs = {e: v for e, v in self._epochs.items() if e == epoch - 1}  # a batch can straddle two
             r = np.random.default_rng([self.seed, epoch])
-            self._epochs[epoch] = int(r.integers(self.context)), r.permutation(self.per_epoch)
+            offset = 0 if self.stream.rows else int(r.integers(self.context))
+            self._epochs[epoch] = offset, r.permutation(self.per_epoch)
         return self._epochs[epoch]

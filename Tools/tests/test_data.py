@@ -1,30 +1,33 @@
 """Tests of the data steps: filtering, manifests, determinism, resuming after a kill, an endpoint, errors."""
 from __future__ import annotations
 
+import contextlib
 import gzip
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from needs import packages
 
 packages("datatrove", "orjson", "tokenizers", "sklearn", "rapidfuzz", "torch")
 
 import numpy as np
+from datatrove.data import Document
 
+from phitools.data import __main__ as main
 from phitools.data import annotate, bpe, collect, decontaminate, select
 from phitools.data.__main__ import part_of
 from phitools.data.pack import pack
-from phitools.data.steps import read
+from phitools.data.steps import finish, read
+from phitools.durable import write_folder
+from phitools.exercises import heldout
 from phitools.packed import open_stream, sha256
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -73,17 +76,54 @@ class Parts(unittest.TestCase):
         self.assertEqual(annotate.rule_score("def broken(:\n"), 0.0)
         self.assertEqual(annotate.rule_score("x = 1\n"), 0.0)
 
-    def test_answers(self) -> None:
-        self.assertEqual(
-            [annotate.answer_label(a) for a in ("Yes.", "no", "It is: NO", "perhaps", "")], [1, 0, 0, None, None])
-
     def test_licences(self) -> None:
         for name in (
                 "MIT", "BSD-3-Clause", "Apache Software License", "PSF-2.0", "Apache-2.0 OR BSD-3-Clause",
                 "ISC License (ISCL)"):
             self.assertTrue(collect.permissive(name), name)
-        for name in ("", "GPL-3.0", "LGPL", "MPL-2.0", "Proprietary", "unknown", "GNU Affero", "MIT AND GPL-2.0"):
+        for name in (
+                "", "GPL-3.0", "LGPL", "MPL-2.0", "Proprietary", "unknown", "GNU Affero", "MIT AND GPL-2.0",
+                "CC-BY-4.0", "MIT with Commons Clause", "None"):
             self.assertFalse(collect.permissive(name), name)
+        self.assertTrue(collect.permissive_file("# SPDX-License-Identifier: MIT\nx = 1\n"))
+        for head in ("# SPDX-License-Identifier: GPL-2.0-only\n", "# under the GNU Affero General Public License\n"):
+            self.assertFalse(collect.permissive_file(head + "x = 1\n"), head)
+
+    def test_rows_without_a_permissive_licence_are_left_out(self) -> None:
+        licences = ["mit", ["mit", "apache-2.0"], "agpl-3.0", ["mit", "gpl-2.0"], None, "", []]
+        rows = [
+            Document(text=GOOD, id=str(i), metadata={"licence": collect.row_licence(licence)})
+            for i, licence in enumerate(licences)]
+        rows.append(Document(text="# SPDX-License-Identifier: GPL-3.0\n" + GOOD, id="g", metadata={"licence": "mit"}))
+        kept = collect.Permissive()
+        self.assertEqual([d.id for d in kept.run(rows)], ["0", "1"])
+        self.assertEqual(
+            {k: v.total for k, v in kept.stats.stats.items() if "left" in k},
+            {"left out: licence": 5, "left out: licence in the file": 1})
+
+    def test_links_and_pipes_are_left_out(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            inside, outside = Path(name) / "in", Path(name) / "outside.py"
+            (Path(name) / "others").mkdir()
+            inside.mkdir()
+            for path in (inside / "a.py", outside, Path(name) / "others" / "b.py"):
+                path.write_text(GOOD)
+            (inside / "link.py").symlink_to(outside)
+            (inside / "folder").symlink_to(Path(name) / "others")
+            os.mkfifo(inside / "pipe.py")
+            step = collect.Collect([(inside, "MIT")], False, False, 2500, 1.0)
+            self.assertEqual({d.metadata["path"] for d in step.run()}, {"a.py#0"})
+            self.assertEqual(
+                {k: v.total for k, v in step.stats.stats.items() if "left" in k},
+                {"left out: symbolic link": 1, "left out: not a regular file": 1})
+
+    def test_a_sample_is_of_its_size_in_any_order(self) -> None:
+        ids = [str(i) for i in range(500)]
+        chosen = {i for i in ids if i in annotate.Sample.of(ids, 60, 1)}
+        self.assertEqual(len(chosen), 60)
+        self.assertEqual({i for i in ids if i in annotate.Sample.of(ids[::-1], 60, 1)}, chosen)
+        self.assertNotEqual({i for i in ids if i in annotate.Sample.of(ids, 60, 2)}, chosen)
+        self.assertTrue(all(i in annotate.Sample.of(ids, n, 1) for i in ids for n in (0, 500, 900)))
 
     def test_notices_go_code_stays(self) -> None:
         self.assertEqual(
@@ -123,11 +163,21 @@ class Parts(unittest.TestCase):
         r = np.random.default_rng(1)
         labels = r.integers(0, 2, 400)
         vectors = r.normal(size=(400, 6)) + 2 * labels[:, None]
-        _, report, _ = select.teach(vectors, labels, 1)
+        known = np.arange(0, 400, 2)
+        scores, report, _ = select.judge(vectors, labels[known], known, 1)
         self.assertGreater(report["roc_auc"], 0.95)
-        self.assertEqual(report["held_out"], 80)
-        with self.assertRaisesRegex(ValueError, "too few"):
-            select.teach(vectors, np.ones(400, int), 1)
+        self.assertEqual(report["labelled"], 200)
+        self.assertGreater(float(((scores >= 0.5) == labels)[1::2].mean()), 0.9)
+        for wrong in (np.ones(400, int), labels[:20]):
+            with self.assertRaisesRegex(ValueError, "too few"):
+                select.judge(vectors, wrong, np.arange(len(wrong)), 1)
+
+    def test_no_document_is_judged_by_a_forest_that_has_seen_it(self) -> None:
+        r = np.random.default_rng(2)
+        vectors, labels = r.normal(size=(300, 6)), r.integers(0, 2, 300)  # noise: only memory could tell
+        scores, report, _ = select.judge(vectors, labels, np.arange(300), 1)
+        self.assertLess(float(((scores >= 0.5) == labels).mean()), 0.62)
+        self.assertLess(report["roc_auc"], 0.62)
 
 
 class Tokens(unittest.TestCase):
@@ -153,40 +203,6 @@ class Tokens(unittest.TestCase):
             self.assertEqual(totals, {"documents": 3, "tokens": len(wanted)})
             with self.assertRaisesRegex(ValueError, "another tokenizer"):
                 open_stream([folder / "p"], "0", True)
-
-
-class Endpoint(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server that counts requests and fails the first."""
-
-    requests = 0
-
-    def do_POST(self) -> None:
-        type(self).requests += 1
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        text = body["messages"][0]["content"]
-        answer = (
-            "Yes" if "mean" in text
-            else "No") if "educational value" in text else f"def answer():\n    return {len(text)}\n"
-        data = json.dumps(
-            {
-                "id": "1", "object": "chat.completion", "model": body["model"],
-                "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": answer}}],
-                           "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def do_GET(self) -> None:
-        data = b'{"object": "list", "data": []}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 class Steps(unittest.TestCase):
@@ -231,6 +247,78 @@ class Steps(unittest.TestCase):
     def test_no_licence_no_text(self) -> None:
         step("collect", "--folder", str(self.source), "--out", self.folder / "code")
         self.assertEqual(self.texts("code"), [])
+        counts = json.loads((self.folder / "code" / "manifest.json").read_text())["counts"]
+        self.assertEqual(counts["left out: licence"], 15)
+
+    def test_what_is_left_out_is_told(self) -> None:
+        f = self.folder
+        (self.source / "text.py").write_text(GOOD.replace("mean", "média"))
+        (self.source / "short.py").write_text("x = 1\n")
+        told = json.loads(step("collect", "--folder", f"{self.source}:MIT", "--out", f / "code"))
+        left = {k: v for k, v in told.items() if k.startswith("left out")}
+        self.assertEqual(left, {
+            "left out: piece that is not ASCII": 1, "left out: piece too short or too long": 1,
+            "left out: unreadable": 1})
+        told = json.loads(step("dedup", "--input", f / "code", "--out", f / "unique"))
+        self.assertEqual(told["documents"] + told["left out: duplicate"] + told["left out: near duplicate"], 14)
+        self.assertEqual(told["left out: duplicate"], 1)
+
+    def test_a_sample_is_labelled_and_the_rest_passes(self) -> None:
+        f = self.folder
+        step("collect", "--folder", f"{self.source}:MIT", "--out", f / "code")
+        told = json.loads(step("annotate", "--input", f / "code", "--sample", "5", "--out", f / "some", "--tasks", "2"))
+        self.assertEqual((told["documents"], told["labelled"]), (14, 5))
+        self.assertEqual(sum("label" in d.metadata for d in read(f / "some")), 5)
+        self.assertRegex(
+            step("filter", "--input", f / "some", "--checkpoint", f / "none", "--out", f / "x", fails=True),
+            "5 labels with . valuable are too few")
+
+    def test_inputs_that_changed_are_refused(self) -> None:
+        f = self.folder
+        step("textbooks", "--count", "3", "--out", f / "t")
+        (f / "t" / "documents" / "00001.jsonl").write_text('{"text": "x", "id": "1", "metadata": {}}\n')
+        self.assertRegex(
+            step("dedup", "--input", f / "t", "--out", f / "y", fails=True), "00001.jsonl: not of this step")
+        (f / "t" / "documents" / "00001.jsonl").unlink()
+        shard = f / "t" / "documents" / "00000.jsonl"
+        shard.write_text(shard.read_text().replace("This prints", "This printed"))
+        self.assertRegex(
+            step("dedup", "--input", f / "t", "--out", f / "y", fails=True), "00000.jsonl: not as its step left it")
+        (f / "t" / "manifest.json").write_text("[]")
+        self.assertRegex(step("dedup", "--input", f / "t", "--out", f / "y", fails=True), "not the manifest of a step")
+
+    def test_packing_is_a_step_like_the_others(self) -> None:
+        f = self.folder
+        step("textbooks", "--count", "60", "--out", f / "t")
+        step("tokenizer", "--input", f / "t", "--vocabulary", "300", "--out", f / "tokenizer")
+        options = ("pack", "--input", f / "t", "--tokenizer", f / "tokenizer", "--part", "train", "--out", f / "packed")
+        told = json.loads(step(*options))
+        self.assertEqual(told["documents"] + told.get("left out: other part", 0), 60)
+        before = (f / "packed" / "manifest.json").stat().st_mtime_ns
+        manifest = json.loads((f / "packed" / "manifest.json").read_text())
+        self.assertEqual((manifest["options"]["part"], manifest["inputs"][0][0]), ("train", "t"))
+        step(*options)
+        self.assertEqual((f / "packed" / "manifest.json").stat().st_mtime_ns, before)
+        self.assertRegex(step(*options, "--most", "50", fails=True), "other options")
+        self.assertRegex(step(*options[:-1], f, fails=True), "choose another")
+        self.assertTrue((f / "t").exists())
+
+    def test_a_full_disk_names_the_folder(self) -> None:
+        with self.assertRaisesRegex(OSError, "packed: cannot be written"):
+            def fill(folder: Path) -> None:
+                raise OSError(28, "No space left on device")
+            write_folder(self.folder / "packed", fill)
+        self.assertFalse((self.folder / "packed").exists())
+
+    def test_numbers_out_of_range_are_refused(self) -> None:
+        for options in (
+                ("textbooks", "--count", "-5"), ("exercises", "--count", "0"),
+                ("collect", "--standard-library", "--share", "2"), ("collect", "--standard-library", "--tasks", "0"),
+                ("annotate", "--input", "x", "--sample", "-1")):
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()) as told:
+                main.parser().parse_args([*options, "--out", "x"])
+            self.assertIn(f"argument {options[-2]}", told.getvalue())
+        self.assertRegex(step("collect", "--out", self.folder / "c", fails=True), "nothing to collect")
 
     def test_complete_steps_are_left_and_others_refused(self) -> None:
         options = ("textbooks", "--count", "20", "--out", self.folder / "t")
@@ -259,32 +347,17 @@ class Steps(unittest.TestCase):
         self.assertEqual(self.texts("killed"), self.texts("whole"))
         self.assertEqual(len(set(self.texts("whole"))), 1200)
 
-    def test_endpoint_labels_and_writes_and_answers_are_kept(self) -> None:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.shutdown)
-        url = f"http://127.0.0.1:{server.server_port}"
-        step("collect", "--folder", f"{self.source}:MIT", "--out", self.folder / "code")
-        step(
-            "annotate", "--input", self.folder / "code", "--out", self.folder / "asked", "--endpoint", url, "--model",
-            "m")
-        self.assertEqual(
-            sorted(d.metadata["label"] for d in read(self.folder / "asked")),
-            sorted(int("mean" in t) for t in self.texts("code")))
-        for kind in ("textbooks", "exercises"):
-            step(kind, "--count", "5", "--out", self.folder / kind, "--endpoint", url, "--model", "m")
-            self.assertEqual([t.startswith("def answer") for t in self.texts(kind)], [True] * 5)
-
     def test_decontaminate_removes_what_is_planted(self) -> None:
-        heldout = TOOLS / "exercises" / "heldout.jsonl.gz"
-        with gzip.open(heldout, "rt") as f:
+        benchmark = heldout.FILE
+        with gzip.open(benchmark, "rt") as f:
             problem = json.loads(f.readline())
         step("exercises", "--count", "40", "--out", self.folder / "e")
-        shard = self.folder / "e" / "documents" / "00000.jsonl"
         planted = problem["prompt"] + problem["canonical_solution"]
+        shard = self.folder / "e" / "documents" / "00000.jsonl"
         shard.write_text(shard.read_text() + json.dumps({"text": planted, "id": "00", "metadata": {}}) + "\n")
+        finish(self.folder / "e", "exercises", {}, [], {})
         step(
-            "decontaminate", "--input", self.folder / "e", "--benchmark", heldout, "--tau", "1", "--out",
+            "decontaminate", "--input", self.folder / "e", "--benchmark", benchmark, "--tau", "1", "--out",
             self.folder / "clean")
         self.assertNotIn(planted, self.texts("clean"))
         report = json.loads((self.folder / "clean" / "report.json").read_text())
@@ -299,6 +372,7 @@ class Steps(unittest.TestCase):
         step("textbooks", "--count", "3", "--out", self.folder / "t")
         shard = self.folder / "t" / "documents" / "00000.jsonl"
         shard.write_text(shard.read_text()[:-30])
+        finish(self.folder / "t", "textbooks", {}, [], {})
         self.assertRegex(
             step(
                 "tokenizer", "--input", self.folder / "t", "--vocabulary", "300", "--out", self.folder / "y",

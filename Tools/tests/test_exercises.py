@@ -16,7 +16,7 @@ from phitools.exercises.draw import Draw
 from phitools.exercises.generate import HELD_OUT_FAMILIES, draw, held_out, training
 from phitools.exercises.parts import atom
 
-COMMITTED = Path(__file__).resolve().parents[1] / "exercises" / "heldout.jsonl.gz"
+COMMITTED = heldout.FILE
 
 
 class Stream(unittest.TestCase):

@@ -1,7 +1,10 @@
 """Tests of the trainer: equality with Hugging Face, the loss, bit-exact resuming, several processes, errors."""
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -10,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from needs import packages
@@ -25,11 +29,13 @@ from phitools.data.pack import pack, solution_start
 from phitools.durable import lock
 from phitools.exercises.generate import training
 from phitools.packed import Sampler, open_stream, sha256
-from phitools.train import checkpoint, config
-from phitools.train.loop import learning_rate
+from phitools.train import __main__ as train_command
+from phitools.train import base, checkpoint, config, processes
+from phitools.train.loop import Training
 from phitools.train.loss import IGNORED, next_token_loss
 from phitools.train.model import Phi, Shape, from_hugging_face, to_hugging_face
 from phitools.train.muon import Muon, orthogonal
+from phitools.train.optimizers import learning_rate
 
 TOOLS = Path(__file__).resolve().parents[1]
 ODD = Shape(rows=67, hidden=24, layers=2, heads=3, intermediate=40, positions=50, rotary=0.5)
@@ -87,6 +93,16 @@ def curve(out: Path) -> list[tuple[int, float, float]]:
     """Return step, loss and norm of every logged step, so that repeated or missing steps are detected."""
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     return [(r["step"], r["loss"], r["norm"]) for r in lines if "loss" in r]
+
+
+def children(parent: int) -> list[int]:
+    """Return a process's children."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(path.read_text().rsplit(")", 1)[1].split()[1]) == parent:
+                found.append(int(path.parent.name))
+    return found
 
 
 class Function(unittest.TestCase):
@@ -177,6 +193,12 @@ class Function(unittest.TestCase):
         rates = [learning_rate(s, 1.0, 4, 12) for s in range(12)]
         self.assertEqual(rates[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
         self.assertEqual(rates[-1], 1 / 8)
+        cosine = [learning_rate(s, 1.0, 4, 12, "cosine", floor=0.1) for s in range(13)]
+        self.assertEqual(cosine[:5], [0.25, 0.5, 0.75, 1.0, 1.0])
+        self.assertAlmostEqual(cosine[8], 0.55)
+        self.assertAlmostEqual(cosine[12], 0.1)
+        wsd = [learning_rate(s, 1.0, 2, 10, "wsd", decay=0.4) for s in range(10)]
+        self.assertEqual(wsd, [0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25])
 
 
 class Configuration(unittest.TestCase):
@@ -194,10 +216,22 @@ class Configuration(unittest.TestCase):
         self.refused(CONFIG.replace("heads = 2", "heads = 3"), "multiple of model.heads")
         self.refused(CONFIG.replace("context = 32", "context = 999"), "exceeds model.positions")
         self.refused(CONFIG + 'mode = "finetune"\n', "run.init requires")
+        self.refused(CONFIG.replace("heads = 2", "heads = 0"), "model.heads is missing or 0")
+        self.refused(CONFIG.replace("[dropout]\nattention = 0.1", "[dropout]\nattention = 1.0"), "must be less than 1")
+        self.refused(CONFIG.replace("steps = 24", 'steps = 24\nkind = "step"'), "schedule.kind must be")
+        self.refused(CONFIG.replace("context = 32", "context = 32\nmicro = -1"), "batch.micro must not be negative")
+        for line, why in (
+                ('device = "gpu"', "run.device must be auto, cpu or cuda"),
+                ('best = "x"', "is no set of data.validation"),
+                ('report = "paper"', "run.report must be"), ("seed = -1", "run.seed must not be negative")):
+            self.refused(f"{CONFIG}{line}\n", why)
+        tuned = CONFIG + 'mode = "finetune"\ninit = "x"\n[lora]\nrank = 2\n'
+        self.refused(tuned, "dropout.residual must be 0 with lora")
+        self.refused(tuned.replace("residual = 0.1", "residual = 0") + 'targets = ["q"]\n', r"lora.targets \['q'\]")
         self.refused("[model", "c.toml")
 
     def test_the_repository_s_files_load(self) -> None:
-        for path in sorted((TOOLS / "configs").glob("*.toml")):
+        for path in sorted(config.CONFIGS.glob("*.toml")):
             c = config.load(path, [])
             shape = Shape(
                 c.model.rows or 1024, c.model.hidden, c.model.layers, c.model.heads, c.model.intermediate,
@@ -210,7 +244,7 @@ class Configuration(unittest.TestCase):
 
     def test_overrides(self) -> None:
         c = config.load(
-            TOOLS / "configs" / "nano.toml",
+            Path("nano.toml"),
             ["run.out=/tmp/a b", "schedule.steps=7", "schedule.warmup=2", 'data.train=["x"]', "run.compile=true"])
         self.assertEqual((c.run.out, c.schedule.steps, c.data.train, c.run.compile), ("/tmp/a b", 7, ["x"], True))
 
@@ -303,16 +337,28 @@ class Runs(unittest.TestCase):
         return curve(cls.folder / next(o.split("=")[1] for o in overrides if o.startswith("run.out")))
 
     def failure(self, *overrides: str, **limits: int) -> str:
+        """Run the command, which must fail: in this process, or with limits in one of its own. Return its last line."""
+        line = command(*[x for o in overrides for x in ("--set", o)])
+
         def limit() -> None:
             import resource
-            if "file" in limits:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
-        done = subprocess.run(
-            command(*[x for o in overrides for x in ("--set", o)]), cwd=self.folder, env=environment(),
-            capture_output=True, text=True, preexec_fn=limit)
-        self.assertEqual(done.returncode, 1, done.stderr)
-        last = done.stderr.strip().splitlines()[-1]
-        self.assertTrue(last.startswith("phitools.train: "), done.stderr)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limits["file"], limits["file"]))
+        if limits:
+            done = subprocess.run(
+                line, cwd=self.folder, env=environment(), capture_output=True, text=True, preexec_fn=limit)
+            status, told = done.returncode, done.stderr
+        else:
+            here = os.getcwd()
+            os.chdir(self.folder)
+            try:
+                with contextlib.redirect_stderr(io.StringIO()) as out, unittest.mock.patch("sys.argv", line[2:]):
+                    status = train_command.main()
+            finally:
+                os.chdir(here)
+            told = out.getvalue()
+        self.assertEqual(status, 1, told)
+        last = told.strip().splitlines()[-1]
+        self.assertTrue(last.startswith("phitools.train: "), told)
         return last
 
     def test_it_learns_and_leaves_everything(self) -> None:
@@ -390,8 +436,8 @@ class Runs(unittest.TestCase):
         # weights themselves may differ: a key's bias changes no logit, and Adam makes steps of its rounding errors
         for name in ("fsdp-one", "fsdp"):
             final = self.folder / name / "final"
-            model = Phi(checkpoint.read_shape(final)).eval()
-            model.load_state_dict(checkpoint.load_weights(final, model.shape))
+            model = Phi(base.read_shape(final)).eval()
+            model.load_state_dict(base.load_weights(final, model.shape))
             logits.append(model(torch.arange(60)[None] * 5))
         torch.testing.assert_close(*logits, rtol=1e-2, atol=2e-3)
 
@@ -413,6 +459,92 @@ class Runs(unittest.TestCase):
             "batch.sequences=9"]
         self.near(self.train("run.out=compiled", "run.compile=true", *plain), self.train("run.out=eager", *plain), 1e-4)
 
+    def test_another_strategy_or_number_of_processes_goes_on(self) -> None:
+        plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=12"]
+        one = self.train("run.out=turns-one", *plain)
+        for strategy, count in (("fsdp", 2), ("ddp", 2), ("ddp", 1)):
+            out = self.folder / "turns"
+            self.near(self.train("run.out=turns", f"run.strategy={strategy}", *plain, processes=count), one, 1e-4)
+            for path in (out / "checkpoints" / "step-00000012", out / "final"):
+                shutil.rmtree(path)  # as if killed after step 10
+
+    def test_a_killed_process_costs_nothing(self) -> None:
+        """Two processes with parts of the weights, of which torchrun starts both again when one is killed."""
+        plain = ["dropout.attention=0.0", "dropout.residual=0.0", "schedule.steps=60"]
+        one, out = self.train("run.out=parts-one", *plain), self.folder / "parts"
+        line = command(*[x for o in (
+            "run.out=parts", "run.strategy=fsdp", "run.sharded=true", *plain) for x in ("--set", o)])
+        process = subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts",
+             "2", *line[1:]], cwd=self.folder, env=environment(TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.kill)
+        while process.poll() is None and not list(out.glob("checkpoints/step-*")):
+            time.sleep(0.01)
+        os.kill(max(children(process.pid)), signal.SIGKILL)
+        self.assertEqual(process.wait(timeout=600), 0)
+        self.near(curve(out), one, 1e-4)
+        last = checkpoint.checkpoints(out)[-1]
+        self.assertGreater(len(list((last / "sharded").glob("*.distcp"))), 1)
+        self.assertFalse((last / "model.safetensors").exists())
+        for path in (last, out / "final"):
+            shutil.rmtree(path)
+        self.near(self.train("run.out=parts", *plain), one, 1e-4)  # the parts, read by one process
+
+    def test_the_best_checkpoint_is_kept(self) -> None:
+        self.train("run.out=best", "run.best=same", "run.validate_every=3", "schedule.peak=0.5", "schedule.warmup=24")
+        lines = [json.loads(text) for text in (self.folder / "best" / "log.jsonl").read_text().splitlines()]
+        losses = {r["step"]: r["validation"]["same"] for r in lines if "validation" in r}
+        self.assertNotEqual(min(losses, key=losses.get), 24, losses)
+        c = config.load(self.folder / "config.toml", ["run.out=again", "run.mode=finetune", "run.init=best/best"])
+        here = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            self.assertAlmostEqual(
+                Training(c, processes.start("cpu")).validate()["validation"]["same"], min(losses.values()), places=5)
+        finally:
+            os.chdir(here)
+
+    def test_bits_per_byte(self) -> None:
+        line = json.loads((self.folder / "whole" / "log.jsonl").read_text().splitlines()[-1])
+        tokenizer = bpe.load(self.folder / "tokenizer")
+        stream = open_stream([self.folder / "packed"], sha256(self.folder / "tokenizer" / "tokenizer.json"), True)
+        ids = stream.span(1, 512).tolist()
+        text = tokenizer.decode(ids, skip_special_tokens=True)
+        self.assertAlmostEqual(
+            line["bits_per_byte"]["same"], line["validation"]["same"] * 512 / math.log(2) / len(text.encode()),
+            places=3)
+
+    def test_the_curve_is_reported(self) -> None:
+        (self.folder / "trackio.py").write_text(
+            "def init(**k): print('init', k['project'], k['name'], k['resume'])\n"
+            "def log(line, step): print('log', step, sorted(line))\n")
+        done = subprocess.run(
+            command("--set", "run.out=told", "--set", "run.report=trackio", "--set", "schedule.steps=4"),
+            cwd=self.folder, env=environment(PYTHONPATH=f"{TOOLS}:{self.folder}"), capture_output=True, text=True)
+        (self.folder / "trackio.py").unlink()
+        told = done.stdout.splitlines()
+        self.assertTrue(told[0].startswith("init ") and told[0].endswith(" told allow"), done)
+        self.assertEqual([t.split()[1] for t in told[1:5]], ["1", "2", "3", "4"])
+        self.assertIn("'bits_per_byte/same', 'flops_share', 'loss'", told[4])
+        packages("tensorboard")
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        self.train("run.out=board", "run.report=tensorboard", "schedule.steps=4")
+        found = EventAccumulator(str(self.folder / "board" / "tensorboard"))
+        found.Reload()
+        self.assertEqual([s.step for s in found.Scalars("loss")], [1, 2, 3, 4])
+        self.assertEqual(len(found.Scalars("validation/same")), 1)
+
+    def test_the_shape_may_come_from_the_weights(self) -> None:
+        text = CONFIG[CONFIG.index("[data]"):].replace('tokenizer = "tokenizer"\n', "")
+        (self.folder / "config.toml").write_text(text + 'mode = "finetune"\ninit = "whole/final"\n')
+        try:
+            self.train("run.out=shaped", "schedule.steps=4")
+        finally:
+            (self.folder / "config.toml").write_text(CONFIG)
+        a, b = (base.read_config(self.folder / n / "final") for n in ("whole", "shaped"))
+        self.assertEqual(a, b)
+
     def test_finetune_starts_from_the_weights(self) -> None:
         curve = self.train(
             "run.out=finetuned", "run.mode=finetune", "run.init=whole/final", "schedule.steps=5", "schedule.peak=1e-4")
@@ -423,9 +555,9 @@ class Runs(unittest.TestCase):
         from transformers import AutoModelForCausalLM, AutoTokenizer
         final = self.folder / "whole" / "final"
         model, tokenizer = AutoModelForCausalLM.from_pretrained(final), AutoTokenizer.from_pretrained(final)
-        shape = checkpoint.read_shape(final)
+        shape = base.read_shape(final)
         ours = Phi(shape).eval()
-        ours.load_state_dict(checkpoint.load_weights(final, shape))
+        ours.load_state_dict(base.load_weights(final, shape))
         ids = tokenizer("def f(x):\n    return x\n", return_tensors="pt")["input_ids"]
         self.assertEqual(ids[0].tolist(), bpe.load(final).encode("def f(x):\n    return x\n").ids)
         torch.testing.assert_close(model.eval()(input_ids=ids).logits.float(), ours(ids), rtol=1e-4, atol=1e-4)
@@ -450,6 +582,23 @@ class Runs(unittest.TestCase):
             self.assertRegex(self.failure("run.out=f4"), "f4: another process")
         self.assertRegex(self.failure("run.out=f3", "optimizer.muon=-1.0"), "optimizer.muon must not be negative")
         self.assertRegex(self.failure("run.out=f3", "batch.micro=3"), "batch.micro = 3 does not divide")
+        other = self.folder / "shuffled"
+        shutil.copytree(self.folder / "packed", other)
+        first = other / "tokens-00000.bin"
+        ids = np.fromfile(first, "<u2")
+        ids[::-1].tofile(first)
+        manifest = json.loads((other / "manifest.json").read_text())
+        manifest["shards"][0]["sha256"] = sha256(first)
+        (other / "manifest.json").write_text(json.dumps(manifest))
+        self.assertRegex(self.failure("run.out=whole", 'data.train=["shuffled"]'), "or other data")
+        self.train("run.out=cut", "schedule.steps=5")
+        state = self.folder / "cut" / "checkpoints" / "step-00000005" / "training.pt"
+        state.write_bytes(state.read_bytes()[:-200])
+        self.assertRegex(self.failure("run.out=cut", "schedule.steps=5"), "training.pt: cannot be read .* remove ")
+        if not torch.cuda.is_available():
+            self.assertRegex(self.failure("run.out=f3", "run.device=cuda"), "PyTorch finds no GPU")
+        self.assertRegex(
+            self.failure("run.out=f3", "run.mode=finetune", "run.init=whole/final", "model.hidden=64"), "instead of")
 
     def test_a_full_disk_is_told_and_the_checkpoint_before_stays(self) -> None:
         self.train("run.out=full", "schedule.steps=24", "run.checkpoint_every=24")

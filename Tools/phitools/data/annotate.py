@@ -6,10 +6,14 @@ valuable.
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from datatrove.pipeline.base import PipelineStep
+
+from .endpoint import Answer
 
 VALUABLE = 0.65
 """The rule's threshold; about a quarter of the standard library and installed packages reach it."""
@@ -70,15 +74,41 @@ def rule_score(text: str) -> float:
     return round(sum(parts.values()) / len(parts), 4)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """The documents to label: those whose ids, hashed with a seed, come first. The others pass without a label."""
+
+    seed: int
+    limit: int = 1 << 64
+    """The hash from which on a document is not labelled."""
+
+    @classmethod
+    def of(cls, ids: list[str], count: int, seed: int) -> Sample:
+        """Return the sample of `count` ids; of all with a count of 0."""
+        ranks = sorted(cls(seed).rank(i) for i in ids)
+        return cls(seed, ranks[count]) if 0 < count < len(ranks) else cls(seed)
+
+    def rank(self, identifier: str) -> int:
+        return int(hashlib.sha256(f"{self.seed}/{identifier}".encode()).hexdigest()[:16], 16)
+
+    def __contains__(self, identifier: str) -> bool:
+        return self.rank(identifier) < self.limit
+
+
 class Rule(PipelineStep):
-    """A pipeline step that adds `score` and `label` (1: valuable, 0: not) by the rule."""
+    """A pipeline step that adds `score` and `label` (1: valuable, 0: not) by the rule to the documents of a sample."""
 
     name, type = "rule", "ANNOTATE"
 
+    def __init__(self, sample: Sample) -> None:
+        super().__init__()
+        self.sample = sample
+
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         for document in data or ():
-            score = rule_score(document.text)
-            document.metadata |= {"score": score, "label": int(score >= VALUABLE)}
+            if document.id in self.sample:
+                score = rule_score(document.text)
+                document.metadata |= {"score": score, "label": int(score >= VALUABLE)}
             yield document
 
 
@@ -88,11 +118,19 @@ def answer_label(answer: str) -> int | None:
     return None if not found else int(found[0] == "yes")
 
 
-async def ask(document: Any, generate: Any) -> Any:
-    """Ask the paper's question about a file and return the answer's label (a datatrove rollout)."""
-    result = await generate(
-        {
-            "messages": [{"role": "user", "content": f"```python\n{document.text}\n```\n{QUESTION}"}], "max_tokens": 4,
-            "temperature": 0.0})
-    label = answer_label(result.text)
-    return None if label is None else {"label": label, "answer": result.text}
+@dataclass(frozen=True)
+class Question:
+    """The paper's question about each document of a sample."""
+
+    sample: Sample
+
+    def __call__(self, document: Any) -> str | None:
+        return f"```python\n{document.text}\n```\n{QUESTION}" if document.id in self.sample else None
+
+
+def labelled(document: Any, answer: Answer) -> Any:
+    """Return the document with the answer's label, None for an answer that is neither yes nor no."""
+    if (label := answer_label(answer.text)) is None:
+        return None
+    document.metadata["label"] = label
+    return document

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 END_OF_TEXT = "<|endoftext|>"
@@ -59,5 +60,16 @@ def load(folder: Path) -> Tokenizer:
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:
-    """Return the id of the document separator."""
-    return int(tokenizer.token_to_id(END_OF_TEXT))
+    """Return the id of the document separator; ValueError if the tokenizer has none."""
+    if (found := tokenizer.token_to_id(END_OF_TEXT)) is None:
+        raise ValueError(f"the tokenizer has no token {END_OF_TEXT}")
+    return int(found)
+
+
+def widths(tokenizer: Tokenizer, rows: int) -> np.ndarray:
+    """Return the number of bytes of text that each token stands for; 0 for special tokens. int64 [rows]"""
+    found = np.zeros(rows, np.int64)
+    added = tokenizer.get_added_tokens_decoder()
+    for text, token in tokenizer.get_vocab().items():  # a byte-level token has a character for each byte
+        found[token] = len(text) if token not in added else 0 if added[token].special else len(text.encode())
+    return found

@@ -5,6 +5,7 @@ Each document states its origin and licence; files without a permissive licence 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import re
 import sysconfig
 from collections.abc import Iterator
@@ -14,11 +15,17 @@ from pathlib import Path
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from .steps import name
+from ..regular import read_file
+from .steps import name, told
 
 PERMISSIVE = re.compile(
     r"\b(mit|bsd|apache|psf|python software foundation|isc|unlicense|zlib|hpnd|0bsd)\b", re.IGNORECASE)
-RESTRICTED = re.compile(r"gpl|gnu|mozilla|mpl|proprietary|eupl|nvidia|commercial|creative", re.IGNORECASE)
+RESTRICTED = re.compile(
+    r"gpl|gnu|mozilla|mpl|proprietary|eupl|nvidia|commercial|creative|commons|cc[- ]by|sspl|busl|elastic|cddl|epl|osl",
+    re.IGNORECASE)
+IN_FILE = re.compile(
+    r"SPDX-License-Identifier:[ \t]*(.+)|(GNU (?:Lesser |Library |Affero )?General Public License)", re.IGNORECASE)
+"""A file's own statement of its licence, among its first lines."""
 SKIPPED = {
     "test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "pydoc_data",
     "ensurepip", "__pycache__", "_vendor", "vendor", "vendored"}
@@ -48,6 +55,11 @@ def licence_of(distribution: importlib.metadata.Distribution) -> str:
 def permissive(licence: str) -> bool:
     """Return whether a licence's name is known to be permissive."""
     return bool(PERMISSIVE.search(licence)) and not RESTRICTED.search(licence)
+
+
+def permissive_file(source: str) -> bool:
+    """Return whether a file states no licence of its own, or a permissive one."""
+    return all(permissive(m[1] or m[2]) for m in IN_FILE.finditer(source[:4000]))
 
 
 def standard_library() -> Origin:
@@ -119,10 +131,14 @@ class Collect(PipelineStep):
             yield from packages()
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
+        yield from told(self._documents(rank, world_size), "pieces", rank)
+
+    def _documents(self, rank: int, world_size: int) -> Iterator[Document]:
         number = 0
         for origin in self.origins():
             if not permissive(origin.licence):
-                self.stat_update("left out: licence", value=len(origin.files))
+                if origin.files:
+                    self.stat_update("left out: licence", value=len(origin.files) * (rank == 0))
                 continue
             for inside, path in origin.files:
                 if int(name(f"{origin.name}/{inside}")[:8], 16) >= self.share * 2**32:
@@ -131,26 +147,58 @@ class Collect(PipelineStep):
                 if number % world_size != rank:
                     continue
                 try:
-                    text = without_notices(path.read_text(encoding="utf-8"))
-                except (OSError, UnicodeDecodeError):
-                    self.stat_update("left out: unreadable")
+                    text = read_file(path)
+                    if not permissive_file(text):
+                        raise ValueError("licence in the file")
+                except ValueError as reason:
+                    self.stat_update(f"left out: {reason}")
                     continue
-                for i, piece in enumerate(pieces(text, self.size)):
-                    if not 120 <= len(piece) <= 4 * self.size or not piece.isascii():
-                        self.stat_update("left out: size or alphabet")
+                for i, piece in enumerate(pieces(without_notices(text), self.size)):
+                    if not piece.isascii():
+                        self.stat_update("left out: piece that is not ASCII")
+                        continue
+                    if not 120 <= len(piece) <= 4 * self.size:
+                        self.stat_update("left out: piece too short or too long")
                         continue
                     yield Document(
                         text=piece, id=name(piece),
                         metadata={"origin": origin.name, "licence": origin.licence, "path": f"{inside}#{i}"})
 
 
-def streamed(data_set: str, column: str, licence_column: str, limit: int) -> PipelineStep:
-    """Stream the documents of a data set on the Hugging Face hub; needs a network and the package `datasets`."""
+class Permissive(PipelineStep):
+    """A pipeline step that keeps the documents whose `licence` is permissive, and counts the others."""
+
+    name, type = "permissive", "FILTER"
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1):
+        for document in told(data or (), "rows", rank):
+            if not permissive(document.metadata["licence"]):
+                self.stat_update("left out: licence")
+            elif not permissive_file(document.text):
+                self.stat_update("left out: licence in the file")
+            else:
+                yield document
+
+
+def row_licence(value: object) -> str:
+    """Return a row's licence; several are joined, so that all have to be permissive."""
+    return " AND ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value or "")
+
+
+def streamed(data_set: str, column: str, licence_column: str, limit: int) -> list[PipelineStep]:
+    """Return the steps that stream the documents of a data set on the Hugging Face hub; they need a network and the
+    package `datasets`."""
+    if importlib.util.find_spec("datasets") is None:
+        raise ValueError("--data-set needs the package datasets: pip install './Tools[hub]'")
     from datatrove.pipeline.readers import HuggingFaceDatasetReader
 
     def adapt(self, row, path, number):
         return {
             "text": row[column], "id": name(row[column]),
-            "metadata": {"origin": data_set, "licence": str(row.get(licence_column, "")), "path": f"{path}/{number}"}}
-    return HuggingFaceDatasetReader(
-        data_set, dataset_options={"split": "train"}, streaming=True, limit=limit or -1, adapter=adapt, text_key=column)
+            "metadata": {
+                "origin": data_set, "licence": row_licence(row.get(licence_column)), "path": f"{path}/{number}"}}
+    return [
+        HuggingFaceDatasetReader(
+            data_set, dataset_options={"split": "train"}, streaming=True, limit=limit or -1, adapter=adapt,
+            text_key=column),
+        Permissive()]

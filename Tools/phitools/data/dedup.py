@@ -44,15 +44,30 @@ def text_of(document: Document) -> str:
     return document.text
 
 
-def run(folders: list[Path], out: Path, where: Where, near: bool) -> None:
-    """Write the folders' documents without duplicates into out/documents; the first of equal ones is kept."""
+class ExactFilter(ExactDedupFilter):
+    """datatrove's filter, which counts what it leaves out under the name that a report shows."""
+
+    def stat_update(self, *labels: str, value: int = 1, unit: str | None = None) -> None:
+        super().stat_update(*("left out: duplicate" if x == "dropped" else x for x in labels), value=value, unit=unit)
+
+
+class NearFilter(MinhashDedupFilter):
+    """The same for near duplicates."""
+
+    def stat_update(self, *labels: str, value: int = 1, unit: str | None = None) -> None:
+        super().stat_update(
+            *("left out: near duplicate" if x == "dropped" else x for x in labels), value=value, unit=unit)
+
+
+def run(folders: list[Path], out: Path, where: Where, near: bool) -> dict[str, int]:
+    """Write the folders' documents without duplicates into out/documents; the first of equal ones is kept. Return how
+    many were left out."""
     work, exact = out / "logs", ExactDedupConfig(content_getter=text_of, hash_config=HASH)
     where.run([Documents(folders), ExactDedupSignature(str(work / "exact-signatures"), exact)], work / "1")
     where.run([ExactFindDedups(str(work / "exact-signatures"), str(work / "exact"), exact)], work / "2", tasks=1)
-    unique = [Documents(folders), ExactDedupFilter(str(work / "exact"), exact)]
+    unique = [Documents(folders), ExactFilter(str(work / "exact"), exact)]
     if not near:
-        where.run([*unique, writer(out)], work / "3")
-        return
+        return where.run([*unique, writer(out)], work / "3")
     config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HASH,
                            norm_config=TextNormConfig(
                                lowercase=False, norm_numbers=False, norm_weekdays=False, norm_monthnames=False,
@@ -62,4 +77,4 @@ def run(folders: list[Path], out: Path, where: Where, near: bool) -> None:
         [MinhashDedupBuckets(str(work / "signatures"), str(work / "buckets"), config=config)], work / "4",
         tasks=config.num_buckets)
     where.run([MinhashDedupCluster(str(work / "buckets"), str(work / "remove"), config=config)], work / "5", tasks=1)
-    where.run([*unique, MinhashDedupFilter(str(work / "remove")), writer(out)], work / "6")
+    return where.run([*unique, NearFilter(str(work / "remove")), writer(out)], work / "6")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..train.checkpoint import load_weights, read_shape
+from ..train.base import load_weights, read_shape
 from ..train.model import Phi
 from . import bpe
 

@@ -1,103 +1,190 @@
-"""Requests to an OpenAI-compatible endpoint for `annotate`, `textbooks` and `exercises`.
+"""Questions to a language model behind an OpenAI-compatible endpoint, for `annotate`, `textbooks` and `exercises`.
 
-datatrove's inference runner provides retries, a cache of answers on disk, and resumption.
+Each answer is checked, and asked for again if it is unusable. Answers are kept on disk as they come, so a step that was
+killed or that gave up asks only what is left.
 """
 from __future__ import annotations
 
+import email.utils
+import http.client
+import json
 import os
 import random
+import re
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
-from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
-from datatrove.pipeline.writers.jsonl import JsonlWriter
 
-from .steps import DOCUMENTS, name
+from .steps import name
 
 KEY = "PHITOOLS_API_KEY"
 """The environment variable with the endpoint's key, which thus appears in no command line or manifest."""
+PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+"""HTTP statuses that may pass."""
 
 
-def runner(rollout: Any, url: str, model: str, out: Path, adapter: Any, concurrent: int = 16) -> InferenceRunner:
-    """The step that sends requests and writes `adapter`'s result for each answer into the step's folder."""
-    configuration = InferenceConfig(
-        server_type="endpoint", endpoint_url=url, model_name_or_path=model, api_key=os.environ.get(KEY),
-        max_concurrent_generations=concurrent, request_timeout=300.0, metric_interval=600)
-    writer = JsonlWriter(
-        str(out / DOCUMENTS), output_filename="${rank}_${chunk_index}.jsonl", compression=None, adapter=adapter)
-    return InferenceRunner(
-        rollout_fn=rollout, config=configuration, output_writer=writer,
-        checkpoints_local_dir=str(out / "logs" / "answers"), records_per_chunk=500,
-        metadata_key="answers", skip_bad_requests=True)
+class Answer(NamedTuple):
+    text: str
+    whole: bool
+    """Whether the model ended it, rather than the limit of tokens."""
 
 
-def annotated(self: Any, d: Document) -> dict[str, Any]:
-    """The adapter of `annotate`: adds the label to the document."""
-    answer = (d.metadata.get("answers") or [None])[0] or {}
-    return {
-        "text": d.text, "id": d.id,
-        "metadata": {k: v for k, v in d.metadata.items() if k != "answers"} | {"label": answer.get("label", 0)}}
+@dataclass(frozen=True)
+class Endpoint:
+    """An OpenAI-compatible server and a model of it."""
+
+    url: str
+    model: str
+    timeout: float = 120.0
+    tries: int = 6
+    pause: float = 1.0
+    """Seconds before the second try; doubled for each further one, at most a minute."""
+
+    @property
+    def address(self) -> str:
+        """The URL of the requests; --endpoint may end in the server's name, in /v1, or be this URL."""
+        url = self.url.rstrip("/").removesuffix("/chat/completions")
+        return f"{url if re.search(r'/v[0-9][^/]*$', url) else url + '/v1'}/chat/completions"
+
+    def ask(self, prompt: str, tokens: int, temperature: float) -> Answer:
+        """Return an answer; OSError names the address and the last fault when the tries are used up, or at once for a
+        fault that another try won't mend."""
+        body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
+                "temperature": temperature}
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get(KEY):
+            headers["Authorization"] = f"Bearer {key}"
+        request = urllib.request.Request(self.address, json.dumps(body).encode(), headers)
+        for number in range(1, self.tries + 1):
+            wait = min(60.0, self.pause * 2 ** (number - 1)) * random.uniform(0.75, 1.25)
+            try:
+                with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                    choice = json.loads(response.read())["choices"][0]
+                return Answer(str(choice["message"]["content"] or ""), choice.get("finish_reason") != "length")
+            except urllib.error.HTTPError as error:
+                fault = f"HTTP {error.code}: {error.read(300).decode(errors='replace').strip() or error.reason}"
+                if error.code not in PASSING:
+                    raise OSError(f"{self.address}: {' '.join(fault.split())}") from None
+                wait = max(wait, _retry_after(error.headers.get("Retry-After")))
+            except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+                fault = str(getattr(error, "reason", "") or error or type(error).__name__)
+            except (ValueError, KeyError, IndexError, TypeError) as error:
+                fault = f"not a chat completion ({type(error).__name__}: {error})"
+            fault = " ".join(fault.split())
+            if number < self.tries:
+                _say(f"{self.address}: {fault}; try {number + 1} of {self.tries} in {wait:.0f} s")
+                time.sleep(wait)
+        raise OSError(
+            f"{self.address}: {fault} ({self.tries} tries); the answers so far are kept, start again to go on")
 
 
-def written(self: Any, d: Document) -> dict[str, Any]:
-    """The adapter of `textbooks` and `exercises`: the answer becomes the document."""
-    answer = (d.metadata.get("answers") or [""])[0]
-    text = answer if isinstance(answer, str) else getattr(answer, "text", "") or answer.get("text", "")
-    return {"text": text, "id": name(text), "metadata": {k: v for k, v in d.metadata.items() if k != "answers"}}
+def _retry_after(text: str | None) -> float:
+    """Return the seconds of a Retry-After header, at most ten minutes; 0 without one."""
+    if not text:
+        return 0.0
+    try:
+        seconds = float(text)
+    except ValueError:
+        when = email.utils.parsedate_tz(text)
+        seconds = email.utils.mktime_tz(when) - time.time() if when else 0.0
+    return min(max(0.0, seconds), 600.0)
 
 
-async def write(document: Document, generate: Any) -> Any:
-    """Send the document as a request and return the answer (a datatrove rollout)."""
-    result = await generate(
-        {"messages": [{"role": "user", "content": document.text}], "max_tokens": 1500, "temperature": 0.8})
-    return result.text
+_said: list[float] = [0.0]
 
 
-TOPICS = (
-    "lists", "dictionaries", "strings", "recursion", "sorting", "searching", "sets", "tuples", "files of text",
-    "number systems", "primes", "matrices",
-    "dates", "simple simulation", "graphs", "stacks and queues", "bit operations", "probability", "geometry",
-    "text formatting")
-AUDIENCES = (
-    "young students", "readers without a background in computing", "high school students", "engineers",
-    "researchers in biology", "experienced programmers")
-VERBS = (
-    "count", "find", "remove", "merge", "group", "sort", "check", "convert", "compare", "split", "sum", "rotate",
-    "encode", "decode", "filter", "validate")
-OBJECTS = (
-    "words", "pairs", "digits", "neighbours", "duplicates", "intervals", "brackets", "vowels", "scores", "rows",
-    "columns", "paths", "dates", "temperatures", "coins", "letters")
-CONDITIONS = (
-    "in order", "by length", "without repetition", "above average", "at odd places", "of equal sum", "by first letter",
-    "in a window", "closest to zero", "as percentages")
+def _say(text: str) -> None:
+    """Tell a fault, at most one a second: many requests meet the same."""
+    if time.monotonic() - _said[0] >= 1:
+        _said[0] = time.monotonic()
+        print(f"phitools.data: {text}", file=sys.stderr, flush=True)
 
 
-class Requests(PipelineStep):
-    """A pipeline source of requests with the paper's diversity constraints, drawn by seed: topic and audience of a
-    textbook, function name of an exercise."""
+class Ask(PipelineStep):
+    """A pipeline step that puts a question about each document and hands on what `take` makes of the answer.
 
-    name, type = "requests", "GENERATOR"
+    `take(document, answer)` returns a document, or None for an unusable answer, which is asked for `again` times and
+    then left out. A document for which `question` returns None passes unchanged.
+    """
 
-    def __init__(self, kind: str, count: int, seed: int) -> None:
+    name, type = "endpoint", "GENERATOR"
+
+    def __init__(
+            self, endpoint: Endpoint, question: Callable[[Any], str | None], take: Callable[[Any, Answer], Any],
+            answers: Path, tokens: int, temperature: float, again: int = 2, concurrent: int = 16) -> None:
         super().__init__()
-        self.kind, self.count, self.seed = kind, count, seed
+        self.endpoint, self.question, self.take, self.answers = endpoint, question, take, answers
+        self.tokens, self.temperature, self.again, self.concurrent = tokens, temperature, again, concurrent
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
-        r = random.Random(self.seed * 10_007 + rank)
-        for i in range(rank, self.count, world_size):
-            if self.kind == "textbooks":
-                topic, audience = r.choice(TOPICS), r.choice(AUDIENCES)
-                text = (
-                    f"Write one page of a programming textbook about {topic} for {audience}. Explain in plain words, "
-                    "show a short self-contained Python function with meaningful computation, call it, and show its "
-                    "output.")
-                metadata: dict[str, Any] = {"topic": topic, "audience": audience}
-            else:
-                function = f"{r.choice(VERBS)}_{r.choice(OBJECTS)}_{r.choice(CONDITIONS).replace(' ', '_')}"
-                text = (
-                    f"Write a Python exercise: the function `{function}` with type annotations and a docstring that "
-                    "says exactly what it returns, followed by its solution. Answer with the code alone.")
-                metadata = {"function": function}
-            yield Document(text=text, id=f"{self.kind}-{self.seed}-{i}", metadata=metadata)
+        kept = _Kept(self.answers / f"{rank:05d}.jsonl")
+        stop = threading.Event()
+
+        def answer(document: Any, prompt: str) -> Any:
+            for attempt in range(self.again + 1):
+                key = name(
+                    json.dumps([self.endpoint.model, prompt, self.tokens, self.temperature, document.id, attempt]))
+                found = kept.get(key)
+                if found is None:
+                    if stop.is_set():
+                        return None
+                    found = self.endpoint.ask(prompt, self.tokens, self.temperature)
+                    kept.put(key, found)
+                if (taken := self.take(document, found)) is not None:
+                    return taken
+            return None
+        waiting: deque[Future[Any]] = deque()
+        with ThreadPoolExecutor(self.concurrent) as pool:
+            def handed_on(most: int) -> Iterator[Any]:
+                while len(waiting) > most:
+                    if (taken := waiting.popleft().result()) is None:
+                        self.stat_update("left out: unusable answer")
+                    else:
+                        yield taken
+            try:
+                for document in data or ():
+                    if (prompt := self.question(document)) is None:
+                        done: Future[Any] = Future()
+                        done.set_result(document)
+                        waiting.append(done)
+                    else:
+                        waiting.append(pool.submit(answer, document, prompt))
+                    yield from handed_on(2 * self.concurrent)
+                yield from handed_on(0)
+            finally:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+
+
+class _Kept:
+    """The answers of a task on disk; a line that a kill truncated is dropped."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock, self._found = threading.Lock(), dict[str, Answer]()
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+            try:
+                d = json.loads(line)
+                self._found[d["key"]] = Answer(d["text"], d["whole"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        self._file = open(path, "a", encoding="utf-8")
+        self._file.write("\n")
+
+    def get(self, key: str) -> Answer | None:
+        return self._found.get(key)
+
+    def put(self, key: str, answer: Answer) -> None:
+        with self._lock:
+            self._file.write(json.dumps({"key": key, "text": answer.text, "whole": answer.whole}) + "\n")
+            self._file.flush()

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -46,9 +47,9 @@ def solution_start(text: str) -> int:
 
 def pack(
         texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0,
-        solutions: bool = False) -> dict[str, int]:
+        solutions: bool = False, more: dict[str, Any] | None = None) -> dict[str, int]:
     """Write documents, each ended by `<|endoftext|>`, to shards of about `tokens_per_shard` tokens; stop after `most`
-    tokens (0: never). Return the numbers of documents and tokens."""
+    tokens (0: never). `more` goes into the manifest. Return the numbers of documents and tokens."""
     tokenizer: Tokenizer = bpe.load(tokenizer_folder)
     end = bpe.end_of_text(tokenizer)
     if tokenizer.get_vocab_size() > 1 << 16:
@@ -87,7 +88,8 @@ def pack(
         if size or not shards:
             flush()
         manifest = {
-            "step": "pack", "shards": shards, **totals, "tokenizer_sha256": sha256(tokenizer_folder / "tokenizer.json")}
+            "step": "pack", "shards": shards, **totals,
+            "tokenizer_sha256": sha256(tokenizer_folder / "tokenizer.json"), **(more or {})}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     write_folder(out, fill)
     return totals

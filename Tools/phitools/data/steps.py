@@ -10,10 +10,14 @@ import hashlib
 import json
 import platform
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count as count_up
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from datatrove.data import Document
 from datatrove.executor.local import LocalPipelineExecutor
@@ -24,6 +28,19 @@ from ..durable import write_text
 from ..packed import sha256
 
 MANIFEST, DOCUMENTS = "manifest.json", "documents"
+Item = TypeVar("Item")
+
+
+def told(items: Iterable[Item], what: str, rank: int = 0, total: int = 0, every: float = 10.0) -> Iterator[Item]:
+    """Yield the items, telling how many there were so far every ten seconds."""
+    begun = last = time.monotonic()
+    for number, item in enumerate(items):
+        if time.monotonic() - last >= every:
+            last = time.monotonic()
+            of = f" of {total:,}" if total else ""
+            task = f", task {rank}" if rank else ""
+            print(f"phitools.data: {what}: {number:,}{of}, {last - begun:.0f} s{task}", file=sys.stderr, flush=True)
+        yield item
 
 
 @dataclass(frozen=True)
@@ -45,15 +62,43 @@ class Where:
         count = tasks or self.tasks
         if self.executor == "slurm":
             from datatrove.executor.slurm import SlurmPipelineExecutor
-            SlurmPipelineExecutor(
+            executor = SlurmPipelineExecutor(
                 pipeline, tasks=count, workers=self.workers, time=self.time, partition=self.partition,
-                logging_dir=str(logs), job_name=logs.parent.name).run()
+                logging_dir=str(logs), slurm_logs_folder=str(logs / "slurm"), job_name="phitools")
+            executor.run()
+            wait_for_slurm(executor.job_id, logs, count)
         elif self.executor == "ray":
             from datatrove.executor.ray import RayPipelineExecutor
             RayPipelineExecutor(pipeline, tasks=count, workers=self.workers, logging_dir=str(logs)).run()
         else:
             LocalPipelineExecutor(
                 pipeline, tasks=count, workers=self.workers, logging_dir=str(logs), start_method="spawn").run()
+        return left_out(logs)
+
+
+def wait_for_slurm(job: Any, logs: Path, tasks: int, every: float = 2.0) -> None:
+    """Wait until a job's tasks are complete; ValueError if it ends before."""
+    def done() -> int:
+        return len(list((logs / "completions").glob("*")))
+    for number in told(count_up(), "turns of waiting for Slurm"):
+        if done() >= tasks:
+            return
+        queued = subprocess.run(["squeue", "--noheader", "--job", str(job)], capture_output=True, text=True)
+        if number and not queued.stdout.strip() and done() < tasks:
+            raise ValueError(
+                f"{logs / 'slurm'}: Slurm's job {job} ended with {done()} of {tasks} tasks done; start again to go on")
+        time.sleep(every)
+
+
+def left_out(logs: Path) -> dict[str, int]:
+    """Return how many documents a pipeline's tasks left out, by the reason that its steps counted."""
+    found: dict[str, int] = {}
+    for path in sorted((logs / "stats").glob("*.json")):
+        for step in json.loads(path.read_text(encoding="utf-8")):
+            for reason, n in step["stats"].items():
+                if reason.startswith("left out: "):
+                    found[reason] = found.get(reason, 0) + int(n["total"] if isinstance(n, dict) else n)
+    return dict(sorted(found.items()))
 
 
 def writer(out: Path) -> JsonlWriter:
@@ -65,10 +110,38 @@ def writer(out: Path) -> JsonlWriter:
 
 def folder_digest(folder: Path) -> str:
     """Return the manifest's hash, which identifies a step's folder."""
+    read_manifest(folder)
+    return sha256(folder / MANIFEST)
+
+
+def digests(inputs: list[Path]) -> list[list[str]]:
+    """Return each input's name and the hash of its manifest, for the manifest of what is made of them."""
+    return [[p.name, folder_digest(p)] for p in inputs]
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return a step's manifest; FileNotFoundError if there is none, ValueError for something else in its place."""
     path = folder / MANIFEST
     if not path.exists():
         raise FileNotFoundError(f"{path}: missing; that step has not finished")
-    return sha256(path)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or "step" not in manifest:
+        raise ValueError(f"{path}: not the manifest of a step")
+    return manifest
+
+
+def verify(folder: Path) -> None:
+    """Raise ValueError for a file of a finished step that is not as its manifest says, or that it does not name."""
+    files = read_manifest(folder).get("files", {})
+    for path in sorted((folder / DOCUMENTS).glob("*.jsonl")):
+        if str(path.relative_to(folder)) not in files:
+            raise ValueError(f"{path}: not of this step; its manifest does not name it")
+    for inside, digest in told(files.items(), f"{folder.name}: files checked"):
+        if not (folder / inside).is_file() or sha256(folder / inside) != digest:
+            raise ValueError(f"{folder / inside}: not as its step left it (its hash differs); make {folder} again")
 
 
 def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
@@ -76,9 +149,8 @@ def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
     path = out / MANIFEST
     if not path.exists():
         return False
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    if manifest["options"] != json.loads(json.dumps(options)) or manifest["inputs"] != {
-            p.name: folder_digest(p) for p in inputs}:
+    manifest = read_manifest(out)
+    if manifest.get("options") != json.loads(json.dumps(options)) or manifest.get("inputs") != digests(inputs):
         raise ValueError(f"{out}: was made with other options or inputs; remove it or choose another folder")
     return True
 
@@ -88,7 +160,7 @@ def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], co
     files = sorted(
         p for p in out.rglob("*") if p.is_file() and "logs" not in p.relative_to(out).parts and p.name != MANIFEST)
     manifest = {
-        "step": step, "options": options, "inputs": {p.name: folder_digest(p) for p in inputs}, "counts": counts,
+        "step": step, "options": options, "inputs": digests(inputs), "counts": counts,
         "files": {str(p.relative_to(out)): sha256(p) for p in files}, "python": platform.python_version()}
     write_text(out / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     shutil.rmtree(out / "logs", ignore_errors=True)
@@ -96,9 +168,7 @@ def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], co
 
 def read(folder: Path) -> Iterator[Document]:
     """Yield a finished step's documents in order; raise ValueError with shard and line of an invalid one."""
-    manifest = folder / MANIFEST
-    if not manifest.exists():
-        raise FileNotFoundError(f"{manifest}: missing; that step has not finished")
+    read_manifest(folder)
     for path in sorted((folder / DOCUMENTS).glob("*.jsonl")):
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
@@ -129,14 +199,13 @@ class Documents(PipelineStep):
         self.folders = folders
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
-        if data:
-            yield from data
-        number = 0
-        for folder in self.folders:
-            for document in read(folder):
+        def mine() -> Iterator[Document]:
+            for number, document in enumerate(d for folder in self.folders for d in read(folder)):
                 if number % world_size == rank:
                     yield document
-                number += 1
+        if data:
+            yield from data
+        yield from told(mine(), "documents", rank)
 
 
 def name(text: str) -> str:

@@ -7,7 +7,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from ..exercises.generate import training
-from .steps import name
+from .steps import name, told
 from .textbooks import pages
 
 
@@ -22,7 +22,7 @@ class Exercises(PipelineStep):
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         share = self.count // world_size + (rank < self.count % world_size)
-        for e in training(self.seed * 10_007 + rank, share):
+        for e in told(training(self.seed * 10_007 + rank, share), "exercises", rank, share):
             yield Document(
                 text=e.source, id=name(e.source), metadata={"family": e.family, "composition": e.composition})
 
@@ -38,5 +38,6 @@ class Textbooks(PipelineStep):
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         share = self.count // world_size + (rank < self.count % world_size)
-        for topic, audience, text in pages(random.Random(self.seed * 10_007 + rank), share):
+        made = pages(random.Random(self.seed * 10_007 + rank), share)
+        for topic, audience, text in told(made, "pages", rank, share):
             yield Document(text=text, id=name(text), metadata={"topic": topic, "audience": audience})

@@ -1,4 +1,4 @@
-"""Write the held-out exercises: python -m phitools.exercises.heldout Tools/exercises/heldout.jsonl.gz
+"""Write the held-out exercises: python -m phitools.exercises.heldout Tools/phitools/exercises/heldout.jsonl.gz
 
 HumanEval's JSONL: prompt, entry_point, test, canonical_solution. 240 problems of held-out compositions and 160 of
 held-out families, with no composition twice and no family more than twenty times. Takes seconds and is deterministic.
@@ -15,6 +15,8 @@ from pathlib import Path
 from .exercise import Exercise
 from .generate import draw, held_out
 
+FILE = Path(__file__).with_name("heldout.jsonl.gz")
+"""The held-out exercises of this package."""
 SEED, WANTED = 20_261, {"composition": 240, "family": 160}
 
 

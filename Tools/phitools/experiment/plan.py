@@ -5,11 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..train.config import load
-
-TOOLS = Path(__file__).resolve().parents[2]
-HELD_OUT = TOOLS / "exercises" / "heldout.jsonl.gz"
-CONFIGS = TOOLS / "configs"
+from ..exercises.heldout import FILE as HELD_OUT
+from ..train.config import CONFIGS, load
 
 ARMS = {"a": "unfiltered code", "b": "filtered code", "c": "filtered code and textbooks", "d": "c, then exercises"}
 CONTROLS = {"a-long": "unfiltered code, as many tokens as d", "a-exercises": "a, then exercises"}

@@ -23,8 +23,9 @@ from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, Tr
 
 from . import checkpoint, processes
 from .config import Config, load
-from .loop import Training, learning_rate
+from .loop import Training
 from .loss import targets_of
+from .optimizers import learning_rate
 
 
 class _Rows(Dataset):

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..durable import write_folder
-from .config import Dropout
-from .model import Shape, from_hugging_face, to_hugging_face
+from .config import Dropout, Lora
+from .model import Shape, to_hugging_face
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
+TRAINING = "training.pt"
+TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json",
+    "added_tokens.json")
+OURS = ("torch_dtype", "attention_dropout", "resid_pdrop", "embd_pdrop")
+"""The keys of config.json that a run sets; it takes the others from the checkpoint that it starts from."""
 
 
 def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropout()) -> dict[str, Any]:
@@ -29,7 +35,7 @@ def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropo
         "num_attention_heads": shape.heads,
         "num_key_value_heads": shape.heads, "max_position_embeddings": shape.positions,
         "partial_rotary_factor": shape.rotary,
-        "rope_theta": 10000.0, "rope_scaling": None, "hidden_act": "gelu_new", "layer_norm_eps": 1e-5,
+        "rope_theta": shape.theta, "rope_scaling": None, "hidden_act": "gelu_new", "layer_norm_eps": shape.epsilon,
         "qk_layernorm": False,
         "tie_word_embeddings": False, "use_cache": True, "initializer_range": 0.02, "bos_token_id": end_of_text,
         "eos_token_id": end_of_text,
@@ -37,52 +43,62 @@ def hugging_face_config(shape: Shape, end_of_text: int, dropout: Dropout = Dropo
         "torch_dtype": "float32"}
 
 
-def read_shape(folder: Path) -> Shape:
-    """The shape in config.json of a phi checkpoint; ValueError names a missing key."""
-    path = folder / "config.json"
-    try:
-        c = json.loads(path.read_text(encoding="utf-8"))
-        rotary = c.get("partial_rotary_factor") or (c.get("rope_parameters") or {}).get("partial_rotary_factor", 0.5)
-        return Shape(
-            c["vocab_size"], c["hidden_size"], c["num_hidden_layers"], c["num_attention_heads"], c["intermediate_size"],
-            c["max_position_embeddings"], rotary)
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path}: not a phi checkpoint ({type(error).__name__}: {error})") from None
-
-
-def load_weights(folder: Path, shape: Shape) -> dict[str, Tensor]:
-    """Load a checkpoint's weights under this package's names."""
-    path = folder / "model.safetensors"
-    try:
-        return from_hugging_face(shape, load_file(path))
-    except Exception as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path, end_of_text: int, dropout: Dropout,
-         training: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint; with `training`, also the state for resuming. OSError if the disk is full."""
+def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path, settings: dict[str, Any],
+         training: dict[str, Any] | None = None, lora: Lora | None = None, base: str = "",
+         write_part: Callable[[Path], None] | None = None) -> None:
+    """Write a checkpoint with `settings` as config.json, or with `lora` an adapter of `base` as PEFT writes it; with
+    `training`, also the state for resuming. With `write_part`, it writes the weights. OSError if the disk is full."""
     def fill(fresh: Path) -> None:
-        config = hugging_face_config(shape, end_of_text, dropout)
-        (fresh / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        if lora:
+            from . import lora as adapters
+            adapters.write_config(fresh, lora, base)
+            name, tensors = adapters.WEIGHTS, adapters.to_peft(weights)
+        else:
+            config = json.dumps(settings, indent=2, sort_keys=True) + "\n"
+            (fresh / "config.json").write_text(config, encoding="utf-8")
+            name, tensors = "model.safetensors", {} if write_part else to_hugging_face(shape, weights)
         try:
-            save_file(to_hugging_face(shape, weights), fresh / "model.safetensors", metadata={"format": "pt"})
+            if write_part:
+                write_part(fresh)
+            else:
+                save_file(tensors, fresh / name, metadata={"format": "pt"})
+                (fresh / name).chmod(0o644)
             if training is not None:
-                torch.save(training, fresh / "training.pt")
+                torch.save(training, fresh / TRAINING)
         except OSError:
             raise
         except Exception as error:  # safetensors and torch have exceptions of their own for a full disk
             raise OSError(f"{folder}: cannot be written ({error})") from None
-        for name in TOKENIZER_FILES:
-            if (tokenizer / name).exists():
-                shutil.copyfile(tokenizer / name, fresh / name)
-        (fresh / "model.safetensors").chmod(0o644)
+        for file in TOKENIZER_FILES:
+            if (tokenizer / file).exists():
+                shutil.copyfile(tokenizer / file, fresh / file)
     write_folder(folder, fill)
+
+
+def read_training(folder: Path) -> dict[str, Any]:
+    """Return the state for resuming; ValueError if it is damaged."""
+    path = folder / TRAINING
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return {key: state[key] for key in ("step", "identity", "best")} | {"optimizer": state.get("optimizer", {})}
+    except Exception as error:
+        raise ValueError(
+            f"{path}: cannot be read ({' '.join(str(error).split())[:200]}); remove {folder} to go on from the "
+            "checkpoint before") from None
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy a checkpoint without the state for resuming."""
+    def fill(fresh: Path) -> None:
+        for path in source.iterdir():
+            if path.name != TRAINING:
+                shutil.copyfile(path, fresh / path.name)
+    write_folder(target, fill)
 
 
 def checkpoints(out: Path) -> list[Path]:
     """Return the complete checkpoints of a run, oldest first."""
-    return sorted(p for p in (out / "checkpoints").glob("step-*") if (p / "training.pt").exists())
+    return sorted(p for p in (out / "checkpoints").glob("step-*") if (p / TRAINING).exists())
 
 
 def prune(out: Path, keep: int) -> None:

@@ -8,16 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from .lora import MODULES
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+"""The folder of this package's configurations."""
+
 
 @dataclass
 class Model:
-    """The shape of a phi; the tokenizer determines the vocabulary."""
+    """The shape of a phi; the tokenizer determines the vocabulary. Without it, the shape of `run.init`."""
 
-    hidden: int
-    layers: int
-    heads: int
-    intermediate: int
-    positions: int
+    hidden: int = 0
+    layers: int = 0
+    heads: int = 0
+    intermediate: int = 0
+    positions: int = 0
     rotary: float = 0.5
     """Share of a head's dimensions with rotary embedding."""
     rows: int = 0
@@ -26,9 +31,10 @@ class Model:
 
 @dataclass
 class Data:
-    tokenizer: str
     train: list[str]
     """Packed folders (`phitools.data pack`), read as one stream."""
+    tokenizer: str = ""
+    """Without it, the tokenizer of `run.init`."""
     validation: dict[str, str] = field(default_factory=dict)
     """Name to packed folder."""
     validation_tokens: int = 65536
@@ -45,6 +51,8 @@ class Batch:
     """Tokens per sequence."""
     micro: int = 0
     """Sequences per forward pass of a process; 0: its whole share."""
+    separate: bool = False
+    """Whether attention stays within a document."""
 
 
 @dataclass
@@ -52,7 +60,13 @@ class Schedule:
     steps: int
     peak: float
     warmup: int
-    """Steps of linear warm-up to the peak; the rate then falls linearly to 0 at the end."""
+    """Steps of linear warm-up to the peak."""
+    kind: str = "linear"
+    """How the rate falls from there: "linear", "cosine", or "wsd" (it stays, and falls linearly at the end)."""
+    decay: float = 0.2
+    """The share of the steps in which the rate of "wsd" falls."""
+    floor: float = 0.0
+    """The share of the peak to which the rate falls."""
 
 
 @dataclass
@@ -78,12 +92,22 @@ class Dropout:
 
 
 @dataclass
+class Lora:
+    """Updates of low rank, trained instead of the weights of `run.init`."""
+
+    rank: int = 0
+    """0: all weights are trained."""
+    alpha: float = 16.0
+    targets: list[str] = field(default_factory=lambda: list(MODULES))
+
+
+@dataclass
 class Run:
     out: str
     mode: str = "pretrain"
     """"pretrain" starts from random weights, "finetune" from `init`."""
     init: str = ""
-    """A checkpoint in Hugging Face layout."""
+    """A checkpoint of phi in Hugging Face layout."""
     seed: int = 1
     threads: int = 0
     """PyTorch threads; 0: PyTorch's default."""
@@ -94,21 +118,28 @@ class Run:
     compile: bool = False
     strategy: str = "ddp"
     """For several processes: "ddp" or "fsdp"."""
+    sharded: bool = False
+    """Whether each process of "fsdp" writes its own part of a checkpoint."""
     checkpoint_every: int = 200
     keep: int = 2
     """Number of checkpoints kept besides the last."""
     validate_every: int = 200
     prompts: list[str] = field(default_factory=list)
     """Prompts completed greedily at each validation; samples.jsonl receives the completions."""
+    best: str = ""
+    """The validation set whose lowest loss tells the checkpoint kept in the folder `best`."""
+    report: str = ""
+    """"tensorboard" or "trackio": where the curve is shown besides log.jsonl."""
 
 
 @dataclass
 class Config:
-    model: Model
     data: Data
     batch: Batch
     schedule: Schedule
     run: Run
+    model: Model = field(default_factory=Model)
+    lora: Lora = field(default_factory=Lora)
     optimizer: Optimizer = field(default_factory=Optimizer)
     dropout: Dropout = field(default_factory=Dropout)
 
@@ -146,30 +177,62 @@ def check(c: Config) -> Config:
     def need(condition: bool, why: str) -> None:
         if not condition:
             raise ValueError(why)
-    need(c.model.hidden % c.model.heads == 0, "model.hidden must be a multiple of model.heads")
-    need(c.batch.context <= c.model.positions, "batch.context exceeds model.positions")
-    need(
-        min(c.batch.sequences, c.batch.context, c.model.layers, c.schedule.steps) > 0,
-        "batch, layers and steps must be positive")
+    for table, values in c.as_dict().items():
+        for key, value in values.items():
+            if isinstance(value, (int, float)):
+                need(0 <= value < float("inf"), f"{table}.{key} must not be negative")
+    m = c.model
+    given = any((m.hidden, m.layers, m.heads, m.intermediate, m.positions))
+    for key in ("hidden", "layers", "heads", "intermediate", "positions") if given or not c.run.init else ():
+        need(getattr(m, key) > 0, f"model.{key} is missing or 0")
+    if given:
+        need(m.hidden % m.heads == 0, "model.hidden must be a multiple of model.heads")
+        need(c.batch.context <= m.positions, "batch.context exceeds model.positions")
+    need(min(c.batch.sequences, c.batch.context, c.schedule.steps) > 0, "batch and steps must be positive")
+    for table, key in (("dropout", "attention"), ("dropout", "residual"), ("dropout", "embedding"),
+                       ("optimizer", "beta1"), ("optimizer", "beta2")):
+        need(getattr(getattr(c, table), key) < 1, f"{table}.{key} must be less than 1")
+    for key in ("decay", "floor"):
+        need(getattr(c.schedule, key) <= 1, f"schedule.{key} must be at most 1")
+    need(m.rotary <= 1, "model.rotary must be at most 1")
+    need(c.schedule.kind in ("linear", "cosine", "wsd"), "schedule.kind must be linear, cosine or wsd")
     need(0 <= c.schedule.warmup <= c.schedule.steps, "schedule.warmup must be between 0 and schedule.steps")
     need(c.run.mode in ("pretrain", "finetune"), "run.mode must be pretrain or finetune")
     need((c.run.mode == "finetune") == bool(c.run.init), "run.init requires run.mode = finetune and vice versa")
     need(c.run.precision in ("float32", "bfloat16"), "run.precision must be float32 or bfloat16")
     need(c.run.strategy in ("ddp", "fsdp"), "run.strategy must be ddp or fsdp")
+    need(not c.run.sharded or c.run.strategy == "fsdp", "run.sharded needs run.strategy = fsdp")
+    need(not (c.run.sharded and c.lora.rank), "run.sharded is for whole weights: not with lora.rank")
+    need(c.run.device in ("auto", "cpu", "cuda"), "run.device must be auto, cpu or cuda")
+    need(c.run.report in ("", "tensorboard", "trackio"), "run.report must be tensorboard or trackio")
+    need(not c.run.best or c.run.best in c.data.validation, f"run.best = {c.run.best} is no set of data.validation")
     need(
-        c.run.checkpoint_every > 0 and c.run.validate_every > 0 and c.run.keep >= 0,
+        c.run.checkpoint_every > 0 and c.run.validate_every > 0,
         "run.checkpoint_every and run.validate_every must be positive")
-    need(c.optimizer.muon >= 0, "optimizer.muon must not be negative")
+    need(bool(c.data.tokenizer or c.run.init), "data.tokenizer is missing")
+    if c.lora.rank:
+        need(bool(c.run.init), "lora.rank needs run.init")
+        need(c.optimizer.muon == 0, "optimizer.muon is for whole weights: use lora.rank or optimizer.muon")
+        need(c.dropout.residual == 0, "dropout.residual must be 0 with lora.rank")
+        unknown = sorted(set(c.lora.targets) - set(MODULES))
+        need(bool(c.lora.targets) and not unknown, f"lora.targets {unknown}: known ones are {', '.join(MODULES)}")
     need(bool(c.data.train), "data.train names no folder")
     return c
 
 
 def load(path: Path, overrides: list[str]) -> Config:
-    """Read a file, applying overrides "table.key=VALUE" with VALUE in TOML syntax (a bare word is a string)."""
+    """Read a file, or this package's of that name, applying overrides "table.key=VALUE" with VALUE in TOML syntax (a
+    bare word is a string)."""
+    if not path.exists() and (CONFIGS / path).exists():
+        path = CONFIGS / path
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        return build(tomllib.loads(path.read_text(encoding="utf-8")), overrides)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def build(table: dict[str, Any], overrides: list[str]) -> Config:
+    """Return the configuration of TOML's tables and overrides."""
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
@@ -183,7 +246,4 @@ def load(path: Path, overrides: list[str]) -> Config:
         for parent in parents:
             inner = inner.setdefault(parent, {})
         inner[last] = value
-    try:
-        return check(_build(Config, table, ""))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    return check(_build(Config, table, ""))

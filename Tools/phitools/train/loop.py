@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +18,16 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ..data import bpe
-from ..durable import lock
+from ..durable import fresh_name, lock
 from ..packed import Sampler, Stream, open_stream, sha256
-from . import checkpoint, processes
+from . import base, checkpoint, lora, processes, sharded
 from .config import Config
 from .loss import targets_of
 from .model import Phi, Shape
-from .muon import Muon
+from .optimizers import learning_rate, make_optimizers
 from .record import Record, draw
-
-
-def learning_rate(step: int, peak: float, warmup: int, steps: int) -> float:
-    """Return the rate of a step from 0: linear warm-up to the peak at `warmup`, then linear decay to 0 at `steps`."""
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * (steps - step) / max(1, steps - warmup)
-
-
-def make_optimizers(model: nn.Module, c: Config, device: torch.device) -> list[torch.optim.Optimizer]:
-    """Return AdamW, with decay for matrices only, preceded by Muon for the blocks' matrices if configured.
-
-    A block's output bias replaces two biases of Hugging Face's, whose equal steps add up, so its rate is doubled.
-    """
-    o, muon = c.optimizer, []
-    if o.muon:
-        h, f = c.model.hidden, c.model.intermediate
-        for block in model.blocks:
-            muon += [(block.into.weight, [h, h, h, f], 0), (block.out.weight, [h, f], 1)]
-    taken = {id(p) for p, _, _ in muon}
-    matrices = [p for p in model.parameters() if p.dim() >= 2 and id(p) not in taken]
-    joined = [p for n, p in model.named_parameters() if n.endswith("out.bias")]
-    vectors = [p for n, p in model.named_parameters() if p.dim() < 2 and not n.endswith("out.bias")]
-    adam = torch.optim.AdamW([{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0},
-                              {"params": joined, "weight_decay": 0.0, "lr": 2 * c.schedule.peak}],
-                             lr=c.schedule.peak, betas=(o.beta1, o.beta2), eps=o.epsilon,
-                             fused=c.run.strategy == "ddp" or device.type == "cuda")
-    return [Muon(muon, o.muon, o.decay), adam] if muon else [adam]
+from .report import check as check_report
+from .report import reporter
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
@@ -76,9 +52,10 @@ class Training:
             raise ValueError(f"batch.sequences = {c.batch.sequences} can't be divided among {p.world} processes")
         if c.optimizer.muon and p.world > 1 and c.run.strategy == "fsdp":
             raise ValueError("optimizer.muon needs whole matrices: use run.strategy = ddp, or optimizer.muon = 0")
+        check_report(c.run.report)
         self.c, self.p, self.out = c, p, Path(c.run.out)
         self.lock = lock(self.out / "lock") if p.first else None
-        self.tokenizer_folder = Path(c.data.tokenizer)
+        self.tokenizer_folder = Path(c.data.tokenizer or c.run.init)
         self.tokenizer: Tokenizer = bpe.load(self.tokenizer_folder)
         self.end = bpe.end_of_text(self.tokenizer)
         digest = sha256(self.tokenizer_folder / "tokenizer.json")
@@ -91,42 +68,67 @@ class Training:
         if self.share % self.micro:
             raise ValueError(f"batch.micro = {self.micro} does not divide the {self.share} sequences of a process")
 
-        m = c.model
-        self.shape = Shape(
-            m.rows or self.tokenizer.get_vocab_size(), m.hidden, m.layers, m.heads, m.intermediate, m.positions,
-            m.rotary)
+        existing = checkpoint.checkpoints(self.out)
+        start = Path(c.run.init) if c.run.init and (c.lora.rank or not existing) else existing[-1] if existing else None
+        self.shape = self._shape(start)
         torch.manual_seed(c.run.seed)
         model = Phi(self.shape, c.dropout)
-        self.done = 0
-        existing = checkpoint.checkpoints(self.out)
-        start = existing[-1] if existing else Path(c.run.init) if c.run.init else None
+        self.done, self.best = 0, float("inf")
+        self.settings = checkpoint.hugging_face_config(self.shape, self.end, c.dropout)
         if start:
-            if (found := checkpoint.read_shape(start)) != self.shape:
-                raise ValueError(f"{start}: has {found} instead of {self.shape}")
-            model.load_state_dict(checkpoint.load_weights(start, self.shape))
+            if not (start / sharded.FOLDER).exists():
+                model.load_state_dict(base.load_weights(start, self.shape))
+            self.settings = base.read_config(start) | {k: self.settings[k] for k in checkpoint.OURS}
+        if c.lora.rank:
+            lora.adapt(model, c.lora)
+            if existing:
+                lora.load(existing[-1], model)
         self.identity = self._identity(digest)
+        self.widths = torch.from_numpy(bpe.widths(self.tokenizer, self.shape.rows))
         self.model: Any = processes.spread(model.to(p.device), p, c.run.strategy)
         self.optimizers = make_optimizers(self._plain(), c, p.device)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["peak"] = group["lr"]
         if existing:
-            state = torch.load(existing[-1] / "training.pt", map_location="cpu", weights_only=True)
+            state = checkpoint.read_training(existing[-1])
             if state["identity"] != self.identity:
                 raise ValueError(
-                    f"{existing[-1]}: belongs to a run of another configuration; choose another run.out or remove it")
+                    f"{existing[-1]}: belongs to a run of another configuration or other data; choose another run.out "
+                    "or remove it")
+            if (existing[-1] / sharded.FOLDER).exists():
+                state["optimizer"] = sharded.load(existing[-1], self._plain())
             self._restore(state)
-            self.done = int(state["step"])
+            self.done, self.best = int(state["step"]), float(state["best"])
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
         if p.first:
             self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
 
+    def _shape(self, start: Path | None) -> Shape:
+        """Return the configured shape, or that of the checkpoint to start from; ValueError if they differ."""
+        m, rows = self.c.model, self.tokenizer.get_vocab_size()
+        found = base.read_shape(start) if start else None
+        if m.hidden:
+            wanted = Shape(m.rows or rows, m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
+            if found is None:
+                found = wanted
+            elif wanted != replace(found, theta=wanted.theta, epsilon=wanted.epsilon):
+                raise ValueError(f"{start}: has {found} instead of {wanted}")
+        if rows > found.rows:
+            raise ValueError(f"{self.tokenizer_folder}: {rows} tokens, but the model has {found.rows} rows")
+        if self.c.batch.context > found.positions:
+            raise ValueError(f"batch.context = {self.c.batch.context} exceeds the model's {found.positions} positions")
+        return found
+
     def _identity(self, tokenizer: str) -> str:
-        """The settings that must be the same for a checkpoint to continue: all that affect the curve."""
+        """The settings that must be the same for a checkpoint to continue: all that affect the curve. The number of
+        processes and the strategy may change; with dropout, the masks then do."""
         c = self.c.as_dict()
-        for key in ("out", "threads", "checkpoint_every", "keep", "validate_every", "prompts", "device"):
+        for key in (
+                "out", "threads", "checkpoint_every", "keep", "validate_every", "prompts", "device", "strategy",
+                "report", "sharded"):
             c["run"].pop(key)
-        c["data"] = {"tokenizer": tokenizer, "tokens": len(self.sampler.stream)}
+        c["data"] = {"tokenizer": tokenizer, "tokens": self.sampler.stream.digest}
         c["batch"].pop("micro")
         return hashlib.sha256(json.dumps(c, sort_keys=True).encode()).hexdigest()
 
@@ -134,44 +136,80 @@ class Training:
         return self.model.module if isinstance(self.model, nn.parallel.DistributedDataParallel) else self.model
 
     def _restore(self, state: dict[str, Any]) -> None:
-        if self.p.world > 1 and self.c.run.strategy == "fsdp":
-            processes.load_optimizer(self.model, self.optimizers[-1], state["optimizer"])
-            return
         owner = {p: o for o in self.optimizers for group in o.param_groups for p in group["params"]}
         names = dict(self._plain().named_parameters())
-        for name, values in state["optimizer"]["state"].items():
-            owner[names[name]].state[names[name]] = {k: v.to(self.p.device) for k, v in values.items()}
+        for name, values in state["optimizer"].items():
+            weight = names[name]
+            owner[weight].state[weight] = {k: processes.part(v, weight) for k, v in values.items()}
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Return the trained weights, gathered; all processes must call this."""
+        return {
+            n: processes.whole(w.detach()) for n, w in self._plain().named_parameters()
+            if w.requires_grad or not self.c.lora.rank}
 
     def save(self) -> None:
         """Write a checkpoint of the current state."""
-        c, p = self.c, self.p
-        if p.world > 1 and c.run.strategy == "fsdp":
-            weights, optimizer = processes.whole_state(self.model, self.optimizers[-1])
-        else:
-            weights = self._plain().state_dict()
-            optimizer = {
-                "state": {
-                    n: o.state[w] for n,
-                    w in self._plain().named_parameters() for o in self.optimizers if w in o.state}}
-        if p.first:
+        folder, weights = self.out / "checkpoints" / f"step-{self.done:08d}", dict(self._plain().named_parameters())
+        states = {n: dict(o.state[w]) for n, w in weights.items() for o in self.optimizers if w in o.state}
+        training: dict[str, Any] = {"step": self.done, "identity": self.identity, "best": self.best}
+        if not self.c.run.sharded:
+            training["optimizer"] = {n: {k: processes.whole(v) for k, v in s.items()} for n, s in states.items()}
+            weights = self._weights()
+
+        def write_part(fresh: Path) -> None:
+            self.p.wait()  # until the first process has made the folder
+            sharded.save(fresh, weights, states)
+        if self.p.first:
             self.log.sync()
             self.samples.sync()
-            folder = self.out / "checkpoints" / f"step-{self.done:08d}"
-            checkpoint.save(folder, self.shape, weights, self.tokenizer_folder, self.end, c.dropout,
-                            {"step": self.done, "identity": self.identity, "optimizer": optimizer})
-            checkpoint.prune(self.out, c.run.keep)
-        p.wait()
+            self._write(folder, weights, training, write_part if self.c.run.sharded else None)
+            checkpoint.prune(self.out, self.c.run.keep)
+        elif self.c.run.sharded:
+            write_part(fresh_name(folder))
+        self.p.wait()
+
+    def _write(
+            self, folder: Path, weights: dict[str, Tensor], training: dict[str, Any] | None = None,
+            write_part: Callable[[Path], None] | None = None) -> None:
+        lora, base = (self.c.lora, self.c.run.init) if self.c.lora.rank else (None, "")
+        checkpoint.save(
+            folder, self.shape, weights, self.tokenizer_folder, self.settings, training, lora, base, write_part)
+
+    def _keep_best(self, losses: dict[str, float]) -> None:
+        """Write the folder `best` if the watched loss is the lowest so far."""
+        value = losses[self.c.run.best]
+        if value < self.best:
+            self.best, weights = value, self._weights()
+            if self.p.first:
+                self._write(self.out / "best", weights)
+            self.p.wait()
 
     def _autocast(self) -> Any:
         return torch.autocast(
             self.p.device.type, torch.bfloat16) if self.c.run.precision == "bfloat16" else nullcontext()
+
+    def rehearse(self) -> float:
+        """Return the seconds of a step's passes, run once before without the clock; no weight changes."""
+        self.model.train()
+        wanted = self.sampler.targets(self.done, 0, self.c.batch.sequences)
+        for _ in range(2):
+            begun = time.monotonic()
+            with self._autocast():
+                loss = self.call(*self._rows(wanted, self.done, self.p.rank * self.share))
+                loss.backward()
+            float(loss)  # synchronises with a GPU
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+        return (time.monotonic() - begun) * (self.share // self.micro)
 
     def step(self) -> dict[str, float]:
         """Update the weights once; return loss (mean over all processes' targets), gradient norm, learning rate."""
         c, p, step = self.c, self.p, self.done
         self.model.train()
         torch.manual_seed(hash((c.run.seed, step, p.rank)) & 0x7FFFFFFF)  # dropout: a function of the step too
-        rate = learning_rate(step, 1.0, c.schedule.warmup, c.schedule.steps)
+        s = c.schedule
+        rate = learning_rate(step, 1.0, s.warmup, s.steps, s.kind, s.decay, s.floor)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate * group["peak"]
@@ -179,9 +217,9 @@ class Training:
         wanted = self.sampler.targets(step, 0, c.batch.sequences)
         counted = max(1, int(wanted.sum()))
         for i in range(pieces):
-            ids, targets = self._rows(wanted, step, p.rank * self.share + i * self.micro)
+            rows = self._rows(wanted, step, p.rank * self.share + i * self.micro)
             with processes.accumulate(self.model, i == pieces - 1), self._autocast():
-                loss = self.call(ids, targets) * (p.world / counted)  # gradients are averaged over processes
+                loss = self.call(*rows) * (p.world / counted)  # gradients are averaged over processes
                 loss.backward()
             total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.optimizer.clip or float("inf"))
@@ -197,30 +235,42 @@ class Training:
             "loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm),
             "lr": rate * c.schedule.peak}
 
-    def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, Tensor]:
-        """Return ids and targets of one forward pass. wanted: the step's target marks, [sequences, context]"""
-        rows = torch.from_numpy(self.sampler.batch(step, first, self.micro))
-        targets = targets_of(rows, torch.from_numpy(wanted[first:first + self.micro]))
-        return rows[:, :-1].to(self.p.device), targets.to(self.p.device)
+    def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, ...]:
+        """Return the model's arguments of one forward pass. wanted: the step's target marks, [sequences, context]"""
+        return self._arguments(
+            torch.from_numpy(self.sampler.batch(step, first, self.micro)),
+            torch.from_numpy(wanted[first:first + self.micro]))
+
+    def _arguments(self, rows: Tensor, wanted: Tensor) -> tuple[Tensor, ...]:
+        """Return ids, targets and, with batch.separate, each token's number of a document."""
+        found = [rows[:, :-1], targets_of(rows, wanted)]
+        if self.c.batch.separate:
+            ends = (found[0] == self.end).int()
+            found.append(ends.cumsum(1) - ends)
+        return tuple(t.to(self.p.device) for t in found)
 
     @torch.no_grad()
-    def validate(self) -> dict[str, float]:
-        """Return the mean loss over the targets among each validation set's first tokens, without dropout."""
+    def validate(self) -> dict[str, dict[str, float]]:
+        """Return the mean loss over the targets among each validation set's first tokens, without dropout, in nats a
+        token and in bits a byte of text."""
         self.model.eval()
-        losses = {}
+        losses, rates = {}, {}
         for name, stream in self.validation.items():
-            context = min(self.c.batch.context, len(stream) - 1)
-            count = max(1, min(self.c.data.validation_tokens, len(stream) - 1) // context)
-            total, counted, group = torch.zeros((), device=self.p.device), 0, 16
+            usable = len(stream) - (not stream.rows)
+            context = min(self.c.batch.context, usable)
+            count = max(1, min(self.c.data.validation_tokens, usable) // context)
+            total, counted, width, group = torch.zeros((), device=self.p.device), 0, 0, 16
             for i in range(0, count, group):
                 spans = range(i, min(i + group, count))
                 rows = torch.stack([torch.from_numpy(stream.span(j * context, context + 1)) for j in spans])
                 wanted = torch.stack([torch.from_numpy(stream.targets_of(j * context + 1, context)) for j in spans])
                 counted += int(wanted.sum())
+                width += int((self.widths[rows[:, 1:]] * wanted).sum())
                 with self._autocast():
-                    total += self.model(rows[:, :-1].to(self.p.device), targets_of(rows, wanted).to(self.p.device))
+                    total += self.model(*self._arguments(rows, wanted))
             losses[name] = round(float(total) / max(1, counted), 6)
-        return losses
+            rates[name] = round(float(total) / math.log(2) / max(1, width), 6)
+        return {"validation": losses, "bits_per_byte": rates}
 
     @torch.no_grad()
     def complete(self, prompt: str, most: int = 80) -> str:
@@ -246,6 +296,7 @@ class Training:
                 data_tokens=len(self.sampler.stream),
                 flops_per_token=self.shape.flops_per_token(c.batch.context), torch=torch.__version__,
                 config=c.as_dict())
+        report = reporter(c.run.report if p.first else "", self.out, self.done, c.as_dict())
         mark, shown = time.monotonic(), self.done
         while self.done < c.schedule.steps:
             line: dict[str, Any] = dict(self.step())
@@ -260,7 +311,9 @@ class Training:
                       f"{100 * line['flops_share']:.0f} % of the matrix rate", file=sys.stderr, flush=True)
                 mark, shown = time.monotonic(), self.done
             if self.done % c.run.validate_every == 0 or last:
-                line["validation"] = self.validate()
+                line |= self.validate()
+                if c.run.best:
+                    self._keep_best(line["validation"])
                 for prompt in c.run.prompts:
                     completion = self.complete(prompt)
                     if p.first:
@@ -268,11 +321,15 @@ class Training:
                 mark, shown = time.monotonic(), self.done
             if p.first:
                 self.log.add(step=self.done, **line)
+                report(self.done, line)
             if self.done % c.run.checkpoint_every == 0 or last:
                 self.save()
+        weights = self._weights() if c.run.sharded else {}
         if p.first:
-            weights = checkpoint.load_weights(checkpoint.checkpoints(self.out)[-1], self.shape)
-            checkpoint.save(final, self.shape, weights, self.tokenizer_folder, self.end, c.dropout)
+            if c.run.sharded:
+                self._write(final, weights)
+            else:
+                checkpoint.publish(checkpoint.checkpoints(self.out)[-1], final)
             draw(self.out)
         p.wait()
         return final

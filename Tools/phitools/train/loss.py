@@ -28,8 +28,8 @@ class _HeadLoss(torch.autograd.Function):
         kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
         n, w, b = x.shape[0], weight.to(kind), bias.to(kind)
         needs = any(ctx.needs_input_grad[:3])
-        gx, gw, gb = (torch.empty_like(x), torch.zeros_like(weight), torch.zeros_like(bias)) if needs else (
-            None, None, None)
+        gx = torch.empty_like(x) if needs else None
+        gw, gb = (torch.zeros_like(weight), torch.zeros_like(bias)) if any(ctx.needs_input_grad[1:3]) else (None, None)
         total = torch.zeros((), dtype=torch.float32, device=x.device)
         with torch.autocast(x.device.type, enabled=False):
             for i in range(0, n, PIECE):
@@ -40,10 +40,11 @@ class _HeadLoss(torch.autograd.Function):
                 if needs:
                     logits.sub_(largest).exp_()
                     logits.scatter_add_(1, wanted, torch.full_like(wanted, -1, dtype=logits.dtype))
-                    gb += logits.sum(0)
                     gradient = logits.to(kind)
                     gx[i:i + PIECE] = gradient @ w
-                    gw += gradient.t() @ piece
+                    if gw is not None:  # not with LoRA, which leaves the head alone
+                        gb += logits.sum(0)
+                        gw += gradient.t() @ piece
         if needs:
             ctx.save_for_backward(gx, gw, gb)
         return total
@@ -51,7 +52,7 @@ class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, scale: Tensor):  # type: ignore[override]
         gx, gw, gb = ctx.saved_tensors
-        return gx * scale, gw * scale, gb * scale, None
+        return gx * scale, None if gw is None else gw * scale, None if gb is None else gb * scale, None
 
 
 @torch.compiler.disable  # compiled on a GPU (PyTorch 2.11, bf16) the loss does not fall

@@ -29,6 +29,15 @@ class Shape:
     intermediate: int
     positions: int
     rotary: float = 0.5
+    theta: float = 10000.0
+    """The base of the rotary frequencies."""
+    epsilon: float = 1e-5
+    """Added to the variance in layer norms."""
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters."""
+        return self.block_parameters + 2 * self.hidden + self.rows * (2 * self.hidden + 1)
 
     @property
     def block_parameters(self) -> int:
@@ -60,16 +69,17 @@ class Block(nn.Module):
     def __init__(self, shape: Shape, dropout: Dropout) -> None:
         super().__init__()
         self.shape, self.dropout = shape, dropout
-        self.norm = nn.LayerNorm(shape.hidden, eps=1e-5)
+        self.norm = nn.LayerNorm(shape.hidden, eps=shape.epsilon)
         self.into = nn.Linear(shape.hidden, 3 * shape.hidden + shape.intermediate)  # [q; k; v; fc1]
         self.out = nn.Linear(shape.hidden + shape.intermediate, shape.hidden)       # [dense | fc2]
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None) -> Tensor:
         batch, tokens, hidden = x.shape
         q, k, v, m = self.into(self.norm(x)).split([hidden, hidden, hidden, self.shape.intermediate], -1)
         q, k, v = (t.view(batch, tokens, self.shape.heads, -1).transpose(1, 2) for t in (q, k, v))
         p = self.dropout.attention if self.training else 0.0
-        a = F.scaled_dot_product_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, dropout_p=p, is_causal=True)
+        a = F.scaled_dot_product_attention(
+            rotate(q, cos, sin), rotate(k, cos, sin), v, attn_mask=mask, dropout_p=p, is_causal=mask is None)
         a, m = a.transpose(1, 2).reshape(batch, tokens, hidden), F.gelu(m, approximate="tanh")
         if self.dropout.residual == 0 or not self.training:
             return x + self.out(torch.cat([a, m], -1))
@@ -86,10 +96,10 @@ class Phi(nn.Module):
         self.shape, self.dropout = shape, dropout
         self.embedding = nn.Embedding(shape.rows, shape.hidden)
         self.blocks = nn.ModuleList([Block(shape, dropout) for _ in range(shape.layers)])
-        self.norm = nn.LayerNorm(shape.hidden, eps=1e-5)
+        self.norm = nn.LayerNorm(shape.hidden, eps=shape.epsilon)
         self.head = nn.Linear(shape.hidden, shape.rows)
         half = int(shape.hidden // shape.heads * shape.rotary) // 2
-        angles = torch.arange(shape.positions)[:, None] / 10000 ** (torch.arange(half)[None] / half)
+        angles = torch.arange(shape.positions)[:, None] / shape.theta ** (torch.arange(half)[None] / half)
         self.register_buffer("cos", angles.cos(), persistent=False)
         self.register_buffer("sin", angles.sin(), persistent=False)
         self.apply(self._start)
@@ -103,18 +113,22 @@ class Phi(nn.Module):
         if isinstance(module, nn.Linear):
             nn.init.zeros_(module.bias)
 
-    def hidden_states(self, ids: Tensor) -> Tensor:
-        """Return the last hidden states after the final norm: [batch, tokens, hidden]"""
+    def hidden_states(self, ids: Tensor, documents: Tensor | None = None) -> Tensor:
+        """Return the last hidden states after the final norm: [batch, tokens, hidden]. With `documents`, each token's
+        number of a document, attention stays within a document."""
         x = F.dropout(self.embedding(ids), self.dropout.embedding, self.training)
         cos, sin = self.cos[:ids.shape[1]], self.sin[:ids.shape[1]]
+        mask = None
+        if documents is not None:
+            mask = (documents[:, None, :, None] == documents[:, None, None, :]).tril()
         for block in self.blocks:
-            x = block(x, cos, sin)
+            x = block(x, cos, sin, mask)
         return self.norm(x)
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, targets: Tensor | None = None, documents: Tensor | None = None) -> Tensor:
         """Return logits [batch, tokens, rows] or, given targets, the sum of their negative log-likelihoods in nats.
         ids: [batch, tokens]"""
-        x = self.hidden_states(ids)
+        x = self.hidden_states(ids, documents)
         if targets is None:
             return self.head(x)
         return next_token_loss(x.flatten(0, 1), self.head.weight, self.head.bias, targets.flatten())

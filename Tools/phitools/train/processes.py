@@ -10,12 +10,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.checkpoint.state_dict import (
-    StateDictOptions,
-    get_model_state_dict,
-    get_optimizer_state_dict,
-    set_optimizer_state_dict,
-)
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 @dataclass(frozen=True)
@@ -38,6 +33,13 @@ class Processes:
             value /= self.world
         return value
 
+    def share(self, value: Any) -> Any:
+        """Return the first process's value in all of them."""
+        values = [value]
+        if self.world > 1:
+            dist.broadcast_object_list(values, 0, device=self.device)
+        return values[0]
+
     def wait(self) -> None:
         """Wait for all processes."""
         if self.world > 1:
@@ -48,6 +50,8 @@ def start(device: str) -> Processes:
     """Join the process group, with gloo on CPUs and NCCL on GPUs."""
     rank, world, local = (
         int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("run.device = cuda: PyTorch finds no GPU")
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     where = torch.device(kind, local) if kind == "cuda" else torch.device(kind)
     if kind == "cuda":
@@ -84,14 +88,13 @@ def accumulate(model: nn.Module, last: bool) -> AbstractContextManager[Any]:
     return nullcontext()
 
 
-WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+def whole(tensor: Tensor) -> Tensor:
+    """Gather a tensor that is distributed over the processes, each of which must call this."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def whole_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Gather unsharded weights and optimizer state from all processes; each of them must call this."""
-    return get_model_state_dict(model, options=WHOLE), get_optimizer_state_dict(model, optimizer, options=WHOLE)
-
-
-def load_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Restore the optimizer from the state of `whole_state`."""
-    set_optimizer_state_dict(model, optimizer, state, options=StateDictOptions(full_state_dict=True))
+def part(tensor: Tensor, like: Tensor) -> Tensor:
+    """Return this process's part of a whole tensor, distributed as `like` is."""
+    if isinstance(like, DTensor) and tensor.shape == like.shape:
+        return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements)
+    return tensor.to(like.device)

@@ -1,0 +1,178 @@
+"""Fine-tune a phi: python -m phitools.finetune --base DIR|ID --data FILE.jsonl|FOLDER --out DIR [--lora]
+
+The base is any phi of Hugging Face's PhiForCausalLM; the data are prompts with completions, or texts. Started again
+with the same options, a run goes on from its last checkpoint. Run it under torchrun for several processes.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data import bpe
+from ..train import base, config, processes
+from ..train.loop import Training
+from ..train.model import Shape
+from . import estimate, examples, packing
+
+
+def find(given: str) -> Path:
+    """Return the folder of a base, downloading a model of the hub into Hugging Face's cache."""
+    if Path(given).is_dir():
+        return Path(given)
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", given):
+        raise FileNotFoundError(f"{given}: no such folder, and no id of a model")
+    from huggingface_hub import snapshot_download
+    try:
+        folder = Path(snapshot_download(given, allow_patterns=["*.json", "*.txt", "*.safetensors"]))
+        if not list(folder.glob("*.safetensors")):
+            snapshot_download(given, allow_patterns=["pytorch_model*.bin"])
+        return folder
+    except Exception as error:  # its own exceptions and those of the network
+        raise ValueError(f"{given}: cannot be downloaded ({' '.join(str(error).split())[:200]})") from None
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="phitools.finetune", description=__doc__.split("\n")[0])
+    add = top.add_argument
+    add("--base", required=True, help="a folder with a phi in Hugging Face layout, or a model's id on the hub")
+    add("--data", type=Path, required=True, help="a .jsonl file of prompt and completion, or of text; or a folder")
+    add("--out", type=Path, required=True)
+    add("--lora", type=int, nargs="?", const=16, default=0, metavar="RANK", help="train LoRA of this rank (16)")
+    add("--targets", default="", help="the modules that LoRA adapts, with commas; all six projections of a block")
+    add("--epochs", type=float, default=3.0)
+    add("--rate", type=float, default=0.0, help="peak rate; otherwise by the width, ten times as much for LoRA")
+    add("--sequences", type=int, default=16, help="sequences per step")
+    add("--context", type=int, default=0, help="tokens per sequence; otherwise enough for the longest example, to 2048")
+    add("--validation", type=float, default=0.1, help="share of the examples for validation")
+    add("--prompt", action="append", default=[], help="completed at each validation; otherwise two of its prompts")
+    add("--seed", type=int, default=1)
+    add("--plan", action="store_true", help="tell memory and time, and stop")
+    add("--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="a key of the trainer's configuration")
+    return top
+
+
+def table(a: argparse.Namespace, shape: Shape, packed: dict[str, int], context: int, prompts: list[str], gpu: bool) -> \
+        dict[str, Any]:
+    """Return the trainer's configuration."""
+    sequences = min(a.sequences, packed["rows"])
+    steps = max(1, ceil(a.epochs * packed["rows"] / sequences))
+    rate = a.rate or min(5e-3, 2e-5 * 2048 / shape.hidden * (10 if a.lora else 1))
+    lora: dict[str, Any] = {"rank": a.lora, "alpha": float(2 * a.lora)}
+    if a.targets:
+        lora["targets"] = a.targets.split(",")
+    data = a.out / "data"
+    return {
+        "data": {"train": [str(data / "train")], "validation": {"held out": str(data / "validation")}},
+        "batch": {"sequences": sequences, "context": context, "separate": True},
+        "schedule": {"steps": steps, "peak": rate, "warmup": min(steps // 10, 100), "kind": "cosine", "floor": 0.1},
+        "optimizer": {"decay": 0.0 if a.lora else 0.01, "beta2": 0.999},
+        "lora": lora,
+        "run": {
+            "out": str(a.out), "mode": "finetune", "init": a.base, "seed": a.seed, "best": "held out",
+            "precision": "bfloat16" if gpu else "float32", "checkpoint_every": max(1, min(200, ceil(steps / 5))),
+            "validate_every": max(1, ceil(steps / 10)), "keep": 1, "prompts": prompts}}
+
+
+def run(a: argparse.Namespace, p: processes.Processes) -> None:
+    def say(text: str) -> None:
+        if p.first:
+            print(text, file=sys.stderr, flush=True)
+    for name, least in (("lora", 0), ("epochs", 0), ("rate", 0), ("sequences", 1), ("context", 0), ("validation", 0)):
+        if not least <= getattr(a, name) < float("inf"):
+            raise ValueError(f"--{name} {getattr(a, name)} is to be {least} or more")
+    given, folder = a.base, find(a.base)
+    a.base = str(folder)
+    shape, tokenizer = base.read_shape(folder), bpe.load(folder)
+    end = bpe.end_of_text(tokenizer)
+    found, left = examples.read(a.data)
+    train, held = examples.split(found, a.validation, a.seed)
+    longest = max(len(packing.encode(e, tokenizer, end)) for e in found)
+    context = a.context or min(shape.positions, 2048, max(64, -(-longest // 64) * 64))
+    if context > shape.positions:
+        raise ValueError(f"--context {context}: {a.base} has {shape.positions} positions")
+    packed = {}
+    for name, part in (("validation", held), ("train", train)):
+        if p.first:
+            packed = packing.pack(part, tokenizer, folder / "tokenizer.json", end, context, a.out / "data" / name)
+            if packed["too long"]:
+                reason = f"longer than {context} tokens"
+                left[reason] = left.get(reason, 0) + packed["too long"]
+    packed = p.share(packed)
+    say(f"{given}: phi of {shape.parameters / 1e6:,.1f} M parameters; {len(train):,} examples to train, "
+        f"{len(held):,} to validate, {packed['rows']:,} sequences of {context} tokens, "
+        f"{100 * packed['tokens'] / packed['rows'] / context:.0f} % filled")
+    if left:
+        say("left out: " + ", ".join(f"{n} {reason}" for reason, n in sorted(left.items())))
+    prompts = a.prompt or [e.prompt for e in held if e.prompt][:2]
+    c = config.build(table(a, shape, packed, context, prompts, p.device.type == "cuda"), a.set)
+    if c.batch.sequences % p.world:
+        raise ValueError(f"--sequences {c.batch.sequences} can't be divided among {p.world} processes")
+    bytes_ = estimate.memory(
+        shape, c.lora, (c.batch.micro or c.batch.sequences // p.world) * context, c.run.precision)
+    need, there = sum(bytes_.values()), estimate.free(p.device)
+    parts = ", ".join(f"{k} {estimate.size(v)}" for k, v in bytes_.items())
+    say(f"memory: about {estimate.size(need)} besides PyTorch's own ({parts})"
+        + (f"; {estimate.size(there)} are free" if there else ""))
+    if there and need > there:
+        say("that is more than is free: use --lora, --context, --sequences, or --set batch.micro=1")
+    training = Training(c, p)
+    seconds = training.rehearse() * (c.schedule.steps - training.done)
+    say(f"time: about {estimate.duration(seconds)} for {c.schedule.steps - training.done} steps of "
+        f"{c.batch.sequences} x {context} tokens")
+    if a.plan:
+        return
+    before = training.validate()
+    say(f"validation, step {training.done}: " + told(before))
+    training.run()
+    if p.first:
+        finish(a, given, before)
+
+
+def told(losses: dict[str, dict[str, float]]) -> str:
+    return f"{losses['validation']['held out']:.4f} nats a token, {losses['bits_per_byte']['held out']:.4f} bits a byte"
+
+
+def finish(a: argparse.Namespace, given: str, before: dict[str, dict[str, float]]) -> None:
+    """Tell what came of it, and how to go on."""
+    lines = [json.loads(text) for text in (a.out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    best = min((r for r in lines if "validation" in r), key=lambda r: r["validation"]["held out"])
+    print(f"best: step {best['step']}, {told(best)}; kept in {a.out / 'best'}")
+    samples = [json.loads(text) for text in (a.out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    for s in samples:
+        if s["step"] == samples[-1]["step"]:
+            print(f"--- {s['prompt']}\n{s['completion']}")
+    source = f"{shlex.quote(given)} --adapter {shlex.quote(str(a.out / 'best'))}" if a.lora else shlex.quote(
+        str(a.out / "best"))
+    model = shlex.quote(str(a.out / "model.phi"))
+    print(f"next:\nphi convert {source} -o {model} --type q8\nphi complete -m {model} 'a prompt'")
+
+
+def main() -> int:
+    a = parser().parse_args()
+    p = None
+    try:
+        p = processes.start("auto")
+        run(a, p)
+        return 0
+    except (OSError, ValueError) as error:
+        print(f"phitools.finetune: {error}", file=sys.stderr)
+        return 1
+    except torch.OutOfMemoryError:
+        print("phitools.finetune: out of memory; use --lora, --context, --sequences, or --set batch.micro=1",
+              file=sys.stderr)
+        return 1
+    finally:
+        if p:
+            processes.stop(p)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

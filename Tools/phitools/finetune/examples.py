@@ -1,0 +1,90 @@
+"""The examples of a fine-tuning: prompts with completions, or plain texts, from a file or a folder of files.
+
+A `.jsonl` file has an object on each line, with `prompt` and `completion`, or with `text`. `.txt`, `.md` and `.py`
+files are a text each.
+"""
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..regular import read_file
+
+TEXTS = {".txt", ".md", ".py"}
+LARGEST = 1 << 33
+
+
+@dataclass(frozen=True)
+class Example:
+    """A completion, which is learned, and the prompt before it, which isn't; a plain text has an empty prompt."""
+
+    prompt: str
+    completion: str
+
+
+def _lines(path: Path) -> Iterator[Example]:
+    for number, line in enumerate(read_file(path, LARGEST).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            d = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
+        keys = ("prompt", "completion") if isinstance(d, dict) and "prompt" in d else ("text",)
+        if not isinstance(d, dict) or not all(isinstance(d.get(k), str) for k in keys):
+            raise ValueError(f"{path}, line {number}: needs the strings prompt and completion, or text")
+        yield Example(d["prompt"], d["completion"]) if "prompt" in d else Example("", d["text"])
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        return [path]
+    manifest = path / "manifest.json"
+    if manifest.exists() and '"step"' in manifest.read_text(encoding="utf-8"):
+        from ..data.steps import verify
+        verify(path)
+    return [p for p in sorted(path.rglob("*")) if p.suffix in TEXTS | {".jsonl"} and not p.is_dir()]
+
+
+def read(path: Path) -> tuple[list[Example], dict[str, int]]:
+    """Return the distinct examples, and how many were left out for which reason; ValueError names a bad line."""
+    found: dict[Example, None] = {}
+    left: dict[str, int] = {}
+
+    def leave(reason: str) -> None:
+        left[reason] = left.get(reason, 0) + 1
+    for file in _files(path):
+        if file.suffix not in TEXTS | {".jsonl"}:
+            raise ValueError(f"{file}: is to be .jsonl, {', '.join(sorted(TEXTS))}, or a folder of such files")
+        try:
+            if file.is_symlink() and path.is_dir():
+                raise OSError("symbolic link")
+            examples = _lines(file.resolve()) if file.suffix == ".jsonl" else [Example("", read_file(file.resolve()))]
+        except (OSError, ValueError) as reason:
+            if not path.is_dir():
+                raise ValueError(f"{path}: {reason}") from None
+            leave(str(reason))
+            continue
+        for example in examples:
+            if not example.completion.strip():
+                leave("empty")
+            elif example in found:
+                leave("duplicate")
+            else:
+                found[example] = None
+    if len(found) < 2:
+        raise ValueError(f"{path}: {len(found)} examples are too few; two are needed, one of them for validation")
+    return list(found), left
+
+
+def split(examples: list[Example], share: float, seed: int) -> tuple[list[Example], list[Example]]:
+    """Return shuffled training and validation examples, at least one of each."""
+    order = list(examples)
+    random.Random(seed).shuffle(order)
+    held = min(len(order) - 1, max(1, round(share * len(order))))
+    return order[held:], order[:held]

@@ -1,0 +1,79 @@
+"""Packing of examples into rows of one length, which no example crosses."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from ..durable import write_folder
+from ..packed import sha256
+from .examples import Example
+
+OPEN = 64
+"""Rows that are tried for an example before a new one is begun."""
+Coded = list[tuple[int, bool]]
+"""Tokens, and whether each is a target."""
+
+
+def encode(example: Example, tokenizer: Tokenizer, end: int) -> Coded:
+    """Return an example's tokens. The prompt is encoded alone, as it will be when it is completed."""
+    prompt = tokenizer.encode(example.prompt).ids if example.prompt else []
+    completion = [*tokenizer.encode(example.completion).ids, end]
+    return [(i, False) for i in prompt] + [(i, bool(prompt) or place > 0) for place, i in enumerate(completion)]
+
+
+def pieces(example: Example, coded: Coded, length: int) -> list[Coded]:
+    """Return an example in pieces of at most `length` tokens; none if it has a prompt and is longer."""
+    if len(coded) <= length:
+        return [coded]
+    if example.prompt:
+        return []
+    parts = [coded[i:i + length] for i in range(0, len(coded), length)]
+    return [[(part[0][0], False), *part[1:]] for part in parts]
+
+
+def rows(parts: list[Coded], length: int, end: int) -> list[Coded]:
+    """Put each part into the first of the open rows that has room, and fill up with ends of text."""
+    full: list[Coded] = []
+    begun: list[Coded] = []
+    for part in parts:
+        row = next((r for r in begun if len(r) + len(part) <= length), None)
+        if row is None:
+            begun.append(row := [])
+        row.extend(part)
+        if len(row) == length or len(begun) > OPEN:
+            chosen = row if len(row) == length else begun[0]
+            begun = [r for r in begun if r is not chosen]
+            full.append(chosen)
+    return [row + [(end, False)] * (length - len(row)) for row in full + begun]
+
+
+def pack(
+        examples: list[Example], tokenizer: Tokenizer, tokenizer_file: Path, end: int, length: int,
+        out: Path) -> dict[str, int]:
+    """Write a packed folder; return the numbers of rows, tokens that aren't filling, targets, and examples left out
+    because they are too long. ValueError if nothing is left."""
+    found = [(e, encode(e, tokenizer, end)) for e in examples]
+    cut = [pieces(e, coded, length) for e, coded in found]
+    made = rows([part for parts in cut for part in parts], length, end)
+    if not made:
+        raise ValueError(f"all {len(examples)} examples are longer than {length} tokens")
+    ids = np.array([i for row in made for i, _ in row], "<u2")
+    marks = np.array([m for row in made for _, m in row], "u1")
+
+    def fill(folder: Path) -> None:
+        ids.tofile(folder / "tokens-00000.bin")
+        marks.tofile(folder / "targets-00000.bin")
+        shard: dict[str, Any] = {
+            "name": "tokens-00000.bin", "tokens": len(ids), "sha256": sha256(folder / "tokens-00000.bin"),
+            "targets": {"name": "targets-00000.bin", "sha256": sha256(folder / "targets-00000.bin")}}
+        (folder / "manifest.json").write_text(json.dumps({
+            "step": "finetune", "shards": [shard], "documents": len(examples), "tokens": len(ids), "rows": length,
+            "tokenizer_sha256": sha256(tokenizer_file)}, indent=1) + "\n", encoding="utf-8")
+    write_folder(out, fill)
+    return {
+        "rows": len(made), "tokens": sum(len(part) for parts in cut for part in parts), "targets": int(marks.sum()),
+        "too long": sum(not parts for parts in cut)}

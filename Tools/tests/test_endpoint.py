@@ -1,0 +1,175 @@
+"""Tests of the endpoint's client: retries, checks of answers, what is kept, and the requests."""
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import unittest
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from needs import packages
+
+packages("datatrove", "orjson", "tokenizers", "sklearn", "rapidfuzz", "torch")
+
+from test_data import GOOD, POOR, step
+
+from phitools.data import annotate, prompts
+from phitools.data.endpoint import Answer, Endpoint
+from phitools.data.steps import read
+
+EXERCISE = 'def answer(n: int) -> int:\n    """Return n."""\n    return n\n'
+PAGE = "# Lists\n\n" + "A list keeps values in order. " * 10 + "\n\n```python\ndef f(x):\n    return x\n```\n"
+
+
+class Server(BaseHTTPRequestHandler):
+    """An OpenAI-compatible server with `faults`: what its first answers are instead."""
+
+    faults: list[Any] = []
+    paths: list[str] = []
+    texts: list[str] = []
+
+    def do_POST(self) -> None:
+        cls = type(self)
+        cls.paths.append(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        text = body["messages"][0]["content"]
+        cls.texts.append(text)
+        fault = cls.faults.pop(0) if cls.faults else None
+        answer = fault[1] if isinstance(fault, tuple) else EXERCISE if "exercise" in text else PAGE
+        if "educational value" in text:
+            answer = "Yes" if "mean" in text else "No"
+        finish = "length" if isinstance(fault, tuple) and fault[0] == "length" else "stop"
+        data = json.dumps({"choices": [{"finish_reason": finish, "message": {"content": answer}}]}).encode()
+        if isinstance(fault, str):
+            data = fault.encode()
+        self.send_response(fault if isinstance(fault, int) else 200)
+        if fault == 429:
+            self.send_header("Retry-After", "0")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class Asked(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(self.scratch.cleanup)
+        self.folder = Path(self.scratch.name)
+        Server.faults, Server.paths, Server.texts = [], [], []
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+
+    def client(self, url: str = "", tries: int = 6) -> Endpoint:
+        return Endpoint(url or self.url, "m", timeout=20, tries=tries, pause=0.01)
+
+    def test_faults_that_pass_are_tried_again(self) -> None:
+        Server.faults = [500, 429, 503, "<html>busy</html>", "[]"]
+        self.assertEqual(self.client().ask("exercise", 9, 0.0), Answer(EXERCISE, True))
+        self.assertEqual(len(Server.paths), 6)
+
+    def test_faults_that_stay_are_told_at_once(self) -> None:
+        for status in (400, 401, 404):
+            Server.faults = [status]
+            with self.assertRaisesRegex(OSError, f"/v1/chat/completions: HTTP {status}"):
+                self.client().ask("x", 9, 0.0)
+        self.assertEqual(len(Server.paths), 3)
+        Server.faults = [500] * 9
+        with self.assertRaisesRegex(OSError, r"HTTP 500: .*\(2 tries\); the answers so far are kept"):
+            self.client(tries=2).ask("x", 9, 0.0)
+
+    def test_a_dead_address_is_told_soon(self) -> None:
+        with self.assertRaisesRegex(OSError, r"http://127.0.0.1:9/v1/chat/completions: .*refused.*\(2 tries\)"):
+            self.client("http://127.0.0.1:9", tries=2).ask("x", 9, 0.0)
+
+    def test_the_address_has_one_v1(self) -> None:
+        for end in ("", "/", "/v1", "/v1/", "/v1/chat/completions"):
+            self.assertEqual(self.client(f"http://h:1{end}").address, "http://h:1/v1/chat/completions")
+        self.assertEqual(self.client("https://h/api/v2beta").address, "https://h/api/v2beta/chat/completions")
+
+    def test_it_labels_and_writes(self) -> None:
+        source = self.folder / "source"
+        source.mkdir()
+        for i in range(3):
+            (source / f"good{i}.py").write_text(GOOD.replace("mean", f"mean{i}"))
+            (source / f"poor{i}.py").write_text(POOR.replace("Thing", f"Thing{i}"))
+        asked = ("--endpoint", self.url, "--model", "m")
+        step("collect", "--folder", f"{source}:MIT", "--out", self.folder / "code")
+        step("annotate", "--input", self.folder / "code", "--out", self.folder / "labelled", *asked)
+        labels = {d.text: d.metadata["label"] for d in read(self.folder / "labelled")}
+        self.assertEqual(labels, {t: int("mean" in t) for t in labels})
+        Server.texts = []
+        step("annotate", "--input", self.folder / "code", "--sample", "2", "--out", self.folder / "some", *asked)
+        self.assertEqual(len(Server.texts), 2)
+        self.assertEqual(Counter("label" in d.metadata for d in read(self.folder / "some")), {True: 2, False: 4})
+        for kind, text in (("textbooks", PAGE), ("exercises", EXERCISE)):
+            step(kind, "--count", "5", "--out", self.folder / kind, *asked)
+            self.assertEqual({d.text.strip() for d in read(self.folder / kind)}, {text.strip()})
+
+    def test_unusable_answers_are_asked_for_again_and_then_left_out(self) -> None:
+        Server.faults = [("stop", ""), ("stop", "Sorry."), ("length", EXERCISE)]
+        told = json.loads(step(
+            "exercises", "--count", "1", "--out", self.folder / "e", "--endpoint", self.url, "--model", "m"))
+        self.assertEqual((told["documents"], told["left out: unusable answer"]), (0, 1))
+        Server.faults = [("stop", "Sorry.")]
+        told = json.loads(step(
+            "exercises", "--count", "4", "--out", self.folder / "f", "--endpoint", self.url, "--model", "m"))
+        self.assertEqual(told["documents"], 4)
+        self.assertEqual(len(Server.texts), 3 + 5)
+
+    def test_answers_are_kept_when_it_gives_up(self) -> None:
+        command = ("exercises", "--count", "40", "--out", self.folder / "e", "--endpoint", self.url, "--model", "m")
+        Server.faults = [("stop", EXERCISE)] * 20 + [401]
+        self.assertRegex(step(*command, fails=True), "HTTP 401")
+        kept = sum(len(p.read_text().split()) > 0 for p in (self.folder / "e" / "logs" / "answers").iterdir())
+        self.assertEqual(kept, 1)
+        Server.texts = []
+        step(*command)
+        self.assertEqual(len(list(read(self.folder / "e"))), 40)
+        self.assertLess(len(Server.texts), 40)
+
+
+class Answers(unittest.TestCase):
+    def test_labels(self) -> None:
+        self.assertEqual(
+            [annotate.answer_label(a) for a in ("Yes.", "no", "It is: NO", "perhaps", "")], [1, 0, 0, None, None])
+
+    def test_exercises(self) -> None:
+        for text in (
+                EXERCISE, f"```python\n{EXERCISE}```",
+                f"Sure! Here is your exercise:\n\n```python\n{EXERCISE}```\nEnjoy!",
+                f"Here is the code:\n{EXERCISE}"):
+            self.assertEqual(prompts.exercise_of(Answer(text, True)), EXERCISE, text)
+        for text in (
+                "", "```python\n```", "Sure! Here is", "x = 1\n", "def f(:\n", 'def f():\n    """Say."""\n',
+                'def f():\n    """Say."""\n    pass\n', "def f():\n    return 1\n", f"```python\n{EXERCISE}"):
+            self.assertIsNone(prompts.exercise_of(Answer(text, True)), text)
+        self.assertIsNone(prompts.exercise_of(Answer(EXERCISE, False)))
+
+    def test_pages(self) -> None:
+        for text in (PAGE, f"Sure! Here is a page:\n\n{PAGE}"):
+            self.assertEqual(prompts.page_of(Answer(text, True)), PAGE)
+        fenced = PAGE.replace("```python\n", "").replace("```", "")
+        self.assertEqual(prompts.page_of(Answer(f"```markdown\n{fenced}\n```", True)), fenced.strip() + "\n")
+        for text in ("", "Sure! Here is", "A page without code. " * 40):
+            self.assertIsNone(prompts.page_of(Answer(text, True)), text)
+        self.assertIsNone(prompts.page_of(Answer(PAGE, False)))
+
+    def test_thousands_of_prompts_are_distinct(self) -> None:
+        for kind in ("textbooks", "exercises"):
+            texts = {prompts.prompt(kind, s) for s in islice(prompts.seeds(kind, 1), 14_000)}
+            self.assertEqual(len(texts), 14_000)
+            self.assertNotEqual(next(prompts.seeds(kind, 1)), next(prompts.seeds(kind, 2)))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,277 @@
+"""Tests of fine-tuning: examples, packing, masks, LoRA beside PEFT, resuming, and the command as it is used."""
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import unittest.mock
+from pathlib import Path
+
+from needs import packages
+
+packages("torch", "tokenizers", "safetensors", "matplotlib", "transformers", "peft")
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from phitools.data import bpe
+from phitools.exercises.generate import training
+from phitools.finetune import __main__ as finetune
+from phitools.finetune import estimate, examples, packing
+from phitools.finetune.examples import Example
+from phitools.packed import Sampler, open_stream, sha256
+from phitools.train import base, config, lora
+from phitools.train.model import Phi, Shape
+
+TOOLS = Path(__file__).resolve().parents[1]
+PHI = TOOLS.parent / ".build" / "release" / "phi"
+SHAPE = Shape(420, 32, 2, 2, 48, 256)
+
+
+def make_base(folder: Path) -> None:
+    """Write a phi as transformers does, with a tokenizer."""
+    from transformers import PhiConfig, PhiForCausalLM
+    torch.manual_seed(3)
+    PhiForCausalLM(PhiConfig(
+        vocab_size=420, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+        max_position_embeddings=256, layer_norm_eps=1e-4, bos_token_id=399, eos_token_id=399)
+    ).half().save_pretrained(folder)
+    bpe.save(bpe.train([e.source for e in training(1, 300)], 400), folder, 256)
+
+
+def write_examples(path: Path, count: int) -> None:
+    path.write_text("".join(
+        json.dumps({"prompt": e.prompt, "completion": e.solution}) + "\n" for e in training(2, count)))
+
+
+class Examples(unittest.TestCase):
+    def setUp(self) -> None:
+        self.scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(self.scratch.cleanup)
+        self.folder = Path(self.scratch.name)
+
+    def test_both_kinds_of_lines_and_folders(self) -> None:
+        data = self.folder / "data"
+        (data / "more").mkdir(parents=True)
+        (data / "a.jsonl").write_text(
+            '{"prompt": "p", "completion": "c"}\n\n{"text": "t", "id": 3}\n{"text": "t"}\n{"text": " "}\n')
+        (data / "more" / "b.py").write_text("x = 1\n")
+        (data / "c.txt").write_bytes(b"\xff")
+        (data / "d.bin").write_bytes(b"")
+        (data / "link.txt").symlink_to("/etc/hostname")
+        os.mkfifo(data / "pipe.txt")
+        found, left = examples.read(data)
+        self.assertEqual(set(found), {Example("p", "c"), Example("", "t"), Example("", "x = 1\n")})
+        self.assertEqual(
+            left, {"duplicate": 1, "empty": 1, "unreadable": 1, "symbolic link": 1, "not a regular file": 1})
+
+    def test_bad_lines_are_named(self) -> None:
+        path = self.folder / "a.jsonl"
+        for line, why in (
+                ("{", "line 2: not JSON"), ("[]", "line 2: needs the strings"), ('{"prompt": "x"}', "line 2: needs"),
+                ('{"text": 1}', "line 2: needs"), ('{"text": "t"}', "1 examples are too few")):
+            path.write_text(f'{{"text": "t"}}\n{line}\n')
+            with self.assertRaisesRegex(ValueError, why):
+                examples.read(path)
+        with self.assertRaisesRegex(FileNotFoundError, "b.jsonl: no such file"):
+            examples.read(self.folder / "b.jsonl")
+        (self.folder / "c.csv").write_text("a,b")
+        with self.assertRaisesRegex(ValueError, "c.csv: is to be .jsonl"):
+            examples.read(self.folder / "c.csv")
+
+    def test_the_split_is_of_all_and_has_both(self) -> None:
+        found = [Example("", str(i)) for i in range(30)]
+        for share, count in ((0.1, 3), (0.0, 1), (1.0, 29)):
+            train, held = examples.split(found, share, 1)
+            self.assertEqual((len(held), set(train) | set(held), set(train) & set(held)), (count, set(found), set()))
+        self.assertEqual(examples.split(found, 0.1, 1), examples.split(found, 0.1, 1))
+
+    def test_rows_hold_whole_examples(self) -> None:
+        bpe.save(tokenizer := bpe.train([e.source for e in training(1, 300)], 400), self.folder / "t", 64)
+        end = bpe.end_of_text(tokenizer)
+        found = [Example(e.prompt, e.solution) for e in training(2, 40)] + [
+            Example("", "some words " * 40), Example("x" * 900, "y")]
+        totals = packing.pack(found, tokenizer, self.folder / "t" / "tokenizer.json", end, 160, self.folder / "p")
+        stream = open_stream([self.folder / "p"], sha256(self.folder / "t" / "tokenizer.json"), True)
+        self.assertEqual((len(stream), stream.rows, totals["rows"] * 160), (len(stream), 160, len(stream)))
+        ids, marks = stream.span(0, len(stream)), stream.targets_of(0, len(stream))
+        rows = ids.reshape(-1, 160).tolist()
+        whole = [packing.encode(e, tokenizer, end) for e in found]
+        short = [[i for i, _ in coded] for coded in whole if len(coded) <= 160]
+        self.assertGreater(len(short), 20)
+        for coded in short:
+            self.assertTrue(any(row[i:i + len(coded)] == coded for row in rows for i in range(160 - len(coded) + 1)))
+        self.assertEqual(totals["too long"], sum(len(c) > 160 and bool(e.prompt) for c, e in zip(whole, found)))
+        self.assertGreater(totals["too long"], 0)
+        first = tokenizer.encode(found[0].completion).ids
+        at = next(i for i in range(len(ids)) if ids[i:i + len(first) + 1].tolist() == [*first, end])
+        self.assertEqual(marks[at:at + len(first) + 1].tolist(), [1] * (len(first) + 1))
+        self.assertEqual(int(marks[at - 1]), 0)
+        self.assertEqual(int(marks.sum()), totals["targets"])
+        sampler = Sampler(stream, 160, 4, 1)
+        self.assertEqual(sorted(
+            sampler.batch(i, 0, 4)[j, :-1].tolist() for i in range(-(-len(rows) // 4)) for j in range(4)
+            if 4 * i + j < len(rows)), sorted(rows))
+        with self.assertRaisesRegex(ValueError, "rows of 160 tokens"):
+            Sampler(stream, 64, 4, 1)
+        with self.assertRaisesRegex(ValueError, "all 1 examples are longer"):
+            packing.pack(found[-1:], tokenizer, self.folder / "t" / "tokenizer.json", end, 64, self.folder / "q")
+
+
+class Model(unittest.TestCase):
+    def test_attention_stays_within_a_document(self) -> None:
+        torch.manual_seed(1)
+        model = Phi(SHAPE).eval()
+        a, b = torch.randint(0, 420, (2, 1, 20))
+        together = torch.cat([a, b], 1)
+        documents = torch.arange(40)[None] // 20
+        torch.testing.assert_close(
+            model(together, documents=documents), torch.cat([model(a), model(b)], 1), rtol=1e-4, atol=1e-5)
+        self.assertGreater(float((model(together) - model(together, documents=documents)).detach().abs().max()), 0.01)
+
+    def test_lora_counts_and_trains_its_updates_only(self) -> None:
+        for targets in (list(lora.MODULES), ["fc2"], ["q_proj", "dense"]):
+            model, settings = Phi(SHAPE), config.Lora(3, 6.0, targets)
+            before = model(torch.arange(30)[None])
+            lora.adapt(model, settings)
+            self.assertTrue(torch.equal(model(torch.arange(30)[None]), before))
+            trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+            self.assertEqual(sum(p.numel() for p in trained.values()), lora.parameters(SHAPE, settings))
+            model(torch.arange(30)[None], torch.arange(1, 31)[None]).backward()
+            self.assertEqual({n for n, p in model.named_parameters() if p.grad is not None}, set(trained))
+
+    def test_the_estimate_counts_what_is_trained(self) -> None:
+        self.assertEqual(SHAPE.parameters, sum(p.numel() for p in Phi(SHAPE).parameters()))
+        whole, small = (estimate.memory(SHAPE, config.Lora(r), 100, "float32") for r in (0, 2))
+        self.assertEqual((whole["weights"], whole["training"]), (4 * SHAPE.parameters, 12 * SHAPE.parameters))
+        self.assertLess(small["training"], whole["training"] / 4)
+
+
+class Command(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = Path(cls.scratch.name)
+        make_base(cls.folder / "base")
+        write_examples(cls.folder / "examples.jsonl", 50)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        cls.scratch.cleanup()
+
+    def tune(self, *options: str, processes: int = 1) -> str:
+        """Run the command; return what it printed."""
+        many = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
+        many = many if processes > 1 else []
+        done = subprocess.run(
+            [sys.executable, "-m", *many, "phitools.finetune", "--base", "base", "--data", "examples.jsonl", *options],
+            cwd=self.folder, env=os.environ | {"PYTHONPATH": str(TOOLS), "OMP_NUM_THREADS": "1"}, capture_output=True,
+            text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout + done.stderr
+
+    def failure(self, *options: str) -> str:
+        """Run the command in this process, where it must fail; return the last line of standard error."""
+        here, line = os.getcwd(), ["finetune", "--base", "base", "--data", "examples.jsonl", "--out", "fault", *options]
+        os.chdir(self.folder)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as told, unittest.mock.patch("sys.argv", line):
+                self.assertEqual(finetune.main(), 1)
+        finally:
+            os.chdir(here)
+        return told.getvalue().strip().splitlines()[-1]
+
+    def losses(self, out: str) -> list[tuple[float, float]]:
+        lines = [json.loads(text) for text in (self.folder / out / "log.jsonl").read_text().splitlines()]
+        return [(r["loss"], r["norm"]) for r in lines if "loss" in r]
+
+    def text(self, *command: str) -> str:
+        done = subprocess.run([str(PHI), *command], cwd=self.folder, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_lora_learns_loads_in_peft_and_converts(self) -> None:
+        told = self.tune("--out", "lora", "--lora", "4", "--epochs", "4", "--sequences", "4", "--rate", "0.01")
+        for part in ("45 examples to train, 5 to validate", "memory: about", "time: about", "bits a byte", "best: step",
+                     "phi convert base --adapter lora/best -o lora/model.phi"):
+            self.assertIn(part, told)
+        losses = self.losses("lora")
+        self.assertLess(losses[-1][0], losses[0][0] - 0.1)  # the base is random, and its embeddings stay
+        folder = self.folder / "lora" / "best"
+        adapter = json.loads((folder / "adapter_config.json").read_text())
+        self.assertEqual((adapter["r"], adapter["lora_alpha"]), (4, 8.0))
+        theirs = PeftModel.from_pretrained(
+            AutoModelForCausalLM.from_pretrained(self.folder / "base", dtype=torch.float32), folder).eval()
+        model = Phi(base.read_shape(self.folder / "base"))
+        model.load_state_dict(base.load_weights(self.folder / "base", model.shape))
+        lora.adapt(model, config.Lora(4, 8.0))
+        lora.load(folder, model)
+        ids = torch.arange(100)[None] * 4
+        found = model.eval()(ids)
+        torch.testing.assert_close(found, theirs(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
+        merged = theirs.merge_and_unload()(input_ids=ids).logits
+        torch.testing.assert_close(found, merged, rtol=1e-4, atol=1e-4)
+        if PHI.exists():
+            self.text("convert", "base", "--adapter", "lora/best", "-o", "lora/model.phi", "--type", "f32")
+            (self.folder / "ids.json").write_text(json.dumps(ids[0].tolist()))
+            self.text("logits", "-m", "lora/model.phi", "--ids", "ids.json", "-o", "logits.npy")
+            import numpy as np
+            logits = torch.from_numpy(np.load(self.folder / "logits.npy"))
+            torch.testing.assert_close(logits, found[0, :, :logits.shape[1]].detach(), rtol=1e-3, atol=1e-3)
+        before = self.losses("lora")
+        for path in (*sorted((self.folder / "lora" / "checkpoints").iterdir())[1:], self.folder / "lora" / "final"):
+            shutil.rmtree(path)  # as if killed before
+        self.tune("--out", "lora", "--lora", "4", "--epochs", "4", "--sequences", "4", "--rate", "0.01")
+        self.assertEqual(self.losses("lora"), before)
+
+    def test_full_learns_and_writes_a_checkpoint(self) -> None:
+        told = self.tune("--out", "full", "--epochs", "6", "--sequences", "4", "--rate", "0.01", "--prompt", "def f(")
+        self.assertIn("phi convert full/best -o full/model.phi", told)
+        self.assertIn("--- def f(", told)
+        losses = self.losses("full")
+        self.assertLess(losses[-1][0], losses[0][0] - 1)
+        theirs = AutoModelForCausalLM.from_pretrained(self.folder / "full" / "best")
+        model = Phi(base.read_shape(self.folder / "full" / "best"))
+        self.assertEqual(model.shape.epsilon, 1e-4)
+        model.load_state_dict(base.load_weights(self.folder / "full" / "best", model.shape))
+        ids = torch.arange(100)[None] * 4
+        torch.testing.assert_close(model.eval()(ids), theirs(input_ids=ids).logits, rtol=1e-4, atol=1e-4)
+        if PHI.exists():
+            self.text("convert", "full/best", "-o", "full/model.phi", "--type", "q8")
+            self.assertTrue(self.text("complete", "-m", "full/model.phi", "-n", "4", "def f("))
+        two = self.tune("--out", "two", "--epochs", "2", "--sequences", "4", "--rate", "0.01", processes=2)
+        self.assertIn("best: step", two)
+        self.tune("--out", "one", "--epochs", "2", "--sequences", "4", "--rate", "0.01")
+        for a, b in zip(self.losses("one"), self.losses("two")):
+            self.assertAlmostEqual(a[0], b[0], delta=1e-4)
+
+    def test_a_plan_writes_no_checkpoint(self) -> None:
+        self.assertIn("time: about", self.tune("--out", "plan", "--plan"))
+        self.assertFalse((self.folder / "plan" / "checkpoints").exists())
+
+    def test_faults_are_one_line(self) -> None:
+        for options, why in (
+                (("--base", "nowhere"), "nowhere: no such folder, and no id of a model"),
+                (("--data", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
+                (("--context", "999"), "--context 999: base has 256 positions"),
+                (("--epochs", "-1"), "--epochs -1.0 is to be"), (("--lora", "4", "--targets", "qkv"), "lora.targets"),
+                (("--context", "8"), "examples are longer than 8 tokens"),
+                (("--set", "run.x=1"), "run.x: no such key"),
+                (("--set", "optimizer.clip"), "expected table.key=VALUE")):
+            self.assertRegex(self.failure(*options), f"^phitools.finetune: .*{why}")
+        settings = self.folder / "base" / "config.json"
+        before = settings.read_text()
+        settings.write_text(before.replace('"qk_layernorm": false', '"qk_layernorm": true'))
+        self.assertRegex(self.failure(), "config.json: qk_layernorm = true is not supported")
+        settings.write_text(before)
+
+
+if __name__ == "__main__":
+    unittest.main()

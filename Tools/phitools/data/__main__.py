@@ -30,7 +30,7 @@ def run_collect(a: argparse.Namespace) -> dict[str, Any]:
         source: Any = collect.streamed(a.data_set, a.column, a.licence_column, a.limit)
     else:
         folders = [(Path(f.split(":")[0]), f.partition(":")[2] or "unknown") for f in a.folder]
-        source = collect.Collect(folders, a.standard_library, a.packages, a.size, a.share)
+        source = collect.Collect(folders, a.standard_library, a.packages, a.size, a.share, a.packages_in)
     where_of(a).run([source, writer(a.out)], a.out / "logs" / "run")
     licences: dict[str, int] = {}
     for d in _unfinished(a.out):
@@ -58,16 +58,23 @@ def run_filter(a: argparse.Namespace) -> dict[str, Any]:
     labels = np.array([int(d.metadata["label"]) for d in documents])
     sample = np.sort(np.random.default_rng(a.seed).permutation(len(documents))[:a.labelled])
     forest, report, curve = select.teach(vectors[sample], labels[sample], a.seed)
-    score = forest.predict_proba(vectors)[:, 1]
+    unseen = np.setdiff1d(np.arange(len(documents)), sample)
+    score = forest.predict_proba(vectors[unseen])[:, 1]
+    least = float(np.quantile(score, 1 - a.share)) if a.share else a.threshold
     a.out.mkdir(parents=True, exist_ok=True)
     (a.out / steps.DOCUMENTS).mkdir(exist_ok=True)
     with open(a.out / steps.DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
-        for d, s in zip(documents, score):
-            if s >= a.threshold:
+        for i, s in zip(unseen, score):
+            d = documents[i]
+            if s >= least:
                 f.write(
                     json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata | {"forest": round(float(s), 4)}})
                     + "\n")
-    report |= {"documents": len(documents), "kept": int((score >= a.threshold).sum()), "threshold": a.threshold}
+    kept = labels[unseen][score >= least]
+    report |= {
+        "documents": len(documents), "judged": len(unseen), "kept": len(kept), "threshold": round(least, 4),
+        "valuable_judged": round(float(labels[unseen].mean()), 4),
+        "valuable_kept": round(float(kept.mean()), 4) if len(kept) else None}
     select.write_report(report, a.out / "report.json")
     select.picture(curve, report, a.out / "roc.png")
     return report
@@ -188,6 +195,7 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--folder", action="append", default=[], metavar="PATH:LICENCE")
     c.add_argument("--standard-library", action="store_true")
     c.add_argument("--packages", action="store_true", help="installed packages under permissive licences")
+    c.add_argument("--packages-in", type=Path, help="a folder made by pip install --target; likewise")
     c.add_argument("--size", type=int, default=2500, help="approximate characters per document; longer modules are cut")
     c.add_argument("--share", type=float, default=1.0, help="share of the files to use, chosen by hash")
     c.add_argument("--data-set", default="", help="a data set on the Hugging Face hub, streamed")
@@ -195,10 +203,13 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--licence-column", default="license")
     c.add_argument("--limit", type=int, default=0, help="rows of the data set per task; 0: all")
     command("annotate", run_annotate, "Label the educational value, by an endpoint or a rule.", asks=True)
-    c = command("filter", run_filter, "Keep documents that a random forest on phi's embeddings classifies as valuable.")
+    c = command(
+        "filter", run_filter,
+        "Keep documents, of those not used for training it, that a random forest on phi's embeddings finds valuable.")
     c.add_argument("--checkpoint", type=Path, required=True)
     c.add_argument("--labelled", type=int, default=100_000, help="labelled documents used for training")
     c.add_argument("--threshold", type=float, default=0.5)
+    c.add_argument("--share", type=float, default=0.0, help="keep this share, the best; 0: by --threshold")
     c = command("dedup", run_dedup, "Remove exact and near duplicates.")
     c.add_argument("--exact-only", action="store_true")
     for kind, do in (("exercises", run_exercises), ("textbooks", run_textbooks)):

@@ -143,8 +143,7 @@ def runs(scale: Scale, seeds: tuple[int, ...]) -> list[tuple[str, str, int]]:
     small, middle, large = scale.sizes
     first = ("raw", "filtered", "textbooks", "dose15")
     controls, longer, doses = ("reshaped", "shuffled"), ("raw-x2", "raw-x4"), ("dose50", "dose85")
-    order = [(a, s) for a in first for s in (middle, small)]
-    order.insert(1, ("raw", large))
+    order = [("raw", middle), ("raw", large), *((a, middle) for a in first[1:]), *((a, small) for a in first)]
     order += [(a, middle) for a in controls + longer + doses]
     order += [(a, small) for a in controls + doses]
     order += [(a, large) for a in (*first[1:], *controls, *doses)]

@@ -115,18 +115,21 @@ import Testing
         let folder = try TemporaryFolder()
         let model = try Models.path()
         let problems = Self.goldens + "/humaneval.jsonl"
-        expectWrongUsage(try Command.run("eval", "code-loss", "apps", "--problems", problems), "'apps' is no problem set")
+        expectWrongUsage(
+            try Command.run("eval", "code-loss", "apps", "--problems", problems), "'apps' is no problem set")
         expectWrongUsage(
             try Command.run("eval", "code-loss", "humaneval", "--problems", problems, "--limit", "0"), "--limit")
         expectRefusal(
-            try Command.run("eval", "code-loss", "mbpp", "-m", model, "--problems", problems), "humaneval.jsonl: line 1")
+            try Command.run("eval", "code-loss", "mbpp", "-m", model, "--problems", problems),
+            "humaneval.jsonl: line 1")
         let bare = try folder.write(
             "bare.jsonl", #"{"task_id": "a", "prompt": "p", "entry_point": "f", "test": ""}"#)
         expectRefusal(
             try Command.run("eval", "code-loss", "humaneval", "-m", model, "--problems", bare),
             "bare.jsonl: has no solution of a")
         for (name, text, fault) in [
-            ("empty.jsonl", "\n", "holds no pair"), ("other.jsonl", #"{"task_id": 1, "prompt": "", "right": ""}"#, "line 1"),
+            ("empty.jsonl", "\n", "holds no pair"),
+            ("other.jsonl", #"{"task_id": 1, "prompt": "", "right": ""}"#, "line 1"),
             ("text.jsonl", "pairs\n", "line 1: is not JSON"),
         ] {
             let path = try folder.write(name, text)

@@ -9,8 +9,9 @@ import PhiTokenizer
 /// print(loss.bits / Double(loss.bytes))
 /// ```
 ///
-/// Prompt and completion are encoded as one text; tokens that hold bytes of the completion are scored. At most half a context is
-/// scored at a time, after as many of the preceding tokens as fit, so a prompt that is too long loses its beginning.
+/// Prompt and completion are encoded as one text; tokens that hold bytes of the completion are scored. At most half a
+/// context is scored at a time, after as many of the preceding tokens as fit, so a prompt that is too long loses its
+/// beginning.
 package struct CompletionLoss: Sendable {
     /// The sum of -log2 p of the scored tokens.
     package let bits: Double
@@ -24,8 +25,9 @@ package struct CompletionLoss: Sendable {
     /// Scores `completion` in `session`, whose tokens are reused where they are the same and otherwise replaced.
     ///
     /// Throws ``SessionError``, and ``OptionError`` when logits are not finite.
-    package static func measure(_ completion: String, after prompt: String, in session: Session) throws -> CompletionLoss
-    {
+    package static func measure(
+        _ completion: String, after prompt: String, in session: Session
+    ) throws -> CompletionLoss {
         let tokenizer = session.model.tokenizer
         var tokens = tokenizer.encode(prompt + completion, specialTokens: false)
         var first = 0

@@ -44,8 +44,8 @@ class Recipe(unittest.TestCase):
                 for p in sorted((o.folder / "logs").glob("*.log"))) if code else ""
             self.assertEqual(code, 0, logs)
             self.assertTrue(all(j.product.exists() for j in jobs))
-            unseen = json.loads((o.folder / "filtered" / "report.json").read_text())
-            self.assertEqual(unseen["judged"], len(list(read(o.folder / "annotated"))) - SMALL.labelled)
+            unseen = json.loads((o.folder / "filtered" / "manifest.json").read_text())["counts"]
+            self.assertEqual(unseen["judged"], len(list(read(o.folder / "unique"))) - SMALL.labelled)
             self.assertAlmostEqual(unseen["kept"] / unseen["judged"], 0.2, delta=0.02)
             found = measures.gather(o)
             self.assertEqual(len(found["runs"]), len(set(plan.runs(SMALL, (1,)))))

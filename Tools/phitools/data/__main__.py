@@ -58,23 +58,16 @@ def run_filter(a: argparse.Namespace) -> dict[str, Any]:
     labels = np.array([int(d.metadata["label"]) for d in documents])
     sample = np.sort(np.random.default_rng(a.seed).permutation(len(documents))[:a.labelled])
     forest, report, curve = select.teach(vectors[sample], labels[sample], a.seed)
-    unseen = np.setdiff1d(np.arange(len(documents)), sample)
-    score = forest.predict_proba(vectors[unseen])[:, 1]
-    least = float(np.quantile(score, 1 - a.share)) if a.share else a.threshold
+    score = forest.predict_proba(vectors)[:, 1]
     a.out.mkdir(parents=True, exist_ok=True)
     (a.out / steps.DOCUMENTS).mkdir(exist_ok=True)
     with open(a.out / steps.DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
-        for i, s in zip(unseen, score):
-            d = documents[i]
-            if s >= least:
+        for d, s in zip(documents, score):
+            if s >= a.threshold:
                 f.write(
                     json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata | {"forest": round(float(s), 4)}})
                     + "\n")
-    kept = labels[unseen][score >= least]
-    report |= {
-        "documents": len(documents), "judged": len(unseen), "kept": len(kept), "threshold": round(least, 4),
-        "valuable_judged": round(float(labels[unseen].mean()), 4),
-        "valuable_kept": round(float(kept.mean()), 4) if len(kept) else None}
+    report |= {"documents": len(documents), "kept": int((score >= a.threshold).sum()), "threshold": a.threshold}
     select.write_report(report, a.out / "report.json")
     select.picture(curve, report, a.out / "roc.png")
     return report
@@ -203,13 +196,10 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--licence-column", default="license")
     c.add_argument("--limit", type=int, default=0, help="rows of the data set per task; 0: all")
     command("annotate", run_annotate, "Label the educational value, by an endpoint or a rule.", asks=True)
-    c = command(
-        "filter", run_filter,
-        "Keep documents, of those not used for training it, that a random forest on phi's embeddings finds valuable.")
+    c = command("filter", run_filter, "Keep documents that a random forest on phi's embeddings classifies as valuable.")
     c.add_argument("--checkpoint", type=Path, required=True)
     c.add_argument("--labelled", type=int, default=100_000, help="labelled documents used for training")
     c.add_argument("--threshold", type=float, default=0.5)
-    c.add_argument("--share", type=float, default=0.0, help="keep this share, the best; 0: by --threshold")
     c = command("dedup", run_dedup, "Remove exact and near duplicates.")
     c.add_argument("--exact-only", action="store_true")
     for kind, do in (("exercises", run_exercises), ("textbooks", run_textbooks)):

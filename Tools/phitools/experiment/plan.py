@@ -128,7 +128,6 @@ def _pools(o: Options) -> list[Job]:
         _step(
             o, "data", "tokenizer", "tokenizer", ("unique",), "--vocabulary", str(s.vocabulary), "--positions",
             str(s.context), "--characters", str(s.characters)),
-        _step(o, "data", "annotate", "annotated", ("unique",)),
         _step(o, "experiment.pools", "reshape", "reshaped", ("unique",)),
         _step(o, "data", "textbooks", "textbooks", (), "--count", str(s.textbooks)),
         _step(o, "data", "decontaminate", "clean-textbooks", ("textbooks",), *near),
@@ -157,8 +156,8 @@ def jobs(o: Options) -> list[Job]:
     embedder = "-".join(map(str, made[0]))
     out = _pools(o)
     select = _step(
-        o, "data", "filter", "filtered", ("annotated",), "--checkpoint", str(f / "runs" / embedder / "final"),
-        "--labelled", str(s.labelled), "--share", "0.2")
+        o, "experiment.pools", "select", "filtered", ("unique",), "--checkpoint", str(f / "runs" / embedder / "final"),
+        "--labelled", str(s.labelled))
     for arm, size, seed in made:
         name = f"{arm}-{size}-{seed}"
         if seed != o.seeds[0]:

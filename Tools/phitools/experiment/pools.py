@@ -1,6 +1,7 @@
-"""Make a pool of the experiment's documents: python -m phitools.experiment.pools corpus|reshape|shuffle --out FOLDER
+"""Make a pool of the experiment's documents: python -m phitools.experiment.pools STEP --out FOLDER; the steps are:
 
 - corpus: install the pinned packages of `corpus.txt` with pip, which checks their hashes and runs none of their code.
+- select: label a sample by the rule, train a forest on their embeddings, and keep the best of the other documents.
 - reshape: every function with a docstring becomes a document: signature, first paragraph of the docstring, body.
 - shuffle: permute the explanations of textbook pages among the pages' functions.
 """
@@ -19,6 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from ..data.annotate import VALUABLE, rule_score
 from ..data.steps import DOCUMENTS, count, finish, finished, name, read
 from ..durable import write_folder
 from ..packed import sha256
@@ -73,6 +77,31 @@ def functions(text: str) -> Iterator[str]:
             yield out
 
 
+def selected(
+        texts: list[str], checkpoint: Path, labelled: int, share: float, seed: int) -> tuple[list[str], dict[str, Any]]:
+    """Return the best share of the texts that the forest has not seen, in order, and a report."""
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.metrics import roc_auc_score
+
+    from ..data.embed import Embedder
+    sample = np.sort(np.random.default_rng(seed).permutation(len(texts))[:labelled])
+    others = np.setdiff1d(np.arange(len(texts)), sample)
+    label = np.array([rule_score(texts[i]) >= VALUABLE for i in sample])
+    if len(others) == 0 or len(set(label.tolist())) < 2:
+        raise ValueError(f"{len(sample)} labelled of {len(texts)} documents, {label.sum()} valuable: nothing to learn")
+    vectors = Embedder(checkpoint)(texts)
+    forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed, n_jobs=1)
+    score = forest.fit(vectors[sample], label).predict_proba(vectors[others])[:, 1]
+    least = np.quantile(score, 1 - share)
+    check = np.random.default_rng(seed + 1).permutation(len(others))[:labelled]  # labelled for the report only
+    truth, kept = np.array([rule_score(texts[i]) >= VALUABLE for i in others[check]]), score[check] >= least
+    return [texts[i] for i in others[score >= least]], {
+        "labelled": len(sample), "valuable": int(label.sum()), "judged": len(others),
+        "kept": int((score >= least).sum()),
+        "precision": round(float(truth[kept].mean()), 4), "base_rate": round(float(truth.mean()), 4),
+        "recall": round(float(kept[truth].mean()), 4), "roc_auc": round(float(roc_auc_score(truth, score[check])), 4)}
+
+
 EXPLANATION = re.compile(r"^[^\n]+(?=\n\ndef )", re.MULTILINE)
 
 
@@ -86,9 +115,12 @@ def shuffled(pages: list[str], seed: int) -> list[str]:
 
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.pools", description=__doc__.split("\n")[0])
-    top.add_argument("step", choices=["corpus", "reshape", "shuffle"])
+    top.add_argument("step", choices=["corpus", "select", "reshape", "shuffle"])
     top.add_argument("--out", type=Path, required=True)
     top.add_argument("--input", type=Path, help="the folder of a finished step")
+    top.add_argument("--checkpoint", type=Path, help="the phi whose embeddings select compares")
+    top.add_argument("--labelled", type=int, default=4000)
+    top.add_argument("--share", type=float, default=0.2)
     top.add_argument("--seed", type=int, default=1)
     a = top.parse_args()
     try:
@@ -96,15 +128,22 @@ def main() -> int:
             install(a.out)
             return 0
         options: dict[str, Any] = {"seed": a.seed}
+        if a.step == "select":
+            options |= {"labelled": a.labelled, "share": a.share, "weights": sha256(a.checkpoint / "model.safetensors")}
         if finished(a.out, options, [a.input]):
             return 0
-        documents = [d.text for d in read(a.input)]
-        made = shuffled(documents, a.seed) if a.step == "shuffle" else [f for d in documents for f in functions(d)]
+        documents, report = [d.text for d in read(a.input)], {}
+        if a.step == "select":
+            made, report = selected(documents, a.checkpoint, a.labelled, a.share, a.seed)
+        elif a.step == "shuffle":
+            made = shuffled(documents, a.seed)
+        else:
+            made = [f for d in documents for f in functions(d)]
         (a.out / DOCUMENTS).mkdir(parents=True, exist_ok=True)
         with open(a.out / DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
             for text in dict.fromkeys(made):
                 f.write(json.dumps({"text": text, "id": name(text), "metadata": {}}) + "\n")
-        finish(a.out, a.step, options, [a.input], count(a.out))
+        finish(a.out, a.step, options, [a.input], count(a.out) | report)
         return 0
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         print(f"phitools.experiment.pools {a.step}: {error}", file=sys.stderr)

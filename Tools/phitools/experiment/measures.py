@@ -17,7 +17,7 @@ def parameters(size: str, vocabulary: int) -> int:
 
 
 def gather(o: Options) -> dict[str, Any]:
-    """Return the measures of every run that has all of them. A run's `bits` are per problem, in the order of `bytes`;
+    """Return the measures of every run that has its losses. A run's `bits` are per problem, in the order of `bytes`;
     its `pairs` are 1 where the right completion is likelier."""
     found: dict[str, Any] = {
         "sizes": list(o.scale.sizes), "tokens": o.scale.tokens,
@@ -27,7 +27,7 @@ def gather(o: Options) -> dict[str, Any]:
         folder = o.folder / "runs" / f"{arm}-{size}-{seed}"
         losses = {m: folder / f"code-loss-{m}.json" for m in o.problem_sets}
         pairs = {b: folder / f"pairs-{b}.json" for b in o.benchmarks}
-        if not all(p.exists() for p in (*losses.values(), *pairs.values())):
+        if not all(p.exists() for p in losses.values()):
             continue
         run: dict[str, Any] = {"arm": arm, "size": size, "seed": seed, "bits": {}, "pairs": {}, "truncated": {}}
         for measure, path in losses.items():
@@ -35,7 +35,7 @@ def gather(o: Options) -> dict[str, Any]:
             run["bits"][measure] = [round(r["bits"], 3) for r in result["results"]]
             run["truncated"][measure] = result["truncated"]
             found["bytes"][measure] = [r["bytes"] for r in result["results"]]
-        for benchmark, path in pairs.items():
+        for benchmark, path in ((b, p) for b, p in pairs.items() if p.exists()):
             results = json.loads(path.read_text())["results"]
             run["pairs"][benchmark] = [int(r["right"] < r["wrong"]) for r in results]
             found["tasks"][benchmark] = [r["task_id"] for r in results]

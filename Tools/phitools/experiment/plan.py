@@ -142,8 +142,9 @@ def runs(scale: Scale, seeds: tuple[int, ...]) -> list[tuple[str, str, int]]:
     small, middle, large = scale.sizes
     first = ("raw", "filtered", "textbooks", "dose15")
     controls, longer, doses = ("reshaped", "shuffled"), ("raw-x2", "raw-x4"), ("dose50", "dose85")
-    order = [("raw", middle), ("raw", large), *((a, middle) for a in first[1:]), *((a, small) for a in first)]
-    order += [(a, middle) for a in controls + longer + doses]
+    order = [("raw", middle), ("raw", large), *((a, middle) for a in first[1:] + controls)]
+    order += [(a, small) for a in first]
+    order += [(a, middle) for a in longer + doses]
     order += [(a, small) for a in controls + doses]
     order += [(a, large) for a in (*first[1:], *controls, *doses)]
     return [(arm, size, seed) for seed in seeds for arm, size in order]

@@ -66,12 +66,12 @@ class Analysis:
     def ratio(self, arm: str, size: str, measure: str) -> Estimate | None:
         """Return the bits per byte of an arm at a size, or, of pairs, the share preferred; None if not measured."""
         runs = self.groups.get((arm, size))
-        if not runs:
+        if not runs or measure.startswith("pairs ") and not all(measure[6:] in r["pairs"] for r in runs):
             return None
         key = (arm, size, measure)
         if key not in self._estimates:
             if measure.startswith("pairs "):
-                name = measure.removeprefix("pairs ")
+                name = measure[6:]
                 tasks, place = np.unique([str(t) for t in self.measures["tasks"][name]], return_inverse=True)
                 top = np.array([np.bincount(place, r["pairs"][name], len(tasks)) for r in runs])
                 bottom = np.bincount(place, minlength=len(tasks)).astype(float)
@@ -130,7 +130,8 @@ def table(a: Analysis) -> str:
             if not a.seeds(arm, size):
                 continue
             cells = [a.ratio(arm, size, m) for m in ("humaneval", "mbpp", "heldout", "pairs humaneval", "pairs mbpp")]
-            shown = [f"{c.value:.3f}" if i < 3 else f"{100 * c.value:.1f}" for i, c in enumerate(cells) if c]
+            shown = ["-" if c is None else f"{c.value:.3f}" if i < 3 else f"{100 * c.value:.1f}"
+                     for i, c in enumerate(cells)]
             rates = [r.shown(2) if r else "-" for r in (a.parameter_rate(arm, size), a.token_rate(arm, size))]
             rows.append(f"| {size} | {arm} | {a.seeds(arm, size)} | " + " | ".join(shown + rates) + " |")
     return "\n".join(rows)

@@ -153,7 +153,7 @@ class Report(unittest.TestCase):
         whole = made_up(EFFECT, seeds=1)
         whole["runs"] = {n: r for n, r in whole["runs"].items() if r["arm"] in ("raw", "textbooks", "dose15")}
         text = report.text(whole)
-        self.assertIn("Preliminary", text)
+        self.assertIn("preliminary: 1 of 3 seeds", text)
         self.assertEqual(text.count("not measured**"), 4, text)
         with tempfile.TemporaryDirectory() as name:
             path, again = Path(name) / "m.json.gz", Path(name) / "n.json.gz"

@@ -16,7 +16,7 @@ from phitools.experiment import measures, plan, queue, report
 
 PHI = Path(__file__).resolve().parents[2] / ".build" / "release" / "phi"
 SMALL = plan.Scale(
-    ("XS", "XS", "XS"), steps=6, sequences=2, share=0.2, exercises=400, textbooks=150, vocabulary=500, labelled=1000,
+    ("XS", "XS", "XS"), steps=6, sequences=2, share=0.2, exercises=400, textbooks=150, vocabulary=500, labelled=150,
     context=64, packages=False, characters=150_000, settings=("schedule.warmup=2", "run.checkpoint_every=4"))
 HUMAN_EVAL = {
     "task_id": "Own/0", "prompt": 'def add(a, b):\n    """Add the two."""\n', "entry_point": "add",

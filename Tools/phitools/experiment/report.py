@@ -132,7 +132,8 @@ def table(a: Analysis) -> str:
             cells = [a.ratio(arm, size, m) for m in ("humaneval", "mbpp", "heldout", "pairs humaneval", "pairs mbpp")]
             shown = ["-" if c is None else f"{c.value:.3f}" if i < 3 else f"{100 * c.value:.1f}"
                      for i, c in enumerate(cells)]
-            rates = [r.shown(2) if r else "-" for r in (a.parameter_rate(arm, size), a.token_rate(arm, size))]
+            rates = ["-" if arm.startswith("raw") else r.shown(2) if r else "-" for r in (
+                a.parameter_rate(arm, size), a.token_rate(arm, size))]
             rows.append(f"| {size} | {arm} | {a.seeds(arm, size)} | " + " | ".join(shown + rates) + " |")
     return "\n".join(rows)
 
@@ -156,7 +157,9 @@ def criteria(a: Analysis) -> str:
         shown = "; ".join(
             f"{x[0]} {x[1]} - {y[0]} {y[1]}: {e.shown(3, True) if e else 'not measured'}" for (x, y, _), e in
             zip(tests, found))
-        result = "not measured" if None in found else verdict([_sign(e) for e in found])
+        fewest = min(a.seeds(*x) for test in tests for x in test[:2])
+        result = "not measured" if None in found else verdict([_sign(e) for e in found]) + (
+            "" if fewest > 2 else f", preliminary: {fewest} of 3 seeds")
         lines.append(f"{len(lines) + 1}. {what}: **{result}**. {shown}")
     decided = {-1: "supported", 0: "undecided", 1: "refuted"}
     def holds(signs: list[int]) -> str:
@@ -172,9 +175,6 @@ def criteria(a: Analysis) -> str:
         add("Best mixture", [((best, small), (d, small), "humaneval") for d in ("raw", "dose85")], holds)
     else:
         lines.append(f"{len(lines) + 1}. Best mixture: **not measured**.")
-    fewest = min((len(g) for g in a.groups.values()), default=0)
-    if fewest < 3:
-        lines.append(f"\nPreliminary: an arm has {fewest} of 3 seeds; an interval of one seed covers problems only.")
     return "\n".join(lines)
 
 

@@ -179,8 +179,8 @@ def criteria(a: Analysis) -> str:
 
 
 def picture(a: Analysis, path: Path) -> None:
-    """Plot bits per byte of HumanEval against parameters, a line for each arm; raise ValueError for another suffix than
-    .svg or .png."""
+    """Plot bits per byte of HumanEval against parameters, a line for each arm, slightly apart; raise ValueError for
+    another suffix than .svg or .png."""
     suffix = path.suffix.lower()
     if suffix not in UNSTABLE_METADATA:
         raise ValueError(f"{path}: is to be a picture, with a name that ends in {' or '.join(UNSTABLE_METADATA)}")
@@ -189,16 +189,27 @@ def picture(a: Analysis, path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "phi"
     from matplotlib import pyplot
     figure, axes = pyplot.subplots(figsize=(7.5, 4.5), layout="constrained")
-    for arm in ARMS:
-        points = [(a.measures["parameters"][s], a.ratio(arm, s, "humaneval")) for s in a.sizes if a.seeds(arm, s)]
-        if points:
-            x, y = [p for p, _ in points], np.array([e.value for _, e in points])
-            ends = np.abs(np.array([e.interval for _, e in points]).T - y)
-            axes.errorbar(
-                x, y, ends, label=f"{arm}: {ARMS[arm].what}", marker="o", markersize=4, capsize=2, linewidth=1.2,
-                linestyle="-" if arm in ("raw", "filtered", "textbooks") else "--")
+    parameters = a.measures["parameters"]
+    for i, arm in enumerate(ARMS):
+        points = [(s, a.ratio(arm, s, "humaneval")) for s in a.sizes if a.seeds(arm, s)]
+        if not points:
+            continue
+        ends = np.zeros((2, len(points)))
+        for j, (s, _) in enumerate(points):
+            if arm != "raw" and (d := a.difference((arm, s), ("raw", s))):
+                ends[:, j] = d.value - d.interval[0], d.interval[1] - d.value
+        axes.errorbar(
+            [parameters[s] * 1.02 ** i for s, _ in points], [e.value for _, e in points], ends,
+            label=f"{arm}: {ARMS[arm].what}", marker="o", markersize=4, capsize=2, linewidth=1.2,
+            linestyle="-" if arm in ("raw", "filtered", "textbooks") else "--")
     axes.set_xscale("log")
-    axes.set(xlabel="parameters", ylabel="bits per byte of HumanEval's solutions")
+    axes.set_xticks(
+        [parameters[s] for s in a.sizes], [f"{s}, {parameters[s] / 1e6:.2f} M" for s in a.sizes], minor=False)
+    axes.minorticks_off()
+    axes.set(
+        xlabel="parameters", ylabel="bits per byte of HumanEval's solutions",
+        title="bars: 95 % intervals of the difference from raw at the same size")
+    axes.title.set_fontsize(9)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
     figure.savefig(path, metadata={UNSTABLE_METADATA[suffix]: None})

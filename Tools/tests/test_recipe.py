@@ -1,4 +1,4 @@
-"""A test of the whole recipe at the smallest size: collect, filter, textbooks, exercises, train, convert, score."""
+"""A test of the whole experiment at the smallest size: pools, filter, mixtures, training, measures, report."""
 from __future__ import annotations
 
 import json
@@ -12,13 +12,18 @@ from needs import packages
 packages("torch", "datatrove", "orjson", "tokenizers", "sklearn", "rapidfuzz", "matplotlib")
 
 from phitools.data.steps import read
-from phitools.experiment import plan, queue, report
+from phitools.experiment import measures, plan, queue, report
 
 PHI = Path(__file__).resolve().parents[2] / ".build" / "release" / "phi"
-SMALL = tuple(f"model.{k}" for k in ("hidden=32", "layers=2", "heads=2", "intermediate=64", "positions=512")) + \
-    (
-        "batch.context=64", "batch.sequences=4", "data.validation_tokens=512", "schedule.steps=12", "schedule.warmup=2",
-        "run.checkpoint_every=5", "run.validate_every=12", "run.prompts=[]")
+SMALL = plan.Scale(
+    ("XS", "XS", "XS"), steps=6, sequences=2, share=0.2, exercises=400, textbooks=150, vocabulary=500, labelled=150,
+    context=64, packages=False, characters=150_000, settings=("schedule.warmup=2", "run.checkpoint_every=4"))
+HUMAN_EVAL = {
+    "task_id": "Own/0", "prompt": 'def add(a, b):\n    """Add the two."""\n', "entry_point": "add",
+    "canonical_solution": "    return a + b\n", "test": "def check(f):\n    assert f(1, 3) == 4\n"}
+MBPP = {
+    "task_id": 11, "text": "Write a function that doubles.", "code": "def double(x):\r\n  return 2 * x",
+    "test_setup_code": "", "test_list": ["assert double(3) == 6"]}
 
 
 class Recipe(unittest.TestCase):
@@ -28,10 +33,10 @@ class Recipe(unittest.TestCase):
             print(text, file=sys.stderr)
             self.skipTest(text)
         with tempfile.TemporaryDirectory() as name:
-            o = plan.Options(
-                Path(name), PHI, seeds=(1,), share=0.2, exercises=600, textbooks=250, vocabulary=500, labelled=1000,
-                packages=False, limit=6,
-                pretrain=SMALL, finetune=SMALL, tokenizer_characters=150_000)
+            files = {"humaneval": Path(name) / "humaneval.jsonl", "mbpp": Path(name) / "mbpp.jsonl"}
+            for path, problem in zip(files.values(), (HUMAN_EVAL, MBPP)):
+                path.write_text(json.dumps(problem) + "\n")
+            o = plan.Options(Path(name) / "out", PHI, files, SMALL, seeds=(1,))
             jobs = plan.jobs(o)
             code = queue.run(jobs, o.folder / "logs", workers=2, nice=0)
             logs = "".join(
@@ -39,33 +44,18 @@ class Recipe(unittest.TestCase):
                 for p in sorted((o.folder / "logs").glob("*.log"))) if code else ""
             self.assertEqual(code, 0, logs)
             self.assertTrue(all(j.product.exists() for j in jobs))
-            kept, all_ = len(list(read(o.folder / "filtered"))), len(list(read(o.folder / "annotated")))
-            self.assertTrue(0 < kept < all_, (kept, all_))
-            result = json.loads((o.folder / "d-1" / "heldout.json").read_text())
-            self.assertEqual(result["problems"], 6)
-            table = report.table(o)
-            self.assertEqual(table.count("\n"), 7)
-            self.assertNotIn(
-                "not measured", "".join(line.rsplit("|", 6)[0].rsplit("|", 2)[0] for line in table.splitlines()))
-            report.picture(o, o.folder / "p.svg")
+            unseen = json.loads((o.folder / "filtered" / "manifest.json").read_text())["counts"]
+            self.assertEqual(unseen["judged"], len(list(read(o.folder / "unique"))) - SMALL.labelled)
+            self.assertAlmostEqual(unseen["kept"] / unseen["judged"], 0.2, delta=0.02)
+            found = measures.gather(o)
+            self.assertEqual(len(found["runs"]), len(set(plan.runs(SMALL, (1,)))))
+            self.assertEqual({len(r["bits"]["heldout"]) for r in found["runs"].values()}, {400})
+            self.assertTrue(all(r["pairs"]["humaneval"] for r in found["runs"].values()))
+            self.assertIn("| raw | 1 |", report.text(found))
+            report.picture(report.Analysis(found), o.folder / "p.svg")
             stamps = [j.product.stat().st_mtime_ns for j in jobs]
             self.assertEqual(queue.run(jobs, o.folder / "logs", workers=2, nice=0), 0)
             self.assertEqual([j.product.stat().st_mtime_ns for j in jobs], stamps)
-
-    def test_plan_names_only_what_it_makes_and_never_trains_on_what_is_held_out(self) -> None:
-        o = plan.Options(Path("/x"), PHI)
-        jobs = plan.jobs(o)
-        names = [j.name for j in jobs]
-        self.assertEqual(len(set(names)), len(names))
-        self.assertEqual(sum(j.kind == "run" for j in jobs), 14)
-        for job in jobs:
-            self.assertFalse(set(job.needs) - set(names), job.name)
-        budgets = {
-            j.name: [x for x in j.command("python") if "steps" in x or "nano" in x] for j in jobs if j.kind == "run"}
-        self.assertEqual({str(budgets[f"run {a}-{s}"]) for a in "abc" for s in (1, 2, 3)}, {str(budgets["run a-1"])})
-        for job in jobs:
-            if job.name.startswith("packed/") and "exercises" in job.name:
-                self.assertIn("clean-exercises", " ".join(job.command("python")))
 
     def test_a_failed_job_leaves_its_dependants(self) -> None:
         with tempfile.TemporaryDirectory() as name:

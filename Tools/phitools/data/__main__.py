@@ -29,14 +29,14 @@ def where_of(a: argparse.Namespace) -> Where:
 
 
 def run_collect(a: argparse.Namespace) -> dict[str, Any]:
-    if not (a.data_set or a.folder or a.standard_library or a.packages):
-        raise ValueError("nothing to collect: name a --folder, --standard-library, --packages or a --data-set")
+    if not (a.data_set or a.folder or a.standard_library or a.packages or a.packages_in):
+        raise ValueError("nothing to collect: name a --folder, --standard-library, --packages, --packages-in or a --data-set")
     if a.data_set:
         source = collect.streamed(a.data_set, a.column, a.licence_column, a.limit)
     else:
         cut = [f.rpartition(":") if ":" in f else (f, ":", "unknown") for f in a.folder]
         folders = [(Path(path), licence) for path, _, licence in cut]
-        source = [collect.Collect(folders, a.standard_library, a.packages, a.size, a.share)]
+        source = [collect.Collect(folders, a.standard_library, a.packages, a.size, a.share, a.packages_in)]
     left = where_of(a).run([*source, writer(a.out)], a.out / "logs" / "run")
     licences: dict[str, int] = {}
     for d in _unfinished(a.out):
@@ -230,6 +230,7 @@ def parser() -> argparse.ArgumentParser:
         "--folder", action="append", default=[], metavar="PATH:LICENCE", help="without a licence none is taken")
     c.add_argument("--standard-library", action="store_true")
     c.add_argument("--packages", action="store_true", help="installed packages under permissive licences")
+    c.add_argument("--packages-in", type=Path, help="a folder made by pip install --target; likewise")
     c.add_argument(
         "--size", type=POSITIVE, default=2500, help="approximate characters per document; longer modules are cut")
     c.add_argument("--share", type=SHARE, default=1.0, help="share of the files to use, chosen by hash")

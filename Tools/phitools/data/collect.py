@@ -70,9 +70,10 @@ def standard_library() -> Origin:
     return Origin("standard library", "PSF-2.0", [(str(p.relative_to(root)), p) for p in files])
 
 
-def packages() -> Iterator[Origin]:
-    """Yield all installed distributions, under whatever licence."""
-    for d in sorted(importlib.metadata.distributions(), key=lambda d: (d.metadata["Name"] or "").lower()):
+def packages(folder: Path | None = None) -> Iterator[Origin]:
+    """Yield all distributions that are installed, or installed in `folder`, under whatever licence."""
+    found = importlib.metadata.distributions(**({"path": [str(folder)]} if folder else {}))
+    for d in sorted(found, key=lambda d: (d.metadata["Name"] or "").lower()):
         files = [
             (str(f), Path(str(d.locate_file(f)))) for f in d.files or [] if f.suffix == ".py" and not SKIPPED
             & set(f.parts)]
@@ -118,9 +119,11 @@ class Collect(PipelineStep):
     name, type = "collect", "READER"
 
     def __init__(
-            self, folders: list[tuple[Path, str]], library: bool, installed: bool, size: int, share: float) -> None:
+            self, folders: list[tuple[Path, str]], library: bool, installed: bool, size: int, share: float,
+            target: Path | None = None) -> None:
         super().__init__()
         self.folders, self.library, self.installed, self.size, self.share = folders, library, installed, size, share
+        self.target = target
 
     def origins(self) -> Iterator[Origin]:
         for path, licence in self.folders:
@@ -129,6 +132,8 @@ class Collect(PipelineStep):
             yield standard_library()
         if self.installed:
             yield from packages()
+        if self.target:
+            yield from packages(self.target)
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         yield from told(self._documents(rank, world_size), "pieces", rank)

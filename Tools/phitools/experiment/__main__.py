@@ -1,41 +1,61 @@
-"""Run the experiment: python -m phitools.experiment run --folder runs/nano --phi .build/release/phi
+"""Run the experiment of EXPERIMENT.md: python -m phitools.experiment run --out runs/experiment --humaneval
+HumanEval.jsonl.gz --mbpp mbpp.jsonl
 
-Then `report --folder runs/nano` prints the table. `run` resumes after a kill; `plan` lists the jobs and those done.
+`run` continues after a kill; `plan` lists the jobs and those done; `report` prints table and criteria of the runs that
+are done, or, without --out, of those in a file of measures.
 """
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
-from . import plan, queue, report
+from . import measures, plan, queue, report
+
+
+def _report(found: dict[str, Any], figure: Path | None) -> int:
+    print(report.text(found))
+    if figure:
+        report.picture(report.Analysis(found), figure)
+    return 0
 
 
 def main() -> int:
-    top = argparse.ArgumentParser(prog="phitools.experiment", description=__doc__.split("\n")[0])
+    top = argparse.ArgumentParser(prog="phitools.experiment", description=__doc__.split("\n\n")[0])
     top.add_argument("do", choices=["run", "plan", "report"])
-    top.add_argument("--folder", type=Path, required=True)
+    top.add_argument("--out", type=Path, help="the folder of all data, runs and logs")
+    top.add_argument("--humaneval", type=Path, help="HumanEval's problem file")
+    top.add_argument("--mbpp", type=Path, help="MBPP's problem file")
     top.add_argument("--phi", type=Path, default=Path(".build/release/phi"), help="the phi command")
+    top.add_argument("--scale", choices=sorted(plan.SCALES), default="cpu")
     top.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    top.add_argument(
-        "--benchmark", type=Path, nargs="*", default=[], help="files of HumanEval and MBPP for decontamination")
-    top.add_argument("--workers", type=int, default=2)
+    top.add_argument("--workers", type=int, default=1, help="jobs that run at a time")
     top.add_argument("--nice", type=int, default=19)
-    top.add_argument("--picture", type=Path, help="the figure written by report, .svg or .png")
+    top.add_argument("--figure", type=Path, help="the figure written by report, .svg or .png")
+    top.add_argument("--measures", type=Path, help="the file of measures that report writes, or reads without --out")
     a = top.parse_args()
-    o = plan.Options(
-        a.folder.resolve(), a.phi.resolve(), tuple(a.seeds), benchmarks=tuple(p.resolve() for p in a.benchmark))
     try:
+        if a.do == "report" and a.out is None and a.measures:
+            return _report(measures.load(a.measures), a.figure)
+        if None in (a.out, a.humaneval, a.mbpp):
+            top.error("--out, --humaneval and --mbpp are needed")
+        o = plan.Options(
+            a.out.resolve(), a.phi.resolve(), {"humaneval": a.humaneval.resolve(), "mbpp": a.mbpp.resolve()},
+            plan.SCALES[a.scale], tuple(a.seeds))
+        for path in (*o.benchmarks.values(), *([o.phi] if a.do == "run" else [])):
+            if not path.is_file():
+                raise FileNotFoundError(f"{path}: no such file")
         if a.do == "run":
             return queue.run(plan.jobs(o), o.folder / "logs", a.workers, a.nice)
         if a.do == "plan":
             for job in plan.jobs(o):
                 print(f"{'done' if job.product.exists() else '    '}  {job.name}")
             return 0
-        print(report.table(o))
-        if a.picture:
-            report.picture(o, a.picture)
-        return 0
+        found = measures.gather(o)
+        if a.measures:
+            measures.save(found, a.measures)
+        return _report(found, a.figure)
     except (OSError, ValueError) as error:
         print(f"phitools.experiment: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,5 @@
-"""The plan of the experiment: jobs for data sets, runs and scores, with their dependencies."""
+"""The plan of the experiment of EXPERIMENT.md: jobs for pools, training tokens, runs and measures, with their
+dependencies, the most telling ones first."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,38 +7,88 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..exercises.heldout import FILE as HELD_OUT
-from ..train.config import CONFIGS, load
 
-ARMS = {"a": "unfiltered code", "b": "filtered code", "c": "filtered code and textbooks", "d": "c, then exercises"}
-CONTROLS = {"a-long": "unfiltered code, as many tokens as d", "a-exercises": "a, then exercises"}
-"""Controls, with the first seed only: for d's larger number of tokens, and for its pretraining data."""
-KINDS = ("code", "filtered", "textbooks", "exercises")
+CONFIG = Path(__file__).with_name("experiment.toml")
+
+SIZES = {"XS": (32, 4, 2), "S": (64, 4, 4), "M": (128, 6, 4), "L": (256, 6, 4), "XL": (384, 8, 6)}
+"""Hidden size, layers and heads."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Training data: shares of pools, and the multiple of the token budget."""
+
+    what: str
+    pools: tuple[tuple[str, float], ...]
+    times: int = 1
+
+
+def _dose(percent: int) -> Arm:
+    return Arm(
+        f"raw with {percent} % exercises", (("unique", 1 - percent / 100), ("clean-exercises", percent / 100)))
+
+
+ARMS = {
+    "raw": Arm("raw", (("unique", 1.0),)),
+    "filtered": Arm("filtered", (("filtered", 1.0),)),
+    "textbooks": Arm("half filtered, half textbooks", (("filtered", 0.5), ("clean-textbooks", 0.5))),
+    "dose15": _dose(15), "dose50": _dose(50), "dose85": _dose(85),
+    "reshaped": Arm("raw functions as docstring and body", (("reshaped", 1.0),)),
+    "shuffled": Arm("as textbooks, explanations shuffled", (("filtered", 0.5), ("shuffled", 0.5))),
+    "raw-x2": Arm("raw, twice the tokens", (("unique", 1.0),), 2),
+    "raw-x4": Arm("raw, four times the tokens", (("unique", 1.0),), 4),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The sizes of an experiment."""
+
+    sizes: tuple[str, str, str]
+    """Model sizes; the claim compares the second with the third."""
+    steps: int = 1024
+    sequences: int = 2
+    share: float = 1.0
+    """Share of the corpus' files."""
+    exercises: int = 40_000
+    textbooks: int = 8_000
+    vocabulary: int = 2048
+    labelled: int = 4000
+    context: int = 512
+    packages: bool = True
+    """Whether the pinned packages belong to the corpus; without, it is the standard library."""
+    characters: int = 20_000_000
+    """Characters that the tokenizer is trained on."""
+    settings: tuple[str, ...] = ()
+    """Overrides of experiment.toml."""
+
+    @property
+    def tokens(self) -> int:
+        return self.steps * self.sequences * self.context
+
+
+SCALES = {
+    "cpu": Scale(("XS", "S", "M")),
+    "gpu": Scale(("M", "L", "XL"), 512, 16, exercises=80_000, textbooks=25_000),
+}
 
 
 @dataclass(frozen=True)
 class Options:
-    """The sizes of an experiment."""
+    """An experiment: where it is made, from what, and its size."""
 
     folder: Path
     phi: Path
-    """The `phi` command, which converts and scores."""
+    """The `phi` command, which converts and measures."""
+    benchmarks: dict[str, Path]
+    """The files of `humaneval` and `mbpp`."""
+    scale: Scale = SCALES["cpu"]
     seeds: tuple[int, ...] = (1, 2, 3)
-    share: float = 0.15
-    """Share of the Python files found."""
-    exercises: int = 72_000
-    textbooks: int = 14_000
-    vocabulary: int = 2048
-    labelled: int = 4000
-    benchmarks: tuple[Path, ...] = ()
-    """HumanEval and MBPP, if available, for decontamination."""
-    pretrain: tuple[str, ...] = ()
-    """Overrides of configs/nano.toml."""
-    finetune: tuple[str, ...] = ()
-    """Overrides of configs/nano-finetune.toml."""
-    packages: bool = True
-    limit: int = 0
-    """Number of held-out problems to score; 0: all."""
-    tokenizer_characters: int = 3_000_000
+
+    @property
+    def problem_sets(self) -> dict[str, tuple[str, Path]]:
+        """Problem set of `phi eval` and file, by measure."""
+        return {k: (k, p) for k, p in self.benchmarks.items()} | {"heldout": ("humaneval", HELD_OUT)}
 
 
 @dataclass(frozen=True)
@@ -54,99 +105,110 @@ class Job:
     """Whether the product is the command's standard output."""
 
 
-def _data(
-        o: Options, step: str, name: str, needs: tuple[str, ...], *options: str, inputs: tuple[str, ...] = (),
-        product: str = "manifest.json") -> Job:
-    def command(python: str) -> list[str]:
-        takes = ["--input", *(str(o.folder / i) for i in inputs)] if inputs else []
-        return [python, "-m", "phitools.data", step, "--out", str(o.folder / name), *takes, *options]
-    return Job(name, o.folder / name / product, needs, command)
+def _step(o: Options, module: str, step: str, name: str, needs: tuple[str, ...], *options: str) -> Job:
+    inputs = ["--input", *(str(o.folder / i) for i in needs)] if needs else []
+    return Job(
+        name, o.folder / name / "manifest.json", needs,
+        lambda python: [python, "-m", f"phitools.{module}", step, "--out", str(o.folder / name), *inputs, *options])
 
 
-def _pack(o: Options, name: str, inputs: tuple[str, ...], part: str, *options: str) -> Job:
-    return _data(
-        o, "pack", f"packed/{name}", (*inputs, "tokenizer"), "--tokenizer", str(o.folder / "tokenizer"), "--shuffle",
-        "--part", part, *options, inputs=inputs)
+def _pools(o: Options) -> list[Job]:
+    """Return the jobs that make all pools but the filtered one, and the tokenizer."""
+    f, s = o.folder, o.scale
+    near = ["--benchmark", *(str(p) for _, p in o.problem_sets.values()), "--tau", "0.9"]
+    out = []
+    if s.packages:
+        out.append(_step(o, "experiment.pools", "corpus", "corpus", ()))
+    collect = _step(
+        o, "data", "collect", "code", (), "--standard-library", "--share", str(s.share),
+        *(["--packages-in", str(f / "corpus")] if s.packages else []))
+    return [
+        *out, Job(collect.name, collect.product, tuple(j.name for j in out), collect.command),
+        _step(o, "data", "dedup", "unique", ("code",)),
+        _step(
+            o, "data", "tokenizer", "tokenizer", ("unique",), "--vocabulary", str(s.vocabulary), "--positions",
+            str(s.context), "--characters", str(s.characters)),
+        _step(o, "experiment.pools", "reshape", "reshaped", ("unique",)),
+        _step(o, "data", "textbooks", "textbooks", (), "--count", str(s.textbooks)),
+        _step(o, "data", "decontaminate", "clean-textbooks", ("textbooks",), *near),
+        _step(o, "experiment.pools", "shuffle", "shuffled", ("clean-textbooks",)),
+        _step(o, "data", "exercises", "exercises", (), "--count", str(s.exercises)),
+        _step(o, "data", "decontaminate", "clean-exercises", ("exercises",), *near),
+    ]
+
+
+def runs(scale: Scale, seeds: tuple[int, ...]) -> list[tuple[str, str, int]]:
+    """Return arm, size and seed of all runs, the most telling ones first."""
+    small, middle, large = scale.sizes
+    first = ("raw", "filtered", "textbooks", "dose15")
+    controls, longer, doses = ("reshaped", "shuffled"), ("raw-x2", "raw-x4"), ("dose50", "dose85")
+    order = [("raw", middle), ("raw", large), *((a, middle) for a in first[1:] + controls)]
+    order += [(a, small) for a in first]
+    order += [(a, middle) for a in longer + doses]
+    order += [(a, small) for a in controls + doses]
+    order += [(a, large) for a in (*first[1:], *controls, *doses)]
+    return [(arm, size, seed) for seed in seeds for arm, size in order]
 
 
 def jobs(o: Options) -> list[Job]:
-    """Return all jobs, ordered so that each seed is completed before the next one begins."""
-    f, first = o.folder, o.seeds[0]
-    near = [str(p) for p in (HELD_OUT, *o.benchmarks)]
+    """Return all jobs in the order in which they are started."""
+    f, s = o.folder, o.scale
+    made = runs(s, o.seeds)
+    embedder = "-".join(map(str, made[0]))
+    out = _pools(o)
+    select = _step(
+        o, "experiment.pools", "select", "filtered", ("unique",), "--checkpoint", str(f / "runs" / embedder / "final"),
+        "--labelled", str(s.labelled))
+    for arm, size, seed in made:
+        name = f"{arm}-{size}-{seed}"
+        if seed != o.seeds[0]:
+            out += _pairs(o)
+        out += _run(o, arm, size, seed)
+        if name == embedder:
+            out.append(Job(select.name, select.product, (*select.needs, f"train {name}"), select.command))
+    return list({j.name: j for j in out + _pairs(o)}.values())
+
+
+def _pairs(o: Options) -> list[Job]:
+    def job(name: str, path: Path, pairs: Path) -> Job:
+        return Job(pairs.stem, pairs, (), lambda python: [
+            python, "-m", "phitools.experiment.pairs", "--set", name, "--problems", str(path), "--phi", str(o.phi),
+            "--out", str(pairs)])
+    return [job(name, path, o.folder / f"pairs-{name}.jsonl") for name, path in o.benchmarks.items()]
+
+
+def _run(o: Options, arm: str, size: str, seed: int) -> list[Job]:
+    """Return the jobs that pack the tokens of an arm and seed, and train, convert and measure a model of one size."""
+    f, s, a = o.folder, o.scale, ARMS[arm]
+    hidden, layers, heads = SIZES[size]
+    name, packed = f"{arm}-{size}-{seed}", f"packed/{arm}-{seed}"
+    run, model = f / "runs" / name, f / "runs" / name / "model.phi"
+    settings = (
+        f'data.tokenizer="{f}/tokenizer"', f'data.train=["{f}/{packed}"]', f'run.out="{run}"', f"run.seed={seed}",
+        f"model.hidden={hidden}", f"model.layers={layers}", f"model.heads={heads}",
+        f"model.intermediate={4 * hidden}", f"model.positions={s.context}", f"batch.context={s.context}",
+        f"batch.sequences={s.sequences}", f"schedule.steps={a.times * s.steps}", *s.settings)
     out = [
-        _data(
-            o, "collect", "code", (), "--standard-library", *(["--packages"] if o.packages else []), "--share",
-            str(o.share)),
-        _data(o, "dedup", "unique", ("code",), inputs=("code",)),
-        _data(o, "annotate", "annotated", ("unique",), inputs=("unique",)),
-        _data(o, "textbooks", "textbooks", (), "--count", str(o.textbooks)),
-        _data(o, "exercises", "exercises", (), "--count", str(o.exercises)),
-        _data(
-            o, "decontaminate", "clean-exercises", ("exercises",), "--benchmark", *near, "--tau", "1",
-            inputs=("exercises",)),
-        _data(
-            o, "decontaminate", "clean-textbooks", ("textbooks",), "--benchmark", *near, "--tau", "1",
-            inputs=("textbooks",)),
-        _data(
-            o, "tokenizer", "tokenizer", ("unique", "textbooks", "exercises"), "--characters",
-            str(o.tokenizer_characters), "--vocabulary", str(o.vocabulary),
-              inputs=("unique", "textbooks", "exercises")),
-        _pack(o, "code", ("unique",), "train"), _pack(o, "val-code", ("unique",), "validation"),
-        _pack(o, "val-textbooks", ("clean-textbooks",), "validation"),
-        _pack(o, "val-exercises", ("clean-exercises",), "validation", "--solutions"),
-        _pack(o, "exercises", ("clean-exercises",), "train", "--solutions"),
-        _pack(o, "textbooks", ("clean-textbooks",), "train"),
-        _data(
-            o, "filter", "filtered", ("annotated", f"run a-{first}"), "--checkpoint", str(f / f"a-{first}" / "final"),
-            "--labelled", str(o.labelled), inputs=("annotated",)),
-        _pack(o, "filtered", ("filtered",), "train"), _pack(o, "val-filtered", ("filtered",), "validation"),
-        _pack(o, "mixed", ("filtered", "clean-textbooks"), "train"),
+        Job(packed, f / packed / "manifest.json", ("tokenizer", *(p for p, _ in a.pools)), lambda python: [
+            python, "-m", "phitools.experiment.mix", "--pool", *(f"{f / p}:{x}" for p, x in a.pools), "--tokens",
+            str(a.times * s.tokens), "--seed", str(seed), "--tokenizer", str(f / "tokenizer"), "--benchmark",
+            *map(str, o.benchmarks.values()), "--out", str(f / packed)]),
+        Job(f"train {name}", run / "final" / "config.json", (packed,), lambda python: [
+            python, "-m", "phitools.train", "--config", str(CONFIG), *(x for y in settings for x in ("--set", y))],
+            "train"),
+        Job(f"convert {name}", model, (f"train {name}",), lambda python: [
+            str(o.phi), "convert", str(run / "final"), "-o", str(model), "--type", "f32", "--force"], "measure"),
     ]
-    for seed in o.seeds:
-        for arm in "acdb" if seed == first else "abcd":  # the first seed gives the decisive arms early
-            out += _run(o, arm, seed)
-    return out + [job for arm in CONTROLS for job in _run(o, arm, first)]
-
-
-def _steps(config: Path, overrides: tuple[str, ...]) -> int:
-    return load(config, list(overrides)).schedule.steps
-
-
-def _run(o: Options, arm: str, seed: int) -> list[Job]:
-    """Return the jobs that train, convert and score one arm with one seed."""
-    f, name = o.folder, f"{arm}-{seed}"
-    packed = {
-        "a": "code", "b": "filtered", "c": "mixed", "d": "exercises", "a-long": "code", "a-exercises": "exercises"}[arm]
-    kinds = [k for k in KINDS if k != "filtered"]
-    validation = "{" + ", ".join(f'{k} = "{f}/packed/val-{k}"' for k in kinds) + "}"
-    settings = [
-        f'data.tokenizer="{f}/tokenizer"', f'data.train=["{f}/packed/{packed}"]', f"data.validation={validation}",
-        f"run.seed={seed}", f'run.out="{f}/{name}"']
-    config, overrides = CONFIGS / "nano.toml", o.pretrain
-    needs = tuple(f"packed/{p}" for p in (packed, *(f"val-{k}" for k in kinds)))
-    if arm == "a-long":
-        overrides += (
-            f"schedule.steps={_steps(config, o.pretrain) + _steps(CONFIGS / 'nano-finetune.toml', o.finetune)}",)
-    if packed == "exercises":
-        start = f"{'c' if arm == 'd' else 'a'}-{seed}"
-        config, overrides = CONFIGS / "nano-finetune.toml", o.finetune
-        settings.append(f'run.init="{f}/{start}/final"')
-        needs += (f"run {start}",)
-
-    def train(python: str) -> list[str]:
-        return [
-            python, "-m", "phitools.train", "--config", str(config),
-            *(x for s in (*settings, *overrides) for x in ("--set", s))]
-    model, samples = f / name / "model.phi", f / name / "samples-heldout.jsonl"
-    limit = ["--limit", str(o.limit)] if o.limit else []
-    return [
-        Job(f"run {name}", f / name / "final" / "config.json", needs, train, "run"),
-        Job(
-            f"convert {name}", model, (f"run {name}",),
-            lambda python: [
-                str(o.phi), "convert", str(f / name / "final"), "-o", str(model), "--type", "f16", "--force"]),
-        Job(f"score {name}", f / name / "heldout.json", (f"convert {name}",),
-            lambda python: [
-                str(o.phi), "eval", "humaneval", "-m", str(model), "--problems", str(HELD_OUT), "-o", str(samples),
-                "-n", "200", "-t", "1", "--json", *limit], save_output=True),
-    ]
+    for measure, (problems, path) in o.problem_sets.items():
+        out.append(Job(
+            f"code-loss {measure} {name}", run / f"code-loss-{measure}.json", (f"convert {name}",),
+            lambda python, problems=problems, path=path: [
+                str(o.phi), "eval", "code-loss", problems, "--problems", str(path), "-m", str(model), "-t", "1",
+                "--json"], "measure", save_output=True))
+    for benchmark in o.benchmarks:
+        out.append(Job(
+            f"pairs {benchmark} {name}", run / f"pairs-{benchmark}.json", (f"convert {name}", f"pairs-{benchmark}"),
+            lambda python, benchmark=benchmark: [
+                str(o.phi), "eval", "pairs", "--pairs", str(f / f"pairs-{benchmark}.jsonl"), "-m", str(model), "-t",
+                "1", "--json"], "measure", save_output=True))
+    return out

@@ -42,7 +42,7 @@ def run(jobs: list[Job], logs: Path, workers: int, nice: int) -> int:
             time.sleep(0.5)
     finally:
         for _, process in running.values():
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
         held.close()
     left = [j.name for j in jobs if j.name not in done]
     if left:
@@ -62,7 +62,7 @@ def _start(job: Job, logs: Path, nice: int) -> subprocess.Popen[bytes]:
         log = files.enter_context(open(_log(job, logs), "ab"))
         out = files.enter_context(
             open(job.product.with_suffix(".part"), "wb")) if job.save_output else subprocess.DEVNULL
-        return subprocess.Popen(command, stdout=out, stderr=log, env=environment)
+        return subprocess.Popen(command, stdout=out, stderr=log, env=environment, start_new_session=True)
 
 
 def _keep(job: Job, logs: Path) -> bool:

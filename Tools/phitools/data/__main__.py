@@ -30,7 +30,8 @@ def where_of(a: argparse.Namespace) -> Where:
 
 def run_collect(a: argparse.Namespace) -> dict[str, Any]:
     if not (a.data_set or a.folder or a.standard_library or a.packages or a.packages_in):
-        raise ValueError("nothing to collect: name a --folder, --standard-library, --packages, --packages-in or a --data-set")
+        raise ValueError(
+            "nothing to collect: name a --folder, --standard-library, --packages, --packages-in or a --data-set")
     if a.data_set:
         source = collect.streamed(a.data_set, a.column, a.licence_column, a.limit)
     else:

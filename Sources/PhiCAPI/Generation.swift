@@ -68,6 +68,7 @@ extension StopReason {
         case .stopString: PHI_STOP_STRING
         case .maximumTokens: PHI_STOP_MAXIMUM_TOKENS
         case .contextFull: PHI_STOP_CONTEXT_FULL
+        case .complete: PHI_STOP_COMPLETE
         case .cancelled: PHI_STOP_NOT
         }
     }
@@ -108,8 +109,20 @@ extension Generation {
                 maximumTokens: options.maximum_tokens < 0 ? nil : Int(options.maximum_tokens), sampling: sampling,
                 stop: stops,
                 logProbabilities: options.log_probabilities < 0 ? nil : Int(options.log_probabilities),
-                ignoresEndOfText: options.ignore_end_of_text == 1),
+                ignoresEndOfText: options.ignore_end_of_text == 1, constraint: try Constraint(options)),
             sampler: sampler)
+    }
+}
+
+extension Constraint {
+    /// The caller's constraint; nil if there is none.
+    fileprivate init?(_ options: phi_generation_options) throws {
+        switch (options.regex, options.json_schema) {
+        case (nil, nil): return nil
+        case (let regex?, nil): self = try .regex(String(cString: regex))
+        case (nil, let schema?): self = try .jsonSchema(String(cString: schema))
+        default: throw Failure.argument("regex and json_schema are both given")
+        }
     }
 }
 

@@ -35,7 +35,7 @@ extension SessionError {
         case .contextOutOfRange, .threadsOutOfRange, .otherTokenizer: PHI_ERROR_ARGUMENT
         case .doesNotFit, .contextFull: PHI_ERROR_CONTEXT
         case .noMemory, .noThread: PHI_ERROR_MEMORY
-        case .notAToken: PHI_ERROR_TOKEN
+        case .notAToken, .noTokenFits: PHI_ERROR_TOKEN
         case .superseded: PHI_ERROR_STATE
         }
     }

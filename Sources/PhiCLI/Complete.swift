@@ -30,6 +30,13 @@ struct Complete: ParsableCommand {
     @Option(help: "A string that ends the completion and is not printed; repeatable.")
     var stop: [TextArgument] = []
 
+    @Option(help: "Keep the completion to texts that match this regular expression as a whole.")
+    var regex: TextArgument?
+
+    @Option(
+        help: "Keep the completion to JSON that is valid under this schema: a file, or JSON that begins with a brace.")
+    var jsonSchema: FilePath?
+
     @Flag(help: "Go on after tokens that end a text.")
     var ignoreEos = false
 
@@ -43,12 +50,16 @@ struct Complete: ParsableCommand {
         guard (prompt == nil) != (file == nil) else {
             throw ValidationError("Give a prompt, or a file with -f, or - for standard input.")
         }
+        guard regex == nil || jsonSchema == nil else {
+            throw ValidationError("Give --regex or --json-schema, not both.")
+        }
         _ = try options(seed: 0)
     }
 
     func run() throws {
+        let constraint = try constraint()
         let model = try model.open()
-        let options = try options(seed: sampling.seed ?? .random(in: 0...UInt64(UInt32.max)))
+        let options = try options(seed: sampling.seed ?? .random(in: 0...UInt64(UInt32.max)), constraint)
         let source = file.map(Console.name) ?? (isFromInput ? Console.inputName : "prompt")
         let text = try promptBytes()
         let ids = model.tokenizer.encode(bytes: text)
@@ -89,11 +100,26 @@ struct Complete: ParsableCommand {
         return try Console.readInput(limit: 1 << 26)
     }
 
-    private func options(seed: UInt64) throws -> GenerationOptions {
+    private func constraint() throws -> Constraint? {
+        var schema = jsonSchema?.bytes
+        if let file = jsonSchema, file.bytes.first != UInt8(ascii: "{") {
+            schema = try Console.read(file, limit: 1 << 20)
+        }
+        do throws(OptionError) {
+            if let regex { return try .regex(regex.text) }
+            return try schema.map { bytes throws(OptionError) in try .jsonSchema(String(decoding: bytes, as: UTF8.self))
+            }
+        } catch {
+            throw ValidationError(error.description)
+        }
+    }
+
+    private func options(seed: UInt64, _ constraint: Constraint? = nil) throws -> GenerationOptions {
         let sampling = try sampling.options(seed: seed)
         do throws(OptionError) {
             return try GenerationOptions(
-                maximumTokens: maxTokens, sampling: sampling, stop: stop.map(\.text), ignoresEndOfText: ignoreEos)
+                maximumTokens: maxTokens, sampling: sampling, stop: stop.map(\.text), ignoresEndOfText: ignoreEos,
+                constraint: constraint)
         } catch {
             throw ValidationError(error.description)
         }

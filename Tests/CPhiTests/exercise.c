@@ -266,6 +266,28 @@ static void generations(phi_model *model) {
     CHECK(steps > 0 && piece.stop == PHI_STOP_STRING && !strchr(whole, '\n'));
     phi_generation_end(text);
 
+    whole[0] = 0;
+    options.stop_count = 0;
+    options.regex = "[a-c]{2}=(x|yz)";
+    CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &options, &text) == PHI_OK);
+    while (phi_generation_next(text, &piece) == PHI_OK) strncat(whole, piece.text, sizeof whole - strlen(whole) - 1);
+    CHECK(piece.stop == PHI_STOP_COMPLETE && strchr("abc", whole[0]) && strchr("abc", whole[1]) && whole[2] == '=');
+    CHECK(!strcmp(whole + 3, "x") || !strcmp(whole + 3, "yz"));
+    phi_generation_end(text);
+    options.json_schema = "{}";
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.regex = NULL;
+    options.json_schema = "{\"not\": {}}";
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.json_schema = "{\"const\": [null]}";
+    whole[0] = 0;
+    CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &options, &text) == PHI_OK);
+    while (phi_generation_next(text, &piece) == PHI_OK) strncat(whole, piece.text, sizeof whole - strlen(whole) - 1);
+    CHECK(!strcmp(whole, "[null]"));
+    phi_generation_end(text);
+    options.json_schema = NULL;
+    options.stop_count = 1;
+
     bias.token = first;
     options.logit_bias = &bias;
     options.logit_bias_count = 1;

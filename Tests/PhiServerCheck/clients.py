@@ -67,6 +67,15 @@ def check_openai() -> None:
         assert strange.model_extra["warnings"] == ["unknown field never_heard_of is not used"]
         favoured = make(model="phi-small", prompt=PROMPT, max_tokens=3, temperature=0, logit_bias={"50": 100})
         assert len(set(favoured.choices[0].text)) == 1
+        schema = {"type": "array", "items": {"enum": ["red", 3]}, "minItems": 2, "maxItems": 4}
+        for constraint in [
+            {"guided_json": schema}, {"structured_outputs": {"json": schema}},
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "colours", "schema": schema}}},
+        ]:
+            made = make(
+                model="phi-small", prompt=PROMPT, max_tokens=50, temperature=1, seed=2, extra_body=constraint)
+            choice = made.choices[0]
+            assert set(json.loads(choice.text)) <= {"red", 3} and choice.finish_reason == "stop", choice
         for error, fields in [
             (openai.BadRequestError, {"max_tokens": -1}), (openai.BadRequestError, {"prompt": "x " * 5000}),
             (openai.NotFoundError, {"model": "gpt-4"}), (openai.BadRequestError, {"suffix": "x"}),

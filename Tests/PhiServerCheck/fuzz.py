@@ -32,7 +32,12 @@ FIELDS = {
     "logit_bias": [{"5": 1}, {}, {"50256": -100}],
     "user": ["me"], "best_of": [1, 2], "suffix": ["", "y"], "presence_penalty": [0, 1], "frequency_penalty": [0],
     "repeat_penalty": [1, 1.2], "repetition_penalty": [1, 1.2], "min_tokens": [0, 2], "stop_token_ids": [[], [5]],
-    "ignore_eos": [True, False], "n_predict": [0, 2], "response_format": [{"type": "text"}], "n_probs": [0, 2],
+    "ignore_eos": [True, False], "n_predict": [0, 2], "n_probs": [0, 2],
+    "response_format": [
+        {"type": "text"}, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"schema": {}}}],
+    "guided_regex": ["[a-z]{1,3}", "(a|b)*a(a|b){30}"], "guided_choice": [["x", "yes"]], "regex": ["a+$"],
+    "guided_json": [{"type": "array", "items": {"$ref": "#"}}, {"enum": [1, "x"]}], "json_schema": ["{}"],
+    "structured_outputs": [{"json": {"type": "object", "properties": {"a": {"type": "string"}}}}],
     "content": ["text"], "tokens": [[1, 2], []],
 }
 

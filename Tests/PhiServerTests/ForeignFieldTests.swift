@@ -39,9 +39,8 @@ struct ForeignFieldTests {
 
     @Test(arguments: [
         (#""suffix":"}""#, "suffix"), (#""grammar":"root ::= x""#, "grammar"),
-        (#""guided_regex":"a*""#, "guided_regex"),
-        (#""guided_json":{}"#, "guided_json"), (#""structured_outputs":{}"#, "structured_outputs"),
-        (#""response_format":{"type":"json_object"}"#, "response_format"), (#""tools":[{}]"#, "tools"),
+        (#""guided_grammar":"root ::= x""#, "guided_grammar"), (#""ebnf":"root ::= x""#, "ebnf"),
+        (#""guided_whitespace_pattern":" ""#, "guided_whitespace_pattern"), (#""tools":[{}]"#, "tools"),
         (#""messages":[]"#, "messages"), (#""logits_processors":["x"]"#, "logits_processors"),
         (#""custom_logit_processor":"x""#, "custom_logit_processor"), (#""bad_words":["x"]"#, "bad_words"),
         (#""use_beam_search":true"#, "use_beam_search"), (#""mirostat":2"#, "mirostat"),

@@ -232,7 +232,9 @@ struct GenerationTests {
 
     @Test
     func namesForJSONStay() {
-        let reasons: [StopReason] = [.endOfText, .stopString("x"), .maximumTokens, .contextFull, .cancelled]
-        #expect(reasons.map(\.name) == ["end_of_text", "stop_string", "max_tokens", "context_full", "cancelled"])
+        let reasons: [StopReason] = [.endOfText, .complete, .stopString("x"), .maximumTokens, .contextFull, .cancelled]
+        #expect(
+            reasons.map(\.name)
+                == ["end_of_text", "complete", "stop_string", "max_tokens", "context_full", "cancelled"])
     }
 }

@@ -108,6 +108,24 @@ struct SnippetTests {
     }
 
     @Test
+    func constraints() throws {
+        let session = try Session(model)
+        let schema = #"""
+            {"type": "object", "properties": {"name": {"type": "string", "maxLength": 20}, "age": {"type": "integer"}},
+            "required": ["name", "age"]}
+            """#
+        let options = try GenerationOptions(
+            maximumTokens: 200, sampling: SamplingOptions(temperature: 0.7, seed: 1), constraint: .jsonSchema(schema))
+        let result = try session.complete("# Ann is 32 years old.\nann = ", options)
+        #expect(result.text.hasPrefix("{"))
+        do {
+            let schema = #"{"type": "array", "items": {"type": "integer"}}"#
+            let options = try GenerationOptions(constraint: .jsonSchema(schema))
+            #expect(options.constraint != nil)
+        }
+    }
+
+    @Test
     func asynchronous() async throws {
         let session = try AsyncSession(model)
         let options = try GenerationOptions(maximumTokens: 200, stop: ["\ndef "], logProbabilities: 3)

@@ -189,16 +189,19 @@ typedef struct phi_generation_options {
     int32_t reserved;
     double presence_penalty;  /* -2 to 2, subtracted from the logits of tokens in the completion; 0 has no effect */
     double frequency_penalty; /* -2 to 2, likewise, as often as the completion contains the token */
+    const char *regex;        /* keeps the completion to texts that match it as a whole, or NULL */
+    const char *json_schema;  /* keeps the completion to JSON that is valid under this schema, or NULL; not with a regex */
 } phi_generation_options;
 #define PHI_GENERATION_OPTIONS_INIT \
-    {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0, 0, 0, 0.0, 0.0}
+    {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0, 0, 0, 0.0, 0.0, NULL, NULL}
 
 typedef enum phi_stop {
     PHI_STOP_NOT = 0,        /* the completion continues */
     PHI_STOP_END_OF_TEXT = 1,
     PHI_STOP_STRING = 2,
     PHI_STOP_MAXIMUM_TOKENS = 3,
-    PHI_STOP_CONTEXT_FULL = 4
+    PHI_STOP_CONTEXT_FULL = 4,
+    PHI_STOP_COMPLETE = 5    /* `regex` or `json_schema` allows nothing more */
 } phi_stop;
 
 typedef struct phi_token_probability {

@@ -33,6 +33,8 @@ public struct Completion: Sendable, Equatable {
 public enum StopReason: Sendable, Equatable, CustomStringConvertible {
     /// The model chose a token of ``TextBounds/ends`` or of ``GenerationOptions/stopTokens``.
     case endOfText
+    /// The text of a ``GenerationOptions/constraint`` is complete, and nothing may follow.
+    case complete
     /// The text reached this stop string.
     case stopString(String)
     /// ``GenerationOptions/maximumTokens`` tokens were generated.
@@ -42,10 +44,11 @@ public enum StopReason: Sendable, Equatable, CustomStringConvertible {
     /// The caller cancelled it.
     case cancelled
 
-    /// The stable name used in JSON: `end_of_text`, `stop_string`, `max_tokens`, `context_full` or `cancelled`.
+    /// The stable name used in JSON: `end_of_text`, `complete`, `stop_string`, `max_tokens`, `context_full` or `cancelled`.
     public var name: String {
         switch self {
         case .endOfText: "end_of_text"
+        case .complete: "complete"
         case .stopString: "stop_string"
         case .maximumTokens: "max_tokens"
         case .contextFull: "context_full"

@@ -23,9 +23,12 @@ package struct GeneratedText {
         matcher = StopMatcher(options.minimumTokens > 0 ? [] : options.stop)
     }
 
-    /// Appends the next token, after which its session can take `remainingContext` tokens. Returns the text that it
-    /// completes and why the sequence ends with it, or nil if the session has to append it next.
-    package mutating func append(_ token: TokenID, remainingContext: Int) -> (piece: String, end: StopReason?) {
+    /// Appends the next token, after which its session can take `remainingContext` tokens and, if it `isComplete`, a constraint
+    /// allows no other. Returns the text that it completes and why the sequence ends with it, or nil if the session has to append
+    /// it next.
+    package mutating func append(
+        _ token: TokenID, remainingContext: Int, isComplete: Bool = false
+    ) -> (piece: String, end: StopReason?) {
         var piece = ""
         var stop: String?
         var end: StopReason?
@@ -39,7 +42,9 @@ package struct GeneratedText {
                 ? matcher.push(String(decoding: vocabulary.bytes(of: token), as: UTF8.self), isText: false)
                 : matcher.push(decoder.push(token))
             if tokens.count == minimumTokens { matcher = StopMatcher(stops) }
-            if tokens.count == maximumTokens {
+            if isComplete {
+                end = .complete
+            } else if tokens.count == maximumTokens {
                 end = .maximumTokens
             } else if remainingContext == 0 {
                 end = .contextFull

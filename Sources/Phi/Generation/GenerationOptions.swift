@@ -24,6 +24,8 @@ public struct GenerationOptions: Sendable, Equatable {
     public private(set) var minimumTokens = 0
     /// Tokens that end the completion like an end of text and are not part of it.
     public private(set) var stopTokens: [TokenID] = []
+    /// The texts that the completion is kept to; nil for any. It goes before ``minimumTokens`` and any processor or sampler.
+    public private(set) var constraint: Constraint?
 
     /// The most likely token each time, until the text or the context ends.
     public static let greedy = GenerationOptions()
@@ -33,7 +35,7 @@ public struct GenerationOptions: Sendable, Equatable {
     public init(
         maximumTokens: Int? = nil, sampling: SamplingOptions = .greedy, stop: [String] = [],
         logProbabilities: Int? = nil, ignoresEndOfText: Bool = false, minimumTokens: Int = 0,
-        stopTokens: [TokenID] = []
+        stopTokens: [TokenID] = [], constraint: Constraint? = nil
     ) throws(OptionError) {
         let counts = [
             ("tokens", maximumTokens), ("log-probabilities", logProbabilities), ("least tokens", minimumTokens),
@@ -51,6 +53,7 @@ public struct GenerationOptions: Sendable, Equatable {
         self.ignoresEndOfText = ignoresEndOfText
         self.minimumTokens = minimumTokens
         self.stopTokens = stopTokens
+        self.constraint = constraint
     }
 
     private init() {}

@@ -1,6 +1,6 @@
 import PhiTokenizer
 
-/// An edit of the logits before sampling, for example to forbid or favour tokens or to enforce a grammar.
+/// An edit of the logits before sampling, for example to forbid or favour tokens.
 ///
 /// ```swift
 /// struct DigitsOnly: LogitProcessor {

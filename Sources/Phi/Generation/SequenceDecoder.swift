@@ -19,6 +19,7 @@ package final class SequenceDecoder {
     /// The text and tokens generated so far.
     package private(set) var output: GeneratedText
     private var sampler: any TokenSampler
+    private var constraint: ConstraintState?
     /// The drafts; nil before the first token and without speculation.
     private var drafter: SequenceDrafter?
 
@@ -28,7 +29,11 @@ package final class SequenceDecoder {
         self.options = options
         self.sampler = sampler ?? options.sampler(for: session.model)
         output = GeneratedText(session.model, options)
-        stopReason = options.maximumTokens == 0 ? .maximumTokens : nil
+        constraint = options.constraint.map {
+            ConstraintState($0, session.model, ends: options.ends(of: session.model))
+        }
+        stopReason =
+            options.maximumTokens == 0 ? .maximumTokens : constraint?.isComplete ?? false ? .complete : nil
     }
 
     /// Chooses the token that follows the session's last one. Returns nil when the sequence has ended or the session
@@ -37,10 +42,13 @@ package final class SequenceDecoder {
         guard stopReason == nil else { return nil }
         next = nil
         let history = session.tokens
-        guard let (token, choice) = session.withLogits({ choose($0, history) }) else { return nil }
+        guard let made = session.withLogits({ choose($0, history) }) else { return nil }
+        guard let (token, choice) = made else { throw .noTokenFits }
         try session.check(token)
+        constraint?.append(token)
         let text: String
-        (text, stopReason) = output.append(token, remainingContext: session.remainingContext)
+        (text, stopReason) = output.append(
+            token, remainingContext: session.remainingContext, isComplete: constraint?.isComplete ?? false)
         if stopReason == nil {
             next = token
             observe(token)
@@ -62,14 +70,20 @@ package final class SequenceDecoder {
         next = nil
     }
 
+    /// Returns nil when the constraint allows no token.
     private func choose(
         _ logits: UnsafeBufferPointer<Float>, _ history: [TokenID]
-    ) -> (TokenID, TokenChoice?) {
-        let token = sampler.sample(logits, history: history)
+    ) -> (TokenID, TokenChoice?)? {
+        guard let token = chooseToken(logits, history) else { return nil }
         guard let alternatives = options.logProbabilities, logits.indices.contains(Int(token)) else {
             return (token, nil)
         }
         return (token, TokenChoice(token, of: logits, alternatives: alternatives))
+    }
+
+    private func chooseToken(_ logits: UnsafeBufferPointer<Float>, _ history: [TokenID]) -> TokenID? {
+        guard constraint != nil else { return sampler.sample(logits, history: history) }
+        return constraint?.choose(logits) { sampler.sample($0, history: history) }
     }
 }
 
@@ -84,6 +98,7 @@ extension SequenceDecoder {
         var limit = min(Speculation.mostDrafted, session.remainingContext - 1)
         if let most = options.maximumTokens { limit = min(limit, most - output.tokens.count - 1) }
         drafter?.draft(limit: limit, rows: rows)
+        if let constraint { truncateDraft(to: constraint.prefix(of: draft)) }
     }
 
     /// The tokens of the draft.

@@ -226,6 +226,8 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case superseded
     /// The draft model has another tokenizer than the model.
     case otherTokenizer
+    /// No token continues the text of a ``GenerationOptions/constraint``: the tokenizer lacks bytes, or it is a stop token.
+    case noTokenFits
 
     /// The error in one line.
     public var description: String {
@@ -237,6 +239,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
         case .noMemory(let bytes): "cannot allocate \(bytes) bytes"
         case .noThread: "cannot create a thread for the session"
         case .otherTokenizer: "the draft model has another tokenizer than the model"
+        case .noTokenFits: "no token continues the constraint's text without ending it"
         case .superseded: "another generation was started in this session"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }

@@ -28,6 +28,8 @@ public final class LanguageModel: Sendable {
     /// Whether pages of weights are released to the system after each use, for a model that runs once.
     let releasesPages: Bool
     let weights: Weights
+    /// The constraints that completions were kept to lately.
+    package let constraints = ConstraintCache()
 
     /// Maps the file at `path`. Throws `FormatError` when it is not a valid `.phi` file of a phi model, and
     /// ``KernelsError`` when the kernels that `PHI_ISA` names are not available.

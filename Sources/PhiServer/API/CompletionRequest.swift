@@ -126,7 +126,7 @@ extension CompletionRequest {
     private static let fields = Set(SamplingParameter.all.flatMap(names) + lengths).union([
         "model", "prompt", "n", "n_cmpl", "best_of", "stream", "stream_options", "logprobs", "n_probs", "echo", "stop",
         "seed", "logit_bias", "ignore_eos", "min_tokens", "stop_token_ids", "repeat_last_n", "return_tokens",
-    ])
+    ]).union(constraintFields)
 
     private static func includesUsage(_ fields: JSONFields) throws(APIError) -> Bool {
         try fields.value("stream_options", "an object of true and false", as: StreamOptions.self)?.includesUsage
@@ -162,12 +162,13 @@ extension CompletionRequest {
             throw .invalid("stop_token_ids", "stop_token_ids has \(stopTokens.count) ids, more than \(limits.stops)")
         }
         try model.check(tokens: stopTokens, of: "stop_token_ids")
+        let constraint = try constraint(fields)
         do throws(OptionError) {
             // Beyond the context there is nothing to generate.
             return try GenerationOptions(
                 maximumTokens: min(maximumTokens, model.context), sampling: sampling, stop: stop,
                 logProbabilities: logProbabilities, ignoresEndOfText: ignoresEndOfText, minimumTokens: minimumTokens,
-                stopTokens: stopTokens)
+                stopTokens: stopTokens, constraint: constraint)
         } catch {
             throw .invalid(nil, error.description)
         }

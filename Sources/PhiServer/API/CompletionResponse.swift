@@ -121,7 +121,7 @@ extension StopReason {
     /// The name in OpenAI's interface.
     fileprivate var finishReason: String {
         switch self {
-        case .endOfText, .stopString: "stop"
+        case .endOfText, .complete, .stopString: "stop"
         case .maximumTokens, .contextFull: "length"
         case .cancelled: "cancelled"
         }

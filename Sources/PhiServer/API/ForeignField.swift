@@ -1,3 +1,5 @@
+import Phi
+
 /// A field that requests of other servers have and this one does not use: some or all of its values change nothing here.
 ///
 /// The fields are those of the request types of OpenAI (`completion_create_params.py` of openai-python), vLLM
@@ -41,17 +43,14 @@ struct ForeignField: Sendable {
         // Without effect unless another field has one.
         add("add_special_tokens spaces_between_special_tokens length_penalty early_stopping truncation_side", nil)
         add("routed_experts_prompt_start routed_experts_start_len parallel_tool_calls", nil)
-        add("guided_decoding_backend guided_whitespace_pattern", nil)
+        add("guided_decoding_backend", nil)
         add("mirostat_tau mirostat_eta dynatemp_exponent xtc_threshold dry_base dry_allowed_length", nil)
         add("dry_penalty_last_n dry_sequence_breakers adaptive_decay n_keep n_discard grammar_lazy", nil)
         add("grammar_triggers preserved_tokens reasoning_budget_start_tag reasoning_budget_end_tag", nil)
         add("speculative.n_max speculative.n_min speculative.p_min speculative.type", nil)
 
-        let constrained = "output is not constrained"
-        add("guided_json guided_regex guided_choice guided_grammar structured_outputs", [], constrained)
-        add("json_schema regex ebnf", [], constrained)
-        add("grammar", [.string("")], constrained)
-        add("response_format", [.object(["type": .string("text")])], constrained)
+        add("guided_grammar ebnf grammar", [.string("")], "use guided_regex or guided_json")
+        add("guided_whitespace_pattern", [], "white space in JSON is a space, or a line break and spaces")
 
         let chat = "phi models continue text and are not chat models"
         add("messages thinking reasoning_effort", [], chat)

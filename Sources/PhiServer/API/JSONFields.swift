@@ -1,6 +1,8 @@
+import Phi
+
 /// The fields of a request's JSON object, read one by one by functions whose errors name the field.
 struct JSONFields {
-    private let values: [String: JSONValue]
+    private let values: JSONMembers
     /// What the response says about fields that nothing here knows.
     private(set) var warnings: [String] = []
 

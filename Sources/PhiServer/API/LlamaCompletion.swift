@@ -110,7 +110,7 @@ extension StopReason {
     /// The name in llama-server's answers.
     fileprivate var stopType: String {
         switch self {
-        case .endOfText: "eos"
+        case .endOfText, .complete: "eos"
         case .stopString: "word"
         case .maximumTokens, .contextFull: "limit"
         case .cancelled: "none"

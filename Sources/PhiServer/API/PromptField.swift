@@ -1,3 +1,4 @@
+import Phi
 import PhiTokenizer
 
 /// Prompts in the forms of OpenAI's interface.

@@ -54,6 +54,7 @@ class GenerationOptions(ctypes.Structure):
         ("log_probabilities", c_int32), ("stop", POINTER(c_char_p)), ("stop_count", c_size_t),
         ("logit_bias", POINTER(LogitBias)), ("logit_bias_count", c_size_t), ("ignore_end_of_text", c_int32),
         ("reserved", c_int32), ("presence_penalty", c_double), ("frequency_penalty", c_double),
+        ("regex", c_char_p), ("json_schema", c_char_p),
     ]
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_uint64, c_void_p
 from dataclasses import dataclass, field
@@ -30,13 +31,23 @@ if TYPE_CHECKING:
     import numpy.typing
 
 _CACHES = {None: 0, "f32": 1, "f16": 2, "q8": 3}
-_STOPS = [None, "end_of_text", "stop_string", "max_tokens", "context_full"]
+_STOPS = [None, "end_of_text", "stop_string", "max_tokens", "context_full", "complete"]
 
 
 def _real(name: str, value: SupportsFloat) -> float:
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
     return float(value)
+
+
+def _text(name: str, value: str | None) -> bytes | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
+    if "\0" in value:
+        raise refused(f"{name} has a zero byte")
+    return value.encode()
 
 
 class Session(Handle):
@@ -156,7 +167,8 @@ class Piece:
     token: int
     text: str
     stop_reason: str | None
-    """Why the completion ends here: "end_of_text", "stop_string", "max_tokens" or "context_full"; else None."""
+    """Why the completion ends here: "end_of_text", "stop_string", "max_tokens", "context_full" or
+    "complete"; else None."""
     log_probability: float | None = None
     """None unless requested."""
     alternatives: list[tuple[int, float]] = field(default_factory=list)
@@ -171,7 +183,8 @@ class Generation(Handle):
     `presence_penalty` and `frequency_penalty` discourage tokens that occurred.
     `stop`: strings that end the completion and are not part of it. `logit_bias`: added to tokens' logits.
     `log_probabilities`: a number of alternatives, each with its log-probability. `ignore_end_of_text`: go on after
-    tokens that end a text.
+    tokens that end a text. `regex` or `json_schema`, a text or a dict: keeps the completion to texts that match, as
+    `phi complete --help` and the library's documentation tell.
     """
 
     _close = "phi_generation_end"
@@ -181,18 +194,16 @@ class Generation(Handle):
         temperature: float = 0, top_k: int = 0, top_p: float = 1, min_p: float = 0, repeat_penalty: float = 1,
         presence_penalty: float = 0, frequency_penalty: float = 0, seed: int = 0, stop: str | Sequence[str] = (),
         logit_bias: Mapping[int, float] | None = None,
-        log_probabilities: int | None = None, ignore_end_of_text: bool = False,
+        log_probabilities: int | None = None, ignore_end_of_text: bool = False, regex: str | None = None,
+        json_schema: str | Mapping[str, object] | None = None,
     ) -> None:
         if not isinstance(session, Session):
             raise TypeError(f"session must be a phi.Session, not {type(session).__name__}")
         tokens = token_array(
             session.model.tokenize(prompt, special_tokens=True) if isinstance(prompt, str) else prompt)
         stops = [stop] if isinstance(stop, str) else list(stop)
-        for text in stops:
-            if not isinstance(text, str):
-                raise TypeError(f"stop must be strings, not {type(text).__name__}")
-            if "\0" in text:
-                raise refused("a stop string has a zero byte")
+        if isinstance(json_schema, Mapping):
+            json_schema = json.dumps(json_schema)
         biases = [
             LogitBias(integer("a token of logit_bias", token), _real("logit_bias", bias))
             for token, bias in (logit_bias or {}).items()]
@@ -206,9 +217,10 @@ class Generation(Handle):
             frequency_penalty=_real("frequency_penalty", frequency_penalty),
             seed=integer("seed", seed, 0, (1 << 64) - 1),
             log_probabilities=-1 if log_probabilities is None else integer("log_probabilities", log_probabilities, 0),
-            stop=(c_char_p * len(stops))(*[text.encode() for text in stops]), stop_count=len(stops),
+            stop=(c_char_p * len(stops))(*[_text("a stop string", text) for text in stops]), stop_count=len(stops),
             logit_bias=(LogitBias * len(biases))(*biases), logit_bias_count=len(biases),
-            ignore_end_of_text=int(bool(ignore_end_of_text)))
+            ignore_end_of_text=int(bool(ignore_end_of_text)), regex=_text("regex", regex),
+            json_schema=_text("json_schema", json_schema))
         handle = c_void_p()
         check(library.phi_generation_begin(session._open(), tokens, len(tokens), byref(options), byref(handle)))
         self._handle = handle

@@ -4,6 +4,7 @@ Needs nothing but the package, and runs with and without NumPy.
 """
 from __future__ import annotations
 
+import json
 import math
 import os
 import subprocess
@@ -58,6 +59,22 @@ class PackageTest(unittest.TestCase):
         made = self.session().complete(PROMPT, presence_penalty=0.5, frequency_penalty=0.75, **common)
         self.assertEqual(made, expected.removesuffix("\n"))
         self.assertNotEqual(made, self.session().complete(PROMPT, **common))
+
+    def test_constraints(self) -> None:
+        made = self.session().complete(PROMPT, regex="[0-9]{3}-[a-c]+x")
+        self.assertRegex(made, r"\A[0-9]{3}-[a-c]+x\Z")
+        self.assertEqual(made, self.session().complete(PROMPT, regex="[0-9]{3}-[a-c]+x", temperature=0))
+        schema = {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 2, "maxItems": 3}
+        for form in [schema, json.dumps(schema)]:
+            made = json.loads(self.session().complete(PROMPT, json_schema=form, temperature=1, seed=2))
+            self.assertTrue(len(made) in (2, 3) and set(made) <= {"a", "b"}, made)
+        for refused in [
+            {"regex": "("}, {"json_schema": '{"not": {}}'}, {"regex": "a", "json_schema": "{}"}, {"regex": "a\0"},
+        ]:
+            with self.assertRaises(phi.Error):
+                self.session().generate(PROMPT, **refused)
+        with self.assertRaises(TypeError):
+            self.session().generate(PROMPT, regex=5)
 
     def test_drafts_change_nothing(self) -> None:
         options = {"maximum_tokens": 60, "temperature": 0.8, "seed": 3, "ignore_end_of_text": True}

@@ -1,11 +1,11 @@
-/// A JSON value (RFC 8259) from a client.
+/// A JSON value (RFC 8259) from outside.
 package enum JSONValue: Sendable, Equatable {
     case null
     case bool(Bool)
     case number(JSONNumber)
     case string(String)
     case array([JSONValue])
-    case object([String: JSONValue])
+    case object(JSONMembers)
 
     /// Arrays and objects in each other that are accepted.
     package static let depthLimit = 64
@@ -20,7 +20,9 @@ package enum JSONValue: Sendable, Equatable {
 
 /// A number as it is written; numbers of equal value are equal.
 package struct JSONNumber: Sendable, Equatable {
-    let text: String
+    package let text: String
+
+    package init(text: String) { self.text = text }
 
     package var double: Double { Double(text) ?? .nan }
 
@@ -30,6 +32,32 @@ package struct JSONNumber: Sendable, Equatable {
     }
 
     package static func == (first: JSONNumber, second: JSONNumber) -> Bool { first.double == second.double }
+}
+
+/// The members of a JSON object, in their order, which does not count when two are compared.
+package struct JSONMembers: Sendable, Equatable, Sequence, ExpressibleByDictionaryLiteral {
+    package private(set) var keys: [String] = []
+    private var values: [String: JSONValue] = [:]
+
+    package init(dictionaryLiteral members: (String, JSONValue)...) {
+        for (key, value) in members { append(key, value) }
+    }
+
+    package subscript(key: String) -> JSONValue? { values[key] }
+
+    /// Appends a member; returns whether its key is new.
+    @discardableResult
+    mutating func append(_ key: String, _ value: JSONValue) -> Bool {
+        guard values.updateValue(value, forKey: key) == nil else { return false }
+        keys.append(key)
+        return true
+    }
+
+    package func makeIterator() -> some IteratorProtocol<(key: String, value: JSONValue)> {
+        keys.lazy.map { (key: $0, value: values[$0] ?? .null) }.makeIterator()
+    }
+
+    package static func == (first: JSONMembers, second: JSONMembers) -> Bool { first.values == second.values }
 }
 
 /// What keeps bytes from being JSON.
@@ -98,14 +126,14 @@ private struct JSONParser {
         return value
     }
 
-    private mutating func members() throws(JSONFault) -> [String: JSONValue] {
-        var members: [String: JSONValue] = [:]
+    private mutating func members() throws(JSONFault) -> JSONMembers {
+        var members: JSONMembers = [:]
         if skip("}") { return members }
         repeat {
             guard next() == UInt8(ascii: "\"") else { throw fault("has no key") }
             let key = try string()
             guard skip(":") else { throw fault("has no colon") }
-            guard members.updateValue(try value(), forKey: key) == nil else { throw fault("holds a key twice") }
+            guard members.append(key, try value()) else { throw fault("holds a key twice") }
         } while skip(",")
         guard skip("}") else { throw fault("has no comma or brace") }
         return members

@@ -1,4 +1,4 @@
-import PhiServer
+import Phi
 import Testing
 
 /// JSON as RFC 8259 defines it, and nothing beside it.

@@ -1,0 +1,108 @@
+extension JSONSchema {
+    private static let referenceLimit = 256
+
+    /// The rule of the value at a place.
+    mutating func rule(_ schema: JSONValue, _ place: String) -> TextExpression {
+        if let number = numbers[place] { return .rule(number) }
+        numbers[place] = rules.count
+        pending.append((schema, place, rules.count))
+        rules.append(.choice([]))
+        return .rule(rules.count - 1)
+    }
+
+    /// Whether a value may be one that refers to itself.
+    mutating func leadsBack(_ schema: JSONValue, _ place: String) throws(OptionError) -> Bool {
+        guard case .object(let members) = schema else { return false }
+        if case .string(let target) = members["$ref"] { return try refersToItself(target, from: place) }
+        for keyword in ["anyOf", "oneOf", "allOf"] {
+            guard case .array(let schemas) = members[keyword] else { continue }
+            for schema in schemas where try leadsBack(schema, place) { return true }
+        }
+        return false
+    }
+
+    /// What a reference stands for: a rule if it nests and its target refers to itself, else the target's texts.
+    mutating func reference(_ json: JSONValue, _ place: String, _ nests: Bool) throws(OptionError) -> TextExpression {
+        guard case .string(let target) = json else { throw wrong("$ref", place, "a string") }
+        if nests, try refersToItself(target, from: place) {
+            return rule(try self.target(target, from: place), target)
+        }
+        if let known = known[target] { return known }
+        guard same.insert(target).inserted else { throw wrong("$ref", place, "to another value than itself") }
+        let texts = try value(self.target(target, from: place), target)
+        known[target] = texts
+        return texts
+    }
+
+    /// The schema at a JSON pointer (RFC 6901).
+    func target(_ pointer: String, from place: String) throws(OptionError) -> JSONValue {
+        guard pointer == "#" || pointer.hasPrefix("#/") else {
+            throw unsupported("$ref \(pointer)", place, " beyond the schema")
+        }
+        var value = root
+        for part in pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
+            let name = Self.unescaped(part)
+            switch value {
+            case .object(let members): value = members[name] ?? .null
+            case .array(let values):
+                guard let index = Int(name), values.indices.contains(index) else {
+                    throw wrong("$ref", place, "a place")
+                }
+                value = values[index]
+            default: throw wrong("$ref", place, "a place in the schema")
+            }
+        }
+        guard value != .null else { throw wrong("$ref \(Self.shown(pointer))", place, "a place in the schema") }
+        return value
+    }
+
+    static func escaped(_ name: String) -> String {
+        name.map { $0 == "~" ? "~0" : $0 == "/" ? "~1" : String($0) }.joined()
+    }
+
+    private static func unescaped(_ part: Substring) -> String {
+        var (text, isEscape) = ("", false)
+        for character in part {
+            switch (isEscape, character) {
+            case (true, "0"): text.append("~")
+            case (true, "1"): text.append("/")
+            case (false, "~"): break
+            default: text.append(character)
+            }
+            isEscape = !isEscape && character == "~"
+        }
+        return text
+    }
+
+    /// Whether the references within a reference's target lead back to it.
+    private mutating func refersToItself(_ target: String, from place: String) throws(OptionError) -> Bool {
+        if let known = selfReferring[target] { return known }
+        var (seen, pending): (Set<String>, [String]) = ([], [target])
+        while let next = pending.popLast() {
+            let found =
+                if let known = references[next] { known } else {
+                    Self.references(in: try self.target(next, from: place))
+                }
+            references[next] = found
+            guard references.count <= Self.referenceLimit else {
+                throw OptionError(fault: "the JSON schema has references to more than \(Self.referenceLimit) places")
+            }
+            for place in found where seen.insert(place).inserted { pending.append(place) }
+        }
+        selfReferring[target] = seen.contains(target)
+        return seen.contains(target)
+    }
+
+    private static func references(in json: JSONValue) -> [String] {
+        switch json {
+        case .object(let members):
+            members.flatMap { key, value -> [String] in
+                if key == "$defs" || key == "definitions" { return [] }
+                if key == "$ref", case .string(let target) = value { return [target] }
+                return references(in: value)
+            }
+        case .array(let values): values.flatMap(references)
+        default: []
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import Phi
+
+extension CompletionRequest {
+    /// The fields that constrain the text: vLLM's, SGLang's, llama-server's and OpenAI's.
+    static let constraintFields = [
+        "guided_json", "guided_regex", "guided_choice", "structured_outputs", "json_schema", "regex", "response_format",
+    ]
+
+    /// The constraint that a request gives; nil if there is none. Throws ``APIError`` when there are two, or it is not supported.
+    static func constraint(_ fields: JSONFields) throws(APIError) -> Constraint? {
+        var found: (name: String, constraint: Constraint)?
+        for name in constraintFields {
+            guard let json = try fields.value(name, "", as: JSONValue.self) else { continue }
+            guard let constraint = try constraint(json, name) else { continue }
+            if let found {
+                throw .invalid(name, "\(found.name) and \(name) both constrain the text; give one of them")
+            }
+            found = (name, constraint)
+        }
+        return found?.constraint
+    }
+
+    private static func constraint(_ json: JSONValue, _ name: String) throws(APIError) -> Constraint? {
+        do throws(OptionError) {
+            switch (name, json) {
+            case ("guided_json", _), ("json_schema", _): return try schema(json)
+            case ("guided_regex", .string(let pattern)), ("regex", .string(let pattern)): return try .regex(pattern)
+            case ("guided_choice", _): return try choice(json)
+            case ("structured_outputs", .object(let members)): return try structured(members)
+            case ("response_format", .object(let members)): return try format(members)
+            default: throw OptionError(fault: "is of the wrong type")
+            }
+        } catch {
+            throw .invalid(name, "\(name): \(error.fault)")
+        }
+    }
+
+    /// A schema, as JSON or as its text.
+    private static func schema(_ json: JSONValue) throws(OptionError) -> Constraint {
+        if case .string(let text) = json { try .jsonSchema(text) } else { try .jsonSchema(json) }
+    }
+
+    private static func choice(_ json: JSONValue) throws(OptionError) -> Constraint {
+        guard let texts = [String](json) else { throw OptionError(fault: "the choice is not a list of strings") }
+        return try .choice(texts)
+    }
+
+    private static var anyObject: JSONValue { .object(["type": .string("object")]) }
+
+    /// vLLM's `structured_outputs`, of which one member is the constraint.
+    private static func structured(_ members: JSONMembers) throws(OptionError) -> Constraint? {
+        var all: [Constraint] = []
+        for (key, value) in members where value != .null {
+            switch (key, value) {
+            case ("json", _): all.append(try schema(value))
+            case ("regex", .string(let pattern)): all.append(try .regex(pattern))
+            case ("choice", _): all.append(try choice(value))
+            case ("json_object", .bool(let flag)): if flag { all.append(try .jsonSchema(anyObject)) }
+            case ("disable_fallback", _), ("disable_any_whitespace", .bool(false)),
+                ("disable_additional_properties", .bool(false)):
+                break
+            default: throw OptionError(fault: "the member \(key.prefix(64)) is not supported")
+            }
+        }
+        guard all.count <= 1 else { throw OptionError(fault: "has several constraints; give one of them") }
+        return all.first
+    }
+
+    /// OpenAI's `response_format`, and llama-server's, in which the schema stands beside the type.
+    private static func format(_ members: JSONMembers) throws(OptionError) -> Constraint? {
+        switch members["type"] {
+        case .string("text"): return nil
+        case .string("json_object"): return try .jsonSchema(members["schema"] ?? anyObject)
+        case .string("json_schema"):
+            if let json = members["schema"] { return try schema(json) }
+            guard case .object(let named) = members["json_schema"], let json = named["schema"] else {
+                throw OptionError(fault: "json_schema has no schema")
+            }
+            return try schema(json)
+        default: throw OptionError(fault: "the type is not text, json_object or json_schema")
+        }
+    }
+}
+
+extension JSONValue: JSONReadable {
+    init?(_ json: JSONValue) { self = json }
+}

@@ -1,0 +1,129 @@
+import Phi
+import PhiTestSupport
+import Testing
+
+/// JSON schemas: texts of the automaton are valid, and what is not supported is refused by its name.
+struct JSONSchemaTests {
+    @Test(arguments: JSONSchemas.all)
+    func textsAreValid(_ schema: String) throws {
+        let constraint = try Constraint.jsonSchema(schema)
+        var random = SeededRandom(seed: 1)
+        var texts: Set<[UInt8]> = []
+        for _ in 0..<60 {
+            guard let text = JSONSchemas.randomText(constraint.automaton, &random) else { continue }
+            texts.insert(text)
+            #expect(try JSONSchemas.isValid(text, schema), "\(schema): \(String(decoding: text, as: UTF8.self))")
+        }
+        // Random texts hardly ever hold what one pattern looks for, or end where each value holds two of its kind.
+        #expect(!texts.isEmpty || schema.contains("ab|^c") || schema.contains("Expr"))
+    }
+
+    /// The check of the tests can say no.
+    @Test(arguments: [
+        ("1.5", #"{"type":"integer"}"#), ("true", #"{"type":"number"}"#), ("1", #"{"type":"boolean"}"#),
+        ("[1]", #"{"maxItems":0}"#),
+        (#"{"a":1}"#, #"{"required":["b"]}"#), (#"{"a":1}"#, #"{"additionalProperties":false}"#),
+        ("3", #"{"exclusiveMaximum":3}"#),
+        (#""x""#, #"{"enum":["y",1]}"#), ("[1,2]", #"{"prefixItems":[{},{"type":"null"}]}"#), ("{", "{}"),
+        (#""xcx""#, #"{"pattern":"^c"}"#),
+        (#"{"a":{}}"#, ##"{"properties":{"a":{"$ref":"#/$defs/x"}},"$defs":{"x":{"type":"null"}}}"##),
+    ])
+    func valuesCanBeInvalid(_ text: String, _ schema: String) throws {
+        #expect(try !JSONSchemas.isValid(Array(text.utf8), schema))
+    }
+
+    private func accepts(_ schema: String, _ text: String) throws -> Bool {
+        let automaton = try Constraint.jsonSchema(schema).automaton
+        var stack = AutomatonStack()
+        var position = Automaton.Position(state: automaton.start)
+        for byte in text.utf8 {
+            guard let next = automaton.next(position, byte, &stack) else { return false }
+            position = next
+        }
+        return automaton.accepts(position, stack)
+    }
+
+    @Test func usualTextsAreAccepted() throws {
+        let person =
+            #"{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}},"required":["name"]}"#
+        for text in [
+            #"{"name":"x","age":3}"#, #"{"name": "x", "age": 3}"#,
+            "{\n    \"name\": \"\\u00e9\\n\",\n    \"age\": -30\n}", #"{ "name": "é" }"#,
+        ] { #expect(try accepts(person, text), "\(text)") }
+        for text in [
+            #"{"age":3,"name":"x"}"#, #"{"age":3}"#, #"{"name":"x",}"#, #"{"name":"x"}"# + " ", " {}",
+            #"{"name":"\ud800"}"#,
+            #"{"name":"x","age":03}"#, "{\"name\":\"\n\"}", #"{"name":"x","y":1}"#,
+        ] { #expect(try !accepts(person, text), "\(text)") }
+        for text in ["[[], {}]", #"{"a": [1, -2.5e+3, true, null, {"b": ""}]}"#, "0", "-0.5"] {
+            #expect(try accepts("{}", text))
+        }
+        let depth = 40
+        let nested = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+        #expect(try accepts("{}", nested))
+        #expect(try !accepts("{}", String(repeating: "[", count: 70) + String(repeating: "]", count: 70)))
+        // Bounds hold exactly.
+        for (low, high) in [(0, 0), (-5, 17), (99, 101), (1, 1000), (-1234, -17), (-100, 100)] {
+            let schema = #"{"type":"integer","minimum":\#(low),"maximum":\#(high)}"#
+            let automaton = try Constraint.jsonSchema(schema).automaton
+            for value in -1300...1100 {
+                var stack = AutomatonStack()
+                let end = "\(value)".utf8.reduce(Automaton.Position(state: automaton.start) as Automaton.Position?) {
+                    position, byte in
+                    position.flatMap { automaton.next($0, byte, &stack) }
+                }
+                #expect(
+                    (end.map { automaton.accepts($0, stack) } ?? false) == (low...high).contains(value),
+                    "\(schema) \(value)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"not":{}}"#, "not is"), (#"{"type":"integer","multipleOf":3}"#, "multipleOf is"),
+        (#"{"type":"array","uniqueItems":true}"#, "uniqueItems is"),
+        (#"{"allOf":[{},{}]}"#, "allOf of several"),
+        (#"{"type":"string","pattern":"a","minLength":2}"#, "minLength beside pattern"),
+        (##"{"$ref":"#"}"##, "$ref is not"), (##"{"anyOf":[{"$ref":"#/anyOf/0"}]}"##, "$ref is not"),
+        (#"{"patternProperties":{}}"#, "patternProperties is"),
+        (#"{"$ref":"http://x/y"}"#, "$ref http://x/y beyond"), (##"{"$ref":"#/$defs/x"}"##, "$ref is not a place"),
+        (#"{"type":"x"}"#, "type is not"),
+        (#"{"type":"string","pattern":"(?=a)"}"#, "pattern in the JSON schema at #: the regular"),
+        (#"{"enum":[]}"#, "no text"),
+        (##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##, "no text"),
+        (#"{"type":"number","minimum":0.5}"#, "minimum of"),
+        ("3", "the value is not"), (#"{"type":"string","maxLength":100000}"#, "too large"), ("{", "is not JSON"),
+        (#"{"type":"string","format":"uri"}"#, "format uri"),
+        (#"{"properties":{"a":{"if":{}}}}"#, "if is not supported, in the JSON schema at #/properties/a"),
+        (#"{"anyOf":[{}],"type":"null"}"#, "type beside anyOf"),
+        (#"{"type":"object","minProperties":1}"#, "minProperties is"),
+        (#"{"type":"integer","minLength":1}"#, "minLength is"), (#"{"enum":[1],"minimum":0}"#, "minimum beside enum"),
+        (#"{"anyOf":[{"properties":{"a":{}}},{"properties":{"a":{"type":"null"},"b":{}}}]}"#, "begin alike"),
+        (#"{"minItems":-1}"#, "minItems is not"),
+        (#"{"type":"number","minimum":0,"exclusiveMinimum":0}"#, "exclusiveMinimum beside"),
+        (#"{"required":["a"],"additionalProperties":false}"#, "additionalProperties where"),
+    ])
+    func areRefused(_ schema: String, _ fault: String) {
+        let error = #expect(throws: OptionError.self) { try Constraint.jsonSchema(schema) }
+        #expect(error?.fault.contains(fault) ?? false, "\(schema): \(error?.fault ?? "")")
+        #expect(error?.fault.contains("\n") == false)
+    }
+
+    @Test func hostileSchemasAreBounded() {
+        // Each definition refers twice to the next one.
+        let definitions = (0..<25).map {
+            ##""d\##($0)":{"properties":{"a":{"$ref":"#/$defs/d\##($0 + 1)"},"b":{"$ref":"#/$defs/d\##($0 + 1)"}}}"##
+        }
+        let doubling = ##"{"$defs":{\##(definitions.joined(separator: ",")),"d25":{}},"$ref":"#/$defs/d0"}"##
+        let chain = (0..<1000).map { ##""d\##($0)":{"items":{"$ref":"#/$defs/d\##($0 + 1)"}}"## }
+        let long = ##"{"$defs":{\##(chain.joined(separator: ",")),"d1000":{}},"$ref":"#/$defs/d0"}"##
+        let deep = String(repeating: #"{"items":"#, count: 60) + "{}" + String(repeating: "}", count: 60)
+        for schema in [
+            doubling, long, #"{"type":"array","items":{"type":"string"},"maxItems":1000000000000}"#,
+            #"{"title":"\#(String(repeating: "x", count: 1 << 17))"}"#,
+        ] {
+            #expect(throws: OptionError.self, "\(schema.prefix(60))") { try Constraint.jsonSchema(schema) }
+        }
+        #expect(throws: Never.self) { try Constraint.jsonSchema(deep) }
+    }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import Phi
+import Testing
+
+/// Regular expressions, against Python's `re` (`Tools/golden/regexes.py`), and their bounds.
+struct RegexTests {
+    private struct Case: Decodable {
+        let pattern: String
+        let matches, others: [String]
+    }
+
+    private func matches(_ constraint: Constraint, _ text: some Sequence<UInt8>) -> Bool {
+        var stack = AutomatonStack()
+        var position: Automaton.Position? = Automaton.Position(state: constraint.automaton.start)
+        for byte in text {
+            guard let last = position else { return false }
+            position = constraint.automaton.next(last, byte, &stack)
+        }
+        return position.map { constraint.automaton.accepts($0, stack) } ?? false
+    }
+
+    @Test func matchAsInPython() throws {
+        let cases = try JSONDecoder().decode(
+            [Case].self, from: Data(contentsOf: Goldens.folder.appending(path: "regexes.json")))
+        #expect(cases.count == 600)
+        for item in cases {
+            let constraint = try Constraint.regex(item.pattern)
+            for text in item.matches { #expect(matches(constraint, text.utf8), "\(item.pattern) \(text)") }
+            for text in item.others { #expect(!matches(constraint, text.utf8), "\(item.pattern) \(text)") }
+        }
+    }
+
+    @Test func bytesAreUTF8() throws {
+        let any = try Constraint.regex(#"[\s\S]*"#)
+        for scalar in stride(from: UInt32(0), through: 0x10FFFF, by: 7) {
+            guard let scalar = Unicode.Scalar(scalar) else { continue }
+            #expect(matches(any, String(Character(scalar)).utf8))
+        }
+        for bytes: [UInt8] in [
+            [0x80], [0xC0, 0x80], [0xE0, 0x80, 0x80], [0xED, 0xA0, 0x80], [0xF0, 0x80, 0x80, 0x80],
+            [0xF4, 0x90, 0x80, 0x80],
+            [0xFF], [0xC3], [0xC3, 0x28],
+        ] { #expect(!matches(any, bytes), "\(bytes)") }
+    }
+
+    @Test func anchorsAtTheEndsHaveNoEffect() throws {
+        for pattern in ["^ab|c$", "^ab$|^c$", "ab|c"] {
+            let constraint = try Constraint.regex(pattern)
+            for (text, expected) in [("ab", true), ("c", true), ("xab", false), ("", false)] {
+                #expect(matches(constraint, text.utf8) == expected)
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("(a", "without its )"), ("a)", "without its ("), ("[a", "without its ]"), ("*a", "nothing to repeat"),
+        ("a**", "use a group"),
+        ("a{2}{3}", "use a group"), ("a*+", "possessive"), (#"(a)\1"#, "refers back"), ("(?=a)", "not supported"),
+        ("(?<=a)", "looks behind"), ("(?i)a", "not supported"), ("(?P=n)", "not supported"), (#"\bx"#, "not supported"),
+        ("a^b", "within an alternative"), ("(^a)", "within a group"), ("a{3,2}", "at least 3"), (#"\"#, "backslash"),
+        (#"\x4"#, "2 digits"), (#"\ud800"#, "4 digits"), ("[b-a]", "range"), (#"[\d-x]"#, "range"),
+        (#"\p{L}"#, "not supported"),
+        (String(repeating: "(", count: 70) + String(repeating: ")", count: 70), "deeper"), ("[^\\s\\S]", "no text"),
+        ("a{99999999999999999999}", "more than"),
+    ])
+    func areRefused(_ pattern: String, _ fault: String) {
+        let error = #expect(throws: OptionError.self) { try Constraint.regex(pattern) }
+        #expect(error?.fault.contains(fault) ?? false, "\(pattern): \(error?.fault ?? "")")
+    }
+
+    /// Compiling is bounded by counts, so it ends soon however a pattern is made.
+    @Test func hostilePatternsAreBounded() throws {
+        // These look hard and are not.
+        for pattern in [
+            "(a*)*b", "((a*)*)*", "(a|a)*b", "(a?){50}a{50}", "(x+x+)+y", "[a-z]*x[^x]{40}y",
+            String(repeating: "(a|b)?", count: 200),
+        ] {
+            #expect(try Constraint.regex(pattern).automaton.isAccepting.count < 1000)
+        }
+        let many = (0..<20_000).map { "word\($0 &* 2_654_435_761 % 1_000_003)" }
+        #expect(try Constraint.choice(many).automaton.isAccepting.count < 1 << 18)
+        for pattern in [
+            "a{1000}{1000}", "(a{1000}){1000}", "(?:(?:(?:){1000}){1000}){1000}", "((a{100}){100}){100}",
+            "(a|b)*a(a|b){30}",
+            "(.*a.{20}){9}",
+            String(repeating: "(.{1,200}|", count: 60) + String(repeating: ")", count: 60),
+            (0..<60).map { "(?:.{\($0)}a.*)" }.joined(separator: "|"), many.map { ".*\($0)" }.joined(separator: "|"),
+        ] {
+            let error = #expect(throws: OptionError.self, "\(pattern.prefix(80))") { try Constraint.regex(pattern) }
+            #expect(
+                ["too large", "use a group"].contains { error?.fault.contains($0) ?? false }, "\(error?.fault ?? "")")
+        }
+    }
+}

@@ -53,7 +53,7 @@ package struct PrefixCache {
 
     /// Adds a finished sequence's session, if it fits.
     package mutating func insert(_ session: Session) {
-        let size = session.filledCacheBytes
+        let size = session.residentBytes
         guard session.tokens.count >= Self.fewest, size <= limit else { return }
         // Sessions that the new one contains are redundant.
         for index in entries.indices.reversed() where session.tokens.starts(with: entries[index].session.tokens) {

@@ -6,8 +6,8 @@ import ServiceLifecycle
 
 /// An HTTP server for a model, with OpenAI's interface for completions.
 ///
-/// It has no persistent state, and servers of the same model file give the same results, so any number of them may stand behind
-/// one address.
+/// It has no persistent state but prefixes, which do not affect results, and servers of the same model file give the same results, so
+/// any number of them may stand behind one address.
 package struct PhiServer: Sendable {
     /// The thread that computes completions.
     package let engine: EngineThread
@@ -46,8 +46,7 @@ package struct PhiServer: Sendable {
                 configuration: .init(
                     additionalChannelHandlers: [
                         ConnectionWatch {
-                            HTTPRules(
-                                bodyBytes: settings.limits.bodyBytes, bodyTime: settings.limits.bodyTime, connections)
+                            HTTPRules(settings.limits, connections)
                         }
                     ],
                     idleTimeout: .seconds(settings.idle.components.seconds),

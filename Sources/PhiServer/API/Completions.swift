@@ -30,7 +30,7 @@ extension Endpoints {
         if request.streams { return stream(response, submitted.events, context.notes, finally: finish) }
         defer { finish() }
         for try await event in submitted.events { _ = response.state.add(event) }
-        return .json(response.whole(try response.state.usage(context.notes)))
+        return .json(body: response.whole(try response.state.usage(context.notes)))
     }
 
     /// Sends an event for each piece of text.

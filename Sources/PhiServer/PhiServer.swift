@@ -25,7 +25,7 @@ package struct PhiServer: Sendable {
         self.settings = settings
         self.logger = logger
         metrics = ServerMetrics(registry)
-        engine = try EngineThread(model, settings.batching, metrics)
+        engine = try EngineThread(model, settings.batching, metrics) { logger.warning("\($0)") }
         endpoints = Endpoints(
             model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
             slotCount: settings.batching.slots, limits: settings.limits,

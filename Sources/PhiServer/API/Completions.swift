@@ -18,7 +18,7 @@ extension Endpoints {
             context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
         }
         context.notes.add(request.warnings)
-        let submitted = SubmittedRequest(request, timeLimit: limits.time)
+        let submitted = SubmittedRequest(request, timeLimit: limits.time, key: context.apiKey)
         try queue.submit(submitted)
         let connection = await context.channel.connection()
         let watch = connection?.whenClosed { submitted.cancel() }

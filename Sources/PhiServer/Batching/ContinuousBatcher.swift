@@ -176,6 +176,9 @@ final class ContinuousBatcher {
         // Steps with drafts have fewer tokens without them than it learns from.
         budget.learn(tokens: tokens, seconds: duration.seconds)
         let drafted = engine.draftCounts.drafted - drafts.drafted
+        if drafted == 0, decoding > 0, decoding == tokens {
+            budget.learn(decoding: decoding, seconds: duration.seconds)
+        }
         metrics.steps.increment()
         metrics.step.record(duration: duration)
         metrics.stepTokens.record(tokens + drafted)

@@ -8,6 +8,13 @@ anything. Both servers get the same slots, threads, prompts and numbers of token
 times a second. What is printed as JSON and as a table: all tokens a second from the first request to the last token, of
 which each client's share; the time to the first token; between a client's tokens; until /health answers. Nothing else
 should run on the machine.
+
+    python Bench/serving.py --phi-server .build/release/phi-server --phi phi1-q4.phi --clients 8 --long 1500
+
+A long prompt beside streams, of phi-server alone: all clients but one stream completions of short prompts, one after
+the other, and after some seconds the last one sends a prompt of 1,500 tokens. Fails if, until that has its first token,
+the 99th percentile between the streams' tokens is more than 1.35 times that before, or if the first token takes more
+than 1.5 times what it takes on the idle server.
 """
 from __future__ import annotations
 
@@ -33,6 +40,8 @@ class Client:
     tokens: int = 0
     first: list[float] = field(default_factory=list)
     between: list[float] = field(default_factory=list)
+    # When each of `between` ended.
+    times: list[float] = field(default_factory=list)
 
 
 class Server:
@@ -90,8 +99,61 @@ class Server:
             if event.get("choices") and event["choices"][0].get("text"):
                 now = time.perf_counter()
                 (client.first if is_first else client.between).append(now - (start if is_first else last))
+                if not is_first:
+                    client.times.append(now)
                 is_first, last = False, now
         connection.close()
+
+
+# How much longer a long prompt may make gaps between the tokens of others, and they its first token.
+BETWEEN_LIMIT, FIRST_LIMIT = 1.35, 1.5
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[int(share * (len(values) - 1))]
+
+
+def beside(server: Server, streams: int, long: int, prompt: int, tokens: int, seconds: float) -> dict[str, float]:
+    """Measures a prompt of `long` tokens alone, then beside `streams` clients that have run for `seconds`."""
+    numbers = random.Random(7)
+
+    def ids(count: int) -> list[int]:
+        return [numbers.randrange(1000, 40000) for _ in range(count)]
+
+    server.complete(ids(prompt), 8, Client())
+    alone, together = Client(), Client()
+    server.complete(ids(long), 2, alone)
+    seen = [Client() for _ in range(streams)]
+    is_over = threading.Event()
+
+    def work(client: Client) -> None:
+        while not is_over.is_set():
+            server.complete(ids(prompt), tokens, client)
+
+    workers = [threading.Thread(target=work, args=(client,)) for client in seen]
+    begin = time.perf_counter()
+    for thread in workers:
+        thread.start()
+    time.sleep(seconds)
+    middle = time.perf_counter()
+    server.complete(ids(long), 2, together)
+    is_over.set()
+    for thread in workers:
+        thread.join()
+    return ratios(seen, begin, middle, alone.first[0], together.first[0])
+
+
+def ratios(seen: list[Client], begin: float, middle: float, alone: float, together: float) -> dict[str, float]:
+    """Compares the gaps from `begin` to `middle` with those while a prompt took `together` instead of `alone`."""
+    def gaps(start: float, end: float) -> list[float]:
+        return [gap for client in seen for gap, at in zip(client.between, client.times) if start <= at < end]
+
+    before, beside = gaps(begin, middle), gaps(middle, middle + together)
+    return {
+        "first_alone": alone, "first_beside": together, "first_ratio": together / alone,
+        "between_p99_before": percentile(before, 0.99), "between_p99_beside": percentile(beside, 0.99),
+        "between_ratio": percentile(beside, 0.99) / percentile(before, 0.99), "between_worst": max(beside),
+    }
 
 
 def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, seed: int) -> dict[str, object]:
@@ -153,10 +215,15 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=64, help="tokens to make")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--long", type=int, help="tokens of a long prompt beside streams")
+    parser.add_argument("--seconds", type=float, default=20, help="how long streams run before the long prompt")
     parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()), help="a folder for the servers' logs")
     parser.add_argument("-o", "--output", type=Path, help="a file for all figures, as JSON")
     options = parser.parse_args()
 
+    if options.long:
+        check_beside(options)
+        return
     context = options.prompt + options.tokens + 8
     commands = {
         "phi-server": lambda port: [
@@ -187,6 +254,19 @@ def main() -> None:
     if options.output:
         options.output.write_text(json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
     print(table(rows))
+
+
+def check_beside(options: argparse.Namespace) -> None:
+    """Measures a long prompt beside streams and ends the program with 1 if it takes too long or disturbs them."""
+    port = free_port()
+    command = [
+        str(options.phi_server), "-m", str(options.phi), "--port", str(port), "--parallel", str(options.clients),
+        "--threads", str(options.threads), "--prefix-cache", "0"]
+    with Server("phi-server", command, port, options.log / "phi-server.log") as server:
+        row = beside(server, options.clients - 1, options.long, options.prompt, options.tokens, options.seconds)
+    print(json.dumps({name: round(value, 4) for name, value in row.items()}))
+    if row["between_ratio"] > BETWEEN_LIMIT or row["first_ratio"] > FIRST_LIMIT:
+        sys.exit(f"serving: the ratios of a long prompt are at most {BETWEEN_LIMIT} and {FIRST_LIMIT}")
 
 
 def table(rows: list[dict]) -> str:

@@ -1,7 +1,7 @@
 """Tests of the table of serving.py."""
 import unittest
 
-from serving import table
+from serving import Client, ratios, table
 
 
 class ServingTests(unittest.TestCase):
@@ -17,6 +17,15 @@ class ServingTests(unittest.TestCase):
         self.assertEqual(len(lines), 4)
         self.assertEqual(lines[2], "| a | 1 | 12.0 | 1.00 | 0.50 s | 50 ms | 100 ms | 2.0 ms | 4.0 ms |")
         self.assertEqual(lines[3], "| a | 8 | 36.0 | 3.00 | 0.50 s | 50 ms | 100 ms | 2.0 ms | 4.0 ms |")
+
+    def test_gaps_before_and_beside_a_long_prompt(self) -> None:
+        clients = [
+            Client(between=[0.1, 0.2, 0.3, 9.0], times=[1.0, 2.0, 11.0, 99.0]),
+            Client(between=[0.1, 0.4], times=[3.0, 12.0])]
+        row = ratios(clients, begin=0, middle=10, alone=4, together=5)
+        self.assertEqual(row["first_ratio"], 1.25)
+        self.assertEqual((row["between_p99_before"], row["between_p99_beside"]), (0.1, 0.3))
+        self.assertEqual(row["between_worst"], 0.4)
 
 
 if __name__ == "__main__":

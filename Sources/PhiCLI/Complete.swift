@@ -24,6 +24,12 @@ struct Complete: ParsableCommand {
     @Option(name: [.short, .long], help: "Read the prompt from a file.")
     var file: FilePath?
 
+    @Option(
+        help: ArgumentHelp(
+            "Begin with the tokens and the KV cache of an earlier call, and replace the file by those of this one.",
+            valueName: "file"))
+    var promptCache: FilePath?
+
     @Option(name: [.customShort("n"), .long, .customLong("tokens")], help: "Largest number of tokens to generate.")
     var maxTokens = 256
 
@@ -68,6 +74,8 @@ struct Complete: ParsableCommand {
             throw FormatError(source, "\(SessionError.doesNotFit(ids.count, limit: session.context))")
         }
 
+        let restored = try promptCache.map { try Self.restore($0, session) }
+
         // Only now: while standard input is read, the signal itself ends the process.
         Interrupt.catchSignals()
         var failure: (any Error)?
@@ -89,6 +97,22 @@ struct Complete: ParsableCommand {
             Console.error(completion.summary(session.engine.draftCounts))
         }
         if completion.stopReason == .cancelled { throw CancellationError() }
+        if let promptCache, session.tokens != restored { try session.save(to: promptCache) }
+    }
+
+    /// Restores a session from a file if there is one, and returns its tokens. Throws when the file is no snapshot, so that it is
+    /// not replaced.
+    private static func restore(_ file: FilePath, _ session: Session) throws -> [TokenID] {
+        do throws(SnapshotError) {
+            _ = try session.restore(from: file)
+        } catch .file(let error) {
+            throw error
+        } catch .notASnapshot {
+            throw FormatError(file, "is not a prompt cache, so it is not replaced; name another file")
+        } catch {
+            Console.error("phi: \("\(file): \(error)".printable); the prompt is computed\n")
+        }
+        return session.tokens
     }
 
     /// Whether the prompt is `-`.
@@ -139,7 +163,8 @@ extension Completion {
 
     /// The line of timings on standard error.
     fileprivate func summary(_ drafts: DraftCounts) -> String {
-        var parts = ["prompt \(promptTokens) tokens" + (prefillRate.map { ", \($0.fixed(1)) tok/s" } ?? "")]
+        let reused = reusedTokens > 0 ? ", \(reusedTokens) cached" : ""
+        var parts = ["prompt \(promptTokens) tokens\(reused)" + (prefillRate.map { ", \($0.fixed(1)) tok/s" } ?? "")]
         parts.append("completion \(tokens.count) tokens" + (decodeRate.map { ", \($0.fixed(1)) tok/s" } ?? ""))
         if drafts.drafted > 0 { parts.append("\(drafts.accepted) of \(drafts.drafted) drafted tokens accepted") }
         if let first = timings.firstToken { parts.append("first token after \(first.fixed(3)) s") }
@@ -156,7 +181,8 @@ extension Completion {
             "prompt": String(decoding: prompt, as: UTF8.self), "prompt_ids": promptIDs, "text": text, "ids": tokens,
             "stop_reason": stopReason.name, "stop_string": stopString, "seed": seed,
             "timings": [
-                "prefill_seconds": timings.prefill, "prefill_tokens_per_second": prefillRate,
+                "cached_tokens": reusedTokens, "prefill_seconds": timings.prefill,
+                "prefill_tokens_per_second": prefillRate,
                 "decode_seconds": timings.decode, "decode_tokens_per_second": decodeRate,
                 "first_token_seconds": timings.firstToken, "drafted_tokens": drafts.drafted,
                 "accepted_tokens": drafts.accepted,

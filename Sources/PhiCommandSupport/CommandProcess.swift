@@ -9,6 +9,13 @@ package enum CommandProcess {
         // Writing to a closed pipe or beyond the file size limit fails with an error, which is handled, instead of a signal.
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
+        // A mapped file was cut short, and what was read from it before cannot be trusted either.
+        signal(SIGBUS) { _ in
+            let line: StaticString =
+                "phi: a file that is in use was overwritten; rename a new file over the old one instead\n"
+            _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount)
+            _exit(1)
+        }
         // A file must not get the number of a standard stream that the shell has closed, or messages would be written to it. What
         // takes its place cannot be read or written either.
         for (stream, mode) in [(STDIN_FILENO, O_WRONLY), (STDOUT_FILENO, O_RDONLY), (STDERR_FILENO, O_RDONLY)]

@@ -19,7 +19,9 @@ package final class AtomicFile {
 
     /// Throws ``FormatError`` when `path` exists and may not be replaced, is one of the `sources` of its contents, or cannot be
     /// written.
-    package init(_ path: FilePath, overwrite: Bool, sources: [FilePath] = []) throws(FormatError) {
+    package init(
+        _ path: FilePath, overwrite: Bool, sources: [FilePath] = [], mode: mode_t = 0o644
+    ) throws(FormatError) {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
         case .other: throw FormatError(path, "is not a regular file")
@@ -33,7 +35,7 @@ package final class AtomicFile {
         location = path
         Self.removeRemains(of: path)
         temporaryPath = path.extended(".\(getpid()).part")
-        descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644) }
+        descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
         _ = flock(descriptor, LOCK_EX | LOCK_NB)
     }

@@ -43,6 +43,26 @@ package final class ReadableFile: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Opens a file that other users must not have made or be able to change; nil when there is none. Throws ``FormatError`` when
+    /// it is a link, not this user's, or writable for others.
+    package init?(ownAt path: FilePath) throws(FormatError) {
+        guard !path.bytes.contains(0) else { throw FormatError(path, "is not a path: it holds a zero byte") }
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW) }
+        if descriptor < 0, errno == ENOENT { return nil }
+        guard descriptor >= 0 else {
+            throw FormatError(path, errno == ELOOP ? "is a link, which is not followed" : lastSystemFault())
+        }
+        do throws(FormatError) {
+            size = Int(try Ownership.check(descriptor, path, S_IFREG, noOther: .write).st_size)
+        } catch {
+            close(descriptor)
+            throw error
+        }
+        location = path
+        self.path = path.description
+        self.descriptor = descriptor
+    }
+
     deinit { close(descriptor) }
 
     /// Fills `buffer` from the bytes that start at `offset`, or throws ``FormatError`` when they are not all in the file
@@ -85,6 +105,33 @@ package final class ReadableFile: Sendable {
         guard offset >= 0, count >= 0, !overflow, end <= size else {
             throw FormatError(path, "is too short: \(count) bytes at \(offset) are wanted, it has \(size)")
         }
+    }
+}
+
+/// The check that an open file or directory is this user's alone.
+package enum Ownership {
+    /// What no other user may do.
+    package enum Access {
+        case write, any
+
+        fileprivate var permissions: mode_t { self == .write ? 0o022 : 0o077 }
+        fileprivate var remedy: String { self == .write ? "chmod go-w" : "chmod go=" }
+    }
+
+    /// Returns the status of `descriptor`. Throws ``FormatError`` when it is not of the kind, belongs to another user or gives
+    /// others access.
+    package static func check(
+        _ descriptor: Int32, _ path: FilePath, _ kind: mode_t, noOther access: Access
+    ) throws(FormatError) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == kind else {
+            throw FormatError(path, kind == S_IFDIR ? "is not a directory" : "is not a regular file")
+        }
+        guard status.st_uid == geteuid() else { throw FormatError(path, "belongs to another user") }
+        guard status.st_mode & access.permissions == 0 else {
+            throw FormatError(path, "is open to other users; \(access.remedy) closes it")
+        }
+        return status
     }
 }
 

@@ -7,10 +7,9 @@ public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
 
     /// The digest of `bytes`.
     package init(_ bytes: UnsafeRawBufferPointer) {
-        var hash = phi_sha256()
-        phi_sha256_begin(&hash)
-        phi_sha256_add(&hash, bytes.baseAddress, bytes.count)
-        self.init(finishing: &hash)
+        var hash = SHA256Hash()
+        hash.add(bytes)
+        self = hash.digest()
     }
 
     /// The digest of what `hash` has been given.
@@ -26,19 +25,32 @@ public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
     }
 }
 
+/// The computation of a ``SHA256Digest``, piece by piece.
+package struct SHA256Hash {
+    private var hash = phi_sha256()
+
+    package init() { phi_sha256_begin(&hash) }
+
+    package mutating func add(_ bytes: UnsafeRawBufferPointer) {
+        phi_sha256_add(&hash, bytes.baseAddress, bytes.count)
+    }
+
+    /// The digest of all that was added; nothing may be added afterwards.
+    package mutating func digest() -> SHA256Digest { SHA256Digest(finishing: &hash) }
+}
+
 extension ReadableFile {
     /// SHA-256 (FIPS 180-4) of the whole file in lower-case hexadecimal, read a mebibyte at a time. Throws ``FormatError`` when
     /// the file cannot be read, and `CancellationError` when `shouldContinue`, asked before each, says so.
     package func sha256(while shouldContinue: () -> Bool = { true }) throws -> String {
-        var hash = phi_sha256()
-        phi_sha256_begin(&hash)
+        var hash = SHA256Hash()
         var done = 0
         while done < size {
             guard shouldContinue() else { throw CancellationError() }
             let piece = try readBytes(at: done, count: min(1 << 20, size - done))
-            phi_sha256_add(&hash, piece, piece.count)
+            piece.withUnsafeBytes { hash.add($0) }
             done += piece.count
         }
-        return SHA256Digest(finishing: &hash).description
+        return hash.digest().description
     }
 }

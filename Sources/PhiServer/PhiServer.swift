@@ -6,8 +6,8 @@ import ServiceLifecycle
 
 /// An HTTP server for a model, with OpenAI's interface for completions.
 ///
-/// It has no persistent state, and servers of the same model file give the same results, so any number of them may stand behind
-/// one address.
+/// It has no persistent state but prefixes, which do not affect results, and servers of the same model file give the same results, so
+/// any number of them may stand behind one address.
 package struct PhiServer: Sendable {
     /// The thread that computes completions.
     package let engine: EngineThread
@@ -25,7 +25,7 @@ package struct PhiServer: Sendable {
         self.settings = settings
         self.logger = logger
         metrics = ServerMetrics(registry)
-        engine = try EngineThread(model, settings.batching, metrics)
+        engine = try EngineThread(model, settings.batching, metrics) { logger.warning("\($0)") }
         endpoints = Endpoints(
             model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
             slotCount: settings.batching.slots, limits: settings.limits,
@@ -46,8 +46,7 @@ package struct PhiServer: Sendable {
                 configuration: .init(
                     additionalChannelHandlers: [
                         ConnectionWatch {
-                            HTTPRules(
-                                bodyBytes: settings.limits.bodyBytes, bodyTime: settings.limits.bodyTime, connections)
+                            HTTPRules(settings.limits, connections)
                         }
                     ],
                     idleTimeout: .seconds(settings.idle.components.seconds),

@@ -45,6 +45,15 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Memory of the prefix cache.", valueName: "MiB"))
     var prefixCache = 512
 
+    @Option(
+        help: ArgumentHelp(
+            "A directory of this user's alone in which prefixes that leave the cache are saved, also at the end.",
+            valueName: "directory"))
+    var cacheDir: FilePath?
+
+    @Option(help: ArgumentHelp("Size limit of the files in --cache-dir.", valueName: "MiB"))
+    var cacheDirLimit = 4096
+
     @Option(help: ArgumentHelp("Time limit of a request, its time in the queue included.", valueName: "seconds"))
     var timeout = 600
 
@@ -80,7 +89,7 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: "The model's name in requests and responses. Without it, the file's.")
     var modelName: TextArgument?
 
-    @Option(help: "A file of API keys, one a line. Requests then need one of them.")
+    @Option(help: "A file of API keys, one a line, and comments after #. Requests then need one of them.")
     var apiKeyFile: FilePath?
 
     @Option(help: "The format of log lines: text or json.")
@@ -96,7 +105,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         let ranges = [
             ("--port", port, 0...65_535), ("--parallel", parallel, 1...Engine.sessionsAtOnce),
             ("--queue", queue, 1...100_000), ("--prefix-cache", prefixCache, 0...1 << 24),
-            ("--timeout", timeout, 1...86_400),
+            ("--cache-dir-limit", cacheDirLimit, 1...1 << 24), ("--timeout", timeout, 1...86_400),
             ("--drain", drain, 0...86_400), ("--max-body", maxBody, 1...1 << 30), ("--max-texts", maxTexts, 1...10_000),
             ("--max-connections", maxConnections, 1...1_000_000),
         ]
@@ -158,20 +167,22 @@ struct PhiServerCommand: AsyncParsableCommand {
         settings.batching.cacheEncoding = session.kvCache
         settings.batching.queue = queue
         settings.batching.prefixCacheBytes = prefixCache << 20
+        settings.batching.prefixDirectory = cacheDir
+        settings.batching.prefixDirectoryBytes = cacheDirLimit << 20
         return settings
     }
 
+    /// Empty keys are refused: a server that was meant to require one must not be public.
     private func apiKeys() throws -> [String] {
         var keys: [String] = []
-        if let key = ProcessInfo.processInfo.environment["PHI_SERVER_API_KEY"], !key.isEmpty { keys.append(key) }
-        guard let apiKeyFile else { return keys }
-        let text = String(decoding: try ReadableFile(apiKeyFile).readAll(limit: 1 << 20), as: UTF8.self)
-        let found = text.split(whereSeparator: \.isNewline).map {
-            String($0.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
-        }.filter { !$0.isEmpty }
-        // An empty file must not make a server public that was meant to require keys.
-        guard !found.isEmpty else { throw FormatError(apiKeyFile, "has no key") }
-        return keys + found
+        if let key = ProcessInfo.processInfo.environment["PHI_SERVER_API_KEY"] {
+            keys += try APIKeyFile.keys(Array(key.utf8), of: "PHI_SERVER_API_KEY")
+        }
+        if let apiKeyFile {
+            let bytes = try ReadableFile(apiKeyFile).readAll(limit: 1 << 20)
+            keys += try APIKeyFile.keys(bytes, of: apiKeyFile.description, hasComments: true)
+        }
+        return keys
     }
 
     static func main() async {
@@ -180,7 +191,7 @@ struct PhiServerCommand: AsyncParsableCommand {
             var command = try parsed()
             if let server = command as? PhiServerCommand {
                 // Those of NIO, its file reader and Swift's pool, one for each core, and a few single ones. Those that compute may be fewer.
-                try ThreadSupply.check(3 * System.coreCount + 5)
+                try ThreadSupply.check(3 * System.coreCount + 7)
                 try await server.run()
             } else {
                 try command.run()

@@ -1,6 +1,7 @@
 /// The output of `phi complete --json`, field by field; a field of another type fails to decode.
 struct Completed: Decodable, Equatable {
     struct Timings: Decodable, Equatable {
+        let cached_tokens: Int
         let prefill_seconds: Double
         let prefill_tokens_per_second: Double?
         let decode_seconds: Double

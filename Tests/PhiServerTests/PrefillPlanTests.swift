@@ -26,6 +26,23 @@ struct PrefillPlanTests {
         #expect(budget.tokens(prefilling: 1, decoding: 1) == before, "steps of few tokens are ignored")
     }
 
+    /// Prefill gets twice the time of decoding, until a step takes its most.
+    @Test func stepsAreLongerTheLongerDecodingTakes() {
+        var budget = PrefillBudget()
+        for _ in 0..<50 { budget.learn(tokens: 100, seconds: 0.5) }
+        func tokens(_ seconds: Double, _ decoding: Int = 7) -> Int {
+            for _ in 0..<50 { budget.learn(decoding: decoding, seconds: seconds) }
+            return budget.tokens(prefilling: 1, decoding: 7)
+        }
+        #expect((23...25).contains(tokens(0.05)))
+        #expect((39...41).contains(tokens(0.1)))
+        #expect((39...41).contains(tokens(0.2)))
+        #expect((23...25).contains(tokens(0.5)), "as if it were not known")
+        #expect((39...41).contains(tokens(0.1)))
+        #expect((39...41).contains(tokens(0.05, 1)), "of the nearest number of sequences")
+        #expect(budget.tokens(prefilling: 1, decoding: 0) == 80)
+    }
+
     @Test func stepsAreLongerTheMoreSequencesPrefill() {
         var budget = PrefillBudget()
         for _ in 0..<50 { budget.learn(tokens: 50, seconds: 0.1) }

@@ -25,6 +25,71 @@ struct SlowBodyTests {
         }
     }
 
+    /// Bodies that trickle count as idle: they do not keep others out.
+    @Test func connectionsWithoutAWholeRequestMakeRoom() async throws {
+        try await TestServer.run({
+            $0.connections = 8
+            $0.port = 0
+        }) { server in
+            try await server.listening { port in
+                let slow = try (0..<8).map { _ in
+                    let connection = try HTTPConnection(port: port)
+                    try connection.send(
+                        "POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n"
+                            + "Content-Type: application/json\r\n\r\n{")
+                    return connection
+                }
+                let answer = try await Self.answer("GET /health HTTP/1.0\r\n\r\n", port)
+                #expect(answer.hasPrefix("HTTP/1.0 200 "))
+                for connection in slow { connection.close() }
+            }
+        }
+    }
+
+    /// A client that reads nothing does not hold its answer in memory.
+    @Test func anAnswerHasToBeRead() async throws {
+        try await TestServer.run({
+            $0.limits.readTime = .milliseconds(500)
+            $0.limits.bodyBytes = 8 << 20
+            $0.port = 0
+        }) { server in
+            let longest = try #require(TestServer.model?.tokenizer.encode(String(repeating: " ", count: 16)).first)
+            let body = #"{"tokens":[\#(String(repeating: "\(longest),", count: 1_000_000))0]}"#
+            try await server.listening { port in
+                let connection = try HTTPConnection(port: port)
+                try connection.send("POST", "/detokenize", Array(body.utf8))
+                try await server.wait(
+                    for: #"phi_http_requests_total{path="/detokenize",status="200"}"#, toBe: 1)
+                connection.close()
+            }
+        }
+    }
+
+    /// A small request is answered before large ones that came first.
+    @Test func smallBodiesDoNotWaitForLargeOnes() async throws {
+        try await TestServer.run { server in
+            let large = #"{"content":"\#(String(repeating: "a", count: 400_000))"}"#
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                for _ in 0..<6 {
+                    group.addTask {
+                        _ = try await server.send(.post, "/tokenize", large)
+                        return true
+                    }
+                }
+                // The others have come when the first is answered.
+                _ = try await group.next()
+                group.addTask {
+                    _ = try await server.send(.post, "/tokenize", #"{"content":"x"}"#)
+                    return false
+                }
+                var after = 0
+                while let isLarge = try await group.next(), isLarge { after += 1 }
+                #expect(after < 4)
+                group.cancelAll()
+            }
+        }
+    }
+
     /// All that the server sends until it closes the connection, read by a thread that may wait.
     private static func answer(_ request: String, _ port: Int) async throws -> String {
         try await withCheckedThrowingContinuation { continuation in

@@ -67,12 +67,14 @@ struct LineLogTests {
 }
 
 struct APIKeysTests {
-    @Test func onlyWholeKeysPass() {
-        #expect(APIKeys([]).accept(nil) && APIKeys([]).accept("Bearer x"))
+    @Test func onlyWholeKeysPass() throws {
+        #expect(try APIKeys([]).check(nil) == nil)
+        #expect(try APIKeys([]).check("Bearer x") == nil)
         let keys = APIKeys(["abc", "de"])
-        #expect(keys.accept("Bearer abc") && keys.accept("bearer de"))
+        let found = try ["Bearer abc", "bearer abc", "bearer de"].map { try keys.check($0) }
+        #expect(found[0] != nil && found[0] == found[1] && found[2] != nil && found[0] != found[2])
         for header in [nil, "", "Bearer", "Bearer ", "Bearer ab", "Bearer abcd", "Bearer ABC", "Basic abc", "abc"] {
-            #expect(!keys.accept(header), "\(header ?? "none")")
+            #expect(throws: APIError.self, "\(header ?? "none")") { try keys.check(header) }
         }
     }
 }

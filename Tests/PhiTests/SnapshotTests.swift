@@ -49,11 +49,11 @@ struct SnapshotTests {
         }
         expect(.damaged, Array(saved.dropLast()))
         expect(.damaged, saved + [0])
-        for place in Array(0..<96) + Array(stride(from: 96, to: saved.count, by: 1009)) + [saved.count - 1] {
+        for place in Array(0..<128) + Array(stride(from: 128, to: saved.count, by: 1009)) + [saved.count - 1] {
             var altered = saved
             altered[place] ^= 0x10
             let error: SnapshotError =
-                place < 8 ? .notASnapshot : place < 12 ? .unknownVersion(1 ^ 0x10 << (8 * (place - 8))) : .damaged
+                place < 8 ? .notASnapshot : place < 12 ? .unknownVersion(2 ^ 0x10 << (8 * (place - 8))) : .damaged
             expect(error, altered, "byte \(place)")
         }
         #expect(reader.tokens == [7, 8])
@@ -96,9 +96,9 @@ struct SnapshotTests {
             #expect(throws: SnapshotError.damaged) { try reader.restore(forged { $0[24] = count }) }
         }
         #expect(throws: SnapshotError.damaged) { try reader.restore(forged { $0[12] = 3 }) }
-        #expect(throws: SnapshotError.damaged) { try reader.restore(forged { $0[67] = 0x80 }) }
+        #expect(throws: SnapshotError.damaged) { try reader.restore(forged { $0[99] = 0x80 }) }
         #expect(reader.tokens.isEmpty)
-        try reader.restore(forged { bytes in for place in 84..<bytes.count { bytes[place] = 0xff } })
+        try reader.restore(forged { bytes in for place in 116..<bytes.count { bytes[place] = 0xff } })
         try reader.append([1])
     }
 }

@@ -289,6 +289,12 @@ struct SnippetTests {
         }
         let result = try later.complete(session.tokens, options)
         #expect(result.reusedTokens == result.promptTokens - 1)
+
+        let folder = try TemporaryFolder()
+        let directory = folder.path
+        try session.save(to: directory + "/prefix")
+        let isRestored = try later.restore(from: directory + "/prefix")  // false if there is no such file
+        #expect(isRestored)
     }
 
     @Test

@@ -6,14 +6,27 @@ package final class Buffer<Element: BitwiseCopyable> {
     package let count: Int
     package let start: UnsafeMutablePointer<Element>
 
-    /// Allocates memory, `inHugePages` if the system has them: a GEMM writes a few columns of many rows, whose small
-    /// pages would exceed the TLB. A huge page is resident as a whole from its first use.
-    package init(_ count: Int, inHugePages: Bool = false) throws(SessionError) {
+    /// The size of pages, as far as the system follows. A huge page is resident as a whole from its first use.
+    package enum Pages {
+        /// As the system has it.
+        case any
+        /// A GEMM writes a few columns of many rows, whose small pages would exceed the TLB.
+        case huge
+        /// A KV cache writes a few bytes at many places.
+        case small
+    }
+
+    /// Allocates memory.
+    package init(_ count: Int, pages: Pages = .any) throws(SessionError) {
         let bytes = max(1, count) * MemoryLayout<Element>.stride
         let pointer = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let pointer, pointer != MAP_FAILED else { throw .noMemory(bytes) }
         #if os(Linux)
-            if inHugePages { madvise(pointer, bytes, MADV_HUGEPAGE) }
+            switch pages {
+            case .any: break
+            case .huge: madvise(pointer, bytes, MADV_HUGEPAGE)
+            case .small: madvise(pointer, bytes, MADV_NOHUGEPAGE)
+            }
         #endif
         self.count = count
         start = pointer.assumingMemoryBound(to: Element.self)

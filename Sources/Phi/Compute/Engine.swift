@@ -111,6 +111,7 @@ public final class Engine {
         segments.append(
             ForwardPass.Segment(cache: session.cache, tokens: new, position: session.tokens.count, row: rows))
         sessions.append((session, drafted))
+        session.cache.written = max(session.cache.written, session.tokens.count + new.count)
         rows += new.count
         return new.count
     }

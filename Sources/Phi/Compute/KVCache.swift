@@ -1,5 +1,6 @@
 import CPhiKernels
 import PhiFormat
+import PhiSystem
 
 /// The encoding of keys and values in a KV cache.
 public enum CacheEncoding: String, Sendable, CaseIterable {
@@ -30,8 +31,12 @@ public enum CacheEncoding: String, Sendable, CaseIterable {
 package final class KVCache {
     /// Number of positions: the capacity rounded up to whole blocks.
     let positions: Int
-    /// Number of positions written; set by the session together with its tokens.
-    var count = 0
+    /// Number of positions that hold the session's tokens; set by the session together with them.
+    var count = 0 {
+        didSet { written = max(written, count) }
+    }
+    /// Number of positions that have been written so far: also drafted ones, and those of tokens that were removed.
+    var written = 0
     let encoding: CacheEncoding
     /// Head size rounded up to 16.
     let valueSize: Int
@@ -59,13 +64,26 @@ package final class KVCache {
         keyScalesOffset = valuesOffset + config.kvHeads * valueStride * encoding.elementBytes
         valueScalesOffset = keyScalesOffset + config.kvHeads * scaleStride * 2
         layerBytes = valueScalesOffset + config.kvHeads * scaleStride * 2
-        memory = try Buffer(self.layers * layerBytes)
+        memory = try Buffer(self.layers * layerBytes, pages: .small)
     }
 
     /// Bytes of the whole cache.
     var byteCount: Int { memory.count }
-    /// Bytes of the blocks of positions that have been written, at least in part.
-    var filledByteCount: Int { byteCount / positions * roundUp(count, to: Int(PHI_POSITION_BLOCK)) }
+    /// Bytes of the pages that have been written, at least in part: its resident memory.
+    var residentByteCount: Int {
+        let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
+        let used = regions(of: written).map { region in
+            let start = UInt(bitPattern: region.memory.baseAddress)
+            return (first: start / page, end: (start + UInt(region.memory.count) + page - 1) / page)
+        }
+        // Regions that meet within a page share it.
+        var (bytes, next) = (0, 0 as UInt)
+        for (first, end) in used.sorted(by: { $0.first < $1.first }) where end > next {
+            bytes += Int((end - max(first, next)) * page)
+            next = end
+        }
+        return bytes
+    }
 
     private func layer(_ layer: Int) -> UnsafeMutableRawPointer {
         UnsafeMutableRawPointer(memory.start + layer * layerBytes)

@@ -63,8 +63,8 @@ public final class Session {
     /// Number of positions in ``cacheBytes``: the context in whole blocks.
     package var cachePositions: Int { cache.positions }
 
-    /// Bytes of the KV cache that its tokens fill, in whole blocks of positions: about its resident memory.
-    package var filledCacheBytes: Int { cache.filledByteCount }
+    /// Bytes of its resident memory: of the KV cache's pages in use, and of its tokens.
+    package var residentBytes: Int { cache.residentByteCount + context * MemoryLayout<TokenID>.size }
 
     /// Appends tokens and computes the logits that follow them, for ``withLogits(_:)``. Results do not depend on how a
     /// sequence is split into appends. Throws ``SessionError``, leaving the session unchanged, when the tokens do not

@@ -19,6 +19,8 @@ package struct CompletionRequest: Sendable {
     let wantsLogprobs: Bool
     /// Whether the response holds token ids.
     let wantsTokens: Bool
+    /// Only requests with the same ones share prefixes: `cache_salt`, which vLLM and SGLang have, and SGLang's `extra_key`.
+    let cacheSalts: [String]
     let streams: Bool
     let includesUsage: Bool
     /// What the response says about fields that are not used.
@@ -41,6 +43,7 @@ package struct CompletionRequest: Sendable {
         returned = choices
         isEmpty = prompts.map { _ in false }
         bias = nil
+        cacheSalts = []
         wantsLogprobs = options.logProbabilities != nil
         (wantsTokens, streams, includesUsage, warnings) = (false, false, false, [])
     }
@@ -54,6 +57,9 @@ package struct CompletionRequest: Sendable {
         includesUsage = try Self.includesUsage(fields) && streams
         echoes = try fields.flag("echo")
         wantsTokens = try fields.flag("return_tokens")
+        cacheSalts = try ["cache_salt", "extra_key"].map { name throws(APIError) in
+            try fields.value(name, "a string") ?? ""
+        }
         let sequences = "a number from 1 to \(limits.sequences)"
         returned = try fields.value(["n", "n_cmpl"], sequences, as: Int.self)?.value ?? 1
         guard (1...limits.sequences).contains(returned) else {
@@ -125,7 +131,8 @@ extension CompletionRequest {
 
     private static let fields = Set(SamplingParameter.all.flatMap(names) + lengths).union([
         "model", "prompt", "n", "n_cmpl", "best_of", "stream", "stream_options", "logprobs", "n_probs", "echo", "stop",
-        "seed", "logit_bias", "ignore_eos", "min_tokens", "stop_token_ids", "repeat_last_n", "return_tokens",
+        "cache_salt", "extra_key", "seed", "logit_bias", "ignore_eos", "min_tokens", "stop_token_ids", "repeat_last_n",
+        "return_tokens",
     ]).union(constraintFields)
 
     private static func includesUsage(_ fields: JSONFields) throws(APIError) -> Bool {

@@ -86,10 +86,15 @@ struct OpenAIFormat: CompletionFormat {
         (state.request.includesUsage ? [.event(body([], usage: usage, warns: false))] : []) + [.lastEvent]
     }
 
-    mutating func whole(_ usage: CompletionResponse.Usage) -> any Encodable {
-        var choices: [CompletionResponse.Choice] = []
-        for index in state.returned { choices.append(takeChoice(index, as: choices.count)) }
-        return body(choices, usage: usage, warns: true)
+    mutating func whole(_ usage: CompletionResponse.Usage) -> ByteBuffer {
+        var choices = ByteBuffer(string: #"{"choices":"#)
+        let indices = state.returned
+        choices.writeJSONArray(indices.count) { takeChoice(indices[$0], as: $0) }
+        // Keys are sorted, so the empty list is at the beginning.
+        var rest = ByteBuffer.json(body([], usage: usage, warns: true))
+        rest.moveReaderIndex(forwardBy: #"{"choices":[]"#.utf8.count)
+        choices.writeBuffer(&rest)
+        return choices
     }
 
     private mutating func takeChoice(_ index: Int, as number: Int) -> CompletionResponse.Choice {

@@ -113,5 +113,5 @@ protocol CompletionFormat: Sendable {
     /// The events that end a stream.
     func lastEvents(_ usage: CompletionResponse.Usage) -> [ByteBuffer]
     /// The whole response.
-    mutating func whole(_ usage: CompletionResponse.Usage) -> any Encodable
+    mutating func whole(_ usage: CompletionResponse.Usage) -> ByteBuffer
 }

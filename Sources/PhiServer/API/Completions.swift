@@ -18,7 +18,7 @@ extension Endpoints {
             context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
         }
         context.notes.add(request.warnings)
-        let submitted = SubmittedRequest(request, timeLimit: limits.time)
+        let submitted = SubmittedRequest(request, timeLimit: limits.time, key: context.apiKey)
         try queue.submit(submitted)
         let connection = await context.channel.connection()
         let watch = connection?.whenClosed { submitted.cancel() }
@@ -30,7 +30,7 @@ extension Endpoints {
         if request.streams { return stream(response, submitted.events, context.notes, finally: finish) }
         defer { finish() }
         for try await event in submitted.events { _ = response.state.add(event) }
-        return .json(response.whole(try response.state.usage(context.notes)))
+        return .json(body: response.whole(try response.state.usage(context.notes)))
     }
 
     /// Sends an event for each piece of text.

@@ -6,7 +6,7 @@ extension Endpoints {
     /// `POST /detokenize`: the text of the `tokens` of a body, under llama.cpp's name and vLLM's.
     func detokenize(_ request: Request, _ context: PhiRequestContext) async throws -> Response {
         let response = try await parser.parse(request) {
-            [model, isStrict = limits.isStrict] body throws(APIError) -> JSONObject in
+            [model, isStrict = limits.isStrict] body throws(APIError) in
             let fields = try JSONFields(body, known: ["model", "tokens"], isStrict: isStrict)
             try model.check(name: fields.value("model", "a string"))
             guard let tokens = try fields.value("tokens", "a list of token ids", as: [TokenID].self) else {
@@ -14,10 +14,11 @@ extension Endpoints {
             }
             try model.check(tokens: tokens, of: "tokens")
             let text = model.tokenizer.decode(tokens)
-            return [
-                "content": text, "prompt": text, "warnings": fields.warnings.isEmpty ? nil : fields.warnings,
-            ]
+            return ByteBuffer.json(
+                [
+                    "content": text, "prompt": text, "warnings": fields.warnings.isEmpty ? nil : fields.warnings,
+                ] as JSONObject)
         }
-        return .json(response)
+        return .json(body: response)
     }
 }

@@ -32,7 +32,7 @@ struct ForeignField: Sendable {
         // vLLM
         add("request_id session_id priority stream_interval return_token_offsets return_mm_kwargs", nil)
         // SGLang
-        add("rid extra_key custom_labels routed_dp_rank data_parallel_rank disagg_prefill_dp_rank", nil)
+        add("rid custom_labels routed_dp_rank data_parallel_rank disagg_prefill_dp_rank", nil)
         add("bootstrap_host bootstrap_port bootstrap_room return_cached_tokens_details", nil)
         // llama-server
         add("cache_prompt id_slot slot_id n_cache_reuse timings_per_token response_fields return_progress", nil)

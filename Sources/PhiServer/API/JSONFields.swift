@@ -6,11 +6,15 @@ struct JSONFields {
     /// What the response says about fields that nothing here knows.
     private(set) var warnings: [String] = []
 
+    /// Fields that a body may have.
+    private static let limit = 1000
+
     /// Parses a body whose fields are in `known` or ``ForeignField/all``. Throws ``APIError`` when it is not a JSON object, when a
     /// foreign field asks for other text than this server makes, or, if `isStrict`, when a field is unknown.
     init(_ body: [UInt8], known: Set<String>, isStrict: Bool = false) throws(APIError) {
         do throws(JSONFault) {
             guard case .object(let object) = try JSONValue(body) else { throw JSONFault(message: "is not an object") }
+            guard object.count <= Self.limit else { throw JSONFault(message: "has more than \(Self.limit) fields") }
             values = object
         } catch {
             throw .invalid(nil, "the body is not a JSON object in UTF-8: it \(error.message)")

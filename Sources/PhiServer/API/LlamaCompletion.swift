@@ -24,10 +24,11 @@ struct LlamaFormat: CompletionFormat {
     /// None: the last event of each sequence says that it has ended.
     func lastEvents(_ usage: CompletionResponse.Usage) -> [ByteBuffer] { [] }
 
-    mutating func whole(_ usage: CompletionResponse.Usage) -> any Encodable {
-        var bodies: [JSONObject] = []
-        for index in state.returned { bodies.append(takeBody(index, isStreamed: false)) }
-        if bodies.count == 1 { return bodies[0] }
+    mutating func whole(_ usage: CompletionResponse.Usage) -> ByteBuffer {
+        let indices = state.returned
+        if indices.count == 1 { return .json(takeBody(indices[0], isStreamed: false)) }
+        var bodies = ByteBuffer()
+        bodies.writeJSONArray(indices.count) { takeBody(indices[$0], isStreamed: false) }
         return bodies
     }
 

@@ -16,6 +16,8 @@ package struct RequestLimits: Sendable {
     package var time = Duration.seconds(600)
     /// How long a body may take to arrive.
     package var bodyTime = Duration.seconds(60)
+    /// How long a client may take to read what is sent to it.
+    package var readTime = Duration.seconds(60)
     /// Whether requests with unknown fields are refused.
     package var isStrict = false
 

@@ -18,11 +18,14 @@ final class ContinuousBatcher {
     /// Requests that failed in the current step.
     private var failed: [SubmittedRequest] = []
 
-    init(_ engine: Engine, _ settings: BatchingSettings, _ queue: RequestQueue, _ metrics: ServerMetrics) {
+    init(
+        _ engine: Engine, _ settings: BatchingSettings, _ directory: PrefixDirectory?, _ queue: RequestQueue,
+        _ metrics: ServerMetrics
+    ) {
         self.engine = engine
         slots = settings.slots
         cacheEncoding = settings.cacheEncoding
-        prefixCache = PrefixCache(limit: settings.prefixCacheBytes)
+        prefixCache = PrefixCache(limit: settings.prefixCacheBytes, directory: directory)
         self.queue = queue
         self.metrics = metrics
     }
@@ -35,16 +38,18 @@ final class ContinuousBatcher {
                 waiting += (0..<request.request.sequenceCount).map { WaitingSequence(owner: request, number: $0) }
             }
             dropOverdue(shutdownDeadline: shutdownDeadline)
-            if shutdownDeadline != nil, waiting.isEmpty, running.isEmpty { return }
+            if shutdownDeadline != nil, waiting.isEmpty, running.isEmpty { return prefixCache.saveAll() }
             fillSlots()
             // For its limit, the health check and /slots, until `next`.
             queue.stepBegins(waiting: waiting.count, running: running.count)
             step()
             removeFinished()
+            prefixCache.saveNext()
             metrics.waiting.set(waiting.count)
             metrics.running.set(running.count)
             metrics.cacheBytes.set(prefixCache.bytes)
             metrics.cachedSequences.set(prefixCache.count)
+            metrics.directoryBytes.set(prefixCache.directory?.bytes ?? 0)
         }
     }
 
@@ -73,7 +78,7 @@ final class ContinuousBatcher {
     /// Removes a request's sequences. Their tokens may serve as prefixes of others.
     private func drop(_ owner: SubmittedRequest) {
         waiting.removeAll { $0.owner === owner }
-        for sequence in running where sequence.owner === owner { prefixCache.insert(sequence.session) }
+        for sequence in running where sequence.owner === owner { prefixCache.insert(sequence.session, of: owner.scope) }
         running.removeAll { $0.owner === owner }
     }
 
@@ -117,10 +122,15 @@ final class ContinuousBatcher {
     private func start(_ sequence: WaitingSequence) throws(SessionError) -> RunningSequence {
         // Scores need the logits of all the prompt's tokens, so no prefix is reused for them.
         let isScored = sequence.owner.request.scoresPrompts && sequence.promptScores == nil
-        if !isScored, let known = try prefixCache.session(for: sequence.prompt, running: running.map(\.session)) {
+        func new() throws(SessionError) -> Session { try Session(engine, cache: cacheEncoding) }
+        let sessions = running.map { (session: $0.session, scope: $0.owner.scope) }
+        if !isScored,
+            let known = try prefixCache.session(
+                for: sequence.prompt, of: sequence.owner.scope, running: sessions, make: new)
+        {
             return RunningSequence(sequence, known)
         }
-        return RunningSequence(sequence, try Session(engine, cache: cacheEncoding))
+        return RunningSequence(sequence, try new())
     }
 
     // MARK: A step
@@ -166,6 +176,9 @@ final class ContinuousBatcher {
         // Steps with drafts have fewer tokens without them than it learns from.
         budget.learn(tokens: tokens, seconds: duration.seconds)
         let drafted = engine.draftCounts.drafted - drafts.drafted
+        if drafted == 0, decoding > 0, decoding == tokens {
+            budget.learn(decoding: decoding, seconds: duration.seconds)
+        }
         metrics.steps.increment()
         metrics.step.record(duration: duration)
         metrics.stepTokens.record(tokens + drafted)
@@ -209,7 +222,7 @@ final class ContinuousBatcher {
         let finished = running.filter { $0.stopReason != nil }
         running.removeAll { $0.stopReason != nil }
         for sequence in finished {
-            prefixCache.insert(sequence.session)
+            prefixCache.insert(sequence.session, of: sequence.owner.scope)
             queue.slotIsFree(after: (ContinuousClock.now - sequence.start).seconds)
             metrics.promptTokens.increment(by: sequence.prompt.count)
             metrics.reusedTokens.increment(by: sequence.reusedTokens)

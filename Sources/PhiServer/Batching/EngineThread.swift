@@ -1,5 +1,6 @@
 import Dispatch
 import Phi
+import PhiFormat
 
 /// The thread that owns the engine: it runs a ``ContinuousBatcher`` on the requests of ``queue`` until that is closed.
 package final class EngineThread: Sendable {
@@ -8,16 +9,24 @@ package final class EngineThread: Sendable {
     let context: Int
     private let isDone = DispatchSemaphore(value: 0)
 
-    /// Makes the engine and starts the thread. Throws ``SessionError`` when a setting is out of range or memory is short.
-    package init(_ model: LanguageModel, _ settings: BatchingSettings, _ metrics: ServerMetrics) throws {
+    /// Makes the engine and starts the thread. Throws ``SessionError`` when a setting is out of range or memory is short, and
+    /// ``FormatError`` when the directory of prefixes cannot be used, whose faults are reported to `report`.
+    package init(
+        _ model: LanguageModel, _ settings: BatchingSettings, _ metrics: ServerMetrics,
+        report: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws {
         let engine = try Engine(
             model, context: settings.context, threads: settings.threads, speculation: settings.speculation)
         // Reports now, not at the first request, that memory for a session is short.
-        _ = try Session(engine, cache: settings.cacheEncoding)
+        let encoding = try Session(engine, cache: settings.cacheEncoding).cacheEncoding
         context = engine.context
+        let directory = try settings.prefixDirectory.map { path in
+            try PrefixDirectory(
+                path, limit: settings.prefixDirectoryBytes, model, encoding, context: engine.context, report: report)
+        }
         queue = RequestQueue(limit: settings.queue, slots: settings.slots, metrics)
         // Handed over: from here on, the new thread alone uses the batcher and its engine.
-        nonisolated(unsafe) let batcher = ContinuousBatcher(engine, settings, queue, metrics)
+        nonisolated(unsafe) let batcher = ContinuousBatcher(engine, settings, directory, queue, metrics)
         DispatchQueue(label: "engine").async { [isDone] in
             batcher.run()
             isDone.signal()
@@ -45,8 +54,12 @@ package struct BatchingSettings: Sendable {
     package var speculation = Speculation.automatic
     /// Sequences that may wait for a slot before requests are refused.
     package var queue = 64
-    /// Bytes of KV cache that finished sequences may keep for prefix reuse.
+    /// Bytes of memory that finished sequences may keep for prefix reuse.
     package var prefixCacheBytes = 512 << 20
+    /// The directory in which prefixes survive a restart, if any.
+    package var prefixDirectory: FilePath?
+    /// Bytes of files in it.
+    package var prefixDirectoryBytes = 4096 << 20
 
     /// The defaults.
     package init() {}

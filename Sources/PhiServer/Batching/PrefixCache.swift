@@ -1,25 +1,33 @@
 import Phi
 import PhiTokenizer
 
-/// The sessions of finished sequences, whose KV caches serve prompts with the same prefix; the least recently used is evicted
-/// first.
+/// The sessions of finished sequences, whose KV caches serve prompts of the same ``CacheScope`` with the same prefix.
 ///
 /// Used by the engine's thread only.
 package struct PrefixCache {
-    /// Bytes of KV cache that it may hold.
+    /// Bytes of memory that it may hold.
     let limit: Int
-    /// Bytes of KV cache that it holds.
+    /// Bytes of memory that it holds.
     package private(set) var bytes = 0
+    /// Where prefixes are saved before they leave.
+    let directory: PrefixDirectory?
     private var entries: [Entry] = []
     private var clock = 0
 
-    private struct Entry {
+    private struct Entry: CachedPrefix {
         let session: Session
+        let scope: CacheScope
         let bytes: Int
         var lastUse: Int
+        /// Its way to the directory, once begun.
+        var saving: PrefixDirectory.Saving?
+
+        var owner: CacheScope { CacheScope(key: scope.key) }
+        /// Whether another thread reads the session.
+        var isBeingRead: Bool { saving.map { !$0.isDone } ?? false }
     }
 
-    package init(limit: Int) { self.limit = limit }
+    package init(limit: Int, directory: PrefixDirectory? = nil) { (self.limit, self.directory) = (limit, directory) }
 
     /// Sessions that it holds.
     package var count: Int { entries.count }
@@ -30,12 +38,21 @@ package struct PrefixCache {
         min(zip(tokens, prompt).prefix { $0 == $1 }.count, prompt.count - 1)
     }
 
-    /// Returns a session that holds the longest prefix of `prompt` found in the cache or among `running`: the cached session
-    /// itself if the prompt continues all of it, else a copy of the prefix. Nil when no prefix is worth a copy. Throws
-    /// ``SessionError`` when memory for a copy is short.
-    package mutating func session(for prompt: [TokenID], running: [Session]) throws(SessionError) -> Session? {
-        let cached = entries.indices.map { ($0, Self.shared(entries[$0].session.tokens, prompt)) }.max { $0.1 < $1.1 }
-        let live = running.map { ($0, Self.shared($0.tokens, prompt)) }.max { $0.1 < $1.1 }
+    /// Returns a session that holds the longest prefix of `prompt` found in the cache, among `running` or in the directory: the
+    /// cached session itself if the prompt continues all of it, else a copy of the prefix, or a session of `make` that was
+    /// restored. Nil when no prefix is worth a copy. Throws ``SessionError`` when memory for a copy is short.
+    package mutating func session(
+        for prompt: [TokenID], of scope: CacheScope = CacheScope(), running: [(session: Session, scope: CacheScope)],
+        make: () throws(SessionError) -> Session
+    ) throws(SessionError) -> Session? {
+        let own = entries.indices.filter { entries[$0].scope == scope }
+        let cached = own.map { ($0, Self.shared(entries[$0].session.tokens, prompt)) }.max { $0.1 < $1.1 }
+        let live = running.filter { $0.scope == scope }.map { ($0.session, Self.shared($0.session.tokens, prompt)) }
+            .max { $0.1 < $1.1 }
+        let longest = max(cached?.1 ?? 0, live?.1 ?? 0)
+        if let restored = try directory?.session(for: prompt, of: scope, longerThan: longest, make: make) {
+            return restored
+        }
         if let (source, count) = live, count >= Self.fewest, count > cached?.1 ?? 0 {
             return try source.fork(first: count)
         }
@@ -43,7 +60,7 @@ package struct PrefixCache {
         clock += 1
         entries[index].lastUse = clock
         let source = entries[index].session
-        guard source.tokens.count == count else { return try source.fork(first: count) }
+        guard source.tokens.count == count, !entries[index].isBeingRead else { return try source.fork(first: count) }
         remove(index)
         return source
     }
@@ -52,19 +69,36 @@ package struct PrefixCache {
     private static let fewest = 4
 
     /// Adds a finished sequence's session, if it fits.
-    package mutating func insert(_ session: Session) {
-        let size = session.filledCacheBytes
+    package mutating func insert(_ session: Session, of scope: CacheScope = CacheScope()) {
+        let size = session.residentBytes
         guard session.tokens.count >= Self.fewest, size <= limit else { return }
         // Sessions that the new one contains are redundant.
-        for index in entries.indices.reversed() where session.tokens.starts(with: entries[index].session.tokens) {
+        for index in entries.indices.reversed()
+        where entries[index].scope == scope && session.tokens.starts(with: entries[index].session.tokens) {
             remove(index)
         }
         clock += 1
-        entries.append(Entry(session: session, bytes: size, lastUse: clock))
+        entries.append(Entry(session: session, scope: scope, bytes: size, lastUse: clock))
         bytes += size
-        while bytes > limit, let oldest = entries.indices.min(by: { entries[$0].lastUse < entries[$1].lastUse }) {
-            remove(oldest)
+        while bytes > limit, let next = entries.nextToLeave { remove(next) }
+    }
+
+    /// Begins to save the prefix that leaves soonest, if that may be soon and the directory has time.
+    mutating func saveNext() {
+        guard let directory, bytes > limit / 4 * 3, !directory.isBusy else { return }
+        let unsaved = entries.indices.filter { entries[$0].saving == nil }
+        guard let next = unsaved.map({ entries[$0] }).nextToLeave else { return }
+        let entry = entries[unsaved[next]]
+        entries[unsaved[next]].saving = directory.save(entry.session, of: entry.scope)
+    }
+
+    /// Saves what is not saved yet, the most recently used last, before the process ends.
+    package mutating func saveAll() {
+        for index in entries.indices.sorted(by: { entries[$0].lastUse < entries[$1].lastUse })
+        where entries[index].saving == nil {
+            entries[index].saving = directory?.save(entries[index].session, of: entries[index].scope)
         }
+        directory?.finish()
     }
 
     private mutating func remove(_ index: Int) {

@@ -1,4 +1,5 @@
 import Phi
+import PhiFormat
 import PhiTokenizer
 import Synchronization
 
@@ -6,6 +7,8 @@ import Synchronization
 /// it.
 package final class SubmittedRequest: Sendable {
     let request: CompletionRequest
+    /// Whose prefixes it may use.
+    let scope: CacheScope
     let arrival = ContinuousClock.now
     let deadline: ContinuousClock.Instant
     /// The events of its sequences. They end after the last sequence's end or when the request is cancelled; ``APIError`` is
@@ -14,8 +17,11 @@ package final class SubmittedRequest: Sendable {
     private let continuation: CompletionEvents.Continuation
     private let cancelled = Atomic<Bool>(false)
 
-    package init(_ request: CompletionRequest, timeLimit: Duration = .seconds(600)) {
+    package init(
+        _ request: CompletionRequest, timeLimit: Duration = .seconds(600), key: SHA256Digest? = nil
+    ) {
         self.request = request
+        scope = CacheScope(key: key, salts: request.cacheSalts)
         deadline = arrival + timeLimit
         // Unbounded: there are no more events than tokens, and a slow client must not delay the others.
         (events, continuation) = CompletionEvents.makeStream()

@@ -2,17 +2,22 @@ import Dispatch
 import Hummingbird
 import NIOCore
 
-/// A serial queue that parses and tokenizes bodies, so that large ones do not occupy the threads that serve all requests.
+/// Two serial queues that parse and tokenize bodies, so that large ones neither occupy the threads that serve all requests nor make
+/// small ones wait.
 struct BodyParser: Sendable {
     /// Bytes that a body may have.
     let limit: Int
-    private let queue = DispatchQueue(label: "parser")
+    private let small = DispatchQueue(label: "parser")
+    private let large = DispatchQueue(label: "parser of large bodies")
+    /// Bytes of a small body: the text of a full context and more.
+    private static let smallBytes = 16 << 10
 
-    /// Collects the body of a JSON request and parses it by `parse` on the queue.
+    /// Collects the body of a JSON request and parses it by `parse` on a queue.
     func parse<Value: Sendable>(
         _ request: Request, by parse: @escaping @Sendable ([UInt8]) throws(APIError) -> Value
     ) async throws -> Value {
         let body = try await collect(request)
+        let queue = body.count <= Self.smallBytes ? small : large
         return try await withCheckedThrowingContinuation { continuation in
             queue.async { continuation.resume(with: Result { () throws(APIError) in try parse(body) }) }
         }

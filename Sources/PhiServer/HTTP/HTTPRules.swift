@@ -5,7 +5,7 @@ import NIOHTTP1
 ///
 /// - A response to HTTP/1.0 is not chunked, and the connection closes after it. `Connection: close` is said.
 /// - `Expect: 100-continue` is answered before the body.
-/// - A body must arrive within a time.
+/// - A body must arrive, and what is sent must be read, within a time.
 /// - The answer to a request that is not HTTP is an error in OpenAI's shape.
 /// - Idle connections make room for new ones, see ``OpenConnections``.
 final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
@@ -15,7 +15,7 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundOut = HTTPServerResponsePart
 
     private let bodyBytes: Int
-    private let bodyTime: TimeAmount
+    private let bodyTime, readTime: TimeAmount
     private let connections: OpenConnections
     /// Requests whose responses are not complete, oldest first.
     private var exchanges: [Exchange] = []
@@ -29,9 +29,9 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
         var errorBody: ByteBuffer?
     }
 
-    init(bodyBytes: Int, bodyTime: Duration, _ connections: OpenConnections) {
-        self.bodyBytes = bodyBytes
-        self.bodyTime = TimeAmount(bodyTime)
+    init(_ limits: RequestLimits, _ connections: OpenConnections) {
+        bodyBytes = limits.bodyBytes
+        (bodyTime, readTime) = (TimeAmount(limits.bodyTime), TimeAmount(limits.readTime))
         self.connections = connections
     }
 
@@ -60,13 +60,14 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
             if head.headers["host"].count > 1 { head.headers.remove(name: "host") }
             if exchanges.isEmpty, !isOld { continueIfExpected(head, context) }
             exchanges.append(Exchange(version: isOld ? .http1_0 : .http1_1, closes: closes))
-            connections.setBusy(context.channel)
             startBodyDeadline(context)
             context.fireChannelRead(wrapInboundOut(.head(head)))
         case .body:
             context.fireChannelRead(data)
         case .end:
             bodyDeadline?.cancel()
+            // Not before, so that bodies that trickle do not keep others out.
+            if !exchanges.isEmpty { connections.setBusy(context.channel) }
             context.fireChannelRead(data)
         }
     }
@@ -111,15 +112,27 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
             if exchanges[0].closes { head.headers.replaceOrAdd(name: "connection", value: "close") }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body:
-            context.write(data, promise: promise)
+            context.write(data, promise: untilRead(promise, context))
         case .end:
             if let body = exchanges.first?.errorBody {
                 context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
             }
             if !exchanges.isEmpty { exchanges.removeFirst() }
             if exchanges.isEmpty { connections.setIdle(context.channel) }
-            context.write(data, promise: promise)
+            context.write(data, promise: untilRead(promise, context))
         }
+    }
+
+    /// Returns a promise, `promise` if there is one, of a part whose write may not last: a client that does not read it must not hold
+    /// a whole answer in memory.
+    private func untilRead(_ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<
+        Void
+    > {
+        let promise = promise ?? context.eventLoop.makePromise()
+        let channel = context.channel
+        let deadline = context.eventLoop.scheduleTask(in: readTime) { channel.close(promise: nil) }
+        promise.futureResult.whenComplete { _ in deadline.cancel() }
+        return promise
     }
 }
 

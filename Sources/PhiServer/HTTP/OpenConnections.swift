@@ -6,7 +6,7 @@ import Synchronization
 final class OpenConnections: Sendable {
     private struct Entry {
         let channel: any Channel
-        /// Nil while a request is answered.
+        /// Nil while a request that has arrived is answered.
         var idleSince: ContinuousClock.Instant?
     }
     private let limit: Int

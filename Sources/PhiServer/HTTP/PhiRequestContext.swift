@@ -1,6 +1,7 @@
 import Hummingbird
 import Logging
 import NIOCore
+import PhiFormat
 import Synchronization
 
 /// The state of one request that middleware and endpoints share.
@@ -9,6 +10,8 @@ package struct PhiRequestContext: RequestContext {
     let channel: any Channel
     /// The id in the header `X-Request-Id`, in the log and in the ids of completions; set by ``RequestRecorder``.
     var requestID = ""
+    /// The digest of the API key, if one is required; set by ``Authentication``.
+    var apiKey: SHA256Digest?
     /// Further values for the request's log line.
     let notes = RequestNotes()
 

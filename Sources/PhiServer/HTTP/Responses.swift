@@ -9,9 +9,14 @@ import Hummingbird
 extension Response {
     /// A JSON response.
     static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+        json(body: .json(value), status: status)
+    }
+
+    /// A response whose `body` is JSON.
+    static func json(body: ByteBuffer, status: HTTPResponse.Status = .ok) -> Response {
         Response(
             status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
-            body: ResponseBody(byteBuffer: .json(value)))
+            body: ResponseBody(byteBuffer: body))
     }
 
     /// An error response in OpenAI's shape.
@@ -38,6 +43,17 @@ private enum JSONLine {
 extension ByteBuffer {
     /// JSON on one line.
     static func json(_ value: some Encodable) -> ByteBuffer { ByteBuffer(bytes: JSONLine.bytes(of: value)) }
+
+    /// Appends a JSON array of `count` elements. Each is encoded by itself, since an encoder takes many times the memory of what it
+    /// makes.
+    mutating func writeJSONArray(_ count: Int, _ element: (Int) -> some Encodable) {
+        writeString("[")
+        for number in 0..<count {
+            if number > 0 { writeString(",") }
+            writeBytes(JSONLine.bytes(of: element(number)))
+        }
+        writeString("]")
+    }
 
     /// A server-sent event.
     static func event(_ value: some Encodable) -> ByteBuffer {

@@ -16,6 +16,7 @@ package struct ServerMetrics: Sendable {
     let running: Meter
     let waiting: Meter
     let cacheBytes: Meter
+    let directoryBytes: Meter
     let cachedSequences: Meter
     let step: Metrics.Timer
     let stepTokens: Recorder
@@ -51,6 +52,7 @@ package struct ServerMetrics: Sendable {
         running = meter("phi_texts_running", "Sequences that have a slot.")
         waiting = meter("phi_texts_waiting", "Sequences that wait for a slot.")
         cacheBytes = meter("phi_prefix_cache_bytes", "Memory of the prefix cache.")
+        directoryBytes = meter("phi_prefix_directory_bytes", "Files of prefixes on disk.")
         cachedSequences = meter("phi_prefix_cache_texts", "Sequences in the prefix cache.")
         step = timer("phi_step", "Duration of a step, for all sequences together.")
         registry.describe("phi_step_tokens", "Tokens computed by a step.")

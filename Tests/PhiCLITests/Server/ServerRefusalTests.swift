@@ -106,11 +106,14 @@ extension ServerTests {
 
         @Test func keysAreWanted() throws {
             let folder = try TemporaryFolder()
-            let keys = try folder.write("keys", "first-key\n\n  second-key  \n")
+            let keys = try folder.write("keys", "# keys of the tests\n\nfirst-key\n  # not-a-key\r\n  second-key  \n")
             let server = try ServerProcess(
                 "--api-key-file", keys, path: Models.path(), environment: ["PHI_SERVER_API_KEY": "third-key"])
             let body = #"{"prompt":"x","max_tokens":1}"#
-            for header in [nil, "first-key", "Bearer ", "Bearer first-ke", "Bearer first-key2", "Basic first-key"] {
+            for header in [
+                nil, "first-key", "Bearer ", "Bearer first-ke", "Bearer first-key2", "Basic first-key",
+                "Bearer # not-a-key",
+            ] {
                 let headers = header.map { ["Authorization": $0] } ?? [:]
                 let answer = try server.request("POST", "/v1/completions", body, headers: headers)
                 #expect(answer.status == 401 && answer.head.headers["www-authenticate"] == "Bearer")
@@ -139,12 +142,20 @@ extension ServerTests {
                 expectWrongUsage(outcome, arguments[0])
             }
             let folder = try TemporaryFolder()
-            let empty = try folder.write("keys", "\n")
+            let empty = try folder.write("keys", "# none\n")
+            let broken = try folder.write("broken", "\u{FEFF}key\n")
+            for variable in ["", " "] {
+                let outcome = try RunningProgram(
+                    Command.program("phi-server"), ["--port", "0"], input: [],
+                    environment: ["PHI_SERVER_API_KEY": variable]
+                ).wait()
+                #expect(outcome.status == 1 && outcome.errorText == "phi-server: PHI_SERVER_API_KEY: has no key\n")
+            }
             let notAModel = try folder.write("model.phi", "no")
             let taken = try ServerProcess()
             for (arguments, word) in [
                 (["-m", "nowhere.phi"], "nowhere.phi"), (["-m", notAModel], "model.phi"),
-                (["--api-key-file", empty], "no key"),
+                (["--api-key-file", empty], "no key"), (["--api-key-file", broken], "visible ones of ASCII"),
                 (["--context", "999999"], "999999"), (["--port", "\(taken.port)"], "127.0.0.1:\(taken.port): "),
             ] {
                 let outcome = try RunningProgram(

@@ -26,17 +26,20 @@ struct InputSample {
         rootMeanSquares = squares.map { Float(($0 / count).squareRoot()) }
     }
 
-    /// Draws inputs of these means and deviations that are independent and about normal. The same on any machine.
+    /// Draws inputs of these means and deviations that are independent and about normal, after those of a token for which all are
+    /// far above their means, as each is for some. The same on any machine.
     static func drawn(means: [Float], deviations: [Float], tokens: Int = 64) -> [Float] {
         var generator = SplitMix64(seed: 0)
-        return (0..<tokens).flatMap { _ in
-            zip(means, deviations).map { mean, deviation in
-                // The sum of four uniform numbers, of mean 2 and variance 1/3.
-                let word = generator.next()
-                let sum = (0..<4).reduce(Float(0)) { $0 + Float(word >> (16 * UInt64($1)) & 0xFFFF) * 0x1p-16 }
-                return mean + deviation * (sum - 2) * Float(3).squareRoot()
+        let far = zip(means, deviations).map { $0 + 3 * $1 }
+        return far
+            + (1..<tokens).flatMap { _ in
+                zip(means, deviations).map { mean, deviation in
+                    // The sum of four uniform numbers, of mean 2 and variance 1/3.
+                    let word = generator.next()
+                    let sum = (0..<4).reduce(Float(0)) { $0 + Float(word >> (16 * UInt64($1)) & 0xFFFF) * 0x1p-16 }
+                    return mean + deviation * (sum - 2) * Float(3).squareRoot()
+                }
             }
-        }
     }
 
     /// The sample with `change` made to each element of a column.

@@ -24,6 +24,7 @@ import Testing
         try FileManager.default.createSymbolicLink(
             atPath: shop.folder.at("link"), withDestinationPath: shop.checkpoint + "/model.safetensors")
         let ids = try shop.folder.write("ids.json", "[1, 2]")
+        let text = try shop.folder.write("text", String(repeating: "x = 1\n", count: 500))
         for (arguments, output) in [
             (["convert", shop.checkpoint, "--force"], shop.checkpoint + "/model.safetensors"),
             (["convert", shop.checkpoint, "--force"], shop.folder.at("link")),
@@ -31,7 +32,7 @@ import Testing
             (["export", "-m", shop.output, "--force"], shop.output),
             (["logits", "-m", shop.output, "--ids", ids], shop.output),
             (["logits", "-m", shop.output, "--ids", ids], ids),
-            (["eval", "perplexity", "-m", shop.output, "-f", ids, "--save-logits"], ids),
+            (["eval", "perplexity", "-m", shop.output, "-f", text, "--save-logits"], text),
         ] {
             let before = try readFile(output)
             let option = arguments.last == "--save-logits" ? [output] : ["-o", output]

@@ -70,7 +70,7 @@ struct SlowBodyTests {
         try await TestServer.run { server in
             let large = #"{"content":"\#(String(repeating: "a", count: 400_000))"}"#
             try await withThrowingTaskGroup(of: Bool.self) { group in
-                for _ in 0..<6 {
+                for _ in 0..<24 {
                     group.addTask {
                         _ = try await server.send(.post, "/tokenize", large)
                         return true
@@ -84,7 +84,7 @@ struct SlowBodyTests {
                 }
                 var after = 0
                 while let isLarge = try await group.next(), isLarge { after += 1 }
-                #expect(after < 4)
+                #expect(after < 22)
                 group.cancelAll()
             }
         }

@@ -14,7 +14,9 @@ struct JSONFields {
     init(_ body: [UInt8], known: Set<String>, isStrict: Bool = false) throws(APIError) {
         do throws(JSONFault) {
             guard case .object(let object) = try JSONValue(body) else { throw JSONFault(message: "is not an object") }
-            guard object.keys.count <= Self.limit else { throw JSONFault(message: "has more than \(Self.limit) fields") }
+            guard object.keys.count <= Self.limit else {
+                throw JSONFault(message: "has more than \(Self.limit) fields")
+            }
             values = object
         } catch {
             throw .invalid(nil, "the body is not a JSON object in UTF-8: it \(error.message)")

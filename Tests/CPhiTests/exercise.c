@@ -1,5 +1,5 @@
-/* exercise MODEL BAD_MODEL: calls every function of phi.h, in ways that work and in ways that must be refused. Longer than 350 lines
- * because it is one program that has to be compiled by itself. */
+/* exercise MODEL BAD_MODEL: calls every function of phi.h, in ways that work and in ways that must be refused.
+ * Longer than 350 lines because it has to compile by itself. */
 #include <phi.h>
 
 #include <math.h>

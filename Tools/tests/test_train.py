@@ -14,6 +14,7 @@ import tempfile
 import time
 import unittest
 import unittest.mock
+import warnings
 from pathlib import Path
 
 from needs import packages
@@ -341,7 +342,9 @@ class Runs(unittest.TestCase):
             here = os.getcwd()
             os.chdir(self.folder)
             try:
-                with contextlib.redirect_stderr(io.StringIO()) as out, unittest.mock.patch("sys.argv", line[2:]):
+                with (contextlib.redirect_stderr(io.StringIO()) as out, warnings.catch_warnings(),
+                      unittest.mock.patch("sys.argv", line[2:])):
+                    warnings.simplefilter("ignore", ResourceWarning)  # the process ends here otherwise
                     status = train_command.main()
             finally:
                 os.chdir(here)

@@ -55,6 +55,15 @@ class Training:
         check_report(c.run.report)
         self.c, self.p, self.out = c, p, Path(c.run.out)
         self.lock = lock(self.out / "lock") if p.first else None
+        try:
+            self._prepare(c, p)
+        except BaseException:
+            if self.lock:
+                self.lock.close()
+            raise
+
+    def _prepare(self, c: Config, p: processes.Processes) -> None:
+        """Read the data and the last checkpoint, and make the model."""
         self.tokenizer_folder = Path(c.data.tokenizer or c.run.init)
         self.tokenizer: Tokenizer = bpe.load(self.tokenizer_folder)
         self.end = bpe.end_of_text(self.tokenizer)

@@ -8,23 +8,27 @@ enum JSONExpressions {
     static let (space, any) = (1, 2)
 
     /// The rules with these numbers.
-    static let rules: [TextExpression] = [
-        .choice([
-            .one(of: " "), .sequence([.one(of: "\n"), .repeated(.one(of: " "), least: 0, most: 32)]),
-        ]),
-        value,
-    ]
+    static var rules: [TextExpression] {
+        [
+            .choice([
+                .one(of: " "), .sequence([.one(of: "\n"), .repeated(.one(of: " "), least: 0, most: 32)]),
+            ]),
+            value,
+        ]
+    }
 
     /// Any value.
-    static let value: TextExpression = .choice([
-        string(), number, .text("true"), .text("false"), .text("null"), array(.rule(any), least: 0, most: nil),
-        object([(member(string(), .rule(any)), false)], repeats: true),
-    ])
+    static var value: TextExpression {
+        .choice([
+            string(), number, .text("true"), .text("false"), .text("null"), array(.rule(any), least: 0, most: nil),
+            object([(member(string(), .rule(any)), false)], repeats: true),
+        ])
+    }
 
     // MARK: Arrays and objects
 
-    private static let maybeSpace = TextExpression.optional(.rule(space))
-    private static let comma = TextExpression.sequence([.one(of: ","), maybeSpace])
+    private static var maybeSpace: TextExpression { .optional(.rule(space)) }
+    private static var comma: TextExpression { .sequence([.one(of: ","), maybeSpace]) }
 
     /// An array of the items `first` and further ones, `least` to `most` in all.
     static func array(
@@ -69,26 +73,28 @@ enum JSONExpressions {
     ]
 
     /// One character of a string.
-    static let character: TextExpression = .choice([
-        .scalars(plain),
-        .sequence([
-            .one(of: "\\"),
-            .choice([
-                .one(of: "\"\\/bfnrt"),
-                .sequence([
-                    .one(of: "u"),
-                    .choice([
-                        .sequence([
-                            .one(of: "0123456789abcefABCEF"), .repeated(.one(of: hexDigits), least: 3, most: 3),
-                        ]),
-                        .sequence([
-                            .one(of: "dD"), .one(of: "01234567"), .repeated(.one(of: hexDigits), least: 2, most: 2),
+    static var character: TextExpression {
+        .choice([
+            .scalars(plain),
+            .sequence([
+                .one(of: "\\"),
+                .choice([
+                    .one(of: "\"\\/bfnrt"),
+                    .sequence([
+                        .one(of: "u"),
+                        .choice([
+                            .sequence([
+                                .one(of: "0123456789abcefABCEF"), .repeated(.one(of: hexDigits), least: 3, most: 3),
+                            ]),
+                            .sequence([
+                                .one(of: "dD"), .one(of: "01234567"), .repeated(.one(of: hexDigits), least: 2, most: 2),
+                            ]),
                         ]),
                     ]),
                 ]),
             ]),
-        ]),
-    ])
+        ])
+    }
 
     static func string(least: Int = 0, most: Int? = nil) -> TextExpression {
         quoted(.repeated(character, least: least, most: most))

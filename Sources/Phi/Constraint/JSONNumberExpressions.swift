@@ -3,16 +3,20 @@ extension JSONExpressions {
     private static let digitLimit = 16
     private static let largest = 9_999_999_999_999_999
 
-    private static let nonZero = TextExpression.one(of: "123456789")
-    private static let whole = TextExpression.choice([.one(of: "0"), .sequence([nonZero, .digits(0, digitLimit - 1)])])
-    private static let maybeMinus = TextExpression.optional(.one(of: "-"))
-    private static let fraction = TextExpression.sequence([.one(of: "."), .digits(1, digitLimit)])
+    private static var nonZero: TextExpression { .one(of: "123456789") }
+    private static var whole: TextExpression {
+        .choice([.one(of: "0"), .sequence([nonZero, .digits(0, digitLimit - 1)])])
+    }
+    private static var maybeMinus: TextExpression { .optional(.one(of: "-")) }
+    private static var fraction: TextExpression { .sequence([.one(of: "."), .digits(1, digitLimit)]) }
 
     /// Any number.
-    static let number: TextExpression = .sequence([
-        maybeMinus, whole, .optional(fraction),
-        .optional(.sequence([.one(of: "eE"), .optional(.one(of: "+-")), .digits(1, 2)])),
-    ])
+    static var number: TextExpression {
+        .sequence([
+            maybeMinus, whole, .optional(fraction),
+            .optional(.sequence([.one(of: "eE"), .optional(.one(of: "+-")), .digits(1, 2)])),
+        ])
+    }
 
     /// The whole numbers of a range; without a bound, those of 16 digits at most.
     static func integer(_ low: Int?, _ high: Int?) -> TextExpression {

@@ -24,7 +24,7 @@
 PREFIX ?= /usr/local
 FULL ?= .build/full-shape
 PYTHON ?= python3
-# Packages have the versions of Tools/package/Package.resolved, which the target deps copies; to update it, swift package update with SWIFT_PHI_SERVER.
+# Packages have the versions of Tools/package/versions.json, which the target deps copies; to update it, swift package update with SWIFT_PHI_SERVER.
 SWIFT_BUILD = swift build -c release --force-resolved-versions
 PHI = .build/release/phi
 
@@ -228,7 +228,7 @@ lint: venv-deps
 
 ADMIN = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 deps:
-	@cmp -s Tools/package/Package.resolved Package.resolved || cp Tools/package/Package.resolved Package.resolved
+	@cmp -s Tools/package/versions.json Package.resolved || cp Tools/package/versions.json Package.resolved
 # phi eval reads gzip with zlib; Swift's packages for Debian need its headers too.
 	@[ "$$(uname)" = Darwin ] || [ -e /usr/include/zlib.h ] || { \
 	  echo "zlib's headers are missing; installing them: $(ADMIN) apt-get install -y zlib1g-dev"; \

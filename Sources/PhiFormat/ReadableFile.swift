@@ -176,14 +176,10 @@ extension PathKind {
 
     /// The paths of what lies in a directory and does not begin with a dot. Throws ``FormatError`` when it cannot be read.
     package static func contents(of path: FilePath) throws(FormatError) -> [FilePath] {
-        guard let stream = path.withCString({ opendir($0) }) else { throw FormatError(path, lastSystemFault()) }
-        defer { closedir(stream) }
-        var contents: [FilePath] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
-            if name.first != UInt8(ascii: ".") { contents.append(path.appending(bytes: name)) }
+        guard let names = path.withCString({ SystemText.names(in: $0) }) else {
+            throw FormatError(path, lastSystemFault())
         }
-        return contents
+        return names.filter { $0.first != UInt8(ascii: ".") }.map { path.appending(bytes: $0) }
     }
 }
 

@@ -55,11 +55,11 @@ package func spawn(
 /// Marks all descriptors above 2 as closed on exec, those too that this process has inherited.
 private func closeOnExec() {
     #if canImport(Darwin)
-        let open = SystemText.names(in: "/dev/fd")
+        let open = SystemText.numbers(in: "/dev/fd")
     #else
-        let open = SystemText.names(in: "/proc/self/fd")
+        let open = SystemText.numbers(in: "/proc/self/fd")
     #endif
-    for descriptor in open.isEmpty ? Array(3..<1024) : open.compactMap({ Int32($0) }) where descriptor > 2 {
+    for descriptor in open ?? Array(3..<1024) where descriptor > 2 {
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     }
 }

@@ -9,17 +9,19 @@ package enum SystemText {
         return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
     }
 
-    /// The names in the folder at `path`; none when it cannot be read.
-    package static func names(in path: String) -> [String] {
-        guard let folder = opendir(path) else { return [] }
+    /// The names in the folder at `path`, which need not be UTF-8; nil when it cannot be read, and `errno` says why.
+    package static func names(in path: UnsafePointer<CChar>) -> [[UInt8]]? {
+        guard let folder = opendir(path) else { return nil }
         defer { closedir(folder) }
-        var names: [String] = []
+        var names: [[UInt8]] = []
         while let entry = readdir(folder) {
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                })
+            names.append(withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) })
         }
         return names
+    }
+
+    /// The names that are numbers, such as those of tasks and descriptors; nil when the folder cannot be read.
+    package static func numbers(in path: String) -> [Int32]? {
+        names(in: path)?.compactMap { Int32(String(decoding: $0, as: UTF8.self)) }
     }
 }

@@ -37,7 +37,13 @@ final class ChildProcess {
         streams = ends.map { Stream(descriptor: $0) }
     }
 
+    /// Kills the process if it has not ended, as when its partner could not be started.
     deinit {
+        if !reap() {
+            var code: Int32 = 0
+            kill(pid, SIGKILL)
+            waitpid(pid, &code, 0)
+        }
         for stream in streams where stream.isOpen { close(stream.descriptor) }
     }
 

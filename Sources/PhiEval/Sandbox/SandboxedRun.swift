@@ -27,7 +27,7 @@ struct SandboxedRun {
         let started = ContinuousClock.now
         var begun: ContinuousClock.Instant?
         var waited = 0.0
-        var waitedBefore = 0.0
+        var waitedBefore: Double?
         while true {
             let isOver = checks.status != nil
             checks.poll(milliseconds: Self.tick)
@@ -42,7 +42,7 @@ struct SandboxedRun {
                         .flatMap { TaskTree(root: $0, isSandbox: isConfined) }
                 }
                 let waits = tasks.compactMap { $0?.waited }.reduce(0, +)
-                if tasks[0]?.hasOthersRunning != true { waited += max(0, waits - waitedBefore) }
+                if tasks[0]?.hasOthersRunning != true { waited += max(0, waits - (waitedBefore ?? waits)) }
                 waitedBefore = waits
                 let allowed = seconds + min(waited, seconds * Self.stretch)
                 if begun.duration(to: .now) >= .seconds(allowed) { return .timeout }

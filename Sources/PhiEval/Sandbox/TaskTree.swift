@@ -4,8 +4,7 @@ import PhiSystem
 package struct TaskTree {
     /// Seconds that the first thread was runnable without a processor.
     let waited: Double
-    /// Whether any other thread has a processor or waits for one.
-    package let hasOthersRunning: Bool
+    private let processes: [pid_t]
 
     /// The tree below a program, or below a sandbox's first process, which starts the program first and adopts orphans. Nil where
     /// the system does not report it, or the process is gone.
@@ -16,15 +15,19 @@ package struct TaskTree {
         let fields = SystemText.read("/proc/\(first)/schedstat")?.split(separator: " ")
         guard let fields, fields.count >= 2, let nanoseconds = Double(fields[1]) else { return nil }
         waited = nanoseconds * 1e-9
+        self.processes = processes
+    }
+
+    /// Whether any thread but the first has a processor or waits for one.
+    package var hasOthersRunning: Bool {
         var left = processes
-        var isRunning = false
         while let process = left.popLast() {
             for thread in Self.threads(of: process) {
+                if thread != processes.first && Self.isRunning(process, thread) { return true }
                 left += Self.children(of: process, thread)
-                isRunning = isRunning || thread != first && Self.isRunning(process, thread)
             }
         }
-        hasOthersRunning = isRunning
+        return false
     }
 
     private static func children(of process: pid_t, _ thread: pid_t) -> [pid_t] {
@@ -33,7 +36,7 @@ package struct TaskTree {
     }
 
     private static func threads(of process: pid_t) -> [pid_t] {
-        SystemText.names(in: "/proc/\(process)/task").compactMap { pid_t($0) }
+        SystemText.numbers(in: "/proc/\(process)/task") ?? []
     }
 
     /// Whether the state, after the name in parentheses, is running or runnable.

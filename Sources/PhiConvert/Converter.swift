@@ -52,9 +52,10 @@ package struct Converter {
             path, sectionCount: original.sections.count,
             minorVersion: original.minorVersion(with: checkpoint.vocabulary), overwrite: overwrite,
             sources: checkpoint.files.map(\.location))
+        let sequences = try calibration?.sequences(Tokenizer(checkpoint.vocabulary), context: original.config.context)
         let changes =
             type.isRounded
-            ? try ModelChanges(checkpoint, original, calibration, kernels: kernels, threads: threads) {
+            ? try ModelChanges(checkpoint, original, sequences, kernels: kernels, threads: threads) {
                 if !progress(0) { throw CancellationError() }
             } : nil
         let addedChannels = changes?.addedChannels ?? 0
@@ -88,9 +89,14 @@ package struct Converter {
             ? try ErrorFeedback.forEmbedding(
                 of: checkpoint, original, kernels: kernels, threads: threads, checkCancellation: checkCancellation)
             : nil
-        let calibrator = try calibration.map {
-            try Calibrator(checkpoint, plan.config, $0, exactEncoding: type.exactEncoding, kernels, threads)
-        }
+        let calibrator: Calibrator? =
+            if let calibration, let sequences {
+                try Calibrator(
+                    checkpoint, plan.config, calibration, sequences, exactEncoding: type.exactEncoding, kernels, threads
+                )
+            } else {
+                nil
+            }
         try write(rows(of: plan.embedding), embeddingFeedback) { calibrator?.embed($0, of: plan.embedding) }
         for (number, block) in plan.blocks.enumerated() {
             let change = changes?.blocks[number]

@@ -43,9 +43,7 @@ final class MatrixRows {
     /// Weight and bias of the norm that precedes the matrix, if there is one.
     func norm() throws(FormatError) -> (weight: [Float], bias: [Float])? {
         if let change, matrix.norm != nil { return (change.normWeight, change.normBias) }
-        return try matrix.norm.map { norm throws(FormatError) in
-            (try checkpoint.readVector(.weight(norm.module)), try checkpoint.readVector(.bias(norm.module)))
-        }
+        return try checkpoint.norm(of: matrix)
     }
 
     /// The sizes of the matrix's inputs, if they are known.
@@ -104,6 +102,27 @@ extension CheckpointModel {
                 }
                 column += width
             }
+        }
+    }
+
+    /// Calls `body` with the number and the elements of each row of a planned matrix, [columns]; 16 floats behind them can be read,
+    /// too. Throws ``FormatError`` as ``read(_:of:into:)``.
+    func forEachRow(
+        of matrix: PlannedMatrix, _ body: (Int, UnsafePointer<Float>) -> Void
+    ) throws(FormatError) {
+        let rowsAtOnce = 64
+        let buffer = FloatBuffer(rowsAtOnce * matrix.columns + 16)
+        for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
+            let range = first..<min(first + rowsAtOnce, matrix.rows)
+            try read(range, of: matrix, into: buffer)
+            for row in range { body(row, UnsafePointer(buffer.base + (row - first) * matrix.columns)) }
+        }
+    }
+
+    /// Weight and bias of the norm that precedes a planned matrix, if there is one.
+    func norm(of matrix: PlannedMatrix) throws(FormatError) -> (weight: [Float], bias: [Float])? {
+        try matrix.norm.map { norm throws(FormatError) in
+            (try readVector(.weight(norm.module)), try readVector(.bias(norm.module)))
         }
     }
 

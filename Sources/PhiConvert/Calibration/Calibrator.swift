@@ -25,17 +25,16 @@ final class Calibrator {
         return ConversionReport.Calibration(text: text.name, sha256: hash.description, tokens: encoded.tokenCount)
     }
 
-    /// Throws ``FormatError`` when the text is too short, ``SessionError`` when there is not enough memory.
+    /// Calibrates by the tokens of `text` in `sequences`. Throws ``SessionError`` when there is not enough memory.
     init(
-        _ checkpoint: CheckpointModel, _ config: ModelConfig, _ text: CalibrationText, exactEncoding: TensorEncoding,
-        _ kernels: Kernels, _ threads: Int32
+        _ checkpoint: CheckpointModel, _ config: ModelConfig, _ text: CalibrationText, _ sequences: [[TokenID]],
+        exactEncoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32
     ) throws {
         self.checkpoint = checkpoint
         self.text = text
         self.exactEncoding = exactEncoding
         self.kernels = kernels
         self.threads = threads
-        let sequences = try text.sequences(Tokenizer(checkpoint.vocabulary), context: config.context)
         func runner() throws -> BlockRunner {
             try BlockRunner(config, sequences, kernels: kernels, threads: Int(threads))
         }

@@ -70,9 +70,10 @@ struct EncodedNorm {
 
     /// The checkpoint's norm in front of a matrix.
     init(of matrix: PlannedMatrix, _ checkpoint: CheckpointModel) throws {
-        guard let norm = matrix.norm else { preconditionFailure("\(matrix.section) has no layer norm") }
-        weight = try Buffer(checkpoint.readVector(.weight(norm.module)))
-        bias = try Buffer(checkpoint.readVector(.bias(norm.module)))
+        guard let norm = try checkpoint.norm(of: matrix) else {
+            preconditionFailure("\(matrix.section) has no layer norm")
+        }
+        (weight, bias) = (try Buffer(norm.weight), try Buffer(norm.bias))
     }
 
     /// The norm that a change gives. Throws ``SessionError`` when there is not enough memory.

@@ -4,8 +4,6 @@ import PhiFormat
 struct ChannelLayout {
     /// The checkpoint's channel in each place; ``RoundingLoss/zeroColumn`` in places that it does not fill.
     private(set) var order: [Int]
-    /// Whether the order is other than the checkpoint's.
-    private(set) var isChanged = false
     /// The order with the channels that ``added(_:_:)`` allows, if it is much better.
     private let padded: [Int]?
     /// Whether it is so much better that the model should have more channels.
@@ -48,7 +46,6 @@ struct ChannelLayout {
         if !large.isEmpty { orders += [remaining + least + large, large + least + remaining] }
         let plain = best(orders, below: whole * (1 - RoundingLoss.leastGain))
         order = plain?.order ?? identity
-        isChanged = plain != nil
 
         // The largest few alone in the last block.
         let added = Self.added(attention: first, channels: count)
@@ -67,9 +64,11 @@ struct ChannelLayout {
         needsMore = more.map { $0.loss < reached * (1 - Self.leastGainOfMore) } ?? false
     }
 
+    /// Whether the order is other than the checkpoint's.
+    var isChanged: Bool { order != Array(order.indices) }
+
     /// Takes the order with more channels, or adds them at the end.
     mutating func add(_ count: Int) {
-        isChanged = true
         order = padded ?? order + Array(repeating: RoundingLoss.zeroColumn, count: count)
     }
 }

@@ -13,13 +13,13 @@ struct ModelChanges {
     /// Sequences of the text that are run for samples, and tokens of each: the first ones, where massive activations are.
     private static let sequences = 4, tokens = 32
 
-    /// Chooses by the weights and, with a text, by the inputs in a run of some of its tokens through the checkpoint in f32. `plan` is
+    /// Chooses by the weights and, with a text's sequences, by the inputs in a run of some of its tokens through the checkpoint in f32. `plan` is
     /// that of the checkpoint as it is. `checkCancellation` throws to stop.
     init(
-        _ checkpoint: CheckpointModel, _ plan: ConversionPlan, _ text: CalibrationText?, kernels: Kernels,
+        _ checkpoint: CheckpointModel, _ plan: ConversionPlan, _ sequences: [[TokenID]]?, kernels: Kernels,
         threads: Int32, checkCancellation: () throws -> Void
     ) throws {
-        guard let text else {
+        guard let sequences else {
             for block in plan.blocks {
                 try checkCancellation()
                 blocks.append(try Reparameterisation(block.inputProjection, block.outputProjection, of: checkpoint))
@@ -28,7 +28,6 @@ struct ModelChanges {
             addChannels(plan.config)
             return
         }
-        let sequences = try text.sequences(Tokenizer(checkpoint.vocabulary), context: plan.config.context)
         let step = max(1, sequences.count / Self.sequences)
         let sample = stride(from: 0, to: sequences.count, by: step).prefix(Self.sequences).map {
             Array(sequences[$0].prefix(Self.tokens))

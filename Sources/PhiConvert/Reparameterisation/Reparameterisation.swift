@@ -36,8 +36,6 @@ struct Reparameterisation {
 
     /// The smallest input from which on GELU is the identity in f32.
     private static let linearFrom: Float = 6
-    /// Rows that are read at a time.
-    private static let rowsAtOnce = 256
 }
 
 /// Root mean square of an activation's largest column, as a multiple of the median of its block, before a conversion's changes and
@@ -61,9 +59,10 @@ extension Reparameterisation {
         _ matrix: PlannedMatrix, _ output: PlannedMatrix?, of checkpoint: CheckpointModel,
         inputs: InputSample? = nil, outputInputs: InputSample? = nil
     ) throws(FormatError) {
-        guard let norm = matrix.norm else { preconditionFailure("\(matrix.section) has no layer norm") }
-        normWeight = try checkpoint.readVector(.weight(norm.module))
-        normBias = try checkpoint.readVector(.bias(norm.module))
+        guard let norm = try checkpoint.norm(of: matrix) else {
+            preconditionFailure("\(matrix.section) has no layer norm")
+        }
+        (normWeight, normBias) = norm
         firstBias = try checkpoint.bias(of: matrix)
         let columns = matrix.columns
         let x = inputs ?? InputSample(InputSample.drawn(means: normBias, deviations: normWeight), columns: columns)
@@ -115,7 +114,7 @@ extension Reparameterisation {
         _ output: PlannedMatrix, of checkpoint: CheckpointModel, _ x: InputSample, bounds: ArraySlice<Float>,
         isZero: ArraySlice<Bool>
     ) throws(FormatError) {
-        let columns = try ColumnSums(output, of: checkpoint).rootMeanSquares
+        let columns = try checkpoint.columnRootMeanSquares(of: output)
         let loss = RoundingLoss(output.encoding), sizes = x.rootMeanSquares
         // A dimension's shift and scale are those of the first query head that reads it.
         let readers = (0..<keySize).map { $0 / headSize * group * headSize + $0 % headSize }
@@ -156,16 +155,12 @@ extension Reparameterisation {
         outputBias = try checkpoint.bias(of: output)
         let shifted = (0..<output.columns).filter { shift($0) != 0 }
         guard !shifted.isEmpty else { return }
-        let buffer = FloatBuffer(Self.rowsAtOnce * output.columns)
-        for first in stride(from: 0, to: output.rows, by: Self.rowsAtOnce) {
-            let range = first..<min(first + Self.rowsAtOnce, output.rows)
-            try checkpoint.read(range, of: output, into: buffer)
-            for row in range {
-                let weights = buffer.elements((row - first) * output.columns, output.columns)
-                let sum = shifted.reduce(Double(outputBias[row])) { $0 + Double(weights[$1]) * Double(shift($1)) }
-                outputBias[row] = Float(sum)
-            }
+        var biases = outputBias
+        try checkpoint.forEachRow(of: output) { row, weights in
+            biases[row] = Float(
+                shifted.reduce(Double(biases[row])) { $0 + Double(weights[$1]) * Double(shift($1)) })
         }
+        outputBias = biases
     }
 
     private mutating func centreKeys(_ means: [Float], _ deviations: [Float], rotated: Int) {

@@ -14,7 +14,7 @@ struct RowSums {
     /// Whether all of a row's weights are zero, so that its output is constant.
     private(set) var isZero: [Bool] = []
     /// Root mean squares as multiples of their rows', each of which has scales of its own, [columns].
-    private(set) var columns: [Float]
+    private(set) var columns: [Float] = []
 
     init(
         _ matrix: PlannedMatrix, of checkpoint: CheckpointModel, _ means: [Float], _ variances: [Float],
@@ -31,63 +31,49 @@ struct RowSums {
         let (mean, variance, bias) = (padded(means), padded(variances), padded(normBias))
         let gain = padded(normWeight.map { $0 * $0 })
         var squares = [SIMD16<Float>](repeating: .zero, count: lanes), rowSquares = squares
-        let rowsAtOnce = 64
-        let buffer = FloatBuffer(rowsAtOnce * count + 16)
-        for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
-            let range = first..<min(first + rowsAtOnce, matrix.rows)
-            try checkpoint.read(range, of: matrix, into: buffer)
-            for row in 0..<range.count {
-                let start = buffer.base + row * count
-                var sums = (SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero)
-                var rowSquare = SIMD16<Float>.zero
-                for lane in 0..<lanes {
-                    var w = UnsafeRawPointer(start + 16 * lane).loadUnaligned(as: SIMD16<Float>.self)
-                    for k in 0..<max(0, 16 * (lane + 1) - count) { w[15 - k] = 0 }
-                    let square = w * w
-                    sums.0 += w * mean[lane]
-                    sums.1 += square * variance[lane]
-                    sums.2 += w * bias[lane]
-                    sums.3 += square * gain[lane]
-                    rowSquares[lane] = square
-                    rowSquare += square
-                }
-                let total = rowSquare.sum()
-                if total > 0 {
-                    let factor = Float(count) / total
-                    for lane in 0..<lanes { squares[lane] += rowSquares[lane] * factor }
-                }
-                self.means.append(sums.0.sum())
-                self.variances.append(sums.1.sum())
-                // A little less than exact arithmetic's, for rounding.
-                bounds.append(sums.2.sum() - 1.001 * root * sums.3.sum().squareRoot())
-                isZero.append((0..<count).allSatisfy { start[$0] == 0 })
-                shifts.append(Float(places.reduce(0.0) { $0 + Double(start[$1]) * Double(shifted[$1]) }))
+        try checkpoint.forEachRow(of: matrix) { _, start in
+            var sums = (SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero)
+            var rowSquare = SIMD16<Float>.zero
+            for lane in 0..<lanes {
+                var w = UnsafeRawPointer(start + 16 * lane).loadUnaligned(as: SIMD16<Float>.self)
+                for k in 0..<max(0, 16 * (lane + 1) - count) { w[15 - k] = 0 }
+                let square = w * w
+                sums.0 += w * mean[lane]
+                sums.1 += square * variance[lane]
+                sums.2 += w * bias[lane]
+                sums.3 += square * gain[lane]
+                rowSquares[lane] = square
+                rowSquare += square
             }
+            let total = rowSquare.sum()
+            if total > 0 {
+                let factor = Float(count) / total
+                for lane in 0..<lanes { squares[lane] += rowSquares[lane] * factor }
+            }
+            self.means.append(sums.0.sum())
+            self.variances.append(sums.1.sum())
+            // A little less than exact arithmetic's, for rounding.
+            bounds.append(sums.2.sum() - 1.001 * root * sums.3.sum().squareRoot())
+            isZero.append((0..<count).allSatisfy { start[$0] == 0 })
+            shifts.append(Float(places.reduce(0.0) { $0 + Double(start[$1]) * Double(shifted[$1]) }))
         }
         columns = (0..<count).map { (squares[$0 / 16][$0 % 16] / Float(matrix.rows)).squareRoot() }
     }
 }
 
-/// Root mean squares of a matrix's columns, as multiples of their rows'.
-struct ColumnSums {
-    let rootMeanSquares: [Float]
-
-    init(_ matrix: PlannedMatrix, of checkpoint: CheckpointModel) throws(FormatError) {
-        let count = matrix.columns, rowsAtOnce = 64
+extension CheckpointModel {
+    /// Root mean squares of a matrix's columns, as multiples of their rows'.
+    func columnRootMeanSquares(of matrix: PlannedMatrix) throws(FormatError) -> [Float] {
+        let count = matrix.columns
         var squares = [Float](repeating: 0, count: count)
-        let buffer = FloatBuffer(rowsAtOnce * count)
-        for first in stride(from: 0, to: matrix.rows, by: rowsAtOnce) {
-            let range = first..<min(first + rowsAtOnce, matrix.rows)
-            try checkpoint.read(range, of: matrix, into: buffer)
-            for row in 0..<range.count {
-                let w = buffer.elements(row * count, count)
-                let total = w.reduce(0) { $0 + $1 * $1 }
-                if total > 0 {
-                    let factor = Float(count) / total
-                    for k in 0..<count { squares[k] += w[k] * w[k] * factor }
-                }
+        try forEachRow(of: matrix) { _, start in
+            let w = UnsafeBufferPointer(start: start, count: count)
+            let total = w.reduce(0) { $0 + $1 * $1 }
+            if total > 0 {
+                let factor = Float(count) / total
+                for k in 0..<count { squares[k] += w[k] * w[k] * factor }
             }
         }
-        rootMeanSquares = squares.map { ($0 / Float(matrix.rows)).squareRoot() }
+        return squares.map { ($0 / Float(matrix.rows)).squareRoot() }
     }
 }

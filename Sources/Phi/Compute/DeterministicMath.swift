@@ -1,7 +1,7 @@
 /// Elementary functions of IEEE additions, multiplications and divisions in a fixed order. Those of C libraries differ
 /// in their last bits and would change results from one system to another.
 package enum DeterministicMath {
-    private static let ln2 = 0.693147180559945309417
+    package static let ln2 = 0.693147180559945309417
 
     /// Returns exp(x), to about 1e-15 relative; 0 below -700 and infinity above 700.
     package static func exp(_ x: Double) -> Double {

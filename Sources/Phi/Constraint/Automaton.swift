@@ -27,12 +27,9 @@ package struct Automaton: Sendable {
     /// A state and the stack, as the index of its top in an ``AutomatonStack``; -1 if it is empty.
     package struct Position: Equatable {
         var state: Int32
-        var top: Int32 = -1
+        var top: Int32
 
-        /// The position of `state` with an empty stack.
-        package init(state: Int32) { self.state = state }
-
-        init(state: Int32, top: Int32) { (self.state, self.top) = (state, top) }
+        package init(state: Int32, top: Int32 = -1) { (self.state, self.top) = (state, top) }
     }
 
     /// The position that follows `position` with `byte`; nil if there is none.

@@ -46,10 +46,11 @@ struct ConstraintState {
                 masked[Int(end)] = mayEnd ? logits[Int(end)] : -.infinity
             }
             let masked = UnsafeBufferPointer(masked)
-            for token in [body(masked), Logits(values: masked).likeliest] {
-                if masked.indices.contains(Int(token)), mayFollow(Int(token)) { return token }
-            }
-            return masked.indices.first(where: mayFollow).map(TokenID.init)
+            func fits(_ token: TokenID) -> Bool { masked.indices.contains(Int(token)) && mayFollow(Int(token)) }
+            let chosen = body(masked)
+            if fits(chosen) { return chosen }
+            let likeliest = Logits(values: masked).likeliest
+            return fits(likeliest) ? likeliest : masked.indices.first(where: mayFollow).map(TokenID.init)
         }
     }
 

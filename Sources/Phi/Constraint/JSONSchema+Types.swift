@@ -12,7 +12,7 @@ extension JSONSchema {
         switch members["type"] {
         case nil: return nil
         case .string(let type): types = [type]
-        case .array(let list): for case .string(let type) in list { types.append(type) }
+        case .array(let list): types = list.map { if case .string(let type) = $0 { type } else { "" } }
         default: break
         }
         guard !types.isEmpty, types.allSatisfy({ Self.keywords[$0] != nil }) else {

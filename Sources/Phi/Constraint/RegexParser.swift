@@ -139,7 +139,6 @@ struct RegexParser {
         var ranges: [ClosedRange<UInt32>] = []
         var isFirst = true
         while isFirst || next != "]" {
-            guard next != nil else { throw fault("has a [ without its ]") }
             isFirst = false
             let low = try member()
             guard place + 1 < scalars.count, scalars[place] == "-", scalars[place + 1] != "]" else {

@@ -33,7 +33,7 @@ package struct CompletionLoss: Sendable {
         var first = 0
         var end = 0
         for token in tokens {
-            end += tokenizer.decodeBytes([token]).count
+            end += tokenizer.vocabulary.bytes(of: token).count
             guard end <= prompt.utf8.count else { break }
             first += 1
         }
@@ -50,7 +50,7 @@ package struct CompletionLoss: Sendable {
             try session.forEachLogits(appending: tokens[place - 1..<end - 1]) { row, logits in
                 let loss = -LogProbabilities(logits).of(tokens[place + row])
                 guard loss.isFinite else { throw OptionError(fault: "gives logits that are not finite") }
-                bits += loss / ln2
+                bits += loss / DeterministicMath.ln2
             }
             place = end
         }
@@ -59,5 +59,3 @@ package struct CompletionLoss: Sendable {
             isTruncated: tokens.count - 1 > session.context)
     }
 }
-
-private let ln2 = 0.693_147_180_559_945_3

@@ -1,5 +1,3 @@
-import CPhiSupport
-
 /// Writes a `.phi` file section by section, under a temporary name beside its own until ``commit()``.
 ///
 /// The header is written last, so every reader refuses an unfinished file; a writer that is released before ``commit()``
@@ -11,7 +9,7 @@ public final class PhiFileWriter {
     private let sectionCount: Int
     private let minorVersion: UInt16
     private var sections: [Section] = []
-    private var hash = phi_sha256()
+    private var hash = SHA256Hash()
 
     /// Sections of this size and more start on a 64 KiB boundary, smaller ones on a 64-byte one.
     static let largeSection = 1 << 20
@@ -59,7 +57,7 @@ public final class PhiFileWriter {
     /// Adds bytes to the open section.
     public func append(_ bytes: UnsafeRawBufferPointer) throws(FormatError) {
         try file.append(bytes)
-        phi_sha256_add(&hash, bytes.baseAddress, bytes.count)
+        hash.add(bytes)
     }
 
     /// Closes the open section.
@@ -68,7 +66,7 @@ public final class PhiFileWriter {
         guard file.position == open.offset + open.length else {
             throw FormatError(path, "section \(open.name) got \(file.position - open.offset) bytes of \(open.length)")
         }
-        sections[sections.count - 1].digest = SHA256Digest(finishing: &hash).bytes
+        sections[sections.count - 1].digest = hash.digest().bytes
     }
 
     /// Writes the header and maps the temporary file, so that the model can be run before ``commit()``. All sections must have
@@ -106,7 +104,7 @@ public final class PhiFileWriter {
         }
         // The gap is written out, not left as a hole, so that a full disk shows now.
         try file.append([UInt8](repeating: 0, count: offset - file.position))
-        phi_sha256_begin(&hash)
+        hash = SHA256Hash()
         sections.append(
             Section(
                 name: name, isRequired: required, encodingNumber: encodingNumber, offset: offset, length: length,

@@ -13,7 +13,7 @@ public struct SHA256Digest: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The digest of what `hash` has been given.
-    package init(finishing hash: inout phi_sha256) {
+    fileprivate init(finishing hash: inout phi_sha256) {
         var digest = [UInt8](repeating: 0, count: 32)
         phi_sha256_end(&hash, &digest)
         bytes = digest

@@ -24,16 +24,13 @@ package enum ContentDigest: Sendable, Equatable {
 
 /// The computation of a ``ContentDigest``, piece by piece.
 package enum ContentHash {
-    case sha256(phi_sha256)
+    case sha256(SHA256Hash)
     case git(phi_sha1)
 
     /// Begins the digest that `digest` is, of a content of `size` bytes.
     package init(_ digest: ContentDigest, size: Int) {
         switch digest {
-        case .sha256:
-            var hash = phi_sha256()
-            phi_sha256_begin(&hash)
-            self = .sha256(hash)
+        case .sha256: self = .sha256(SHA256Hash())
         case .git:
             var hash = phi_sha1()
             phi_sha1_begin(&hash)
@@ -46,7 +43,7 @@ package enum ContentHash {
     package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         switch self {
         case .sha256(var hash):
-            phi_sha256_add(&hash, bytes.baseAddress, bytes.count)
+            hash.add(bytes)
             self = .sha256(hash)
         case .git(var hash):
             phi_sha1_add(&hash, bytes.baseAddress, bytes.count)
@@ -58,7 +55,7 @@ package enum ContentHash {
     package func digest() -> ContentDigest {
         switch self {
         case .sha256(var hash):
-            return .sha256(SHA256Digest(finishing: &hash).description)
+            return .sha256(hash.digest().description)
         case .git(var hash):
             var bytes = [UInt8](repeating: 0, count: 20)
             phi_sha1_end(&hash, &bytes)

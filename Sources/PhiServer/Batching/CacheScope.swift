@@ -22,6 +22,9 @@ protocol CachedPrefix {
 }
 
 extension Array where Element: CachedPrefix {
+    /// Bytes of all.
+    var bytes: Int { reduce(0) { $0 + $1.bytes } }
+
     /// The least recently used prefix of the owner with the most bytes, which leaves a full cache next: what lies below an equal
     /// share, others cannot push out.
     var nextToLeave: Int? {

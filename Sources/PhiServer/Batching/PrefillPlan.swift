@@ -46,7 +46,7 @@ package struct PrefillBudget {
         let nearest = decodeSeconds.min { abs($0.key - decoding) < abs($1.key - decoding) }?.value ?? 0
         let besideDecoding = min(Self.perDecoding * nearest, Self.most - nearest)
         let tokens = min(max(Self.balanced * share, besideDecoding), Self.most) / secondsPerToken
-        return min(max(Int(min(tokens, 1e6)), Self.range.lowerBound), Self.range.upperBound)
+        return min(max(Int(bounded: tokens), Self.range.lowerBound), Self.range.upperBound)
     }
 
     /// Updates the estimate by a step that computed `tokens` tokens.

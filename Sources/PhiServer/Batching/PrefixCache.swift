@@ -8,7 +8,7 @@ package struct PrefixCache {
     /// Bytes of memory that it may hold.
     let limit: Int
     /// Bytes of memory that it holds.
-    package private(set) var bytes = 0
+    package var bytes: Int { entries.bytes }
     /// Where prefixes are saved before they leave.
     let directory: PrefixDirectory?
     private var entries: [Entry] = []
@@ -61,7 +61,7 @@ package struct PrefixCache {
         entries[index].lastUse = clock
         let source = entries[index].session
         guard source.tokens.count == count, !entries[index].isBeingRead else { return try source.fork(first: count) }
-        remove(index)
+        entries.remove(at: index)
         return source
     }
 
@@ -75,12 +75,11 @@ package struct PrefixCache {
         // Sessions that the new one contains are redundant.
         for index in entries.indices.reversed()
         where entries[index].scope == scope && session.tokens.starts(with: entries[index].session.tokens) {
-            remove(index)
+            entries.remove(at: index)
         }
         clock += 1
         entries.append(Entry(session: session, scope: scope, bytes: size, lastUse: clock))
-        bytes += size
-        while bytes > limit, let next = entries.nextToLeave { remove(next) }
+        while bytes > limit, let next = entries.nextToLeave { entries.remove(at: next) }
     }
 
     /// Begins to save the prefix that leaves soonest, if that may be soon and the directory has time.
@@ -99,10 +98,5 @@ package struct PrefixCache {
             entries[index].saving = directory?.save(entries[index].session, of: entries[index].scope)
         }
         directory?.finish()
-    }
-
-    private mutating func remove(_ index: Int) {
-        bytes -= entries[index].bytes
-        entries.remove(at: index)
     }
 }

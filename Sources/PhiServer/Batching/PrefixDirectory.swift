@@ -22,7 +22,6 @@ package final class PrefixDirectory: Sendable {
 
     private struct State {
         var entries: [Entry] = []
-        var bytes = 0
         var clock = 0
         var waiting = 0
         /// Whether writing has failed, or the time for it is over.
@@ -97,7 +96,7 @@ package final class PrefixDirectory: Sendable {
     // MARK: Prefixes
 
     /// Bytes of the snapshots in the directory.
-    package var bytes: Int { state.withLock { $0.bytes } }
+    package var bytes: Int { state.withLock { $0.entries.bytes } }
 
     /// Snapshots in the directory.
     package var count: Int { state.withLock { $0.entries.count } }
@@ -188,7 +187,6 @@ package final class PrefixDirectory: Sendable {
         }
         let redundant = state.withLock { state in
             state.clock += 1
-            state.bytes += size
             let contained = state.entries.filter { $0.name.scope == name.scope && tokens.starts(with: $0.tokens) }
             state.entries.append(Entry(name: name, tokens: tokens, bytes: size, lastUse: state.clock))
             return contained.map(\.name)
@@ -198,7 +196,7 @@ package final class PrefixDirectory: Sendable {
 
     private func makeRoom(for size: Int) {
         while let name = state.withLock({ state -> FileName? in
-            guard state.bytes + size > limit, let next = state.entries.nextToLeave else { return nil }
+            guard state.entries.bytes + size > limit, let next = state.entries.nextToLeave else { return nil }
             return state.entries[next].name
         }) {
             delete(name)
@@ -213,7 +211,7 @@ package final class PrefixDirectory: Sendable {
     private func drop(_ name: FileName) {
         state.withLock { state in
             guard let index = state.entries.firstIndex(where: { $0.name == name }) else { return }
-            state.bytes -= state.entries.remove(at: index).bytes
+            state.entries.remove(at: index)
         }
     }
 
@@ -246,7 +244,6 @@ package final class PrefixDirectory: Sendable {
             for (number, (entry, _)) in found.enumerated() {
                 state.entries.append(entry)
                 state.entries[number].lastUse = number
-                state.bytes += entry.bytes
             }
             state.clock = found.count
         }

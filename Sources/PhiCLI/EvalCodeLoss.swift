@@ -33,16 +33,17 @@ struct EvalCodeLoss: ParsableCommand {
     var json = false
 
     private static let names = ProblemSets.all.map { $0.name.lowercased() }
+    private var kind: (any ProblemSet.Type)? { ProblemSets.all.first { $0.name.lowercased() == set } }
 
     func validate() throws {
-        guard Self.names.contains(set) else {
+        guard kind != nil else {
             throw ValidationError("'\(set)' is no problem set; there is \(Self.names.joined(separator: " and ")).")
         }
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }
     }
 
     func run() throws {
-        guard let kind = ProblemSets.all.first(where: { $0.name.lowercased() == set }) else { return }
+        guard let kind else { return }
         let all = try kind.read(problems, mode: .raw, promptTests: kind.promptTests?.standard ?? 0)
         let texts = try all.prefix(limit ?? all.count).map { problem in
             guard let reference = problem.reference else {
@@ -52,12 +53,9 @@ struct EvalCodeLoss: ParsableCommand {
         }
         let model = try model.open()
         let session = try options.session(model)
-        let losses = try evaluate(set, model) { shouldContinue in
-            try texts.enumerated().map { index, text in
-                guard shouldContinue(Double(index) / Double(texts.count)) else { throw CancellationError() }
-                return try CompletionLoss.measure(
-                    text.completion.withPlainLineBreaks, after: text.prompt.withPlainLineBreaks, in: session)
-            }
+        let losses = try evaluate(set, model, each: texts) { text in
+            try CompletionLoss.measure(
+                text.completion.withPlainLineBreaks, after: text.prompt.withPlainLineBreaks, in: session)
         }
         try Console.write(
             CodeLossReport(
@@ -113,16 +111,15 @@ private struct CodeLossReport: Report {
         """
         \(set): \(bitsPerByte.shown(4)) bits per byte; \(losses.count) of \(all) problems, \(sum(\.bytes)) bytes in \
         \(sum(\.tokens)) tokens; \(truncated) did not fit the context of \(session.context)
-        model \(model.file.path) (\(model.encoding.name), KV cache \(session.cacheEncoding.rawValue)); problems \(problems)
+        \(model.shown(session.cacheEncoding)); problems \(problems)
 
         """
     }
 
     var json: JSONObject {
-        [
-            "benchmark": set, "model": model.file.path, "type": model.encoding.name,
-            "kv_cache": session.cacheEncoding.rawValue, "context": session.context, "problems": losses.count,
-            "truncated": truncated, "bits": sum(\.bits), "bytes": sum(\.bytes), "tokens": sum(\.tokens),
+        model.fields(session.cacheEncoding) + [
+            "benchmark": set, "context": session.context, "problems": losses.count, "truncated": truncated,
+            "bits": sum(\.bits), "bytes": sum(\.bytes), "tokens": sum(\.tokens),
             "bits_per_byte": bitsPerByte.value, "bits_per_byte_error": bitsPerByte.error, "results": losses,
         ]
     }

@@ -105,13 +105,9 @@ extension Divergence {
         """
         KL divergence    mean \(mean.shown(6)), median \(quantile(0.5).fixed(6)), 99% \(quantile(0.99).fixed(6)), \
         maximum \(quantile(1).fixed(6))
-        same top token   \(topAgreement.percent)
-        p of the token   mean change \(probabilityChange.percent), root mean square \(probabilityChangeRMS.percent)
+        same top token   \(topAgreement.percent(3))
+        p of the token   mean change \(probabilityChange.percent(3)), root mean square \(probabilityChangeRMS.percent(3))
         perplexity       \(perplexity.shown(6)), base \(basePerplexity.shown(6)), ratio \(perplexityRatio.shown(6))
         """
     }
-}
-
-extension Estimate {
-    fileprivate var percent: String { Estimate(value: 100 * value, error: 100 * error).shown(3) + " %" }
 }

@@ -30,14 +30,11 @@ struct EvalPairs: ParsableCommand {
         let pairs = try CompletionPair.read(pairs)
         let model = try model.open()
         let session = try options.session(model)
-        let results = try evaluate("pairs", model) { shouldContinue in
-            try pairs.enumerated().map { index, pair in
-                guard shouldContinue(Double(index) / Double(pairs.count)) else { throw CancellationError() }
-                return try PairReport.Result(
-                    task_id: pair.task_id,
-                    right: CompletionLoss.measure(pair.right, after: pair.prompt, in: session).bits,
-                    wrong: CompletionLoss.measure(pair.wrong, after: pair.prompt, in: session).bits)
-            }
+        let results = try evaluate("pairs", model, each: pairs) { pair in
+            try PairReport.Result(
+                task_id: pair.task_id,
+                right: CompletionLoss.measure(pair.right, after: pair.prompt, in: session).bits,
+                wrong: CompletionLoss.measure(pair.wrong, after: pair.prompt, in: session).bits)
         }
         try Console.write(
             PairReport(model: model, session: session, pairs: self.pairs, results: results), json: json)
@@ -84,16 +81,14 @@ private struct PairReport: Report {
 
     var text: String {
         """
-        the right one of \(results.count) pairs is likelier: \((100 * preferred.value).fixed(2)) \
-        ± \((100 * preferred.error).fixed(2)) %
-        model \(model.file.path) (\(model.encoding.name), KV cache \(session.cacheEncoding.rawValue)); pairs \(pairs)
+        the right one of \(results.count) pairs is likelier: \(preferred.percent(2))
+        \(model.shown(session.cacheEncoding)); pairs \(pairs)
 
         """
     }
 
     var json: JSONObject {
-        [
-            "model": model.file.path, "type": model.encoding.name, "kv_cache": session.cacheEncoding.rawValue,
+        model.fields(session.cacheEncoding) + [
             "context": session.context, "pairs": results.count, "preferred": preferred.value,
             "preferred_error": preferred.error, "results": results,
         ]

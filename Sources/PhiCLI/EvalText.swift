@@ -70,6 +70,28 @@ func evaluate<Result>(
     }
 }
 
+/// Runs `measure` for each of `items`, as ``evaluate(_:_:_:)`` does.
+func evaluate<Item, Result>(
+    _ label: String, _ model: LanguageModel, each items: [Item], _ measure: (Item) throws -> Result
+) throws -> [Result] {
+    try evaluate(label, model) { shouldContinue in
+        try items.enumerated().map { index, item in
+            guard shouldContinue(Double(index) / Double(items.count)) else { throw CancellationError() }
+            return try measure(item)
+        }
+    }
+}
+
+extension LanguageModel {
+    /// The model in a report's text, with the KV cache that it had.
+    func shown(_ cache: CacheEncoding) -> String { "model \(file.path) (\(encoding.name), KV cache \(cache.rawValue))" }
+
+    /// The same as fields of a report.
+    func fields(_ cache: CacheEncoding) -> JSONObject {
+        ["model": file.path, "type": encoding.name, "kv_cache": cache.rawValue]
+    }
+}
+
 /// The report of an evaluation on a text: how it was made, and its results.
 struct TextReport: Report {
     let text: String
@@ -80,20 +102,20 @@ struct TextReport: Report {
         _ model: LanguageModel, base: String? = nil, _ windows: TextWindows, _ options: EvalText, _ results: JSONObject,
         summary: String
     ) {
-        let (type, cache) = (model.encoding.name, (options.kvCache ?? model.cacheEncoding).rawValue)
+        let cache = options.kvCache ?? model.cacheEncoding
         let file = Console.name(of: options.file)
         text = """
             \(summary)
-            model \(model.file.path) (\(type), KV cache \(cache))\(base.map { ", base \($0)" } ?? ""); \
+            \(model.shown(cache))\(base.map { ", base \($0)" } ?? ""); \
             text \(file), \(windows.tokens.count) tokens
             \(windows.count) \(windows.protocolName); \(windows.scored) predictions
 
             """
         json =
-            [
-                "model": model.file.path, "type": type, "kv_cache": cache, "file": file,
-                "protocol": windows.protocolName, "tokens": windows.tokens.count, "windows": windows.count,
-                "context": windows.context, "stride": windows.stride, "scored": windows.scored, "base": base,
+            model.fields(cache) + [
+                "file": file, "protocol": windows.protocolName, "tokens": windows.tokens.count,
+                "windows": windows.count, "context": windows.context, "stride": windows.stride,
+                "scored": windows.scored, "base": base,
             ] + results
     }
 }
@@ -101,4 +123,7 @@ struct TextReport: Report {
 extension Estimate {
     /// `value ± error` with this many digits after the point.
     func shown(_ digits: Int) -> String { "\(value.fixed(digits)) ± \(error.fixed(digits))" }
+
+    /// The same of a share in percent.
+    func percent(_ digits: Int) -> String { Estimate(value: 100 * value, error: 100 * error).shown(digits) + " %" }
 }

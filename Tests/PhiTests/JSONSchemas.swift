@@ -126,7 +126,8 @@ enum JSONSchemas {
             }
         case "enum": return (argument as? [NSObject])?.contains { $0 == value as? NSObject }
         case "const": return argument as? NSObject == value as? NSObject
-        case "anyOf", "allOf": return (argument as? [Any])?.contains { holds(value, $0) }
+        case "anyOf": return (argument as? [Any])?.contains { holds(value, $0) }
+        case "allOf": return (argument as? [Any])?.allSatisfy { holds(value, $0) }
         case "oneOf": return (argument as? [Any])?.filter { holds(value, $0) }.count == 1
         case "$ref":
             var target = root
@@ -167,5 +168,18 @@ enum JSONSchemas {
             return string.map { $0.range(of: pattern, options: .regularExpression) != nil }
         default: return nil
         }
+    }
+}
+
+extension Automaton {
+    /// Whether a whole text is one of the automaton's.
+    func matches(_ text: some Sequence<UInt8>) -> Bool {
+        var stack = AutomatonStack()
+        var position = Position(state: start)
+        for byte in text {
+            guard let next = self.next(position, byte, &stack) else { return false }
+            position = next
+        }
+        return accepts(position, stack)
     }
 }

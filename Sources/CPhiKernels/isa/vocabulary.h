@@ -89,7 +89,7 @@ PHI_INLINE vp vp_load_u8(const uint8_t *p, int part);   /* the part of a vw */
 PHI_INLINE vp vp_dot_u8(vp sum, vp weights, const int8_t *q);
 /* q4's codes of a group and its factors; then sum + factors (codes q + zero_correction), where what is in brackets fits in 16 bits. */
 PHI_INLINE vp vp_load_factors(const uint8_t *strip, int part, int g);
-PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4], int tokens); /* for so many */
+PHI_INLINE void vp_load_codes(const uint8_t *strip, int part, int g, vp codes[4], int tokens); /* of the product */
 PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, uint32_t zero_correction);
 
 /* ---- q4 ---- */

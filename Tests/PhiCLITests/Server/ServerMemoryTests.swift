@@ -76,10 +76,7 @@ extension ServerTests {
             // Another process has it; it is open to others.
             let server = try ServerProcess("--cache-dir", folder.at("prefixes"), path: nil)
             func refusal() throws -> String {
-                let outcome = try RunningProgram(
-                    Command.program("phi-server"), ["--port", "0", "--cache-dir", folder.at("prefixes")], input: [],
-                    environment: [:]
-                ).wait()
+                let outcome = try ServerProcess.outcome(["--port", "0", "--cache-dir", folder.at("prefixes")])
                 #expect(outcome.status == 1 && outcome.output.isEmpty)
                 return outcome.errorText
             }

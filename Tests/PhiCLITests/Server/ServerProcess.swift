@@ -40,6 +40,11 @@ final class ServerProcess {
         }
     }
 
+    /// The outcome of a server that must refuse to start.
+    static func outcome(_ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
+        try RunningProgram(Command.program("phi-server"), arguments, input: [], environment: environment).wait()
+    }
+
     /// Asks it to end, and waits.
     func end(_ signal: Int32 = SIGTERM) throws -> Outcome {
         program.signal(signal)

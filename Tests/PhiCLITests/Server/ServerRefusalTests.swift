@@ -136,19 +136,15 @@ extension ServerTests {
                 ["--port", "70000"], ["--parallel", "65"], ["--parallel", "0"], ["--queue", "0"], ["--timeout", "0"],
                 ["--log-format", "xml"], ["--log-level", "loud"], ["--context", "0"], ["extra"],
             ] {
-                let outcome = try RunningProgram(
-                    Command.program("phi-server"), arguments, input: [], environment: [:]
-                ).wait()
+                let outcome = try ServerProcess.outcome(arguments)
                 expectWrongUsage(outcome, arguments[0])
             }
             let folder = try TemporaryFolder()
             let empty = try folder.write("keys", "# none\n")
             let broken = try folder.write("broken", "\u{FEFF}key\n")
             for variable in ["", " "] {
-                let outcome = try RunningProgram(
-                    Command.program("phi-server"), ["--port", "0"], input: [],
-                    environment: ["PHI_SERVER_API_KEY": variable]
-                ).wait()
+                let outcome = try ServerProcess.outcome(
+                    ["--port", "0"], environment: ["PHI_SERVER_API_KEY": variable])
                 #expect(outcome.status == 1 && outcome.errorText == "phi-server: PHI_SERVER_API_KEY: has no key\n")
             }
             let notAModel = try folder.write("model.phi", "no")
@@ -158,9 +154,7 @@ extension ServerTests {
                 (["--api-key-file", empty], "no key"), (["--api-key-file", broken], "visible ones of ASCII"),
                 (["--context", "999999"], "999999"), (["--port", "\(taken.port)"], "127.0.0.1:\(taken.port): "),
             ] {
-                let outcome = try RunningProgram(
-                    Command.program("phi-server"), arguments, input: [], environment: [:]
-                ).wait()
+                let outcome = try ServerProcess.outcome(arguments)
                 #expect(outcome.status == 1 && outcome.output.isEmpty, "\(arguments)")
                 let error = outcome.errorText
                 #expect(error.hasPrefix("phi-server: ") && error.contains(word), "\(error)")

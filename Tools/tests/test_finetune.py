@@ -65,12 +65,33 @@ class Examples(unittest.TestCase):
         (data / "more" / "b.py").write_text("x = 1\n")
         (data / "c.txt").write_bytes(b"\xff")
         (data / "d.bin").write_bytes(b"")
+        (data / "e.jsonl").write_bytes(b'{"text": "\xff"}\n')
         (data / "link.txt").symlink_to("/etc/hostname")
+        (data / "link.jsonl").symlink_to(data / "a.jsonl")
         os.mkfifo(data / "pipe.txt")
+        os.mkfifo(data / "pipe.jsonl")
         found, left = examples.read(data)
         self.assertEqual(set(found), {Example("p", "c"), Example("", "t"), Example("", "x = 1\n")})
         self.assertEqual(
-            left, {"duplicate": 1, "empty": 1, "unreadable": 1, "symbolic link": 1, "not a regular file": 1})
+            left, {"duplicate": 1, "empty": 1, "unreadable": 2, "symbolic link": 2, "not a regular file": 2})
+
+    def test_a_file_that_cannot_be_read_is_named(self) -> None:
+        for suffix in (".jsonl", ".txt"):
+            path = self.folder / f"a{suffix}"
+            path.write_bytes(b'{"text": "\xff"}\n')
+            with self.assertRaisesRegex(ValueError, f"a{suffix}: unreadable"):
+                examples.read(path)
+            path.unlink()
+            os.mkfifo(path)
+            with self.assertRaisesRegex(ValueError, f"a{suffix}: not a regular file"):
+                examples.read(path)
+
+    def test_a_string_may_hold_other_separators_and_a_link_may_be_given(self) -> None:
+        texts = ["a\u2028b", "a\u2029b", "a\x85b"]
+        (self.folder / "a.jsonl").write_text(
+            "\r\n".join(json.dumps({"text": t}, ensure_ascii=False) for t in texts), encoding="utf-8", newline="")
+        (self.folder / "b.jsonl").symlink_to("a.jsonl")
+        self.assertEqual(examples.read(self.folder / "b.jsonl"), ([Example("", t) for t in texts], {}))
 
     def test_bad_lines_are_named(self) -> None:
         path = self.folder / "a.jsonl"

@@ -474,6 +474,10 @@ class Runs(unittest.TestCase):
             self.assertTrue((out / "final" / "model.safetensors").exists())
             for path in (last, out / "final"):
                 shutil.rmtree(path)  # as if killed after step 10
+        self.train("run.out=parts", *parts, *plain, processes=2)
+        shutil.rmtree(out / "final")  # as if killed after the last checkpoint, which is in parts
+        self.near(self.train("run.out=parts", *plain), one, 1e-4)
+        self.assertTrue((out / "final" / "model.safetensors").exists())
 
     def test_the_best_checkpoint_is_kept(self) -> None:
         self.train("run.out=best", "run.best=same", "run.validate_every=3", "schedule.peak=0.5", "schedule.warmup=24")

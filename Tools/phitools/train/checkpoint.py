@@ -87,15 +87,6 @@ def read_training(folder: Path) -> dict[str, Any]:
             "checkpoint before") from None
 
 
-def publish(source: Path, target: Path) -> None:
-    """Copy a checkpoint without the state for resuming."""
-    def fill(fresh: Path) -> None:
-        for path in source.iterdir():
-            if path.name != TRAINING:
-                shutil.copyfile(path, fresh / path.name)
-    write_folder(target, fill)
-
-
 def checkpoints(out: Path) -> list[Path]:
     """Return the complete checkpoints of a run, oldest first."""
     return sorted(p for p in (out / "checkpoints").glob("step-*") if (p / TRAINING).exists())

@@ -333,12 +333,9 @@ class Training:
                 report(self.done, line)
             if self.done % c.run.checkpoint_every == 0 or last:
                 self.save()
-        weights = self._weights() if c.run.sharded else {}
+        weights = self._weights()
         if p.first:
-            if c.run.sharded:
-                self._write(final, weights)
-            else:
-                checkpoint.publish(checkpoint.checkpoints(self.out)[-1], final)
+            self._write(final, weights)
             draw(self.out)
         p.wait()
         return final

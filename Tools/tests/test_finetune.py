@@ -119,12 +119,13 @@ class Examples(unittest.TestCase):
         end = bpe.end_of_text(tokenizer)
         found = [Example(e.prompt, e.solution) for e in training(2, 40)] + [
             Example("", "some words " * 40), Example("x" * 900, "y")]
-        totals = packing.pack(found, tokenizer, self.folder / "t" / "tokenizer.json", end, 160, self.folder / "p")
+        tokens = {e: packing.encode(e, tokenizer, end) for e in found}
+        totals = packing.pack(tokens, self.folder / "t" / "tokenizer.json", end, 160, self.folder / "p")
         stream = open_stream([self.folder / "p"], sha256(self.folder / "t" / "tokenizer.json"), True)
         self.assertEqual((len(stream), stream.rows, totals["rows"] * 160), (len(stream), 160, len(stream)))
         ids, marks = stream.span(0, len(stream)), stream.targets_of(0, len(stream))
         rows = ids.reshape(-1, 160).tolist()
-        whole = [packing.encode(e, tokenizer, end) for e in found]
+        whole = list(tokens.values())
         short = [[i for i, _ in coded] for coded in whole if len(coded) <= 160]
         self.assertGreater(len(short), 20)
         for coded in short:
@@ -143,7 +144,7 @@ class Examples(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "rows of 160 tokens"):
             Sampler(stream, 64, 4, 1)
         with self.assertRaisesRegex(ValueError, "all 1 examples are longer"):
-            packing.pack(found[-1:], tokenizer, self.folder / "t" / "tokenizer.json", end, 64, self.folder / "q")
+            packing.pack(dict([*tokens.items()][-1:]), self.folder / "t" / "tokenizer.json", end, 64, self.folder / "q")
 
 
 class Model(unittest.TestCase):

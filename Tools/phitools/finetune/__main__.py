@@ -94,17 +94,20 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     end = bpe.end_of_text(tokenizer)
     found, left = examples.read(a.data)
     train, held = examples.split(found, a.validation, a.seed)
-    longest = max(len(packing.encode(e, tokenizer, end)) for e in found)
+    coded = {e: packing.encode(e, tokenizer, end) for e in found} if p.first else {}
+    longest = p.share(max(map(len, coded.values()), default=0))
     context = a.context or min(shape.positions, 2048, max(64, -(-longest // 64) * 64))
     if context > shape.positions:
         raise ValueError(f"--context {context}: {a.base} has {shape.positions} positions")
     packed = {}
     for name, part in (("validation", held), ("train", train)):
         if p.first:
-            packed = packing.pack(part, tokenizer, folder / "tokenizer.json", end, context, a.out / "data" / name)
+            packed = packing.pack(
+                {e: coded[e] for e in part}, folder / "tokenizer.json", end, context, a.out / "data" / name)
             if packed["too long"]:
                 reason = f"longer than {context} tokens"
                 left[reason] = left.get(reason, 0) + packed["too long"]
+    del coded  # large
     packed = p.share(packed)
     say(f"{given}: phi of {shape.parameters / 1e6:,.1f} M parameters; {len(train):,} examples to train, "
         f"{len(held):,} to validate, {packed['rows']:,} sequences of {context} tokens, "

@@ -240,9 +240,7 @@ class Training:
             raise ValueError(
                 f"step {step + 1}: the loss is not a number; the last checkpoint is intact, lower schedule.peak")
         self.done += 1
-        return {
-            "loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm),
-            "lr": rate * c.schedule.peak}
+        return {"loss": value, "norm": float(processes.whole(norm)), "lr": rate * c.schedule.peak}
 
     def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, ...]:
         """Return the model's arguments of one forward pass. wanted: the step's target marks, [sequences, context]"""

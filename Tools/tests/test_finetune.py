@@ -28,7 +28,8 @@ from phitools.finetune import estimate, examples, packing
 from phitools.finetune.examples import Example
 from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import base, config, lora
-from phitools.train.model import Phi, Shape
+from phitools.train.model import Phi
+from phitools.train.shape import Shape
 
 TOOLS = Path(__file__).resolve().parents[1]
 PHI = TOOLS.parent / ".build" / "release" / "phi"

@@ -34,9 +34,10 @@ from phitools.train import __main__ as train_command
 from phitools.train import base, checkpoint, config, processes
 from phitools.train.loop import Training
 from phitools.train.loss import IGNORED, next_token_loss
-from phitools.train.model import Phi, Shape, from_hugging_face, to_hugging_face
+from phitools.train.model import Phi, from_hugging_face, to_hugging_face
 from phitools.train.muon import Muon, orthogonal
 from phitools.train.optimizers import learning_rate
+from phitools.train.shape import Shape
 
 TOOLS = Path(__file__).resolve().parents[1]
 ODD = Shape(rows=67, hidden=24, layers=2, heads=3, intermediate=40, positions=50, rotary=0.5)

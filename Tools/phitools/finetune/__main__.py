@@ -19,7 +19,7 @@ import torch
 from ..data import bpe
 from ..train import base, config, processes
 from ..train.loop import Training
-from ..train.model import Shape
+from ..train.shape import Shape
 from . import estimate, examples, packing
 
 

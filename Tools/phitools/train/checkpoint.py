@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..durable import write_folder
 from .config import Dropout, Lora
-from .model import Shape, to_hugging_face
+from .model import to_hugging_face
+from .shape import Shape
 
 TRAINING = "training.pt"
 TOKENIZER_FILES = (

@@ -23,11 +23,12 @@ from ..packed import Sampler, Stream, open_stream, sha256
 from . import base, checkpoint, lora, processes, sharded
 from .config import Config
 from .loss import targets_of
-from .model import Phi, Shape
+from .model import Phi
 from .optimizers import learning_rate, make_optimizers
 from .record import Record, draw
 from .report import check as check_report
 from .report import reporter
+from .shape import Shape
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:

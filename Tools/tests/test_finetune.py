@@ -279,7 +279,14 @@ class Command(unittest.TestCase):
         self.assertIn("time: about", self.tune("--out", "plan", "--plan"))
         self.assertFalse((self.folder / "plan" / "checkpoints").exists())
 
+    def test_keys_of_the_trainer_hold_to_the_end(self) -> None:
+        keys = ("run.out=elsewhere", "lora.rank=2", "schedule.steps=2", "schedule.warmup=0")
+        told = self.tune("--out", "here", *(x for key in keys for x in ("--set", key)))
+        self.assertIn("kept in elsewhere/best", told)
+        self.assertIn("phi convert base --adapter elsewhere/best -o elsewhere/model.phi", told)
+
     def test_faults_are_one_line(self) -> None:
+        other = "cpu" if torch.cuda.is_available() else "cuda"
         for options, why in (
                 (("--base", "nowhere"), "nowhere: no such folder, and no id of a model"),
                 (("--data", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
@@ -287,6 +294,7 @@ class Command(unittest.TestCase):
                 (("--epochs", "-1"), "--epochs -1.0 is to be"), (("--lora", "4", "--targets", "qkv"), "lora.targets"),
                 (("--context", "8"), "examples are longer than 8 tokens"),
                 (("--set", "run.x=1"), "run.x: no such key"),
+                (("--set", f"run.device={other}"), f"run.device = {other}: this runs on "),
                 (("--set", "optimizer.clip"), "expected table.key=VALUE")):
             self.assertRegex(self.failure(*options), f"^phitools.finetune: .*{why}")
         settings = self.folder / "base" / "config.json"

@@ -17,7 +17,7 @@
 # make check-fuzz      the readers of checkpoints by libFuzzer under the address sanitizer, FUZZ_RUNS=100000 inputs for each reader
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
 # make test-hub    downloads from a stand-in of Hugging Face's hub; with recipe-deps, beside Hugging Face's own library
-# make check-recipe    the recipe installed afresh, and every command of Tools/README.md at toy size
+# make check-recipe    the recipe installed afresh, and the commands of the recipe and of fine-tuning in Tools/README.md at toy size
 # make check-cluster   data steps and training on a Slurm and a Ray of two nodes on this machine, with kills; needs root
 # make recipe-deps     an environment in .build/recipe for the phi-1 recipe; without it the recipe's tests are skipped
 # make lint        formatting and style of Swift, C and Python

@@ -183,16 +183,15 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     seconds = time.perf_counter() - start
     is_over.set()
     watcher.join()
-    between = sorted(gap for client in seen for gap in client.between)
-    first = sorted(gap for client in seen for gap in client.first)
+    between = [gap for client in seen for gap in client.between]
+    first = [gap for client in seen for gap in client.first]
     return {
         "tokens": sum(client.tokens for client in seen), "seconds": seconds,
         "tokens_per_second": sum(client.tokens for client in seen) / seconds,
         "client_tokens": [client.tokens for client in seen],
-        "first_median": median(first), "first_worst": first[-1],
-        "between_median": median(between), "between_p99": between[int(0.99 * (len(between) - 1))],
-        "between_worst": between[-1],
-        "health_p99": sorted(healths)[int(0.99 * (len(healths) - 1))] if healths else None,
+        "first_median": median(first), "first_worst": max(first),
+        "between_median": median(between), "between_p99": percentile(between, 0.99), "between_worst": max(between),
+        "health_p99": percentile(healths, 0.99) if healths else None,
         "health_worst": max(healths, default=None),
     }
 

@@ -5,6 +5,7 @@ import json
 import tempfile
 import threading
 import unittest
+import unittest.mock
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -26,7 +27,8 @@ PAGE = "# Lists\n\n" + "A list keeps values in order. " * 10 + "\n\n```python\nd
 
 
 class Server(BaseHTTPRequestHandler):
-    """An OpenAI-compatible server with `faults`: what its first answers are instead."""
+    """An OpenAI-compatible server with `faults`: what its first answers are instead; of a negative status, breaking
+    off."""
 
     faults: list[Any] = []
     paths: list[str] = []
@@ -46,7 +48,12 @@ class Server(BaseHTTPRequestHandler):
         data = json.dumps({"choices": [{"finish_reason": finish, "message": {"content": answer}}]}).encode()
         if isinstance(fault, str):
             data = fault.encode()
-        self.send_response(fault if isinstance(fault, int) else 200)
+        self.send_response(abs(fault) if isinstance(fault, int) else 200)
+        if isinstance(fault, int) and fault < 0:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"ff\r\nbusy")
+            return
         if fault == 429:
             self.send_header("Retry-After", "0")
         self.send_header("Content-Length", str(len(data)))
@@ -86,6 +93,18 @@ class Asked(unittest.TestCase):
         Server.faults = [500] * 9
         with self.assertRaisesRegex(OSError, r"HTTP 500: .*\(2 tries\); the answers so far are kept"):
             self.client(tries=2).ask("x", 9, 0.0)
+
+    def test_a_fault_that_breaks_off_is_one_like_others(self) -> None:
+        Server.faults = [-503]
+        self.assertEqual(self.client().ask("exercise", 9, 0.0), Answer(EXERCISE, True))
+        Server.faults = [-401]
+        with self.assertRaisesRegex(OSError, "/v1/chat/completions: HTTP 401: Unauthorized$"):
+            self.client().ask("x", 9, 0.0)
+
+    def test_a_fault_without_words_is_named_by_its_type(self) -> None:
+        with unittest.mock.patch("urllib.request.urlopen", side_effect=ConnectionResetError()):
+            with self.assertRaisesRegex(OSError, r"completions: ConnectionResetError \(1 tries\)"):
+                self.client(tries=1).ask("x", 9, 0.0)
 
     def test_a_dead_address_is_told_soon(self) -> None:
         with self.assertRaisesRegex(OSError, r"http://127.0.0.1:9/v1/chat/completions: .*refused.*\(2 tries\)"):

@@ -28,7 +28,8 @@ from phitools.finetune import estimate, examples, packing
 from phitools.finetune.examples import Example
 from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import base, config, lora
-from phitools.train.model import Phi, Shape
+from phitools.train.model import Phi
+from phitools.train.shape import Shape
 
 TOOLS = Path(__file__).resolve().parents[1]
 PHI = TOOLS.parent / ".build" / "release" / "phi"
@@ -65,12 +66,33 @@ class Examples(unittest.TestCase):
         (data / "more" / "b.py").write_text("x = 1\n")
         (data / "c.txt").write_bytes(b"\xff")
         (data / "d.bin").write_bytes(b"")
+        (data / "e.jsonl").write_bytes(b'{"text": "\xff"}\n')
         (data / "link.txt").symlink_to("/etc/hostname")
+        (data / "link.jsonl").symlink_to(data / "a.jsonl")
         os.mkfifo(data / "pipe.txt")
+        os.mkfifo(data / "pipe.jsonl")
         found, left = examples.read(data)
         self.assertEqual(set(found), {Example("p", "c"), Example("", "t"), Example("", "x = 1\n")})
         self.assertEqual(
-            left, {"duplicate": 1, "empty": 1, "unreadable": 1, "symbolic link": 1, "not a regular file": 1})
+            left, {"duplicate": 1, "empty": 1, "unreadable": 2, "symbolic link": 2, "not a regular file": 2})
+
+    def test_a_file_that_cannot_be_read_is_named(self) -> None:
+        for suffix in (".jsonl", ".txt"):
+            path = self.folder / f"a{suffix}"
+            path.write_bytes(b'{"text": "\xff"}\n')
+            with self.assertRaisesRegex(ValueError, f"a{suffix}: unreadable"):
+                examples.read(path)
+            path.unlink()
+            os.mkfifo(path)
+            with self.assertRaisesRegex(ValueError, f"a{suffix}: not a regular file"):
+                examples.read(path)
+
+    def test_a_string_may_hold_other_separators_and_a_link_may_be_given(self) -> None:
+        texts = ["a\u2028b", "a\u2029b", "a\x85b"]
+        (self.folder / "a.jsonl").write_text(
+            "\r\n".join(json.dumps({"text": t}, ensure_ascii=False) for t in texts), encoding="utf-8", newline="")
+        (self.folder / "b.jsonl").symlink_to("a.jsonl")
+        self.assertEqual(examples.read(self.folder / "b.jsonl"), ([Example("", t) for t in texts], {}))
 
     def test_bad_lines_are_named(self) -> None:
         path = self.folder / "a.jsonl"
@@ -98,12 +120,13 @@ class Examples(unittest.TestCase):
         end = bpe.end_of_text(tokenizer)
         found = [Example(e.prompt, e.solution) for e in training(2, 40)] + [
             Example("", "some words " * 40), Example("x" * 900, "y")]
-        totals = packing.pack(found, tokenizer, self.folder / "t" / "tokenizer.json", end, 160, self.folder / "p")
+        tokens = {e: packing.encode(e, tokenizer, end) for e in found}
+        totals = packing.pack(tokens, self.folder / "t" / "tokenizer.json", end, 160, self.folder / "p")
         stream = open_stream([self.folder / "p"], sha256(self.folder / "t" / "tokenizer.json"), True)
         self.assertEqual((len(stream), stream.rows, totals["rows"] * 160), (len(stream), 160, len(stream)))
         ids, marks = stream.span(0, len(stream)), stream.targets_of(0, len(stream))
         rows = ids.reshape(-1, 160).tolist()
-        whole = [packing.encode(e, tokenizer, end) for e in found]
+        whole = list(tokens.values())
         short = [[i for i, _ in coded] for coded in whole if len(coded) <= 160]
         self.assertGreater(len(short), 20)
         for coded in short:
@@ -122,7 +145,7 @@ class Examples(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "rows of 160 tokens"):
             Sampler(stream, 64, 4, 1)
         with self.assertRaisesRegex(ValueError, "all 1 examples are longer"):
-            packing.pack(found[-1:], tokenizer, self.folder / "t" / "tokenizer.json", end, 64, self.folder / "q")
+            packing.pack(dict([*tokens.items()][-1:]), self.folder / "t" / "tokenizer.json", end, 64, self.folder / "q")
 
 
 class Model(unittest.TestCase):
@@ -256,7 +279,14 @@ class Command(unittest.TestCase):
         self.assertIn("time: about", self.tune("--out", "plan", "--plan"))
         self.assertFalse((self.folder / "plan" / "checkpoints").exists())
 
+    def test_keys_of_the_trainer_hold_to_the_end(self) -> None:
+        keys = ("run.out=elsewhere", "lora.rank=2", "schedule.steps=2", "schedule.warmup=0")
+        told = self.tune("--out", "here", *(x for key in keys for x in ("--set", key)))
+        self.assertIn("kept in elsewhere/best", told)
+        self.assertIn("phi convert base --adapter elsewhere/best -o elsewhere/model.phi", told)
+
     def test_faults_are_one_line(self) -> None:
+        other = "cpu" if torch.cuda.is_available() else "cuda"
         for options, why in (
                 (("--base", "nowhere"), "nowhere: no such folder, and no id of a model"),
                 (("--data", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
@@ -264,6 +294,7 @@ class Command(unittest.TestCase):
                 (("--epochs", "-1"), "--epochs -1.0 is to be"), (("--lora", "4", "--targets", "qkv"), "lora.targets"),
                 (("--context", "8"), "examples are longer than 8 tokens"),
                 (("--set", "run.x=1"), "run.x: no such key"),
+                (("--set", f"run.device={other}"), f"run.device = {other}: this runs on "),
                 (("--set", "optimizer.clip"), "expected table.key=VALUE")):
             self.assertRegex(self.failure(*options), f"^phitools.finetune: .*{why}")
         settings = self.folder / "base" / "config.json"

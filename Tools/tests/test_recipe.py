@@ -51,8 +51,9 @@ class Recipe(unittest.TestCase):
             self.assertEqual(len(found["runs"]), len(set(plan.runs(SMALL, (1,)))))
             self.assertEqual({len(r["bits"]["heldout"]) for r in found["runs"].values()}, {400})
             self.assertTrue(all(r["pairs"]["humaneval"] for r in found["runs"].values()))
-            self.assertIn("| raw | 1 |", report.text(found))
-            report.picture(report.Analysis(found), o.folder / "p.svg")
+            analysis = report.Analysis(found)
+            self.assertIn("| raw | 1 |", report.text(analysis))
+            report.picture(analysis, o.folder / "p.svg")
             stamps = [j.product.stat().st_mtime_ns for j in jobs]
             self.assertEqual(queue.run(jobs, o.folder / "logs", workers=2, nice=0), 0)
             self.assertEqual([j.product.stat().st_mtime_ns for j in jobs], stamps)

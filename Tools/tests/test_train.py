@@ -34,9 +34,10 @@ from phitools.train import __main__ as train_command
 from phitools.train import base, checkpoint, config, processes
 from phitools.train.loop import Training
 from phitools.train.loss import IGNORED, next_token_loss
-from phitools.train.model import Phi, Shape, from_hugging_face, to_hugging_face
+from phitools.train.model import Phi, from_hugging_face, to_hugging_face
 from phitools.train.muon import Muon, orthogonal
 from phitools.train.optimizers import learning_rate
+from phitools.train.shape import Shape
 
 TOOLS = Path(__file__).resolve().parents[1]
 ODD = Shape(rows=67, hidden=24, layers=2, heads=3, intermediate=40, positions=50, rotary=0.5)
@@ -474,6 +475,10 @@ class Runs(unittest.TestCase):
             self.assertTrue((out / "final" / "model.safetensors").exists())
             for path in (last, out / "final"):
                 shutil.rmtree(path)  # as if killed after step 10
+        self.train("run.out=parts", *parts, *plain, processes=2)
+        shutil.rmtree(out / "final")  # as if killed after the last checkpoint, which is in parts
+        self.near(self.train("run.out=parts", *plain), one, 1e-4)
+        self.assertTrue((out / "final" / "model.safetensors").exists())
 
     def test_the_best_checkpoint_is_kept(self) -> None:
         self.train("run.out=best", "run.best=same", "run.validate_every=3", "schedule.peak=0.5", "schedule.warmup=24")

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,9 @@ def run_filter(a: argparse.Namespace) -> dict[str, Any]:
     from .embed import Embedder
     vectors = Embedder(a.checkpoint)(steps.told((d.text for d in documents), "documents embedded", 0, len(documents)))
     score, report, curve = select.judge(vectors, labels, known, a.seed)
-    _write(a.out, ((d, s >= a.threshold, {"forest": round(float(s), 4)}) for d, s in zip(documents, score)))
+    steps.write_documents(a.out, (
+        replace(d, metadata=d.metadata | {"forest": round(float(s), 4)}) for d, s in zip(documents, score)
+        if s >= a.threshold))
     kept = int((score >= a.threshold).sum())
     report |= {
         "documents": len(documents), "kept": kept, "threshold": a.threshold,
@@ -82,15 +84,6 @@ def run_filter(a: argparse.Namespace) -> dict[str, Any]:
     select.write_report(report, a.out / "report.json")
     select.picture(curve, report, a.out / "roc.png")
     return {k: v for k, v in report.items() if k != "documents"}
-
-
-def _write(out: Path, judged: Iterable[tuple[Any, bool, dict[str, Any]]]) -> None:
-    """Write the documents that stay, with more metadata."""
-    (out / steps.DOCUMENTS).mkdir(parents=True, exist_ok=True)
-    with open(out / steps.DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
-        for d, stays, more in judged:
-            if stays:
-                f.write(json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata | more}) + "\n")
 
 
 def run_dedup(a: argparse.Namespace) -> dict[str, Any]:
@@ -122,7 +115,7 @@ def run_decontaminate(a: argparse.Namespace) -> dict[str, Any]:
         from .embed import Embedder
         embed = Embedder(a.checkpoint)
     keep, report = decontaminate.judge([d.text for d in documents], benchmark, a.tau, a.distance, embed)
-    _write(a.out, ((d, stays, {}) for d, stays in zip(documents, keep)))
+    steps.write_documents(a.out, (d for d, stays in zip(documents, keep) if stays))
     (a.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     return {k: v for k, v in report.items() if k != "documents"} | {"left out: near a benchmark": report["removed"]}
 

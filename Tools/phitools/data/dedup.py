@@ -44,19 +44,21 @@ def text_of(document: Document) -> str:
     return document.text
 
 
-class ExactFilter(ExactDedupFilter):
-    """datatrove's filter, which counts what it leaves out under the name that a report shows."""
+class Reason:
+    """Makes a filter of datatrove count what it leaves out under `reason`, which a report shows."""
+
+    reason = ""
 
     def stat_update(self, *labels: str, value: int = 1, unit: str | None = None) -> None:
-        super().stat_update(*("left out: duplicate" if x == "dropped" else x for x in labels), value=value, unit=unit)
+        super().stat_update(*(self.reason if x == "dropped" else x for x in labels), value=value, unit=unit)
 
 
-class NearFilter(MinhashDedupFilter):
-    """The same for near duplicates."""
+class ExactFilter(Reason, ExactDedupFilter):
+    reason = "left out: duplicate"
 
-    def stat_update(self, *labels: str, value: int = 1, unit: str | None = None) -> None:
-        super().stat_update(
-            *("left out: near duplicate" if x == "dropped" else x for x in labels), value=value, unit=unit)
+
+class NearFilter(Reason, MinhashDedupFilter):
+    reason = "left out: near duplicate"
 
 
 def run(folders: list[Path], out: Path, where: Where, near: bool) -> dict[str, int]:

@@ -72,12 +72,12 @@ class Endpoint:
                     choice = json.loads(response.read())["choices"][0]
                 return Answer(str(choice["message"]["content"] or ""), choice.get("finish_reason") != "length")
             except urllib.error.HTTPError as error:
-                fault = f"HTTP {error.code}: {error.read(300).decode(errors='replace').strip() or error.reason}"
+                fault = f"HTTP {error.code}: {_body(error) or error.reason}"
                 if error.code not in PASSING:
                     raise OSError(f"{self.address}: {' '.join(fault.split())}") from None
                 wait = max(wait, _retry_after(error.headers.get("Retry-After")))
-            except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-                fault = str(getattr(error, "reason", "") or error or type(error).__name__)
+            except (OSError, http.client.HTTPException) as error:
+                fault = str(getattr(error, "reason", "") or error) or type(error).__name__
             except (ValueError, KeyError, IndexError, TypeError) as error:
                 fault = f"not a chat completion ({type(error).__name__}: {error})"
             fault = " ".join(fault.split())
@@ -86,6 +86,14 @@ class Endpoint:
                 time.sleep(wait)
         raise OSError(
             f"{self.address}: {fault} ({self.tries} tries); the answers so far are kept, start again to go on")
+
+
+def _body(error: urllib.error.HTTPError) -> str:
+    """Return the beginning of what a server says about a fault; nothing if that breaks off."""
+    try:
+        return error.read(300).decode(errors="replace").strip()
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 def _retry_after(text: str | None) -> float:

@@ -26,12 +26,13 @@ def check(labels: np.ndarray) -> None:
             "`annotate` makes more")
 
 
-def _forest(vectors: np.ndarray, labels: np.ndarray, seed: int) -> RandomForestClassifier:
+def train(vectors: np.ndarray, labels: np.ndarray, seed: int) -> RandomForestClassifier:
+    """Return a forest that has learnt labels."""
     forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed, n_jobs=1)
     return forest.fit(vectors, labels)
 
 
-def _valuable(forest: RandomForestClassifier, vectors: np.ndarray) -> np.ndarray:
+def probability(forest: RandomForestClassifier, vectors: np.ndarray) -> np.ndarray:
     """Return the probability of label 1; a forest that saw one label only is sure of it."""
     place = forest.classes_.tolist()
     return forest.predict_proba(vectors)[:, place.index(1)] if 1 in place else np.zeros(len(vectors))
@@ -46,10 +47,10 @@ def judge(vectors: np.ndarray, labels: np.ndarray, known: np.ndarray, seed: int)
     part = np.random.default_rng(seed).permutation(len(known)) % PARTS
     for i in range(PARTS):
         mine, others = known[part == i], known[part != i]
-        scores[mine] = _valuable(_forest(vectors[others], labels[part != i], seed), vectors[mine])
+        scores[mine] = probability(train(vectors[others], labels[part != i], seed), vectors[mine])
     rest = np.setdiff1d(np.arange(len(vectors)), known)
     if len(rest):
-        scores[rest] = _valuable(_forest(vectors[known], labels, seed), vectors[rest])
+        scores[rest] = probability(train(vectors[known], labels, seed), vectors[rest])
     judged = scores[known]
     false, true, _ = roc_curve(labels, judged)
     chosen = judged >= 0.5

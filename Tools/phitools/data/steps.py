@@ -108,6 +108,14 @@ def writer(out: Path) -> JsonlWriter:
                        d: {"text": d.text, "id": d.id, "metadata": dict(sorted(d.metadata.items()))})
 
 
+def write_documents(out: Path, documents: Iterable[Document]) -> None:
+    """Write a step's documents in one shard, without an executor."""
+    (out / DOCUMENTS).mkdir(parents=True, exist_ok=True)
+    with open(out / DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
+        for d in documents:
+            f.write(json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata}) + "\n")
+
+
 def folder_digest(folder: Path) -> str:
     """Return the manifest's hash, which identifies a step's folder."""
     read_manifest(folder)

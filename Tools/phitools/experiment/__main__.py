@@ -15,9 +15,10 @@ from . import measures, plan, queue, report
 
 
 def _report(found: dict[str, Any], figure: Path | None) -> int:
-    print(report.text(found))
+    analysis = report.Analysis(found)
+    print(report.text(analysis))
     if figure:
-        report.picture(report.Analysis(found), figure)
+        report.picture(analysis, figure)
     return 0
 
 

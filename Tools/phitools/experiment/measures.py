@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .plan import ARMS, SIZES, Options, runs
+from ..train.shape import Shape
+from .plan import ARMS, SIZES, Options, Scale, runs
 
 
-def parameters(size: str, vocabulary: int) -> int:
+def parameters(size: str, scale: Scale) -> int:
     """Return the number of parameters of a phi of this size."""
-    h, layers, _ = SIZES[size]
-    return 2 * vocabulary * h + vocabulary + 2 * h + layers * (2 * h + (h + 1) * 7 * h + 5 * h * h + h)
+    hidden, layers, heads = SIZES[size]
+    return Shape(scale.vocabulary, hidden, layers, heads, 4 * hidden, scale.context).parameters
 
 
 def gather(o: Options) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def gather(o: Options) -> dict[str, Any]:
     its `pairs` are 1 where the right completion is likelier."""
     found: dict[str, Any] = {
         "sizes": list(o.scale.sizes), "tokens": o.scale.tokens,
-        "parameters": {s: parameters(s, o.scale.vocabulary) for s in o.scale.sizes},
+        "parameters": {s: parameters(s, o.scale) for s in o.scale.sizes},
         "bytes": {}, "tasks": {}, "runs": {}}
     for arm, size, seed in runs(o.scale, o.seeds):
         folder = o.folder / "runs" / f"{arm}-{size}-{seed}"

@@ -100,30 +100,30 @@ class Job:
     needs: tuple[str, ...]
     command: Callable[[str], list[str]]
     """Returns the command line for a Python interpreter."""
-    kind: str = "data"
     save_output: bool = False
     """Whether the product is the command's standard output."""
 
 
-def _step(o: Options, module: str, step: str, name: str, needs: tuple[str, ...], *options: str) -> Job:
-    inputs = ["--input", *(str(o.folder / i) for i in needs)] if needs else []
+def _step(
+        o: Options, module: str, step: str, name: str, inputs: tuple[str, ...], *options: str,
+        after: tuple[str, ...] = ()) -> Job:
+    """Return a job that makes a folder of others, when these and the jobs `after` are done."""
+    named = ["--input", *(str(o.folder / i) for i in inputs)] if inputs else []
     return Job(
-        name, o.folder / name / "manifest.json", needs,
-        lambda python: [python, "-m", f"phitools.{module}", step, "--out", str(o.folder / name), *inputs, *options])
+        name, o.folder / name / "manifest.json", inputs + after,
+        lambda python: [python, "-m", f"phitools.{module}", step, "--out", str(o.folder / name), *named, *options])
 
 
 def _pools(o: Options) -> list[Job]:
     """Return the jobs that make all pools but the filtered one, and the tokenizer."""
     f, s = o.folder, o.scale
     near = ["--benchmark", *(str(p) for _, p in o.problem_sets.values()), "--tau", "0.9"]
-    out = []
-    if s.packages:
-        out.append(_step(o, "experiment.pools", "corpus", "corpus", ()))
-    collect = _step(
-        o, "data", "collect", "code", (), "--standard-library", "--share", str(s.share),
-        *(["--packages-in", str(f / "corpus")] if s.packages else []))
+    corpus = ("corpus",) if s.packages else ()
     return [
-        *out, Job(collect.name, collect.product, tuple(j.name for j in out), collect.command),
+        *(_step(o, "experiment.pools", "corpus", name, ()) for name in corpus),
+        _step(
+            o, "data", "collect", "code", (), "--standard-library", "--share", str(s.share),
+            *(x for name in corpus for x in ("--packages-in", str(f / name))), after=corpus),
         _step(o, "data", "dedup", "unique", ("code",)),
         _step(
             o, "data", "tokenizer", "tokenizer", ("unique",), "--vocabulary", str(s.vocabulary), "--positions",
@@ -156,16 +156,15 @@ def jobs(o: Options) -> list[Job]:
     made = runs(s, o.seeds)
     embedder = "-".join(map(str, made[0]))
     out = _pools(o)
-    select = _step(
-        o, "experiment.pools", "select", "filtered", ("unique",), "--checkpoint", str(f / "runs" / embedder / "final"),
-        "--labelled", str(s.labelled))
     for arm, size, seed in made:
         name = f"{arm}-{size}-{seed}"
         if seed != o.seeds[0]:
             out += _pairs(o)
         out += _run(o, arm, size, seed)
         if name == embedder:
-            out.append(Job(select.name, select.product, (*select.needs, f"train {name}"), select.command))
+            out.append(_step(
+                o, "experiment.pools", "select", "filtered", ("unique",), "--checkpoint",
+                str(f / "runs" / name / "final"), "--labelled", str(s.labelled), after=(f"train {name}",)))
     return list({j.name: j for j in out + _pairs(o)}.values())
 
 
@@ -194,21 +193,20 @@ def _run(o: Options, arm: str, size: str, seed: int) -> list[Job]:
             str(a.times * s.tokens), "--seed", str(seed), "--tokenizer", str(f / "tokenizer"), "--benchmark",
             *map(str, o.benchmarks.values()), "--out", str(f / packed)]),
         Job(f"train {name}", run / "final" / "config.json", (packed,), lambda python: [
-            python, "-m", "phitools.train", "--config", str(CONFIG), *(x for y in settings for x in ("--set", y))],
-            "train"),
+            python, "-m", "phitools.train", "--config", str(CONFIG), *(x for y in settings for x in ("--set", y))]),
         Job(f"convert {name}", model, (f"train {name}",), lambda python: [
-            str(o.phi), "convert", str(run / "final"), "-o", str(model), "--type", "f32", "--force"], "measure"),
+            str(o.phi), "convert", str(run / "final"), "-o", str(model), "--type", "f32", "--force"]),
     ]
     for measure, (problems, path) in o.problem_sets.items():
         out.append(Job(
             f"code-loss {measure} {name}", run / f"code-loss-{measure}.json", (f"convert {name}",),
             lambda python, problems=problems, path=path: [
                 str(o.phi), "eval", "code-loss", problems, "--problems", str(path), "-m", str(model), "-t", "1",
-                "--json"], "measure", save_output=True))
+                "--json"], save_output=True))
     for benchmark in o.benchmarks:
         out.append(Job(
             f"pairs {benchmark} {name}", run / f"pairs-{benchmark}.json", (f"convert {name}", f"pairs-{benchmark}"),
             lambda python, benchmark=benchmark: [
                 str(o.phi), "eval", "pairs", "--pairs", str(f / f"pairs-{benchmark}.jsonl"), "-m", str(model), "-t",
-                "1", "--json"], "measure", save_output=True))
+                "1", "--json"], save_output=True))
     return out

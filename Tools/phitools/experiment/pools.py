@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datatrove.data import Document
 
 from ..data.annotate import VALUABLE, rule_score
-from ..data.steps import DOCUMENTS, count, finish, finished, name, read
+from ..data.steps import count, finish, finished, name, read, write_documents
 from ..durable import write_folder
 from ..packed import sha256
 
@@ -80,9 +81,9 @@ def functions(text: str) -> Iterator[str]:
 def selected(
         texts: list[str], checkpoint: Path, labelled: int, share: float, seed: int) -> tuple[list[str], dict[str, Any]]:
     """Return the best share of the texts that the forest has not seen, in order, and a report."""
-    from sklearn.ensemble import RandomForestClassifier
     from sklearn.metrics import roc_auc_score
 
+    from ..data import select
     from ..data.embed import Embedder
     sample = np.sort(np.random.default_rng(seed).permutation(len(texts))[:labelled])
     others = np.setdiff1d(np.arange(len(texts)), sample)
@@ -90,8 +91,7 @@ def selected(
     if len(others) == 0 or len(set(label.tolist())) < 2:
         raise ValueError(f"{len(sample)} labelled of {len(texts)} documents, {label.sum()} valuable: nothing to learn")
     vectors = Embedder(checkpoint)(texts)
-    forest = RandomForestClassifier(n_estimators=200, min_samples_leaf=2, random_state=seed, n_jobs=1)
-    score = forest.fit(vectors[sample], label).predict_proba(vectors[others])[:, 1]
+    score = select.probability(select.train(vectors[sample], label, seed), vectors[others])
     least = np.quantile(score, 1 - share)
     check = np.random.default_rng(seed + 1).permutation(len(others))[:labelled]  # labelled for the report only
     truth, kept = np.array([rule_score(texts[i]) >= VALUABLE for i in others[check]]), score[check] >= least
@@ -139,10 +139,7 @@ def main() -> int:
             made = shuffled(documents, a.seed)
         else:
             made = [f for d in documents for f in functions(d)]
-        (a.out / DOCUMENTS).mkdir(parents=True, exist_ok=True)
-        with open(a.out / DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
-            for text in dict.fromkeys(made):
-                f.write(json.dumps({"text": text, "id": name(text), "metadata": {}}) + "\n")
+        write_documents(a.out, (Document(text, name(text)) for text in dict.fromkeys(made)))
         finish(a.out, a.step, options, [a.input], count(a.out) | report)
         return 0
     except (OSError, ValueError, subprocess.CalledProcessError) as error:

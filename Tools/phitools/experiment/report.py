@@ -216,7 +216,6 @@ def picture(a: Analysis, path: Path) -> None:
     pyplot.close(figure)
 
 
-def text(measures: dict[str, Any]) -> str:
+def text(a: Analysis) -> str:
     """Return the report as Markdown."""
-    a = Analysis(measures)
     return f"{table(a)}\n\n{criteria(a)}"

@@ -19,7 +19,7 @@ import torch
 from ..data import bpe
 from ..train import base, config, processes
 from ..train.loop import Training
-from ..train.model import Shape
+from ..train.shape import Shape
 from . import estimate, examples, packing
 
 
@@ -94,17 +94,20 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     end = bpe.end_of_text(tokenizer)
     found, left = examples.read(a.data)
     train, held = examples.split(found, a.validation, a.seed)
-    longest = max(len(packing.encode(e, tokenizer, end)) for e in found)
+    coded = {e: packing.encode(e, tokenizer, end) for e in found} if p.first else {}
+    longest = p.share(max(map(len, coded.values()), default=0))
     context = a.context or min(shape.positions, 2048, max(64, -(-longest // 64) * 64))
     if context > shape.positions:
         raise ValueError(f"--context {context}: {a.base} has {shape.positions} positions")
     packed = {}
     for name, part in (("validation", held), ("train", train)):
         if p.first:
-            packed = packing.pack(part, tokenizer, folder / "tokenizer.json", end, context, a.out / "data" / name)
+            packed = packing.pack(
+                {e: coded[e] for e in part}, folder / "tokenizer.json", end, context, a.out / "data" / name)
             if packed["too long"]:
                 reason = f"longer than {context} tokens"
                 left[reason] = left.get(reason, 0) + packed["too long"]
+    del coded  # large
     packed = p.share(packed)
     say(f"{given}: phi of {shape.parameters / 1e6:,.1f} M parameters; {len(train):,} examples to train, "
         f"{len(held):,} to validate, {packed['rows']:,} sequences of {context} tokens, "
@@ -113,6 +116,9 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
         say("left out: " + ", ".join(f"{n} {reason}" for reason, n in sorted(left.items())))
     prompts = a.prompt or [e.prompt for e in held if e.prompt][:2]
     c = config.build(table(a, shape, packed, context, prompts, p.device.type == "cuda"), a.set)
+    if c.run.device not in ("auto", p.device.type):
+        raise ValueError(f"run.device = {c.run.device}: this runs on {p.device.type}; the environment's "
+                         "CUDA_VISIBLE_DEVICES tells which GPUs there are, empty none")
     if c.batch.sequences % p.world:
         raise ValueError(f"--sequences {c.batch.sequences} can't be divided among {p.world} processes")
     bytes_ = estimate.memory(
@@ -129,29 +135,28 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
         f"{c.batch.sequences} x {context} tokens")
     if a.plan:
         return
-    before = training.validate()
-    say(f"validation, step {training.done}: " + told(before))
+    say(f"validation, step {training.done}: " + told(training.validate()))
     training.run()
     if p.first:
-        finish(a, given, before)
+        finish(c, given)
 
 
 def told(losses: dict[str, dict[str, float]]) -> str:
     return f"{losses['validation']['held out']:.4f} nats a token, {losses['bits_per_byte']['held out']:.4f} bits a byte"
 
 
-def finish(a: argparse.Namespace, given: str, before: dict[str, dict[str, float]]) -> None:
+def finish(c: config.Config, given: str) -> None:
     """Tell what came of it, and how to go on."""
-    lines = [json.loads(text) for text in (a.out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    out = Path(c.run.out)
+    lines = [json.loads(text) for text in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     best = min((r for r in lines if "validation" in r), key=lambda r: r["validation"]["held out"])
-    print(f"best: step {best['step']}, {told(best)}; kept in {a.out / 'best'}")
-    samples = [json.loads(text) for text in (a.out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    print(f"best: step {best['step']}, {told(best)}; kept in {out / 'best'}")
+    samples = [json.loads(text) for text in (out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     for s in samples:
         if s["step"] == samples[-1]["step"]:
             print(f"--- {s['prompt']}\n{s['completion']}")
-    source = f"{shlex.quote(given)} --adapter {shlex.quote(str(a.out / 'best'))}" if a.lora else shlex.quote(
-        str(a.out / "best"))
-    model = shlex.quote(str(a.out / "model.phi"))
+    best_folder, model = shlex.quote(str(out / "best")), shlex.quote(str(out / "model.phi"))
+    source = f"{shlex.quote(given)} --adapter {best_folder}" if c.lora.rank else best_folder
     print(f"next:\nphi convert {source} -o {model} --type q8\nphi complete -m {model} 'a prompt'")
 
 

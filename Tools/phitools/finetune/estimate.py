@@ -8,7 +8,7 @@ import torch
 from ..train import lora as adapters
 from ..train.config import Lora
 from ..train.loss import PIECE
-from ..train.model import Shape
+from ..train.shape import Shape
 
 
 def memory(shape: Shape, lora: Lora, tokens: int, precision: str) -> dict[str, float]:

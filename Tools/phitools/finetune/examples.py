@@ -25,8 +25,8 @@ class Example:
     completion: str
 
 
-def _lines(path: Path) -> Iterator[Example]:
-    for number, line in enumerate(read_file(path, LARGEST).splitlines(), 1):
+def _lines(path: Path, text: str) -> Iterator[Example]:
+    for number, line in enumerate(text.split("\n"), 1):  # only that ends a line of JSON Lines: strings may hold U+2028
         if not line.strip():
             continue
         try:
@@ -61,16 +61,15 @@ def read(path: Path) -> tuple[list[Example], dict[str, int]]:
     for file in _files(path):
         if file.suffix not in TEXTS | {".jsonl"}:
             raise ValueError(f"{file}: is to be .jsonl, {', '.join(sorted(TEXTS))}, or a folder of such files")
+        is_jsonl, given = file.suffix == ".jsonl", file == path
         try:
-            if file.is_symlink() and path.is_dir():
-                raise OSError("symbolic link")
-            examples = _lines(file.resolve()) if file.suffix == ".jsonl" else [Example("", read_file(file.resolve()))]
-        except (OSError, ValueError) as reason:
-            if not path.is_dir():
+            text = read_file(file.resolve() if given else file, *([LARGEST] if is_jsonl else []))
+        except ValueError as reason:
+            if given:
                 raise ValueError(f"{path}: {reason}") from None
             leave(str(reason))
             continue
-        for example in examples:
+        for example in _lines(file, text) if is_jsonl else [Example("", text)]:
             if not example.completion.strip():
                 leave("empty")
             elif example in found:

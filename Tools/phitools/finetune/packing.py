@@ -52,12 +52,10 @@ def rows(parts: list[Coded], length: int, end: int) -> list[Coded]:
 
 
 def pack(
-        examples: list[Example], tokenizer: Tokenizer, tokenizer_file: Path, end: int, length: int,
-        out: Path) -> dict[str, int]:
-    """Write a packed folder; return the numbers of rows, tokens that aren't filling, targets, and examples left out
-    because they are too long. ValueError if nothing is left."""
-    found = [(e, encode(e, tokenizer, end)) for e in examples]
-    cut = [pieces(e, coded, length) for e, coded in found]
+        examples: dict[Example, Coded], tokenizer_file: Path, end: int, length: int, out: Path) -> dict[str, int]:
+    """Write a packed folder of examples, given with their tokens; return the numbers of rows, tokens that aren't
+    filling, targets, and examples left out because they are too long. ValueError if nothing is left."""
+    cut = [pieces(e, coded, length) for e, coded in examples.items()]
     made = rows([part for parts in cut for part in parts], length, end)
     if not made:
         raise ValueError(f"all {len(examples)} examples are longer than {length} tokens")

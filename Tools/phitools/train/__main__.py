@@ -1,4 +1,4 @@
-"""Train phi: python -m phitools.train --config Tools/configs/nano.toml [--set run.out=runs/nano]
+"""Train phi: python -m phitools.train --config nano.toml [--set run.out=runs/nano]
 
 Run it under torchrun for several processes.
 """

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from .model import Shape, from_hugging_face
+from .model import from_hugging_face
+from .shape import Shape
 
 GELU = {"gelu_new", "gelu_pytorch_tanh"}
 """The names of the tanh approximation."""

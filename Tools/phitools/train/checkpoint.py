@@ -17,7 +17,8 @@ from torch import Tensor
 
 from ..durable import write_folder
 from .config import Dropout, Lora
-from .model import Shape, to_hugging_face
+from .model import to_hugging_face
+from .shape import Shape
 
 TRAINING = "training.pt"
 TOKENIZER_FILES = (
@@ -85,15 +86,6 @@ def read_training(folder: Path) -> dict[str, Any]:
         raise ValueError(
             f"{path}: cannot be read ({' '.join(str(error).split())[:200]}); remove {folder} to go on from the "
             "checkpoint before") from None
-
-
-def publish(source: Path, target: Path) -> None:
-    """Copy a checkpoint without the state for resuming."""
-    def fill(fresh: Path) -> None:
-        for path in source.iterdir():
-            if path.name != TRAINING:
-                shutil.copyfile(path, fresh / path.name)
-    write_folder(target, fill)
 
 
 def checkpoints(out: Path) -> list[Path]:

@@ -23,11 +23,12 @@ from ..packed import Sampler, Stream, open_stream, sha256
 from . import base, checkpoint, lora, processes, sharded
 from .config import Config
 from .loss import targets_of
-from .model import Phi, Shape
+from .model import Phi
 from .optimizers import learning_rate, make_optimizers
 from .record import Record, draw
 from .report import check as check_report
 from .report import reporter
+from .shape import Shape
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
@@ -240,9 +241,7 @@ class Training:
             raise ValueError(
                 f"step {step + 1}: the loss is not a number; the last checkpoint is intact, lower schedule.peak")
         self.done += 1
-        return {
-            "loss": value, "norm": float(norm.full_tensor() if hasattr(norm, "full_tensor") else norm),
-            "lr": rate * c.schedule.peak}
+        return {"loss": value, "norm": float(processes.whole(norm)), "lr": rate * c.schedule.peak}
 
     def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, ...]:
         """Return the model's arguments of one forward pass. wanted: the step's target marks, [sequences, context]"""
@@ -333,12 +332,9 @@ class Training:
                 report(self.done, line)
             if self.done % c.run.checkpoint_every == 0 or last:
                 self.save()
-        weights = self._weights() if c.run.sharded else {}
+        weights = self._weights()
         if p.first:
-            if c.run.sharded:
-                self._write(final, weights)
-            else:
-                checkpoint.publish(checkpoint.checkpoints(self.out)[-1], final)
+            self._write(final, weights)
             draw(self.out)
         p.wait()
         return final

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from .config import Lora
-    from .model import Phi, Shape
+    from .model import Phi
+    from .shape import Shape
 
 MODULES = {
     "q_proj": "self_attn", "k_proj": "self_attn", "v_proj": "self_attn", "fc1": "mlp", "dense": "self_attn",

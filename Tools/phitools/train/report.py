@@ -6,13 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-PACKAGES = {"tensorboard": "tensorboard", "trackio": "trackio"}
-
 
 def check(kind: str) -> None:
     """Raise ValueError for a report that cannot be made."""
-    if kind and importlib.util.find_spec(PACKAGES[kind]) is None:
-        raise ValueError(f"run.report = {kind} needs the package {PACKAGES[kind]}: pip install './Tools[report]'")
+    if kind and importlib.util.find_spec(kind) is None:
+        raise ValueError(f"run.report = {kind} needs the package {kind}: pip install './Tools[report]'")
 
 
 def scalars(line: dict[str, Any]) -> dict[str, float]:

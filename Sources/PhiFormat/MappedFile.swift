@@ -25,6 +25,10 @@ public final class MappedFile: Sendable {
         guard file.size > 0 else { throw FormatError(path, "is empty") }
         let pointer = mmap(nil, file.size, PROT_READ, MAP_SHARED, file.descriptor, 0)
         guard let pointer, pointer != MAP_FAILED else { throw FormatError(path, String(cString: strerror(errno))) }
+        #if os(Linux)
+            // What is not in the system's cache is then read in huge pages, where the file system can.
+            madvise(pointer, file.size, MADV_HUGEPAGE)
+        #endif
         self.path = name ?? file.path
         count = file.size
         base = UInt(bitPattern: pointer)

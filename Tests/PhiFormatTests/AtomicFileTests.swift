@@ -50,4 +50,26 @@ struct AtomicFileTests {
         }
         #expect(folder.names.isEmpty)
     }
+
+    /// Appended bytes are written in pieces; what overwrites them comes after them.
+    @Test func keepsTheOrderOfWhatIsWritten() throws {
+        let folder = try TemporaryFolder()
+        let file = try AtomicFile(FilePath(folder.at("a.phi")), overwrite: false)
+        var expected: [UInt8] = []
+        for (number, count) in [1, 5_000_000, 0, 3_388_607, 17, 8_388_608, 4_194_303, 64, 12_000_000].enumerated() {
+            let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+                for index in 0..<count { buffer[index] = UInt8(truncatingIfNeeded: index &* 31 &+ number) }
+                filled = count
+            }
+            try file.append(bytes)
+            expected += bytes
+            #expect(file.position == expected.count)
+            guard number % 3 == 2 else { continue }
+            let middle = expected.count / 2, other: [UInt8] = [7, 8, 9]
+            try other.withUnsafeBytes { try file.write($0, at: middle) }
+            expected.replaceSubrange(middle..<middle + other.count, with: other)
+        }
+        try file.commit()
+        #expect(try Data(contentsOf: URL(fileURLWithPath: folder.at("a.phi"))) == Data(expected))
+    }
 }

@@ -20,6 +20,7 @@ from compare.cases import BY_NAME, CASES, TURNS
 from compare.machine import commit, machine
 from compare.peers import Contender
 from compare.peers.llama_cpp import IkLlamaCpp, LlamaCpp
+from compare.peers.onnxruntime import OnnxRuntime
 from compare.peers.openvino import OpenVINO
 from compare.peers.swift_phi import SwiftPhi
 from compare.peers.transformers import Transformers
@@ -31,6 +32,7 @@ from compare.workspace import Workspace
 
 CONTENDERS: list[Contender] = [
     SwiftPhi("q4", 4), LlamaCpp("Q4_0", 4), LlamaCpp("Q4_K_M", 4), IkLlamaCpp("Q4_0", 4), OpenVINO(),
+    OnnxRuntime(),
     SwiftPhi("q8", 8), LlamaCpp("Q8_0", 8), IkLlamaCpp("Q8_0", 8), Transformers(),
 ]
 PEERS = list(dict.fromkeys(contender.peer for contender in CONTENDERS))
@@ -87,6 +89,7 @@ def measure(ready: list[Contender], workspace: Workspace, results: Results, roun
     """Measure round by round; within a round, all contenders measure one group of cases before the next. A contender
     that fails is skipped from then on, and its failure is recorded."""
     failed: set[str] = set()
+    workspace.forget_models()
     for number, turn, contender in product(range(rounds), TURNS, ready):
         if contender.label in failed:
             continue

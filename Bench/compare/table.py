@@ -9,7 +9,8 @@ from compare.cases import CASES, DECODE, DECODE_AT_DEPTH, Case
 
 # Each of our weight types with the peers' of about as many bits; ratios refer to the first of them.
 KINDS = {
-    "swift-phi q4": ["llama.cpp Q4_0", "llama.cpp Q4_K_M", "ik_llama.cpp Q4_0", "OpenVINO GenAI int4"],
+    "swift-phi q4": [
+        "llama.cpp Q4_0", "llama.cpp Q4_K_M", "ik_llama.cpp Q4_0", "OpenVINO GenAI int4", "onnxruntime-genai int4"],
     "swift-phi q8": ["llama.cpp Q8_0", "ik_llama.cpp Q8_0"],
 }
 

@@ -1,6 +1,7 @@
 """The build folder for peers and models, which git ignores, and preparation steps shared by several contenders."""
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -34,6 +35,15 @@ class Workspace:
             command += ["--tokenizer", str(self.tokenizer)]
         step(command, environment={"PYTHONPATH": str(REPOSITORY / "Tools")})
 
+    def forget_models(self) -> None:
+        """Take the models out of the system's cache, so that all are read as after a restart: how fast mapped files are
+        depends on the size of the cache's pages, and that on how a file got there. Nothing where the system can't."""
+        for path in self.folder.rglob("*") if hasattr(os, "posix_fadvise") else ():
+            if path.is_file() and path.stat().st_size >= 1 << 26:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
     def prompt_of_five(self) -> str:
         """Return a text of five tokens by the checkpoint's tokenizer, which the peers use too."""
         from tokenizers import Tokenizer
@@ -48,8 +58,6 @@ class Workspace:
 
 def step(command: list[str], environment: dict[str, str] | None = None, folder: Path | None = None) -> None:
     """Run a command of the preparations; raise `Failed` with the last line of its output."""
-    import os
-
     print("+ " + " ".join(command), file=sys.stderr, flush=True)
     try:
         done = subprocess.run(

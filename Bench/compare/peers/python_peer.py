@@ -2,7 +2,6 @@
 JSON for each case."""
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import sys
 from collections.abc import Iterator
@@ -21,10 +20,15 @@ class PythonPeer:
     package: str  # for the reported version
 
     def prepare(self, workspace: Workspace) -> str:
+        program = f"import importlib.metadata as m; print(m.version({self.package!r}))"
         try:
-            return f"{self.package} {importlib.metadata.version(self.package)}"
-        except importlib.metadata.PackageNotFoundError:
+            return f"{self.package} {run([self.python(workspace), '-c', program]).output.strip()}"
+        except Failed:
             raise Failed(f"{self.package} is not installed") from None
+
+    def python(self, workspace: Workspace) -> str:
+        """Return the interpreter that has the package."""
+        return sys.executable
 
     def can(self, case: Case) -> bool:
         return case.unit == "tok/s"
@@ -33,7 +37,7 @@ class PythonPeer:
         if not cases:
             return
         command = [
-            sys.executable, "-m", self.module, *self.arguments(workspace), str(workspace.threads),
+            self.python(workspace), "-m", self.module, *self.arguments(workspace), str(workspace.threads),
             *(case.name for case in cases)]
         output = run(command, self.environment(workspace)).output
         rates = {}

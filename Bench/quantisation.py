@@ -1,127 +1,140 @@
-"""Measures the loss of quantised files, swift-phi's and llama.cpp's, of one checkpoint on one text.
+"""Measures the loss of quantised files, swift-phi's and llama.cpp's, of one checkpoint on one text, and its parts.
 
     python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate
-    FILE]
-        [--llama llama.cpp]
+    FILE] [--llama BUILD] [--humaneval FILE] [--mbpp FILE]
 
-Needs torch, transformers and, for its rows, a built llama.cpp with the gguf package. Both engines are judged as they
-run, integer activations and KV cache included, twice: by their logits against Hugging Face in fp32, and by their own
-tools, which compare with their own engine in f32. Windows have 512 tokens, of which the second half is predicted, as
-llama-perplexity does. llama.cpp's rows "weights alone" are its files' weights in the Hugging Face model.
+Needs torch and transformers; for llama.cpp's rows its build folder with llama-quantize and llama-imatrix. Both engines
+are judged as they run, integer activations and KV cache included, by their logits against Hugging Face in fp32. Windows
+have 512 tokens, of which the second half is predicted, as llama-perplexity does. llama.cpp's files "imatrix" have an
+importance matrix of the text and tokens that calibrate swift-phi's.
 
-Prints a table: size of the file, mean, median and 99% of the KL divergence, ratio of perplexities, how often the
-likeliest token is the same; then the tools' own means.
+Prints tables:
+
+- Each file's size, mean, median and 99% of the KL divergence, ratio of perplexities, how often the likeliest token is
+  the same.
+- The error budget of calibrated files, each part alone: a file's embedding, blocks or head in Hugging Face's model, all
+  of them, the engine's integer activations (against Hugging Face with the file's weights), the file's KV cache with the
+  checkpoint's weights in f32.
+- With a benchmark's problems: how many of the completions (temperature 0) are those of f32, character by character, and
+  the pass rates. Generated code runs in phi's sandbox.
 """
 from __future__ import annotations
 
 import argparse
+import copy
 import json
-import re
-import runpy
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import PhiForCausalLM, PreTrainedTokenizerFast
 
-WINDOW = 512
+from llama_files import Llama, run
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "Tools"))
+from phitools.phi_file import PhiFile  # noqa: E402
+
+WINDOW, CALIBRATION_TOKENS = 512, 8192
 JUDGED = WINDOW // 2 - 1
+# With an importance matrix and, as most published files of phi are, without.
 GGUF_TYPES = ["Q3_K_M", "Q4_0", "IQ4_XS", "Q4_K_M", "Q8_0"]
+HEADER = "mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |"
 
 
-def run(*command: object) -> str:
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout or done.stderr
+def judged(logits: torch.Tensor, vocabulary: int) -> torch.Tensor:
+    """Return log-probabilities of the positions that are judged, from the middle of a window to before its last."""
+    rows = logits if len(logits) == JUDGED else logits[-1 - JUDGED : -1]
+    return rows[:, :vocabulary].double().log_softmax(-1)
 
 
-class Judge:
-    """Compares log-probabilities with Hugging Face's, at the positions that llama-perplexity judges: from the middle of
-    a window to before its last."""
-
-    def __init__(self, model: PhiForCausalLM, windows: torch.Tensor) -> None:
-        self.windows = windows
-        self.truth = [logits[-1 - JUDGED : -1].double().log_softmax(-1) for logits in hugging_face(model, windows)]
-
-    def row(self, name: str, size: int, logits: Iterator[torch.Tensor]) -> None:
-        divergences, losses, same = [], [], []
-        for window, truth, found in zip(self.windows, self.truth, logits):
-            p, q = truth, found[-1 - JUDGED : -1].double().log_softmax(-1)
-            divergences.append((p.exp() * (p - q)).sum(-1))
-            following = window[-JUDGED:, None]
-            losses.append((p.gather(-1, following) - q.gather(-1, following))[:, 0])
-            same.append((p.argmax(-1) == q.argmax(-1)).double())
-        kl, loss, top = torch.cat(divergences), torch.cat(losses), torch.cat(same)
-        error = torch.stack([d.mean() for d in divergences]).std() / len(divergences) ** 0.5
-        print(f"| {name} | {size / 1e6:.2f} MB | {kl.mean() * 1e3:.3f} +- {error * 1e3:.3f} | {kl.median() * 1e3:.3f} "
-              f"| {kl.quantile(0.99) * 1e3:.2f} | {loss.mean().exp():.4f} | {top.mean() * 100:.2f}% |", flush=True)
+def compare(windows: torch.Tensor, right: list[torch.Tensor], found: Iterable[torch.Tensor]) -> str:
+    """Return the cells of a row: how far log-probabilities are from the right ones."""
+    divergences, losses, same = [], [], []
+    for window, p, q in zip(windows, right, found):
+        divergences.append((p.exp() * (p - q)).sum(-1))
+        following = window[-JUDGED:, None]
+        losses.append((p.gather(-1, following) - q.gather(-1, following))[:, 0])
+        same.append((p.argmax(-1) == q.argmax(-1)).double())
+    kl, loss, top = torch.cat(divergences), torch.cat(losses), torch.cat(same)
+    error = torch.stack([d.mean() for d in divergences]).std() / len(divergences) ** 0.5
+    return (f"{kl.mean() * 1e3:.3f} +- {error * 1e3:.3f} | {kl.median() * 1e3:.3f} | {kl.quantile(0.99) * 1e3:.2f} "
+            f"| {loss.mean().exp():.4f} | {top.mean() * 100:.2f}% |")
 
 
 @torch.no_grad()
-def hugging_face(model: PhiForCausalLM, windows: torch.Tensor) -> Iterator[torch.Tensor]:
+def hugging_face(model: PhiForCausalLM, windows: torch.Tensor, vocabulary: int) -> Iterator[torch.Tensor]:
     for window in windows:
-        yield model(input_ids=window[None], use_cache=False).logits[0]
+        yield judged(model(input_ids=window[None], use_cache=False).logits[0], vocabulary)
 
 
-def phi_logits(phi: Path, file: Path, windows: torch.Tensor, scratch: Path, *options: str) -> Iterator[torch.Tensor]:
-    for window in windows:
-        (scratch / "ids.json").write_text(json.dumps(window.tolist()))
-        run(phi, "logits", "-m", file, "--ids", scratch / "ids.json", "-o", scratch / "logits.npy", *options)
-        yield torch.from_numpy(np.load(scratch / "logits.npy"))
+class Phi:
+    """swift-phi's command and the files that it makes."""
+
+    def __init__(self, command: Path, checkpoint: Path, scratch: Path) -> None:
+        self.command, self.checkpoint, self.scratch = command, checkpoint, scratch
+
+    def convert(self, name: str, *options: object) -> Path:
+        file = self.scratch / f"{name.replace(' ', '-')}.phi"
+        run(self.command, "convert", self.checkpoint, "-o", file, "--force", *options)
+        return file
+
+    def logits(self, file: Path, windows: torch.Tensor, vocabulary: int, *options: object) -> Iterator[torch.Tensor]:
+        for window in windows:
+            out = self.scratch / "logits.npy"
+            run(self.command, "logits", "-m", file, "--ids", "-", "-o", out, *options,
+                stdin=json.dumps(window.tolist()).encode())
+            yield judged(torch.from_numpy(np.load(out)), vocabulary)
+
+    def samples(self, file: Path, problems: str, path: Path, options: list[object]) -> tuple[list[str], float]:
+        """Return completions of a benchmark's problems, and the pass rate."""
+        out = self.scratch / f"{file.stem}-{problems}.jsonl"
+        out.unlink(missing_ok=True)
+        report = json.loads(run(
+            self.command, "eval", problems, "-m", file, "--problems", path, "-o", out, "--json", *options))
+        samples = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        return [s["completion"] for s in sorted(samples, key=lambda s: s["task_id"])], report["pass@1"]
 
 
-def llama_logits(tool: Path, file: Path, text: Path, windows: torch.Tensor, scratch: Path) -> Iterator[torch.Tensor]:
-    """The log-probabilities of llama.cpp's engine, as llama-perplexity stores them, in 16 bits."""
-    stored = scratch / "logits.kld"
-    run(tool, "-m", file, "-f", text, "-c", WINDOW, "-t", 2, "--chunks", len(windows), "--kl-divergence-base", stored)
-    with stored.open("rb") as stream:
-        if stream.read(8) != b"_logits_":
-            sys.exit(f"{stored}: not what llama-perplexity writes")
-        context, vocabulary, chunks = np.fromfile(stream, np.int32, 3)
-        tokens = np.fromfile(stream, np.int32, chunks * context).reshape(chunks, context)
-        if not np.array_equal(tokens, windows.numpy()):
-            sys.exit(f"{stored}: other tokens than Hugging Face's")
-        # A row is its scale and its smallest log-probability, two floats, and a 16-bit step count for each token.
-        row = np.dtype([("scale", np.float32), ("least", np.float32), ("steps", np.uint16, (vocabulary + 1) // 2 * 2)])
-        for _ in range(chunks):
-            rows = np.fromfile(stream, row, JUDGED)
-            found = rows["least"][:, None] + rows["scale"][:, None] * rows["steps"][:, :vocabulary].astype(np.float32)
-            # Positions that are not judged.
-            yield torch.from_numpy(np.concatenate([found, found[-1:]]))
-    stored.unlink()
+def put_weights(path: Path, model: PhiForCausalLM, parts: set[str]) -> PhiForCausalLM:
+    """Return a copy of the model with some of a .phi file's parts: embedding, blocks, head with its norm."""
+    file = PhiFile(path)
+    config = copy.deepcopy(model.config)
+    if "blocks" in parts:
+        config.intermediate_size = file.config.intermediate  # conversion may have added channels
+    state = {k: v for k, v in model.state_dict().items() if "blocks" not in parts or ".layers." not in k}
 
+    def tensor(name: str) -> torch.Tensor:
+        return torch.from_numpy(np.array(file.tensor(name), np.float32)).squeeze(-1)
 
-def weights_of_gguf(path: Path, model: PhiForCausalLM) -> None:
-    """Puts a file's weights into the model."""
-    import gguf
+    def fill(name: str, values: torch.Tensor) -> None:
+        state[name][: len(values)] = values  # a checkpoint may have more rows than tokens
 
-    names = {"token_embd": "model.embed_tokens", "output_norm": "model.final_layernorm", "output": "lm_head"}
-    for i in range(model.config.num_hidden_layers):
-        for theirs, ours in (
-                ("attn_norm", "input_layernorm"), ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"),
-                ("attn_v", "self_attn.v_proj"), ("attn_output", "self_attn.dense"), ("ffn_up", "mlp.fc1"),
-                ("ffn_down", "mlp.fc2")):
-            names[f"blk.{i}.{theirs}"] = f"model.layers.{i}.{ours}"
-    state = {}
-    for tensor in gguf.GGUFReader(path).tensors:
-        module, suffix = tensor.name.rsplit(".", 1)
-        state[f"{names[module]}.{suffix}"] = torch.from_numpy(
-            np.array(gguf.quants.dequantize(tensor.data, tensor.tensor_type)))
-    model.load_state_dict(state)
-
-
-def make_gguf(llama: Path, checkpoint: Path, target: Path) -> None:
-    """llama.cpp's converter knows tokenizers by a hash; one of our own splits as GPT-2's does."""
-    sys.path.insert(0, str(llama))
-    from conversion import TextModel
-
-    TextModel.get_vocab_base_pre = lambda self, tokenizer: "gpt-2"
-    sys.argv = ["convert", str(checkpoint), "--outfile", str(target), "--outtype", "f32"]
-    runpy.run_path(str(llama / "convert_hf_to_gguf.py"), run_name="__main__")
+    state = {k: v.clone() for k, v in state.items()}
+    if "embedding" in parts:
+        fill("model.embed_tokens.weight", tensor("embedding.weight"))
+    if "head" in parts:
+        for kind in ("weight", "bias"):
+            fill(f"lm_head.{kind}", tensor(f"head.{kind}"))
+            fill(f"model.final_layernorm.{kind}", tensor(f"norm.{kind}"))
+    query = file.config.heads * file.config.head_size
+    key = file.config.kv_heads * file.config.head_size
+    for n in range(file.config.layers if "blocks" in parts else 0):
+        layer, block = f"model.layers.{n}", f"block.{n}"
+        for kind in ("weight", "bias"):
+            state[f"{layer}.input_layernorm.{kind}"] = tensor(f"{block}.norm.{kind}")
+            q, k, v, fc1 = tensor(f"{block}.in.{kind}").split([query, key, key, file.config.intermediate])
+            names = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1")
+            state.update({f"{layer}.{name}.{kind}": values for name, values in zip(names, (q, k, v, fc1))})
+        dense, fc2 = tensor(f"{block}.out.weight").split([query, file.config.intermediate], 1)
+        state[f"{layer}.self_attn.dense.weight"], state[f"{layer}.mlp.fc2.weight"] = dense, fc2
+        bias = tensor(f"{block}.out.bias")
+        state[f"{layer}.self_attn.dense.bias"], state[f"{layer}.mlp.fc2.bias"] = bias, torch.zeros_like(bias)
+    changed = PhiForCausalLM(config).eval()
+    changed.load_state_dict(state)
+    return changed
 
 
 def main() -> None:
@@ -130,9 +143,14 @@ def main() -> None:
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--phi", type=Path, default=Path(".build/release/phi"))
-    parser.add_argument("--calibrate", default="builtin", help="the text that calibrated files are made with")
-    parser.add_argument("--llama", type=Path, help="llama.cpp's folder, built in build/")
+    parser.add_argument("--calibrate", type=Path, default=ROOT / "Sources/CPhiCalibration/text.txt",
+                        help="the text that calibrated files are made with, by default the built-in one")
+    parser.add_argument("--llama", type=Path, help="the folder in which llama.cpp was built")
     parser.add_argument("--windows", type=int, default=10**9, help="use no more windows of 512 tokens")
+    parser.add_argument("--humaneval", type=Path, help="HumanEval's problems")
+    parser.add_argument("--mbpp", type=Path, help="MBPP's problems")
+    parser.add_argument("--problems", type=int, default=10**9, help="use no more problems of each benchmark")
+    parser.add_argument("--tokens", type=int, default=512, help="most tokens of a completion")
     args = parser.parse_args()
     args.scratch.mkdir(parents=True, exist_ok=True)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(args.checkpoint)
@@ -140,58 +158,55 @@ def main() -> None:
     count = min(len(ids) // WINDOW, args.windows)
     windows = ids[: count * WINDOW].view(count, WINDOW)
     model = PhiForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
-    judge = Judge(model, windows)
-    print(f"{count} windows of {WINDOW} tokens\n")
-    print(
-        "| | file | mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |\n|---|---|---|---|---|---|---|")
+    phi = Phi(args.phi, args.checkpoint, args.scratch)
+    exact = phi.convert("f32", "--type", "f32")
+    vocabulary = PhiFile(exact).config.vocabulary
+    right = list(hugging_face(model, windows, vocabulary))
 
-    files = {
-        "q8 without calibration": ["--type", "q8", "--calibrate", "none"],
-        "q8": ["--type", "q8", "--calibrate", args.calibrate],
-        "q3 without calibration": ["--type", "q3", "--calibrate", "none"],
-        "q3": ["--type", "q3", "--calibrate", args.calibrate],
-        "q4 without calibration": ["--type", "q4", "--calibrate", "none"],
-        "q4": ["--type", "q4", "--calibrate", args.calibrate],
-    }
-    for name, options in files.items():
-        file = args.scratch / f"{name.replace(' ', '-')}.phi"
-        run(args.phi, "convert", args.checkpoint, "-o", file, "--force", *options)
-        judge.row(f"swift-phi {name}", file.stat().st_size, phi_logits(args.phi, file, windows, args.scratch))
+    print(f"{count} windows of {WINDOW} tokens\n\n| | file | {HEADER}\n|---|---|---|---|---|---|---|")
+
+    def row(name: str, file: Path, found: Iterable[torch.Tensor]) -> None:
+        print(f"| {name} | {file.stat().st_size / 1e6:.2f} MB | {compare(windows, right, found)}", flush=True)
+
+    files: dict[str, Path] = {}
+    for kind in ("q8", "q4", "q3"):
+        for name, text in ((kind, args.calibrate), (f"{kind}, no text", "none")):
+            files[name] = phi.convert(name.replace(",", ""), "--type", kind, "--calibrate", text)
+            row(f"swift-phi {name}", files[name], phi.logits(files[name], windows, vocabulary))
     if args.llama:
-        binaries = args.llama / "build" / "bin"
-        tool = binaries / "llama-perplexity"
+        llama = Llama(args.llama, args.scratch)
         whole = args.scratch / "f32.gguf"
-        if not whole.exists():
-            make_gguf(args.llama, args.checkpoint, whole)
+        run(args.phi, "export", "-m", exact, "-o", whole, "--type", "f32", "--force")
+        importance = llama.importance(whole, args.calibrate, WINDOW, CALIBRATION_TOKENS)
         for kind in GGUF_TYPES:
-            file = args.scratch / f"{kind}.gguf"
-            run(binaries / "llama-quantize", whole, file, kind)
-            judge.row(
-                f"llama.cpp {kind}", file.stat().st_size, llama_logits(tool, file, args.text, windows, args.scratch))
-        for kind in GGUF_TYPES:
-            file = args.scratch / f"{kind}.gguf"
-            weights_of_gguf(file, model)
-            judge.row(f"llama.cpp {kind}, weights alone", file.stat().st_size, hugging_face(model, windows))
+            for chosen in (None, importance) if kind != "Q8_0" else (None,):
+                file = llama.quantise(whole, kind, chosen)
+                found = (judged(logits, vocabulary) for logits in llama.logits(file, windows, JUDGED))
+                row(f"llama.cpp {kind}{', imatrix' if chosen else ''}", file, found)
 
-    print("\nThe tools' own mean KL, 1e-3:")
-    common = ["-f", args.text, "-c", WINDOW, "-t", 2, "--chunks", count]
-    run(args.phi, "convert", args.checkpoint, "-o", args.scratch / "f32.phi", "--force", "--type", "f32")
-    for name in files:
-        file = args.scratch / f"{name.replace(' ', '-')}.phi"
-        found = json.loads(
-            run(args.phi, "eval", "kl", "-m", file, "--base", args.scratch / "f32.phi", *common, "--json"))
-        print(f"swift-phi {name}: {found['mean_kl'] * 1e3:.3f}")
-    if args.llama:
-        base = args.scratch / "base.kld"
-        run(tool, "-m", whole, *common, "--kl-divergence-base", base)
-        for kind in GGUF_TYPES:
-            file = args.scratch / f"{kind}.gguf"
-            mean = None
-            # It writes from another thread and, on a busy machine, can end before all is written.
-            while not mean:
-                found = run(tool, "-m", file, *common, "--kl-divergence-base", base, "--kl-divergence")
-                mean = re.search(r"Mean +KLD: +([0-9.]+)", found)
-            print(f"llama.cpp {kind}: {float(mean[1]) * 1e3:.3f}")
+    print(f"\n| part of the loss | {HEADER}\n|---|---|---|---|---|---|")
+    everything = {"embedding", "blocks", "head"}
+    for kind, cache in (("q8", "f16"), ("q4", "q8"), ("q3", "q8")):
+        for part in ("embedding", "blocks", "head"):
+            found = hugging_face(put_weights(files[kind], model, {part}), windows, vocabulary)
+            print(f"| {kind}, {part} | {compare(windows, right, found)}", flush=True)
+        weights = list(hugging_face(put_weights(files[kind], model, everything), windows, vocabulary))
+        print(f"| {kind}, all weights | {compare(windows, right, weights)}")
+        found = phi.logits(files[kind], windows, vocabulary, "--kv-cache", "f32")
+        print(f"| {kind}, activations | {compare(windows, weights, found)}", flush=True)
+        found = phi.logits(exact, windows, vocabulary, "--kv-cache", cache)
+        print(f"| {kind}, KV cache ({cache}) | {compare(windows, right, found)}", flush=True)
+
+    for problems, path in (("humaneval", args.humaneval), ("mbpp", args.mbpp)):
+        if path:
+            options = ["--limit", args.problems, "-n", args.tokens]
+            wanted, rate = phi.samples(exact, problems, path, options)
+            print(f"\n| {problems}, {len(wanted)} problems | samples equal to f32's | pass@1 |\n|---|---|---|\n"
+                  f"| f32 | | {rate:.4f} |")
+            for name, file in files.items():
+                found, rate = phi.samples(file, problems, path, options)
+                same = sum(a == b for a, b in zip(wanted, found))
+                print(f"| {name} | {same} | {rate:.4f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ struct Convert: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Calibrate q3, q4 or q8 on this text; 'builtin', the default, on the built-in one; 'none' skips calibration, which \
-            is faster and less exact.
+            Calibrate q3, q4 or q8 on this text; 'builtin', the default, on the built-in one; 'none' takes a few random tokens \
+            instead, which is faster and less exact.
             """,
             valueName: "file"))
     var calibrate: Calibration?

@@ -22,7 +22,7 @@ package struct Converter {
     private let threads: Int32
 
     /// A conversion to `type`; `threads` defaults to the cores that this process may use, `kernels` to the environment's. `calibration`, used if weights are
-    /// rounded to integers, is the text on which rounding is to change the model's outputs least. Throws ``KernelsError``
+    /// rounded to integers, is the text on which rounding is to change the model's outputs least; without one, random tokens are. Throws ``KernelsError``
     /// when `PHI_ISA` names an instruction set that is not available.
     package init(
         _ checkpoint: CheckpointModel, type: WeightType, calibration: CalibrationText? = nil, threads: Int? = nil,
@@ -89,14 +89,14 @@ package struct Converter {
             ? try ErrorFeedback.forEmbedding(
                 of: checkpoint, original, kernels: kernels, threads: threads, checkCancellation: checkCancellation)
             : nil
-        let calibrator: Calibrator? =
-            if let calibration, let sequences {
-                try Calibrator(
-                    checkpoint, plan.config, calibration, sequences, exactEncoding: type.exactEncoding, kernels, threads
-                )
-            } else {
-                nil
-            }
+        let calibrator =
+            type.isRounded
+            ? try Calibrator(
+                checkpoint, plan.config, calibration,
+                sequences
+                    ?? CalibrationText.randomSequences(
+                        vocabulary: plan.config.vocabulary, context: plan.config.context),
+                exactEncoding: type.exactEncoding, kernels, threads) : nil
         try write(rows(of: plan.embedding), embeddingFeedback) { calibrator?.embed($0, of: plan.embedding) }
         for (number, block) in plan.blocks.enumerated() {
             let change = changes?.blocks[number]

@@ -39,7 +39,7 @@ struct Provenance: Encodable {
             ? "round to nearest"
             : (report.type.isCoarse ? "scale search; " : "scale by the largest; ")
                 + (report.calibration == nil
-                    ? "blocks and head: round to nearest; "
+                    ? "blocks and head: error feedback (GPTQ) by random tokens' inputs; "
                     : "blocks and head: error feedback (GPTQ) by their inputs, drift of the inputs corrected (GPTAQ); ")
                 + "embedding: error feedback by the first block's weights; head: q8"
         added_channels = report.addedChannels > 0 ? report.addedChannels : nil

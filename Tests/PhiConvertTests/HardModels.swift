@@ -87,3 +87,18 @@ struct HardModel {
         }
     }
 }
+
+/// The mean KL divergence of `rows` from `right`, and the share of equal top tokens.
+func divergence(_ right: [[Float]], _ rows: [[Float]]) -> (kl: Double, top: Double) {
+    func logProbabilities(_ row: [Float]) -> [Double] {
+        let largest = Double(row.max() ?? 0)
+        let sum = row.reduce(0) { $0 + exp(Double($1) - largest) }
+        return row.map { Double($0) - largest - log(sum) }
+    }
+    var (kl, same) = (0.0, 0.0)
+    for (p, q) in zip(right, rows) {
+        for (p, q) in zip(logProbabilities(p), logProbabilities(q)) { kl += exp(p) * (p - q) }
+        same += p.firstIndex(of: p.max() ?? 0) == q.firstIndex(of: q.max() ?? 0) ? 1 : 0
+    }
+    return (kl / Double(rows.count), same / Double(rows.count))
+}

@@ -1,4 +1,5 @@
 import CPhiCalibration
+import Phi
 import PhiFormat
 import PhiTokenizer
 
@@ -33,6 +34,15 @@ package struct CalibrationText: Sendable {
         }
         let size = min(Self.window, context)
         return stride(from: 0, to: tokens.count, by: size).map { Array(tokens[$0..<min($0 + size, tokens.count)]) }
+    }
+
+    /// Sequences of random tokens, for a conversion without a text: 1024 tokens, the same on any machine.
+    static func randomSequences(vocabulary: Int, context: Int) -> [[TokenID]] {
+        var generator = SplitMix64(seed: 0)
+        let size = min(leastTokens / 4, context)
+        return (0..<leastTokens / size).map { _ in
+            (0..<size).map { _ in TokenID(generator.next() % UInt64(vocabulary)) }
+        }
     }
 }
 

@@ -6,28 +6,32 @@ import PhiTokenizer
 
 /// Calibrates a conversion: runs a text through the model twice, through the blocks as the file has them and through the
 /// blocks as the checkpoint has them, and from the inputs of each matrix in both runs gives the error feedback with which it
-/// is encoded.
+/// is encoded. Without a text random tokens run through the encoded blocks only, and error feedback has narrow blocks: most of the
+/// gain for a small part of the time.
 final class Calibrator {
     /// Encodes a matrix with its error feedback, writes it to the file and appends its tiles to the collector.
     typealias Write = (MatrixRows, ErrorFeedback, TileCollector) throws -> Void
 
     private let checkpoint: CheckpointModel
-    private let text: CalibrationText
-    /// The run through the encoded blocks, and the exact run: through the checkpoint's, changed likewise, in `exactEncoding`, q8 or f32.
-    private let encoded, exact: BlockRunner
+    private let text: CalibrationText?
+    /// The run through the encoded blocks.
+    private let encoded: BlockRunner
+    /// The exact run: through the checkpoint's blocks, changed likewise, in `exactEncoding`, q8 or f32; nil without a text.
+    private let exact: BlockRunner?
     private let exactEncoding: TensorEncoding
     private let kernels: Kernels
     private let threads: Int32
 
-    /// The calibration, for the file's provenance.
-    var record: ConversionReport.Calibration {
+    /// The calibration by a text, for the file's provenance.
+    var record: ConversionReport.Calibration? {
+        guard let text else { return nil }
         let hash = text.bytes.withUnsafeBytes { SHA256Digest($0) }
         return ConversionReport.Calibration(text: text.name, sha256: hash.description, tokens: encoded.tokenCount)
     }
 
-    /// Calibrates by the tokens of `text` in `sequences`. Throws ``SessionError`` when there is not enough memory.
+    /// Calibrates by the tokens of `text`, or random ones if it is nil, in `sequences`. Throws ``SessionError`` when there is not enough memory.
     init(
-        _ checkpoint: CheckpointModel, _ config: ModelConfig, _ text: CalibrationText, _ sequences: [[TokenID]],
+        _ checkpoint: CheckpointModel, _ config: ModelConfig, _ text: CalibrationText?, _ sequences: [[TokenID]],
         exactEncoding: TensorEncoding, _ kernels: Kernels, _ threads: Int32
     ) throws {
         self.checkpoint = checkpoint
@@ -38,8 +42,9 @@ final class Calibrator {
         func runner() throws -> BlockRunner {
             try BlockRunner(config, sequences, kernels: kernels, threads: Int(threads))
         }
-        (encoded, exact) = (try runner(), try runner())
-        try exact.embed(checkpoint)
+        encoded = try runner()
+        exact = text == nil ? nil : try runner()
+        try exact?.embed(checkpoint)
     }
 
     /// Puts the embeddings of the text's tokens among `rows` into the run through the encoded blocks.
@@ -59,19 +64,22 @@ final class Calibrator {
         _ block: ConversionPlan.Block, _ change: Reparameterisation, checkCancellation: () throws -> Void, write: Write
     ) throws {
         let norm = try EncodedNorm(change)
-        let exactInput = try encodeExactly(block.inputProjection, change, checkCancellation)
+        let exactInput = try exact == nil ? nil : encodeExactly(block.inputProjection, change, checkCancellation)
         let inputFeedback = try feedback(
             forNormed: block.inputProjection, change, checkCancellation: checkCancellation)
         let input = try encodeAndWrite(block.inputProjection, change, consume inputFeedback, write)
 
-        let exactBlock = EncodedBlock(
-            norm: norm, inputProjection: consume exactInput,
-            outputProjection: try encodeExactly(block.outputProjection, change, checkCancellation))
+        let exactBlock = try (consume exactInput).map {
+            EncodedBlock(
+                norm: norm, inputProjection: $0,
+                outputProjection: try encodeExactly(block.outputProjection, change, checkCancellation))
+        }
         let kept = try KeptInputs(
             columns: block.outputProjection.columns, tokens: encoded.tokenCount, batches: encoded.batches.count)
         let outputMoments = try moments(for: block.outputProjection, checkCancellation) { batch, moments in
             // Stays valid: the encoded run advances below only, and the exact run has buffers of its own.
             let inputs = encoded.mixedInputs(of: batch, norm, input, for: block.outputProjection.encoding, kept)
+            guard let exact, let exactBlock else { return moments.add(inputs, exact: nil) }
             exact.advance(batch, through: exactBlock) { moments.add(inputs, exact: $0) }
         }
         _ = consume exactBlock
@@ -92,7 +100,7 @@ final class Calibrator {
     ) throws -> ErrorFeedback {
         let norm = try EncodedNorm(change)
         let moments = try moments(for: matrix, checkCancellation) { batch, moments in
-            let exactInputs = exact.normedInputs(of: batch, norm)
+            let exactInputs = exact?.normedInputs(of: batch, norm)
             moments.add(encoded.normedInputs(of: batch, norm), exact: exactInputs)
         }
         return try feedback(for: matrix, consume moments)
@@ -120,7 +128,10 @@ final class Calibrator {
         for matrix: PlannedMatrix, _ checkCancellation: () throws -> Void,
         inputs: (BlockRunner.Batch, InputMoments) -> Void
     ) throws -> InputMoments {
-        let moments = InputMoments(width: matrix.columns, withDrift: true, kernels: kernels, threads: threads)
+        let moments = InputMoments(
+            width: matrix.columns,
+            widestBlock: text == nil ? TensorEncoding.blockColumns : InputMoments.widestBlock,
+            withDrift: exact != nil, kernels: kernels, threads: threads)
         for batch in encoded.batches {
             try checkCancellation()
             inputs(batch, moments)
@@ -134,14 +145,15 @@ final class Calibrator {
     ) throws -> ErrorFeedback {
         let damping = max(0.01, Float(min(moments.blockWidth, matrix.columns)) / Float(encoded.tokenCount))
         guard let feedback = ErrorFeedback(moments, damping: damping, kernels: kernels, threads: threads) else {
-            throw FormatError(text.path, "leads to numbers in \(matrix.section) that are not finite")
+            throw FormatError(
+                text?.path ?? "random tokens", "leads to numbers in \(matrix.section) that are not finite")
         }
         return feedback
     }
 }
 
 extension InputMoments {
-    fileprivate func add(_ inputs: BlockRunner.Inputs, exact: BlockRunner.Inputs) {
-        add(inputs.rows.start, inputs.rows.stride, rows: inputs.count, exact: exact.rows.start)
+    fileprivate func add(_ inputs: BlockRunner.Inputs, exact: BlockRunner.Inputs?) {
+        add(inputs.rows.start, inputs.rows.stride, rows: inputs.count, exact: exact?.rows.start)
     }
 }

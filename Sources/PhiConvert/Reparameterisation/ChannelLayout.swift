@@ -21,17 +21,17 @@ struct ChannelLayout {
         return (first + count + unit - 1) / unit * unit + alone - first - count
     }
 
-    /// Chooses by the inputs x of the output projection, the first of which are attention's, and the sizes of its columns.
-    init(_ x: InputSample, _ w: [Float], from first: Int, _ loss: RoundingLoss) {
+    /// Chooses by the inputs x of the output projection, the first of which are attention's, and its loss.
+    init(_ x: InputSample, from first: Int, _ loss: RoundingLoss) {
         let count = x.columns - first, own = Array(x.rootMeanSquares[first...])
         func best(_ orders: [[Int]], below least: Double) -> (order: [Int], loss: Double)? {
             orders.reduce(nil as (order: [Int], loss: Double)?) { best, order in
                 let columns = Array(0..<first) + order.map { $0 < 0 ? RoundingLoss.zeroColumn : first + $0 }
-                let found = loss(x, w, order: columns)
+                let found = loss(x, order: columns)
                 return found < best?.loss ?? least ? (order, found) : best
             }
         }
-        let identity = Array(0..<count), whole = loss(x, w)
+        let identity = Array(0..<count), whole = loss(x), w = loss.columns
         let descending = identity.sorted { (own[$1], $0) < (own[$0], $1) }
         var orders = [descending, descending.reversed()]
         // The largest channels in blocks with those that are missed least.

@@ -72,11 +72,11 @@ extension Reparameterisation {
         let shifts = means.map { abs($0) > 4 * middle ? $0 : 0 }
         let rows = try RowSums(matrix, of: checkpoint, means, variances, normWeight, normBias, shifts)
 
-        let loss = RoundingLoss(matrix.encoding, withInputs: output != nil)
+        let loss = try RoundingLoss(matrix, of: checkpoint, columns: rows.columns, withInputs: output != nil)
         let moved = x.map { $1 - shifts[$0] }
-        let moves = loss(moved, rows.columns) < loss(x, rows.columns) * (1 - RoundingLoss.leastGain)
+        let moves = loss(moved) < loss(x) * (1 - RoundingLoss.leastGain)
         let shifted = moves ? moved : x
-        let scales = loss.scales(shifted, rows.columns, count: columns)
+        let scales = loss.scales(shifted, count: columns)
         inputScales = scales ?? means.map { _ in 1 }
         changesInputs = scales != nil
         inputRatio = ActivationRatio(
@@ -114,8 +114,9 @@ extension Reparameterisation {
         _ output: PlannedMatrix, of checkpoint: CheckpointModel, _ x: InputSample, bounds: ArraySlice<Float>,
         isZero: ArraySlice<Bool>
     ) throws(FormatError) {
-        let columns = try checkpoint.columnRootMeanSquares(of: output)
-        let loss = RoundingLoss(output.encoding), sizes = x.rootMeanSquares
+        var loss = try RoundingLoss(
+            output, of: checkpoint, columns: checkpoint.columnRootMeanSquares(of: output))
+        let sizes = x.rootMeanSquares
         // A dimension's shift and scale are those of the first query head that reads it.
         let readers = (0..<keySize).map { $0 / headSize * group * headSize + $0 % headSize }
         let middle = readers.map { sizes[$0] }.median
@@ -124,22 +125,22 @@ extension Reparameterisation {
             bound > 2 * Self.linearFrom ? (isZero ? bound : bound - Self.linearFrom) : 0
         }
         var changed = x.map { $1 - shift($0) }
-        if loss(changed, columns) >= loss(x, columns) * (1 - RoundingLoss.leastGain) {
+        if loss(changed) >= loss(x) * (1 - RoundingLoss.leastGain) {
             valueShifts = valueShifts.map { _ in 0 }
             channelShifts = channelShifts.map { _ in 0 }
             changed = x
         }
         valueScales = [Float](repeating: 1, count: keySize)
-        var weights = columns
-        if let scales = loss.scales(changed, columns, count: querySize) {
+        if let scales = loss.scales(changed, count: querySize) {
             let values = readers.map { scales[$0] }
-            let scaled = changed.map { $0 < querySize ? $1 / values[valueRow($0)] : $1 }
-            let scaledWeights = columns.enumerated().map { $0 < querySize ? $1 * values[valueRow($0)] : $1 }
-            if loss(scaled, scaledWeights) < loss(changed, columns) {
-                (valueScales, changed, weights) = (values, scaled, scaledWeights)
+            let factors = loss.columns.indices.map { $0 < querySize ? values[valueRow($0)] : 1 }
+            let scaled = changed.map { $1 / factors[$0] }, scaledLoss = loss.scaled(by: factors)
+            let own = Array(0..<querySize)
+            if scaledLoss(scaled, order: own) < loss(changed, order: own) {
+                (valueScales, changed, loss) = (values, scaled, scaledLoss)
             }
         }
-        layout = ChannelLayout(changed, weights, from: querySize, loss)
+        layout = ChannelLayout(changed, from: querySize, loss)
         outputSizes = (sizes, changed.rootMeanSquares)
         try moveBiases(output, of: checkpoint)
     }

@@ -1,20 +1,45 @@
+import PhiCheckpoint
 import PhiFormat
 
-/// An estimate of what rounding a product's weights and inputs changes in its outputs, from a sample of the inputs and the root mean
-/// squares w of the weights' columns. Columns of a block share a scale for inputs, columns of a group one for weights.
+/// An estimate of what rounding a product's weights and inputs changes in its outputs, from samples of the inputs and of the weights'
+/// rows. Columns of a block share a scale for inputs, columns of a group one for weights.
 struct RoundingLoss {
-    /// Columns of weights that share a scale, steps from zero to the largest, and its size in root mean squares.
-    private let columns: Int
-    private let steps, peak: Float
+    /// Columns of weights that share a scale, and steps from zero to the largest.
+    private let group: Int
+    private let steps: Float
     /// Whether inputs have no more than 8 bits.
     private let withInputs: Bool
+    /// Root mean squares of the weights' columns, and some of their rows, both as multiples of rows' root mean squares.
+    private(set) var columns: [Float]
+    private var rows: [[Float]] = []
 
-    /// The loss of a matrix in `encoding`.
-    init(_ encoding: TensorEncoding, withInputs: Bool = true) {
-        let bits = encoding.bitsPerWeight
-        columns = bits < 8 ? 16 : TensorEncoding.blockColumns
-        (steps, peak) = bits < 4 ? (4, 2) : bits < 8 ? (8, 2) : (127, 3)
+    /// Rows that are sampled.
+    private static let sampled = 16
+
+    /// The loss of a matrix in its encoding; `columns` as ``columns``.
+    init(
+        _ matrix: PlannedMatrix, of checkpoint: CheckpointModel, columns: [Float], withInputs: Bool = true
+    ) throws(FormatError) {
+        let bits = matrix.encoding.bitsPerWeight
+        group = bits < 8 ? 16 : TensorEncoding.blockColumns
+        steps = bits < 4 ? 4 : bits < 8 ? 8 : 127
         self.withInputs = withInputs
+        self.columns = columns
+        let buffer = FloatBuffer(matrix.columns)
+        for row in stride(from: 0, to: matrix.rows, by: max(1, matrix.rows / Self.sampled)) {
+            try checkpoint.read(row..<row + 1, of: matrix, into: buffer)
+            let weights = Array(buffer.elements(0, matrix.columns))
+            let size = (weights.reduce(0) { $0 + $1 * $1 } / Float(weights.count)).squareRoot()
+            if size > 0 { rows.append(weights.map { $0 / size }) }
+        }
+    }
+
+    /// The loss of the matrix with its columns multiplied by `scales`.
+    func scaled(by scales: [Float]) -> RoundingLoss {
+        var loss = self
+        loss.columns = zip(columns, scales).map { $0 * $1 }
+        loss.rows = rows.map { row in zip(row, scales).map { $0 * $1 } }
+        return loss
     }
 
     /// The share of the loss that a change must spare to be made: the estimate is a rough one, and ordinary models stay as they are.
@@ -22,36 +47,39 @@ struct RoundingLoss {
     /// A column that is not the checkpoint's: its inputs and weights are zero.
     static let zeroColumn = -1
 
-    /// Returns the loss with the columns in `order`.
-    func callAsFunction(_ x: InputSample, _ w: [Float], order: [Int]) -> Double {
-        let sum = ofWeights(x, w, order)
-        return withInputs ? sum + ofInputs(x, w, order) : sum
+    /// Returns the loss with the columns in `order`, by default their own.
+    func callAsFunction(_ x: InputSample, order: [Int]? = nil) -> Double {
+        let order = order ?? Array(columns.indices), sum = ofWeights(x, order)
+        return withInputs ? sum + ofInputs(x, order) : sum
     }
 
-    /// Returns the loss with the columns in their own order.
-    func callAsFunction(_ x: InputSample, _ w: [Float]) -> Double { self(x, w, order: Array(w.indices)) }
-
-    private func ofWeights(_ x: InputSample, _ w: [Float], _ order: [Int]) -> Double {
-        let tokens = Double(x.elements.count / x.columns), rootMeanSquares = x.rootMeanSquares
+    private func ofWeights(_ x: InputSample, _ order: [Int]) -> Double {
+        let gains = order.map { $0 < 0 ? 0 : x.rootMeanSquares[$0] * x.rootMeanSquares[$0] }
         var sum = 0.0
-        for first in stride(from: 0, to: order.count, by: columns) {
-            let group = order[first..<min(first + columns, order.count)].filter { $0 >= 0 }
-            let step = peak * group.reduce(0) { max($0, w[$1]) } / steps
-            // No column loses more than itself.
-            for k in group {
-                sum += Double(min(step * step / 12, w[k] * w[k]) * rootMeanSquares[k] * rootMeanSquares[k])
+        for row in rows {
+            for first in stride(from: 0, to: order.count, by: group) {
+                let places = first..<min(first + group, order.count)
+                let step = places.reduce(0) { order[$1] < 0 ? $0 : max($0, abs(row[order[$1]])) } / steps
+                guard step > 0 else { continue }
+                var loss: Float = 0
+                for place in places where order[place] >= 0 {
+                    let code = row[order[place]] / step
+                    let error = code - code.rounded()
+                    loss += error * error * gains[place]
+                }
+                sum += Double(step * step * loss)
             }
         }
-        return tokens * sum
+        return sum * Double(x.elements.count / x.columns) / Double(max(1, rows.count))
     }
 
-    private func ofInputs(_ x: InputSample, _ w: [Float], _ order: [Int]) -> Double {
+    private func ofInputs(_ x: InputSample, _ order: [Int]) -> Double {
         let unit = TensorEncoding.blockColumns
         var sum = 0.0
         var squares = [Float](repeating: 0, count: unit)
         for first in stride(from: 0, to: order.count, by: unit) {
             let block = order[first..<min(first + unit, order.count)].filter { $0 >= 0 }
-            let gains = block.map { w[$0] * w[$0] }
+            let gains = block.map { columns[$0] * columns[$0] }
             for row in stride(from: 0, to: x.elements.count, by: x.columns) {
                 var largest: Float = 0
                 for (place, k) in block.enumerated() {
@@ -68,28 +96,28 @@ struct RoundingLoss {
         return sum
     }
 
-    /// Returns powers of two by which the first `count` columns of x are best divided and those of w multiplied; nil if the loss is
-    /// not lessened enough.
-    func scales(_ x: InputSample, _ w: [Float], count: Int) -> [Float]? {
+    /// Returns powers of two by which the first `count` columns of x are best divided and those of the matrix multiplied; nil if their
+    /// loss, which larger ones of other columns must not hide, is not lessened enough.
+    func scales(_ x: InputSample, count: Int) -> [Float]? {
         var best: [Float]?
-        var least = self(x, w) * (1 - Self.leastGain)
+        let own = Array(0..<count)
+        var least = self(x, order: own) * (1 - Self.leastGain)
         let sizes = x.rootMeanSquares
-        let kept = (0..<count).filter { sizes[$0] > 0 && w[$0] > 0 }
+        let kept = (0..<count).filter { sizes[$0] > 0 && columns[$0] > 0 }
         let targets: [(Float, Float) -> Float] = [
             { ($0 / $1).squareRoot() }, { 1 / $1 }, { x, _ in x }, { ($0 * ($0 / $1).squareRoot()).squareRoot() },
             { (($0 / $1).squareRoot() / $1).squareRoot() },
         ]
         for target in targets {
-            let wanted = kept.map { target(sizes[$0], w[$0]) }
+            let wanted = kept.map { target(sizes[$0], columns[$0]) }
             let middle = wanted.median
-            var scales = [Float](repeating: 1, count: count)
+            var scales = [Float](repeating: 1, count: columns.count)
             for (k, value) in zip(kept, wanted) {
                 let exponent = (value / middle * Float(2).squareRoot()).exponent  // of the nearest power of two
                 scales[k] = Float(sign: .plus, exponent: Int(max(-10, min(10, exponent))), significand: 1)
             }
-            let loss = self(
-                x.map { $0 < count ? $1 / scales[$0] : $1 }, w.enumerated().map { $0 < count ? $1 * scales[$0] : $1 })
-            if loss < least { (best, least) = (scales, loss) }
+            let loss = scaled(by: scales)(x.map { $1 / scales[$0] }, order: own)
+            if loss < least { (best, least) = (Array(scales[..<count]), loss) }
         }
         return best
     }

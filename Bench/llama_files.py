@@ -1,0 +1,52 @@
+"""llama.cpp's files for `quantisation.py`: made by its tools, run by its engine."""
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+def run(*command: object, stdin: bytes = b"") -> bytes:
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:].decode(errors='replace')}"
+                 f"{done.stderr[-2000:].decode(errors='replace')}")
+    return done.stdout
+
+
+class Llama:
+    """A build of llama.cpp with llama-quantize and llama-imatrix, and the program for its engine's logits."""
+
+    def __init__(self, build: Path, scratch: Path) -> None:
+        cache = (build / "CMakeCache.txt").read_text(encoding="utf-8")
+        found = {key: re.search(rf"^{key}:\w+=(.*)$", cache, re.M)
+                 for key in ("CMAKE_HOME_DIRECTORY", "CMAKE_C_COMPILER")}
+        source, compiler = (match[1] if match else "" for match in found.values())
+        self.scratch, self.binaries, self.logits_tool = scratch, build / "bin", scratch / "llama_logits"
+        run(compiler, "-O2", Path(__file__).with_name("llama_logits.c"), "-I", f"{source}/include", "-I",
+            f"{source}/ggml/include", "-L", self.binaries, f"-Wl,-rpath,{self.binaries}", "-lllama", "-lggml",
+            "-lggml-base", "-o", self.logits_tool)
+
+    def importance(self, whole: Path, text: Path, window: int, tokens: int) -> Path:
+        """An importance matrix by the first `tokens` tokens of a text."""
+        target = self.scratch / "imatrix.gguf"
+        run(self.binaries / "llama-imatrix", "-m", whole, "-f", text, "-o", target, "-c", window, "-t", 2,
+            "--chunks", tokens // window, "--no-ppl")
+        return target
+
+    def quantise(self, whole: Path, kind: str, importance: Path | None) -> Path:
+        target = self.scratch / f"{kind}{'-imatrix' if importance else ''}.gguf"
+        options = ["--imatrix", importance] if importance else []
+        run(self.binaries / "llama-quantize", *options, whole, target, kind, 2)
+        return target
+
+    def logits(self, file: Path, windows: torch.Tensor, judged: int) -> Iterator[torch.Tensor]:
+        """The logits of the `judged` positions before the last of each window."""
+        for window in windows:
+            found = run(self.logits_tool, file, len(window), judged, stdin=window.numpy().astype(np.int32).tobytes())
+            yield torch.from_numpy(np.frombuffer(found, np.float32).reshape(judged, -1).copy())

@@ -110,7 +110,7 @@ release-check: test-package
 test: test-swift test-python test-c test-embedding test-server test-hub test-package
 
 # One release build serves both the command and the tests.
-test-swift: deps sandbox-deps python-deps
+test-swift: deps sandbox-deps hub-deps python-deps
 	$(SWIFT_BUILD) --build-tests
 	swift test -c release --skip-build
 

@@ -70,13 +70,14 @@ let package = Package(
         // The tools around it.
         .target(name: "PhiJSON", dependencies: ["PhiFormat"]),
         .target(name: "PhiCheckpoint", dependencies: ["Phi", "PhiFormat", "PhiJSON", "PhiTokenizer"]),
-        // libcurl is loaded when something is downloaded, and not linked.
+        // libcurl is loaded when the first request is sent, and not linked.
         .target(
             name: "CPhiHTTP", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])],
             linkerSettings: [.linkedLibrary("dl", .when(platforms: [.linux]))]),
+        .target(name: "PhiHTTP", dependencies: ["CPhiHTTP", "PhiFormat", "PhiSystem"]),
         .target(
             name: "PhiHub",
-            dependencies: ["CPhiHTTP", "CPhiSupport", "PhiCheckpoint", "PhiFormat", "PhiJSON", "PhiSystem"]),
+            dependencies: ["CPhiSupport", "PhiCheckpoint", "PhiFormat", "PhiHTTP", "PhiJSON", "PhiSystem"]),
         .target(name: "CPhiCalibration", exclude: ["text.txt"]),
         .target(
             name: "PhiConvert",
@@ -90,10 +91,12 @@ let package = Package(
             dependencies: ["CPhiKernelCases", "CPhiKernels", "Phi", "PhiFormat", "PhiSystem", "PhiTokenizer"]),
         .systemLibrary(name: "CZlib"),
         .target(name: "CPhiSandbox", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
+        .target(name: "CPhiProblems", exclude: ["understanding", "understanding.jsonl"]),
         .target(
             name: "PhiEval",
             dependencies: [
-                "CPhiKernels", "CPhiSandbox", "CZlib", "Phi", "PhiFormat", "PhiJSON", "PhiSystem", "PhiTokenizer",
+                "CPhiKernels", "CPhiProblems", "CPhiSandbox", "CZlib", "Phi", "PhiFormat", "PhiHTTP", "PhiJSON",
+                "PhiSystem", "PhiTokenizer",
             ]),
         .target(name: "CPhiModel", exclude: ["small.phi", "small.md"]),
         .target(name: "CPhiArguments", cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),

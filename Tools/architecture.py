@@ -18,9 +18,10 @@ BEGIN, END = "<!-- modules: written by Tools/architecture.py -->", "<!-- end of 
 LAYERS: list[tuple[str, list[str]]] = [
     ("C and the system", [
         "CPhi", "CPhiArguments", "CPhiCalibration", "CPhiHTTP",
-        "CPhiKernels", "CPhiModel", "CPhiPlayground", "CPhiSandbox", "CPhiSupport", "CZlib", "PhiSystem"]),
+        "CPhiKernels", "CPhiModel", "CPhiPlayground", "CPhiProblems", "CPhiSandbox", "CPhiSupport", "CZlib",
+        "PhiSystem"]),
     ("text and files", ["PhiTokenizer", "PhiFormat"]),
-    ("engine", ["Phi", "PhiJSON", "CPhiKernelCases"]),
+    ("engine", ["Phi", "PhiHTTP", "PhiJSON", "CPhiKernelCases"]),
     ("around the engine", ["PhiCAPI", "PhiCheckpoint", "PhiBench", "PhiEval", "PhiServer"]),
     ("conversion", ["PhiConvert", "PhiHub"]),
     ("shared by commands", ["PhiCommandSupport"]),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 /* libcurl's functions, by the ends of their names. */
 typedef struct {
@@ -24,6 +25,7 @@ typedef struct {
     int (*url_get)(void *, int, char **, unsigned);
     void (*url_cleanup)(void *);
     void (*free)(void *);
+    time_t (*getdate)(const char *, const time_t *);
 } curl_functions;
 
 struct phi_http {
@@ -61,7 +63,8 @@ static bool find_all(void *library, curl_functions *curl) {
            find(library, "curl_slist_append", &curl->slist_append) &&
            find(library, "curl_slist_free_all", &curl->slist_free_all) && find(library, "curl_url", &curl->url) &&
            find(library, "curl_url_set", &curl->url_set) && find(library, "curl_url_get", &curl->url_get) &&
-           find(library, "curl_url_cleanup", &curl->url_cleanup) && find(library, "curl_free", &curl->free);
+           find(library, "curl_url_cleanup", &curl->url_cleanup) && find(library, "curl_free", &curl->free) &&
+           find(library, "curl_getdate", &curl->getdate);
 }
 
 /* The library stays loaded: it may have started threads. */
@@ -126,7 +129,7 @@ static phi_http_outcome outcome(int code) {
     }
 }
 
-phi_http_answer phi_http_get(phi_http *http, const phi_http_request *request) {
+phi_http_answer phi_http_send(phi_http *http, const phi_http_request *request) {
     const curl_functions *curl = &http->curl;
     void *easy = http->easy, *lines = NULL;
     phi_http_answer answer = {PHI_HTTP_IMPOSSIBLE, 0, "out of memory", NULL};
@@ -142,6 +145,10 @@ phi_http_answer phi_http_get(phi_http *http, const phi_http_request *request) {
     http->error[0] = 0;
     int code = curl->easy_setopt(easy, ABI_OPT_URL, request->url);
     if (!code) code = curl->easy_setopt(easy, ABI_OPT_PROTOCOLS, (long)(ABI_PROTO_HTTP | ABI_PROTO_HTTPS));
+    if (!code && request->content) {
+        code = curl->easy_setopt(easy, ABI_OPT_POSTFIELDSIZE, (long)request->content_size);
+        if (!code) code = curl->easy_setopt(easy, ABI_OPT_POSTFIELDS, request->content);
+    }
     if (!code && request->certificates) code = curl->easy_setopt(easy, ABI_OPT_CAINFO, request->certificates);
     if (!code) {
         curl->easy_setopt(easy, ABI_OPT_ERRORBUFFER, http->error);
@@ -199,3 +206,5 @@ bool phi_http_origin(phi_http *http, const char *url, char *origin, size_t size)
     if (parsed) curl->url_cleanup(parsed);
     return fits;
 }
+
+int64_t phi_http_date(phi_http *http, const char *text) { return http->curl.getdate(text, NULL); }

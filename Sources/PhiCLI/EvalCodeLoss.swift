@@ -21,8 +21,8 @@ struct EvalCodeLoss: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
-    @Option(help: "The problem file, .jsonl or .jsonl.gz.")
-    var problems: FilePath
+    @Option(help: "The problem file, .jsonl or .jsonl.gz; not needed where one is built in.")
+    var problems: FilePath?
 
     @Option(help: "Take only this many problems, the first ones.")
     var limit: Int?
@@ -36,9 +36,10 @@ struct EvalCodeLoss: ParsableCommand {
     private var kind: (any ProblemSet.Type)? { ProblemSets.all.first { $0.name.lowercased() == set } }
 
     func validate() throws {
-        guard kind != nil else {
+        guard let kind else {
             throw ValidationError("'\(set)' is no problem set; there is \(Self.names.joined(separator: " and ")).")
         }
+        try requireProblems(problems, of: kind)
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }
     }
 
@@ -47,7 +48,8 @@ struct EvalCodeLoss: ParsableCommand {
         let all = try kind.read(problems, mode: .raw, promptTests: kind.promptTests?.standard ?? 0)
         let texts = try all.prefix(limit ?? all.count).map { problem in
             guard let reference = problem.reference else {
-                throw FormatError(problems, "has no solution of \(problem.id), whose loss would be measured")
+                throw FormatError(
+                    kind.fileName(problems), "has no solution of \(problem.id), whose loss would be measured")
             }
             return (id: problem.id, prompt: problem.prompt, completion: reference)
         }
@@ -59,7 +61,7 @@ struct EvalCodeLoss: ParsableCommand {
         }
         try Console.write(
             CodeLossReport(
-                model: model, session: session, set: kind.name, problems: problems, all: all.count,
+                model: model, session: session, set: kind.name, problems: kind.fileName(problems), all: all.count,
                 losses: zip(texts.map(\.id), losses).map { .init(task_id: $0, loss: $1) }), json: json)
     }
 }
@@ -88,7 +90,7 @@ private struct CodeLossReport: Report {
     let model: LanguageModel
     let session: Session
     let set: String
-    let problems: FilePath
+    let problems: String
     let all: Int
     let losses: [Result]
 

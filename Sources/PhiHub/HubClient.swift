@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiHTTP
 import PhiSystem
 
 /// What a download tells and asks its caller.

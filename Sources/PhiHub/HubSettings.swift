@@ -1,4 +1,5 @@
 import PhiFormat
+import PhiHTTP
 import PhiSystem
 
 /// What the environment says about Hugging Face's hub, by the rules of its own library (`constants.py`, `utils/_auth.py`): where
@@ -58,6 +59,13 @@ package struct HubSettings: Sendable {
             : try Self.token(
                 ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"].first { bytes($0) != nil }.map { ($0, bytes($0) ?? []) },
                 file: path("HF_TOKEN_PATH") ?? folder.appending("token"))
+    }
+
+    /// How the hub is asked.
+    func http(agent: String) -> HTTPConnection.Settings {
+        HTTPConnection.Settings(
+            endpoint: endpoint, source: "HF_ENDPOINT", token: token?.text, patience: patience,
+            certificates: certificates, agent: agent, advice: "install it (Debian: libcurl4), or use `hf download`")
     }
 
     static func isTrue(_ value: String?) -> Bool {

@@ -1,5 +1,6 @@
 import PhiCheckpoint
 import PhiFormat
+import PhiHTTP
 import PhiSystem
 
 /// The download of a model or an adapter into Hugging Face's cache.
@@ -34,7 +35,7 @@ package final class ModelDownload {
             return whole
         }
         let client = HubClient(
-            settings: settings, connection: try HTTPConnection(settings, agent: agent), observer: observer)
+            settings: settings, connection: try HTTPConnection(settings.http(agent: agent)), observer: observer)
         let listing: RepositoryListing
         do {
             listing = try client.listing(id, revision)

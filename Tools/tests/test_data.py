@@ -13,6 +13,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from typing import Any
 
 from needs import packages
 
@@ -141,23 +142,41 @@ class Parts(unittest.TestCase):
         renamed = GOOD.replace("value", "item").replace("best", "top").replace(
             "Return the mean of items", "Something else")
         changed = GOOD.replace("total = 0", "total = 1").replace("value > best", "value < best")
-        rates = decontaminate.match_rates([renamed, changed, "x = 1\n", "def (", "def g():\n    pass\n"], [problem])
+        other = decontaminate.Problem("b", "2", "p", "def f(x):\n    while x:\n        x = x >> 1\n    print(x)\n")
+        rates, near = decontaminate.match_rates(
+            [renamed, changed, "x = 1\n", "def (", "def g():\n    pass\n"], [problem, other])
+        self.assertEqual(near.tolist(), [1.0, 0.0])
+        self.assertEqual(decontaminate.match_rates([changed], [])[0].tolist(), [0.0])
         self.assertEqual(rates[0], 1.0)
         self.assertLess(0.9, rates[1])
         self.assertEqual(rates[2], 0.0)
         self.assertEqual(rates[3], 0.0)
         page = "Some prose, and then:\n\n" + renamed + "\nThis prints:\n\n3\n"
-        self.assertEqual(decontaminate.match_rates([page], [problem])[0], 1.0)
-        only = decontaminate.match_rates(
+        self.assertEqual(decontaminate.match_rates([page], [problem])[0][0], 1.0)
+        only, _ = decontaminate.match_rates(
             [changed.split("\n\n\n")[0]], [decontaminate.Problem("b", "1", "p", GOOD.split("\n\n\n")[0])])
         self.assertTrue(0.9 < only[0] < 1, only)
 
     def test_thirteen_words(self) -> None:
         text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
         problem = decontaminate.Problem("b", "1", f"def f():\n    '''{text}'''", "")
-        keep, report = decontaminate.judge(
+        keep, report, _ = decontaminate.judge(
             [f"x {' '.join(text.split()[1:])} y", " ".join(text.split()[:12]), "def f(): pass"], [problem], 2, 0.0)
         self.assertEqual((keep, report["13-gram"], report["removed"]), ([False, True, True], 1, 1))
+
+    def test_embeddings_and_trees_prune_together(self) -> None:
+        problems = [decontaminate.Problem("b", str(i), "p", t) for i, t in enumerate((GOOD, POOR))]
+        texts = [GOOD.replace("value", "vaule"), POOR + "# more\n", "def f():\n    return 1\n"]
+        def embed(items: Any) -> np.ndarray:  # the share of each letter
+            return np.array([[t.count(c) / len(t) for c in "abcdefghijklmnopqrstuvwxyz"] for t in items], np.float32)
+        keep, report, near = decontaminate.judge(texts, problems, 0.9, 0.1, embed)
+        self.assertEqual(keep, [False, False, True])
+        self.assertEqual(report["removed at tau"], dict.fromkeys(report["tau"], 2))
+        self.assertEqual(report["similar problems at tau"]["0.9"], 2)
+        self.assertEqual([p["match"] for p in near], [1.0, 1.0])
+        self.assertTrue(all(p["distance"] < 0.1 for p in near), near)
+        keep, _, near = decontaminate.judge(texts, problems, 2, 0.0)
+        self.assertEqual((keep, "distance" in near[0]), ([True] * 3, False))
 
     def test_forest_learns_and_reports(self) -> None:
         r = np.random.default_rng(1)

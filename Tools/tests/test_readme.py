@@ -60,7 +60,7 @@ class Readme(unittest.TestCase):
             return
         self.environment["PYTHONPATH"] = str(TOOLS)
         commands.mkdir()
-        for name in ("data", "train", "finetune"):
+        for name in ("data", "train", "finetune", "experiment"):
             script = commands / f"phitools-{name}"
             script.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m phitools.{name} "$@"\n')
             script.chmod(script.stat().st_mode | stat.S_IXUSR)
@@ -83,6 +83,11 @@ class Readme(unittest.TestCase):
         write_examples(self.folder / "mine.jsonl")
         tune = block("Fine-tuning")
         self.assertIn("best: step", self.shell(tune.replace("--lora", "--lora 4 --epochs 1")))
+
+    def test_the_experiment_has_its_files(self) -> None:
+        for name in ("h", "m"):
+            (self.folder / name).touch()
+        self.assertIn("train raw-S-1\n", self.shell("phitools-experiment plan --out x --humaneval h --mbpp m"))
 
     def test_a_tiny_phi_of_others_is_tuned_converted_completed_and_scored(self) -> None:
         (self.folder / "mine.jsonl").write_text("".join(

@@ -1,4 +1,4 @@
-/* HTTP GET by libcurl. The library is loaded when it is first needed, so that no program that never downloads pays for it at
+/* HTTP requests by libcurl. The library is loaded when it is first needed, so that no program that sends none pays for it at
  * its start, or needs it installed. */
 #ifndef CPHIHTTP_H
 #define CPHIHTTP_H
@@ -27,6 +27,8 @@ typedef enum {
 typedef struct {
     const char *url;
     const char *const *headers; /* lines, then NULL */
+    const void *content;        /* what is posted; NULL for a GET request */
+    size_t content_size;
     const char *certificates;   /* a file of trusted certificates instead of the system's, or NULL */
     long patience;              /* seconds that nothing may arrive */
     long limit;                 /* seconds for the whole answer, or 0 */
@@ -45,11 +47,14 @@ typedef struct {
     const char *redirect; /* the address that a redirect leads to, absolute; NULL if there is none */
 } phi_http_answer;
 
-/* Sends a GET request. Redirects are not followed. */
-phi_http_answer phi_http_get(phi_http *http, const phi_http_request *request);
+/* Sends a request. Redirects are not followed. */
+phi_http_answer phi_http_send(phi_http *http, const phi_http_request *request);
 
 /* Writes scheme, host and port of an address as libcurl understands it, "https://huggingface.co:443". Returns false if it is not
  * one of HTTP or does not fit. */
 bool phi_http_origin(phi_http *http, const char *url, char *origin, size_t size);
+
+/* Returns the seconds since 1970 of a date in a header, or -1 if it is none. */
+int64_t phi_http_date(phi_http *http, const char *text);
 
 #endif

@@ -18,6 +18,8 @@ package protocol ProblemSet: Sendable {
     static var seconds: Double { get }
     /// Strings that end a completion.
     static var stops: [String] { get }
+    /// A problem file that is built in; nil when there is none.
+    static var builtIn: [UInt8]? { get }
     /// The JSON object on a line of the problem file.
     associatedtype Row: Decodable
     /// The problem of a row, its prompt showing the first `promptTests` checks; nil for a row that is not part of the set.
@@ -26,7 +28,7 @@ package protocol ProblemSet: Sendable {
 
 /// The problem sets of `phi eval`.
 package enum ProblemSets {
-    package static let all: [any ProblemSet.Type] = [HumanEval.self, MBPP.self]
+    package static let all: [any ProblemSet.Type] = [HumanEval.self, MBPP.self, Understanding.self]
 }
 
 /// How a prompt ends.
@@ -51,23 +53,31 @@ package struct PromptTests: Sendable {
 }
 
 extension ProblemSet {
-    /// The problems in the file at `path`, `.jsonl` or `.jsonl.gz`. Throws ``FormatError`` naming the first line that is not
-    /// a problem.
-    package static func read(_ path: FilePath, mode: PromptMode, promptTests: Int) throws(FormatError) -> [CodeProblem]
-    {
+    package static var builtIn: [UInt8]? { nil }
+
+    /// The problems in the file at `path`, `.jsonl` or `.jsonl.gz`, or, if it is nil, in the built-in one. Throws ``FormatError`` naming
+    /// the first line that is not a problem.
+    package static func read(
+        _ path: FilePath?, mode: PromptMode, promptTests: Int
+    ) throws(FormatError) -> [CodeProblem] {
         var problems: [CodeProblem] = []
         var seen: Set<TaskID> = []
-        for line in try TextLines.read(path) {
-            let place = "\(path): line \(line.number)"
+        let file = fileName(path)
+        let lines = if let path { try TextLines.read(path) } else { TextLines.split(builtIn ?? []) }
+        for line in lines {
+            let place = "\(file): line \(line.number)"
             let row = try JSONText.decode(Row.self, from: line.bytes, of: place)
             guard var problem = problem(row, promptTests: promptTests) else { continue }
             problem.prompt = mode.apply(to: problem.prompt)
             guard seen.insert(problem.id).inserted else { throw FormatError(place, "has the task \(problem.id) again") }
             problems.append(problem)
         }
-        guard !problems.isEmpty else { throw FormatError(path, "holds no problem of \(name)") }
+        guard !problems.isEmpty else { throw FormatError(file, "holds no problem of \(name)") }
         return problems
     }
+
+    /// The name of the problem file in errors.
+    package static func fileName(_ path: FilePath?) -> String { path?.description ?? "built-in problems" }
 }
 
 /// A programming problem with its checks.

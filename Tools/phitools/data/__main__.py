@@ -114,9 +114,10 @@ def run_decontaminate(a: argparse.Namespace) -> dict[str, Any]:
     if a.checkpoint:
         from .embed import Embedder
         embed = Embedder(a.checkpoint)
-    keep, report = decontaminate.judge([d.text for d in documents], benchmark, a.tau, a.distance, embed)
+    keep, report, near = decontaminate.judge([d.text for d in documents], benchmark, a.tau, a.distance, embed)
     steps.write_documents(a.out, (d for d, stays in zip(documents, keep) if stays))
     (a.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+    (a.out / "problems.jsonl").write_text("".join(json.dumps(p) + "\n" for p in near))
     return {k: v for k, v in report.items() if k != "documents"} | {"left out: near a benchmark": report["removed"]}
 
 
@@ -146,12 +147,14 @@ def run_pack(a: argparse.Namespace) -> dict[str, Any]:
     if a.shuffle:
         order = np.random.default_rng(a.seed).permutation(len(texts))
         texts = [texts[i] for i in order]
+    chosen = texts[:a.documents or None]
     totals = pack.pack(
-        steps.told(texts, "documents packed", 0, len(texts)), a.tokenizer, a.out, most=a.most, solutions=a.solutions,
+        steps.told(chosen, "documents packed", 0, len(chosen)), a.tokenizer, a.out, most=a.most, solutions=a.solutions,
         more={"options": options_of(a), "inputs": steps.digests(a.input)})
     left = {
         "left out: other part": len(documents) - len(texts),
-        "left out: beyond --most": len(texts) - totals["documents"]}
+        "left out: beyond --documents": len(texts) - len(chosen),
+        "left out: beyond --most": len(chosen) - totals["documents"]}
     return totals | {k: v for k, v in left.items() if v}
 
 
@@ -265,6 +268,8 @@ def parser() -> argparse.ArgumentParser:
         "--part", choices=["all", "train", "validation"], default="all",
         help="one document in fifty, by its hash, is for validation")
     c.add_argument("--most", type=NATURAL, default=0, help="stop after this many tokens; 0: all")
+    c.add_argument(
+        "--documents", type=NATURAL, default=0, help="take this many documents, the first after shuffling; 0: all")
     c.add_argument("--solutions", action="store_true", help="train only on the code after a function's docstring")
     return top
 

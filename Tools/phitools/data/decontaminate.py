@@ -6,6 +6,9 @@ section 5.
   are removed.
 - Syntax trees: the match rate (1 - edit distance / longer length) between a document's functions and the nearest
   solution. The report counts the documents at each tau of 0.95, 0.9, 0.85 and 0.8; those at `--tau` are removed.
+
+`problems.jsonl` tells how near each problem's nearest document is; `phitools.experiment.pruned` tells scores apart by
+it.
 """
 from __future__ import annotations
 
@@ -111,48 +114,64 @@ class _Signs:
         return [f for f in found if f]
 
 
-def match_rates(texts: list[str], benchmark: list[Problem]) -> np.ndarray:
-    """Return each text's largest match rate between its functions and the solutions, or 0. float32 [texts]"""
+def match_rates(texts: list[str], benchmark: list[Problem]) -> tuple[np.ndarray, np.ndarray]:
+    """Return each text's largest match rate between its functions and the solutions, and each problem's with any text;
+    0 if it is far below every tau. float32 [texts], [problems]"""
     signs = _Signs()
-    solutions = sorted({f for p in benchmark for f in signs.functions(p.solution)})
+    of_problems = [signs.functions(p.solution) for p in benchmark]
+    solutions = sorted({f for found in of_problems for f in found})
     functions = [(i, f) for i, t in enumerate(texts) for f in signs.functions(t)]
-    best = np.zeros(len(texts), np.float32)
-    if not solutions:
-        return best
+    best, nearest = np.zeros(len(texts), np.float32), np.zeros(len(solutions), np.float32)
     for start in range(0, len(functions), 2048):
         part = functions[start:start + 2048]
         rates = cdist(
             [f for _, f in part], solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01,
-            dtype=np.float32).max(1)
-        for (i, _), rate in zip(part, rates):
+            dtype=np.float32)
+        nearest = np.maximum(nearest, rates.max(0, initial=0))
+        for (i, _), rate in zip(part, rates.max(1, initial=0)):
             best[i] = max(best[i], rate)
-    return best
+    place = {s: i for i, s in enumerate(solutions)}
+    return best, np.array([max((nearest[place[f]] for f in found), default=0) for found in of_problems], np.float32)
 
 
-def nearest(texts: Iterable[str], benchmark: list[Problem], embed: Any) -> np.ndarray:
-    """Return the distance of each text's normalised embedding to the nearest problem. float32 [texts]"""
+def distances(texts: Iterable[str], benchmark: list[Problem], embed: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance of each text's normalised embedding to the nearest problem, and of each problem's to the
+    nearest text. float32 [texts], [problems]"""
     def unit(v: np.ndarray) -> np.ndarray:
         return v / np.maximum(np.linalg.norm(v, axis=1, keepdims=True), 1e-9)
     a, b = unit(embed(texts)), unit(embed(p.solution for p in benchmark))
-    return np.sqrt(np.maximum(0, 2 - 2 * (a @ b.T).max(1)))
+    best, nearest = np.full(len(a), -1, np.float32), np.full(len(b), -1, np.float32)
+    for start in range(0, len(a), 2048):
+        cosines = a[start:start + 2048] @ b.T
+        best[start:start + 2048] = cosines.max(1)
+        nearest = np.maximum(nearest, cosines.max(0))
+    return tuple(np.sqrt(np.maximum(0, 2 - 2 * c)) for c in (best, nearest))
 
 
 def judge(texts: list[str], benchmark: list[Problem], tau: float, distance: float, embed: Any = None) -> tuple[
-        list[bool], dict[str, Any]]:
-    """Return whether to keep each text, and a report. A tau above 1 or a distance of 0 disables its measure."""
+        list[bool], dict[str, Any], list[dict[str, Any]]]:
+    """Return whether to keep each text, a report, and how near the nearest text is to each problem. A tau above 1 or a
+    distance of 0 disables its measure."""
     forbidden = set().union(*(grams(p.prompt) for p in benchmark)) if benchmark else set()
     shared = np.array([not forbidden.isdisjoint(grams(t)) for t in texts], bool)
-    rates = match_rates(texts, benchmark)
-    far = nearest(texts, benchmark, embed) if embed is not None and texts else None
-    remove = shared | (rates >= tau)
+    rates, matches = match_rates(texts, benchmark)
+    near = [
+        {"benchmark": p.benchmark, "task_id": p.id, "match": round(float(m), 4)} for p, m in zip(benchmark, matches)]
+    far = None
+    if embed is not None and texts and benchmark:
+        far, nearest = distances(texts, benchmark, embed)
+        near = [d | {"distance": round(float(x), 4)} for d, x in zip(near, nearest)]
+    close = np.zeros(len(texts), bool) if far is None else far < distance
+    remove = shared | (rates >= tau) | close
     report: dict[str, Any] = {
         "documents": len(texts), "problems": len(benchmark), "13-gram": int(shared.sum()),
         "tau": {str(t): int((rates >= t).sum()) for t in TAUS},
+        "removed at tau": {str(t): int((shared | (rates >= t) | close).sum()) for t in TAUS},
+        "similar problems at tau": {str(t): int((matches >= t).sum()) for t in TAUS},
         "same tree": int((rates >= 1).sum()), "pruned by tau": tau if tau <= 1 else None}
     if far is not None:
-        remove |= far < distance
         report["distance"] = {
             "quantiles 0, 1, 10, 50 %": [round(float(q), 4) for q in np.quantile(far, [0, 0.01, 0.1, 0.5])],
             "pruned below": distance, "below": int((far < distance).sum())}
     report["removed"] = int(remove.sum())
-    return [not r for r in remove], report
+    return [not r for r in remove], report, near

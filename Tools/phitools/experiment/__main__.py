@@ -2,7 +2,8 @@
 HumanEval.jsonl.gz --mbpp mbpp.jsonl
 
 `run` continues after a kill; `plan` lists the jobs and those done; `report` prints table and criteria of the runs that
-are done, or, without --out, of those in a file of measures.
+are done, or, without --out, of those in a file of measures. `efficiency` fine-tunes the models of `run` on more and
+more exercises, and prints how many each needs; it continues after a kill, too.
 """
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from . import measures, plan, queue, report
+from . import efficiency, measures, plan, queue, report
 
 
 def _report(found: dict[str, Any], figure: Path | None) -> int:
@@ -24,7 +25,7 @@ def _report(found: dict[str, Any], figure: Path | None) -> int:
 
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment", description=__doc__.split("\n\n")[0])
-    top.add_argument("do", choices=["run", "plan", "report"])
+    top.add_argument("do", choices=["run", "plan", "report", "efficiency"])
     top.add_argument("--out", type=Path, help="the folder of all data, runs and logs")
     top.add_argument("--humaneval", type=Path, help="HumanEval's problem file")
     top.add_argument("--mbpp", type=Path, help="MBPP's problem file")
@@ -35,20 +36,30 @@ def main() -> int:
     top.add_argument("--nice", type=int, default=19)
     top.add_argument("--figure", type=Path, help="the figure written by report, .svg or .png")
     top.add_argument("--measures", type=Path, help="the file of measures that report writes, or reads without --out")
+    top.add_argument("--least", type=int, default=250, help="exercises that efficiency begins with")
+    top.add_argument("--limit", type=int, default=400, help="held-out exercises that efficiency takes, the first ones")
+    top.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.KEY=VALUE", help="a key of efficiency's fine-tuning")
     a = top.parse_args()
     try:
         if a.do == "report" and a.out is None and a.measures:
             return _report(measures.load(a.measures), a.figure)
         if None in (a.out, a.humaneval, a.mbpp):
             top.error("--out, --humaneval and --mbpp are needed")
+        if min(a.least, a.limit) < 1:
+            raise ValueError("--least and --limit are to be 1 or more")
         o = plan.Options(
             a.out.resolve(), a.phi.resolve(), {"humaneval": a.humaneval.resolve(), "mbpp": a.mbpp.resolve()},
             plan.SCALES[a.scale], tuple(a.seeds))
-        for path in (*o.benchmarks.values(), *([o.phi] if a.do == "run" else [])):
+        for path in (*o.benchmarks.values(), *([o.phi] if a.do in ("run", "efficiency") else [])):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file")
         if a.do == "run":
             return queue.run(plan.jobs(o), o.folder / "logs", a.workers, a.nice)
+        if a.do == "efficiency":
+            done = efficiency.run(o, a.workers, a.nice, a.least, tuple(a.set), a.limit)
+            print(efficiency.report(o))
+            return done
         if a.do == "plan":
             for job in plan.jobs(o):
                 print(f"{'done' if job.product.exists() else '    '}  {job.name}")

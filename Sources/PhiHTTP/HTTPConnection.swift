@@ -1,47 +1,74 @@
 import CPhiHTTP
 import PhiFormat
 import PhiSystem
+import Synchronization
 
-/// A connection to a host and to those that it redirects to. The token is sent to the first host alone.
-final class HTTPConnection {
+/// Connections to a host and to those that it redirects to, by libcurl. The token is sent to the first host alone.
+package final class HTTPConnection {
+    /// What requests are sent to, and how.
+    package struct Settings: Sendable {
+        /// An address of the first host.
+        package let endpoint: String
+        /// The variable or option that the endpoint is from, for a fault.
+        let source: String
+        let token: String?
+        /// Seconds that nothing may arrive.
+        let patience: Int
+        /// A file of trusted certificates instead of the system's.
+        let certificates: String?
+        /// The header `User-Agent`.
+        let agent: String
+        /// What to do where libcurl is missing.
+        let advice: String
+
+        package init(
+            endpoint: String, source: String, token: String?, patience: Int, certificates: String?, agent: String,
+            advice: String
+        ) {
+            (self.endpoint, self.source, self.token, self.patience) = (endpoint, source, token, patience)
+            (self.certificates, self.agent, self.advice) = (certificates, agent, advice)
+        }
+    }
+
     private let http: OpaquePointer
-    private let settings: HubSettings
+    private let settings: Settings
     private let origin: String
-    private let agent: String
+
+    /// libcurl's global state is made by one thread at a time.
+    private static let opening = Mutex(())
 
     /// Loads libcurl. Throws ``FormatError`` when it is missing, or when the endpoint is no address of HTTP.
-    init(_ settings: HubSettings, agent: String) throws(FormatError) {
-        guard let http = phi_http_open() else {
-            throw FormatError(
-                "libcurl",
-                "is not installed, and downloads need it; install it (Debian: libcurl4), or use `hf download`")
+    package init(_ settings: Settings) throws(FormatError) {
+        guard let http = Self.opening.withLock({ _ in phi_http_open() }) else {
+            throw FormatError("libcurl", "is not installed; \(settings.advice)")
         }
         self.http = http
         self.settings = settings
-        self.agent = agent
         guard let origin = Self.origin(of: settings.endpoint, http) else {
             phi_http_close(http)
-            throw FormatError("HF_ENDPOINT", "is no address of HTTP: \(settings.endpoint.shown)")
+            throw FormatError(settings.source, "is no address of HTTP: \(settings.endpoint.shown)")
         }
         self.origin = origin
     }
 
     deinit { phi_http_close(http) }
 
-    /// The status of an answer, and the headers that are looked at, by their names in lower case.
-    struct Head {
-        fileprivate(set) var status = 0
+    /// The status of an answer, the headers that are looked at, by their names in lower case, and the first bytes of what comes
+    /// with a refusal.
+    package struct Head {
+        package fileprivate(set) var status = 0
         fileprivate(set) var headers: [String: String] = [:]
+        package fileprivate(set) var refusal: [UInt8] = []
 
-        subscript(name: String) -> String? { headers[name] }
-        var isSuccess: Bool { status == 200 || status == 206 }
+        package subscript(name: String) -> String? { headers[name] }
+        package var isSuccess: Bool { status == 200 || status == 206 }
     }
 
     /// A failure to get an answer.
-    struct Failure: Error {
-        enum Kind { case unknownHost, noConnection, broken, insecure, impossible }
-        let kind: Kind
-        let error: FormatError
+    package struct Failure: Error {
+        package enum Kind { case unknownHost, noConnection, broken, insecure, impossible }
+        package let kind: Kind
+        package let error: FormatError
     }
 
     /// Gets what is at `address`, from byte `offset` on, and follows redirects. `body` gets the bytes of a success; those of another
@@ -49,22 +76,15 @@ final class HTTPConnection {
     ///
     /// Throws what `body` throws, ``Failure`` when there is no answer, `CancellationError` when `shouldContinue` returns false, and
     /// ``FormatError`` for redirects that are refused.
-    func get(
+    package func get(
         _ address: String, from offset: Int = 0, seconds: Int = 0, while shouldContinue: @escaping () -> Bool,
         _ body: @escaping (Head, UnsafeRawBufferPointer) throws -> Void
     ) throws -> Head {
         var address = address
+        let range = offset > 0 ? ["Range: bytes=\(offset)-"] : []
         for _ in 0...10 {
-            guard let origin = Self.origin(of: address, http) else {
-                throw FormatError(settings.endpoint, "leads to no address of HTTP")
-            }
-            var lines = ["User-Agent: \(agent)", "Accept-Encoding: identity"]
-            if offset > 0 { lines.append("Range: bytes=\(offset)-") }
-            if let token = settings.token, origin == self.origin { lines.append("Authorization: Bearer \(token.text)") }
             let exchange = Exchange(shouldContinue, body)
-            let redirect = try exchange.run(
-                http, address, lines, certificates: settings.certificates, patience: settings.patience,
-                seconds: seconds, host: Self.host(of: origin))
+            let (origin, redirect) = try send(exchange, address, range, content: nil, seconds)
             guard (300..<400).contains(exchange.head.status), let redirect else { return exchange.head }
             guard !origin.hasPrefix("https:") || redirect.lowercased().hasPrefix("https:") else {
                 throw FormatError(Self.host(of: origin), "redirects to an address without TLS")
@@ -74,8 +94,51 @@ final class HTTPConnection {
         throw FormatError(settings.endpoint, "redirects without end")
     }
 
+    /// Posts JSON to the endpoint and returns the answer, whose body is empty unless it is a success. Redirects are not followed.
+    ///
+    /// Throws as ``get(_:from:seconds:while:_:)``, and ``FormatError`` for a body of more than `limit` bytes.
+    package func post(
+        _ json: [UInt8], seconds: Int, limit: Int, while shouldContinue: @escaping () -> Bool
+    ) throws -> (head: Head, body: [UInt8]) {
+        var answer: [UInt8] = []
+        let exchange = Exchange(shouldContinue) { [host] _, bytes in
+            answer += bytes
+            guard answer.count <= limit else { throw FormatError(host, "answers with more than \(limit) bytes") }
+        }
+        do {
+            _ = try send(
+                exchange, settings.endpoint, ["Content-Type: application/json", "Expect:"], content: json, seconds)
+        } catch let failure as Failure {
+            // A refusal is one even if what is said about it breaks off.
+            guard exchange.head.status >= 400 else { throw failure }
+        }
+        return (exchange.head, answer)
+    }
+
+    /// The seconds from now to the time of the header `Retry-After`, which is a number of them or a date; nil if it is neither.
+    package func secondsToWait(_ head: Head) -> Double? {
+        guard let text = head["retry-after"] else { return nil }
+        if let seconds = Double(text) { return seconds }
+        let date = phi_http_date(http, text)
+        return date < 0 ? nil : Double(date) - Double(time(nil))
+    }
+
+    /// Sends a request, and returns the origin of its address and the one that the answer redirects to.
+    private func send(
+        _ exchange: Exchange, _ address: String, _ headers: [String], content: [UInt8]?, _ seconds: Int
+    ) throws -> (origin: String, redirect: String?) {
+        guard let origin = Self.origin(of: address, http) else {
+            throw FormatError(settings.endpoint, "leads to no address of HTTP")
+        }
+        var lines = ["User-Agent: \(settings.agent)", "Accept-Encoding: identity"] + headers
+        if let token = settings.token, origin == self.origin { lines.append("Authorization: Bearer \(token)") }
+        let redirect = try exchange.run(
+            http, address, lines, content: content, settings, seconds: seconds, host: Self.host(of: origin))
+        return (origin, redirect)
+    }
+
     /// The host that an endpoint names, for people.
-    var host: String { Self.host(of: origin) }
+    package var host: String { Self.host(of: origin) }
 
     /// `https://huggingface.co:443` is `huggingface.co`.
     private static func host(of origin: String) -> String {
@@ -99,6 +162,7 @@ private final class Exchange {
     private(set) var head = HTTPConnection.Head()
     private let shouldContinue: () -> Bool
     private let body: (HTTPConnection.Head, UnsafeRawBufferPointer) throws -> Void
+    private var host = ""
     private var headerBytes = 0
     private var droppedBytes = 0
     private var failure: (any Error)?
@@ -109,6 +173,7 @@ private final class Exchange {
     ]
     private static let mostHeaderBytes = 1 << 18
     private static let mostDroppedBytes = 1 << 16
+    private static let mostRefusalBytes = 300
 
     init(
         _ shouldContinue: @escaping () -> Bool,
@@ -120,18 +185,23 @@ private final class Exchange {
 
     /// Sends the request and returns the address that the answer redirects to.
     func run(
-        _ http: OpaquePointer, _ address: String, _ lines: [String], certificates: String?, patience: Int, seconds: Int,
-        host: String
+        _ http: OpaquePointer, _ address: String, _ lines: [String], content: [UInt8]?,
+        _ settings: HTTPConnection.Settings, seconds: Int, host: String
     ) throws -> String? {
-        let strings = ([address] + lines + (certificates.map { [$0] } ?? [])).map { strdup($0) }
+        self.host = host
+        let strings = ([address] + lines + (settings.certificates.map { [$0] } ?? [])).map { strdup($0) }
         defer { for string in strings { free(string) } }
         let headers = strings[1...lines.count].map { UnsafePointer($0) } + [nil]
-        let answer = headers.withUnsafeBufferPointer { headers in
+        func send(
+            _ headers: UnsafeBufferPointer<UnsafePointer<CChar>?>, _ content: UnsafeRawBufferPointer?
+        ) -> phi_http_answer {
             var request = phi_http_request()
             request.url = UnsafePointer(strings[0])
             request.headers = headers.baseAddress
-            request.certificates = certificates == nil ? nil : strings.last.flatMap { UnsafePointer($0) }
-            request.patience = patience
+            request.content = content?.baseAddress
+            request.content_size = content?.count ?? 0
+            request.certificates = settings.certificates == nil ? nil : strings.last.flatMap { UnsafePointer($0) }
+            request.patience = settings.patience
             request.limit = seconds
             request.context = Unmanaged.passUnretained(self).toOpaque()
             request.header = { context, line, length in
@@ -141,7 +211,10 @@ private final class Exchange {
                 Exchange.of(context).take(body: UnsafeRawBufferPointer(start: bytes, count: length))
             }
             request.should_continue = { context in Exchange.of(context).shouldContinue() }
-            return phi_http_get(http, &request)
+            return phi_http_send(http, &request)
+        }
+        let answer = headers.withUnsafeBufferPointer { headers in
+            content.map { $0.withUnsafeBytes { send(headers, $0) } } ?? send(headers, nil)
         }
         if let failure { throw failure }
         if isEnough { return answer.redirect.map { String(cString: $0) } }
@@ -171,7 +244,7 @@ private final class Exchange {
     private func take(header line: UnsafeRawBufferPointer) -> Bool {
         headerBytes += line.count
         guard headerBytes <= Self.mostHeaderBytes else {
-            failure = FormatError("the hub", "sends more than \(Self.mostHeaderBytes) bytes of headers")
+            failure = FormatError(host, "sends more than \(Self.mostHeaderBytes) bytes of headers")
             return false
         }
         let text = String(decoding: line, as: UTF8.self)
@@ -193,6 +266,7 @@ private final class Exchange {
     private func take(body bytes: UnsafeRawBufferPointer) -> Bool {
         guard head.isSuccess else {
             droppedBytes += bytes.count
+            head.refusal += bytes.prefix(Self.mostRefusalBytes - head.refusal.count)
             isEnough = droppedBytes > Self.mostDroppedBytes
             return !isEnough
         }

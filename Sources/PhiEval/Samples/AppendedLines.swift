@@ -1,0 +1,45 @@
+import PhiFormat
+import PhiJSON
+import PhiSystem
+
+/// A file of JSON lines that is appended to line by line, by one process at a time, and survives the death of its writer.
+final class AppendedLines {
+    let path: FilePath
+    private let descriptor: Int32
+
+    /// Opens or creates the file, gives its lines to `read` and removes an incomplete last one, which begins with `head` as every line
+    /// does. Throws what `read` throws, and ``FormatError`` when the file cannot be written or ends in something else.
+    init(
+        _ path: FilePath, head: String, _ read: ([(number: Int, bytes: [UInt8])]) throws(FormatError) -> Void
+    ) throws(FormatError) {
+        self.path = path
+        descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) }
+        guard descriptor >= 0 else { throw Self.fault(path) }
+        // Two writers would interleave their lines.
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw FormatError(path, "is being written already") }
+        let bytes = try ReadableFile(path).readAll(limit: 1 << 32)
+        let whole = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        try read(TextLines.split(Array(bytes[..<whole])))
+        // Any other file belongs to someone and must not be truncated.
+        let end = bytes[whole...]
+        guard end.starts(with: head.utf8) || head.utf8.starts(with: end) else {
+            throw FormatError(path, "does not end with a line of its own kind")
+        }
+        guard ftruncate(descriptor, off_t(whole)) == 0, lseek(descriptor, 0, SEEK_END) >= 0 else {
+            throw Self.fault(path)
+        }
+    }
+
+    // Called for an initialiser that throws, too, once all properties are set.
+    deinit { if descriptor >= 0 { close(descriptor) } }
+
+    /// Appends a line; it is written when this returns.
+    func append(_ value: some Encodable) throws {
+        let line = try JSONText.encode(value) + [UInt8(ascii: "\n")]
+        guard writeAll(line, to: descriptor) else { throw Self.fault(path) }
+    }
+
+    private static func fault(_ path: FilePath) -> FormatError {
+        FormatError(path, "cannot be written: \(String(cString: strerror(errno)))")
+    }
+}

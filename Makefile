@@ -12,7 +12,7 @@
 # make docs        the library's documentation, .build/docs/Phi.doccarchive
 # make check-kernels   the kernels of every instruction set that this machine has against the reference, without Swift
 # make check-emulated  the same on emulated CPUs (x86-64 Debian): check-aarch64, check-old-x86, check-avxvnni, check-avx512
-# make check-clients   phi-server with OpenAI's client, LiteLLM, lm-eval, guidellm, ab and a headless Chromium, in an environment of its own
+# make check-clients   phi-server with others' clients, benchmarks and evaluations, ab and a headless Chromium, in an environment of its own
 # make check-export    exports of small models in llama.cpp: the same tokens and logits, in an environment of its own
 # make check-fuzz      the readers of checkpoints by libFuzzer under the address sanitizer, FUZZ_RUNS=100000 inputs for each reader
 # make check-server-fuzz    10,000 bodies, valid and damaged; check-server-load: ten minutes of mixed load; check-nginx: Tools/deploy/nginx.conf
@@ -148,6 +148,7 @@ check-nginx: build server
 CLIENTS = .build/clients
 check-clients: build server
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	$(call install-torch,$(CLIENTS))
 	$(CLIENTS)/bin/pip install --quiet -r $(SERVER_CHECK)/requirements.txt
 	$(CLIENTS)/bin/python $(SERVER_CHECK)/clients.py
 

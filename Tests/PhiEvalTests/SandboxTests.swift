@@ -202,7 +202,7 @@ import Testing
             program: "import posix\nposix.setresgid(0, 0, 0)\nposix.setresuid(0, 0, 0)"),
     ]
 
-    @Test(needsSandbox, arguments: hostile) func holds(_ hostile: Case) throws {
+    @Test(needsSandbox, .timeLimit(.minutes(2)), arguments: hostile) func holds(_ hostile: Case) throws {
         let sandbox = try Self.sandbox.get(), patient = try Self.patient.get()
         let folder = try TemporaryFolder()
         try folder.write("secret", "secret")

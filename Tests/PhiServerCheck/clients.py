@@ -1,19 +1,21 @@
-"""Tests phi-server with common clients: OpenAI's, LiteLLM, EleutherAI's lm-eval, guidellm, ab, Prometheus' parser and
-a browser.
+"""Tests phi-server with common clients: OpenAI's, LiteLLM, LangChain, LlamaIndex, llm, EleutherAI's lm-eval, evalplus,
+guidellm, ab, Locust, Prometheus' parser and a browser.
 
     make check-clients                               creates the environment and runs this
-    python Tests/PhiServerCheck/clients.py openai litellm lm-eval guidellm ab prometheus origins browser
+    python Tests/PhiServerCheck/clients.py openai litellm frameworks lm-eval evalplus guidellm ab locust prometheus \\
+        origins browser
 
 `openai`: completions, streams, log-probabilities and errors by the official client, compared with `phi complete`.
 `lm-eval`: a multiple-choice task on a generated data set, by local-completions; every log-likelihood must be that
-of the logits of `phi logits`. `litellm`: completions, and the error on which its fallbacks depend. `guidellm`: a
-benchmark in which no request fails. `ab`: HTTP/1.0 without and with keep-alive. `prometheus`: the metrics, read by
-its own parser. `origins`, `browser`: pages of other origins, and the page at /, in a headless Chromium.
+of the logits of `phi logits`. `litellm`: completions, and the error on which its fallbacks depend. `frameworks`:
+completions by LangChain, LlamaIndex and llm. `evalplus`: the same verdicts as `phi eval` on its samples. `guidellm`,
+`locust`: benchmarks in which no request fails. `ab`: HTTP/1.0 without and with keep-alive. `prometheus`: the metrics,
+read by its own parser. `origins`, `browser`: pages of other origins, and the page at /, in a headless Chromium. The
+bodies of clients that are not installed here are in Tests/PhiServerTests/ClientBodyTests.swift.
 """
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -21,11 +23,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import check_ab, check_guidellm, check_locust
+from evaluations import check_evalplus, check_lm_eval
 from playground import browser_options, check_browser
-from served import END_OF_TEXT, REPOSITORY, Served, completed
+from served import END_OF_TEXT, Served, completed
 
 PROMPT = "def add(a, b):\n"
-SMALL = REPOSITORY / "Sources/CPhiModel/small.phi"
 
 
 def check_openai() -> None:
@@ -114,126 +117,6 @@ def check_openai() -> None:
     print(f"openai {openai.__version__}: completions, streams, log-probabilities and errors are right")
 
 
-def write_tokenizer(folder: Path) -> None:
-    """The small model's tokenizer as Hugging Face reads it, out of the .phi file by the second reader."""
-    sys.path.insert(0, str(REPOSITORY / "Tools"))
-    from phitools.byte_tokenizer import printable_bytes
-    from phitools.phi_file import PhiFile
-
-    tokenizer = PhiFile(SMALL).tokenizer
-    letters = printable_bytes()
-
-    def spelt(token: bytes) -> str:
-        return "".join(letters[byte] for byte in token)
-
-    added = tokenizer.added
-    vocabulary = {spelt(token): number for number, token in enumerate(tokenizer.tokens) if number not in added}
-    pairs = [f"{spelt(tokenizer.tokens[left])} {spelt(tokenizer.tokens[right])}" for left, right, _ in tokenizer.merges]
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-    (folder / "tokenizer.json").write_text(json.dumps({
-        "version": "1.0", "truncation": None, "padding": None, "normalizer": None,
-        "added_tokens": [{
-            "id": number, "content": tokenizer.tokens[number].decode(), "single_word": False, "lstrip": False,
-            "rstrip": False,
-            "normalized": False, "special": bool(special)} for number, special in tokenizer.added.items()],
-        "pre_tokenizer": byte_level, "post_processor": None, "decoder": byte_level,
-        "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": "",
-            "end_of_word_suffix": "",
-                  "fuse_unk": False, "byte_fallback": False, "vocab": vocabulary, "merges": pairs}}))
-    (folder / "tokenizer_config.json").write_text(json.dumps({
-        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>", "bos_token": "<|endoftext|>",
-        "unk_token": "<|endoftext|>", "model_max_length": 1024}))
-
-
-OPERATIONS = [
-    ("add", "+", "sum"), ("subtract", "-", "difference"), ("multiply", "*", "product"), ("divide", "/", "quotient")]
-
-
-def documents() -> list[dict]:
-    """Which operation is missing: 48 questions."""
-    found = []
-    for a, b in [("a", "b"), ("x", "y"), ("first", "second"), ("left", "right")]:
-        for style in range(3):
-            for gold, (name, _, noun) in enumerate(OPERATIONS):
-                text = [
-                    f'"""Return the {noun} of {a} and {b}."""', f'"""{name.capitalize()} {a} and {b}."""',
-                    f"# the {noun}"][style]
-                found.append({
-                    "context": f"def {name}({a}, {b}):\n    {text}\n    return {a}", "gold": gold,
-                    "choices": [f" {operator} {b}" for _, operator, _ in OPERATIONS]})
-    return found
-
-
-def truth(tokenizer, document: dict, folder: Path) -> list[tuple[float, bool]]:
-    """Log-likelihoods by `phi logits`, with the context and the continuation taken apart as lm-eval does."""
-    import numpy as np
-
-    phi = os.environ.get("PHI") or str(REPOSITORY / ".build/release/phi")
-    scores = []
-    for choice in document["choices"]:
-        whole = tokenizer.encode(document["context"] + choice)
-        start = len(tokenizer.encode(document["context"]))
-        (folder / "ids.json").write_text(json.dumps(whole))
-        subprocess.run(
-            [phi, "logits", "--ids", folder / "ids.json", "-o", folder / "logits.npy"], check=True, capture_output=True)
-        logits = np.load(folder / "logits.npy").astype(np.float64)
-        shifted = logits - logits.max(-1, keepdims=True)
-        logs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-        places = range(start, len(whole))
-        scores.append(
-            (sum(logs[at - 1, whole[at]] for at in places), all(logits[at - 1].argmax() == whole[at] for at in places)))
-    return scores
-
-
-def check_lm_eval() -> None:
-    import lm_eval
-    from lm_eval.tasks import TaskManager
-    from transformers import AutoTokenizer
-
-    os.environ.update(
-        HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OPENAI_API_KEY="none")
-    with tempfile.TemporaryDirectory() as name, Served("--parallel", "8") as server:
-        folder = Path(name)
-        write_tokenizer(folder)
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-        sample = 'def f(x):\n    """Doc."""\n    return x + 1  # é\n'
-        assert tokenizer.encode(sample) == server.post("/tokenize", {"content": sample})["tokens"]
-        all_documents = documents()
-        (folder / "operations.jsonl").write_text("".join(json.dumps(document) + "\n" for document in all_documents))
-        (folder / "operations.yaml").write_text(json.dumps({
-            "task": "operations", "dataset_path": "json",
-            "dataset_kwargs": {"data_files": {"test": str(folder / "operations.jsonl")}},
-            "test_split": "test", "output_type": "multiple_choice", "doc_to_text": "{{context}}",
-            "doc_to_choice": "{{choices}}",
-            "doc_to_target": "{{gold}}", "target_delimiter": "",
-            "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}]}))
-        found = lm_eval.simple_evaluate(
-            model="local-completions", tasks=["operations"], task_manager=TaskManager(include_path=str(folder)),
-            log_samples=True,
-            model_args={
-                "model": "phi-small", "base_url": server.url + "/v1/completions", "tokenizer": str(folder),
-                "tokenized_requests": True,
-                "tokenizer_backend": "huggingface", "num_concurrent": 4, "max_length": 1024})
-        samples = sorted(found["samples"]["operations"], key=lambda sample: sample["doc_id"])
-        assert len(samples) == len(all_documents)
-        right = worst = 0
-        for document, sample in zip(all_documents, samples):
-            expected = truth(tokenizer, document, folder)
-            answers = [(float(answer[0]), answer[1] in (True, "True")) for answer in sample["filtered_resps"]]
-            for (score, greedy), (their_score, their_greedy) in zip(expected, answers):
-                worst = max(worst, abs(score - their_score))
-                assert math.isclose(score, their_score, abs_tol=1e-6) and greedy == their_greedy, (
-                    document, expected, answers)
-            scores = [score for score, _ in expected]
-            right += scores.index(max(scores)) == document["gold"]
-        accuracy = found["results"]["operations"]["acc,none"]
-        assert math.isclose(accuracy, right / len(samples)), (accuracy, right)
-        print(
-            f"lm-eval {lm_eval.__version__}: {len(samples)} questions, accuracy {accuracy:.4f} as by phi logits, "
-            f"{4 * len(samples)} log-likelihoods within {worst:.1e}")
-
-
 def check_litellm() -> None:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it fetches a list of prices
     import litellm
@@ -254,44 +137,28 @@ def check_litellm() -> None:
     print("litellm: completions and streams are right, a long prompt is its ContextWindowExceededError")
 
 
-def check_guidellm() -> None:
-    with tempfile.TemporaryDirectory() as name, Served("--parallel", "4") as server:
-        folder = Path(name)
-        write_tokenizer(folder)
-        subprocess.run(
-            [
-                Path(sys.executable).with_name("guidellm"), "run", "--backend",
-                f"kind=openai_http,target={server.url},request_format=/v1/completions",
-                "--profile", "kind=concurrent,streams=4", "--constraint", "kind=max_requests,count=12",
-                "--tokenizer", f"kind=huggingface_auto,model={folder}",
-                "--data", "kind=synthetic_text,prompt_tokens=32,output_tokens=16",
-                "--output", f"kind=json,path={folder}/report.json", "--disable-console"],
-            check=True, capture_output=True, cwd=folder, env=os.environ | {"HF_HUB_OFFLINE": "1"})
-        report = json.loads((folder / "report.json").read_text())
-        totals = report["benchmarks"][0]["metrics"]["request_totals"]
-        assert totals["successful"] >= 12 and totals["errored"] == 0, totals
-        requests = report["benchmarks"][0]["requests"]["successful"]
-        assert all(request["output_metrics"]["text_tokens"] == 16 for request in requests), requests[0]
-        print(f"guidellm: {totals['successful']} requests of 16 tokens, none failed")
+def check_frameworks() -> None:
+    """LangChain, LlamaIndex and the command llm."""
+    from langchain_openai import OpenAI
+    from llama_index.llms.openai_like import OpenAILike
 
-
-def check_ab() -> None:
-    import shutil
-
-    if not shutil.which("ab"):
-        raise SystemExit("ab was not tried: it is in the package apache2-utils")
-    with Served("--parallel", "4") as server, tempfile.TemporaryDirectory() as folder:
-        body = Path(folder, "body.json")
-        for fields in ({}, {"stream": True}):
-            body.write_text(json.dumps({"prompt": PROMPT, "max_tokens": 4, "temperature": 0, **fields}))
-            for options in ([], ["-k"]):
-                done = subprocess.run(
-                    ["ab", *options, "-n", "20", "-c", "4", "-p", body, "-T", "application/json",
-                     server.url + "/v1/completions"], check=True, capture_output=True, text=True, timeout=120)
-                rows = [row.partition(":") for row in done.stdout.split("\n")]
-                lines = {key: value.strip() for key, _, value in rows}
-                assert lines["Complete requests"] == "20" and "Non-2xx responses" not in lines, done.stdout
-    print("ab: HTTP/1.0 with and without keep-alive, whole and streamed")
+    with Served() as server, tempfile.TemporaryDirectory() as folder:
+        url, expected = server.url + "/v1", completed(PROMPT, 6)
+        chain = OpenAI(model="phi-small", base_url=url, api_key="none", max_tokens=6, temperature=0)
+        assert chain.invoke(PROMPT) == expected == "".join(chain.stream(PROMPT))
+        assert chain.batch([PROMPT] * 3) == [expected] * 3
+        index = OpenAILike(
+            model="phi-small", api_base=url, api_key="none", is_chat_model=False, max_tokens=6, temperature=0)
+        assert index.complete(PROMPT).text == expected == "".join(part.delta for part in index.stream_complete(PROMPT))
+        Path(folder, "extra-openai-models.yaml").write_text(json.dumps([
+            {"model_id": "phi", "model_name": "phi-small", "api_base": url, "completion": True}]))
+        for options in ([], ["--no-stream"]):
+            done = subprocess.run(
+                [Path(sys.executable).with_name("llm"), "-m", "phi", "-o", "max_tokens", "6", "-o", "temperature", "0",
+                 "--no-log", *options, PROMPT], check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                env=os.environ | {"LLM_USER_PATH": folder})
+            assert done.stdout == expected + "\n", done
+    print("frameworks: LangChain, LlamaIndex and llm get the same completions, whole and streamed")
 
 
 def check_prometheus() -> None:
@@ -352,8 +219,9 @@ def check_origins() -> None:
 
 
 CHECKS = {
-    "openai": check_openai, "litellm": check_litellm, "lm-eval": check_lm_eval, "guidellm": check_guidellm,
-    "ab": check_ab, "prometheus": check_prometheus, "origins": check_origins, "browser": check_browser}
+    "openai": check_openai, "litellm": check_litellm, "frameworks": check_frameworks, "lm-eval": check_lm_eval,
+    "evalplus": check_evalplus, "guidellm": check_guidellm, "ab": check_ab, "locust": check_locust,
+    "prometheus": check_prometheus, "origins": check_origins, "browser": check_browser}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or CHECKS:

@@ -73,7 +73,7 @@ typedef int32_t phi_token;
 
 typedef struct phi_model phi_model;
 
-/* Maps the file at `path`; takes milliseconds, whatever its size. */
+/* Maps the file at `path`, into which nothing may write while the model is open; takes milliseconds, whatever its size. */
 phi_status phi_model_open(const char *path, phi_model **model);
 void phi_model_close(phi_model *model);
 

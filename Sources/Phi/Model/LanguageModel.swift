@@ -12,8 +12,8 @@ import PhiTokenizer
 ///
 /// Opening checks the header, the config, the tokenizer and the shapes of all tensors, in the same time for any size.
 /// It reads neither weights nor section hashes: `PhiFile/verify(progress:)`, ``verifyWeights()`` and
-/// ``verifyTests()`` do, as does `phi verify`. Weights are used in place. A model is immutable and serves any number of
-/// sessions on any threads.
+/// ``verifyTests()`` do, as does `phi verify`. Weights are used in place, so nothing may write into the
+/// file; a new one can be renamed over it. A model is immutable and serves any number of sessions on any threads.
 public final class LanguageModel: Sendable {
     /// The shape of the model.
     public let config: ModelConfig

@@ -25,10 +25,10 @@ package enum PrefillPlan {
 /// tokens are computed, never the results.
 package struct PrefillBudget {
     /// Acceptable seconds of a step's prefill when as many sequences prefill as decode, and the most in any case.
-    static let (balanced, most) = (0.12, 0.4)
-    /// Acceptable time of a step's prefill over that of its decoding, as long as the step takes at most ``most``: a prompt then takes
-    /// about half as long again as by itself.
-    private static let perDecoding = 2.0
+    static let (balanced, most) = (0.2, 0.4)
+    /// Acceptable time of a step's prefill over that of its decoding, as long as the step takes at most ``most``: a long prompt then
+    /// takes less than half as long again as by itself, although the short ones of other sequences come first.
+    private static let perDecoding = 3.0
     /// Fewer tokens would waste the weights that a step reads. More would not fit one batch of the engine beside a token of
     /// each decoding sequence, and the step would read the weights twice.
     package static let range = 16...Engine.batchTokens - Engine.sessionsAtOnce

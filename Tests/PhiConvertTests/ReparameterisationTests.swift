@@ -98,6 +98,25 @@ import Testing
         #expect(head.label == "head" && head.error.relative < 1e-6)
     }
 
+    /// Outliers of the MLP do not hide those of values.
+    @Test func valuesAreScaledBesideLargeChannels() throws {
+        let folder = try TemporaryFolder()
+        var checkpoint = HardModel(name: "mlp-tokens-4").checkpoint()
+        for block in 0..<2 {
+            let attention = "model.layers.\(block).self_attn."
+            checkpoint.edit(attention + "v_proj.weight") { floats in
+                for k in 5 * 256..<6 * 256 { floats[k] *= 1024 }
+            }
+            checkpoint.edit(attention + "dense.weight") { floats in
+                for k in stride(from: 5, to: floats.count, by: 256) { floats[k] /= 1024 }
+            }
+        }
+        let converter = try Converter(CheckpointModel(path: checkpoint.write(to: folder)), type: .q8, threads: 1)
+        let report = try converter.write(to: folder.at("m.phi"))
+        let ratio = try #require(report.kinds.first { $0.label == "dense, fc2" }?.activations)
+        #expect(ratio.before > 1000 && ratio.after < 20)
+    }
+
     /// A file of floats has the checkpoint's own parameters.
     @Test func f32StaysAsItIs() throws {
         let folder = try TemporaryFolder()

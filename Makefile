@@ -150,6 +150,7 @@ check-clients: build server
 	test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
 	$(call install-torch,$(CLIENTS))
 	$(CLIENTS)/bin/pip install --quiet -r $(SERVER_CHECK)/requirements.txt
+	$(CLIENTS)/bin/pip install --quiet --no-deps evalplus
 	$(CLIENTS)/bin/python $(SERVER_CHECK)/clients.py
 
 EXPORT = .build/export

@@ -222,7 +222,8 @@ extension SandboxTests {
             name: "stopping itself", verdicts: ["timeout"], program: "import posix\nposix.kill(posix.getpid(), 19)"),
     ]
 
-    @Test(needsSandbox, .timeLimit(.minutes(2)), arguments: forging + reaching) func attackFails(_ attack: Case) throws {
+    @Test(needsSandbox, .timeLimit(.minutes(2)), arguments: forging + reaching)
+    func attackFails(_ attack: Case) throws {
         let before = Self.leftovers()
         // A descriptor without FD_CLOEXEC, as a caller may leave one.
         let open = Foundation.open("/", O_RDONLY | O_DIRECTORY)

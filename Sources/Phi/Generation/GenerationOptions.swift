@@ -25,7 +25,7 @@ public struct GenerationOptions: Sendable, Equatable {
     /// Tokens that end the completion like an end of text and are not part of it.
     public private(set) var stopTokens: [TokenID] = []
     /// The texts that the completion is kept to; nil for any. It goes before ``minimumTokens`` and any processor or sampler.
-    public private(set) var constraint: Constraint?
+    public package(set) var constraint: Constraint?
 
     /// The most likely token each time, until the text or the context ends.
     public static let greedy = GenerationOptions()

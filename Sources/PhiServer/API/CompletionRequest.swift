@@ -11,7 +11,9 @@ package struct CompletionRequest: Sendable {
     let choices: Int
     /// How many of them the response holds: those with the highest mean log-probability, if it is not all.
     let returned: Int
-    let options: GenerationOptions
+    private(set) var options: GenerationOptions
+    /// All fields, while some give a constraint that ``compileConstraint()`` has not compiled.
+    private var uncompiled: JSONFields?
     let bias: LogitBias?
     /// Whether choices begin with their prompts.
     let echoes: Bool
@@ -48,10 +50,11 @@ package struct CompletionRequest: Sendable {
         (wantsTokens, streams, includesUsage, warnings) = (false, false, false, [])
     }
 
-    /// Parses and checks a body. Throws ``APIError`` that names the first field at fault.
+    /// Parses and checks a body, but for its constraint. Throws ``APIError`` that names the first field at fault.
     init(_ body: [UInt8], _ model: ServedModel, _ limits: RequestLimits, _ dialect: Dialect) throws(APIError) {
         let fields = try JSONFields(body, known: Self.fields, isStrict: limits.isStrict)
         warnings = fields.warnings
+        uncompiled = try Self.hasConstraint(fields) ? fields : nil
         try model.check(name: fields.value("model", "a string"))
         streams = try fields.flag("stream")
         includesUsage = try Self.includesUsage(fields) && streams
@@ -96,6 +99,16 @@ package struct CompletionRequest: Sendable {
                 "this asks for up to \(logProbabilityCount) log-probabilities, more than \(limits.logProbabilitiesInAll); "
                     + "ask for fewer tokens, choices or alternatives")
         }
+    }
+
+    /// Whether ``compileConstraint()`` has work to do.
+    var isUncompiled: Bool { uncompiled != nil }
+
+    /// Compiles the constraint, which may take a second. Throws ``APIError`` when there are two, or it is not supported.
+    mutating func compileConstraint() throws(APIError) {
+        guard let fields = uncompiled else { return }
+        options.constraint = try Self.constraint(fields)
+        uncompiled = nil
     }
 
     /// The most log-probabilities that the response can hold.
@@ -169,13 +182,12 @@ extension CompletionRequest {
             throw .invalid("stop_token_ids", "stop_token_ids has \(stopTokens.count) ids, more than \(limits.stops)")
         }
         try model.check(tokens: stopTokens, of: "stop_token_ids")
-        let constraint = try constraint(fields)
         do throws(OptionError) {
             // Beyond the context there is nothing to generate.
             return try GenerationOptions(
                 maximumTokens: min(maximumTokens, model.context), sampling: sampling, stop: stop,
                 logProbabilities: logProbabilities, ignoresEndOfText: ignoresEndOfText, minimumTokens: minimumTokens,
-                stopTokens: stopTokens, constraint: constraint)
+                stopTokens: stopTokens)
         } catch {
             throw .invalid(nil, error.description)
         }

@@ -11,9 +11,10 @@ extension Endpoints {
     func complete(
         _ httpRequest: Request, _ context: PhiRequestContext, _ dialect: Dialect, _ format: (some CompletionFormat).Type
     ) async throws -> Response {
-        let request = try await parser.parse(httpRequest) { [model, limits] body throws(APIError) in
+        let parsed = try await parser.parse(httpRequest) { [model, limits] body throws(APIError) in
             try CompletionRequest(body, model, limits, dialect)
         }
+        let request = parsed.isUncompiled ? try await parser.compile(parsed) : parsed
         if logsPrompts {
             context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
         }

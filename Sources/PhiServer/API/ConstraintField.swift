@@ -6,6 +6,12 @@ extension CompletionRequest {
         "guided_json", "guided_regex", "guided_choice", "structured_outputs", "json_schema", "regex", "response_format",
     ]
 
+    /// Whether a request has one of these fields.
+    static func hasConstraint(_ fields: JSONFields) throws(APIError) -> Bool {
+        for name in constraintFields where try fields.value(name, "", as: JSONValue.self) != nil { return true }
+        return false
+    }
+
     /// The constraint that a request gives; nil if there is none. Throws ``APIError`` when there are two, or it is not supported.
     static func constraint(_ fields: JSONFields) throws(APIError) -> Constraint? {
         var found: (name: String, constraint: Constraint)?

@@ -2,13 +2,14 @@ import Dispatch
 import Hummingbird
 import NIOCore
 
-/// Two serial queues that parse and tokenize bodies, so that large ones neither occupy the threads that serve all requests nor make
-/// small ones wait.
+/// Serial queues that parse and tokenize bodies, and compile constraints, so that large ones neither occupy the threads that serve all
+/// requests nor make small ones wait.
 struct BodyParser: Sendable {
     /// Bytes that a body may have.
     let limit: Int
     private let small = DispatchQueue(label: "parser")
     private let large = DispatchQueue(label: "parser of large bodies")
+    private let constraints = DispatchQueue(label: "compiler of constraints")
     /// Bytes of a small body: the text of a full context and more.
     private static let smallBytes = 16 << 10
 
@@ -18,8 +19,23 @@ struct BodyParser: Sendable {
     ) async throws -> Value {
         let body = try await collect(request)
         let queue = body.count <= Self.smallBytes ? small : large
-        return try await withCheckedThrowingContinuation { continuation in
-            queue.async { continuation.resume(with: Result { () throws(APIError) in try parse(body) }) }
+        return try await run(on: queue) { () throws(APIError) in try parse(body) }
+    }
+
+    /// Compiles the constraint of a request.
+    func compile(_ request: CompletionRequest) async throws -> CompletionRequest {
+        try await run(on: constraints) { () throws(APIError) in
+            var request = request
+            try request.compileConstraint()
+            return request
+        }
+    }
+
+    private func run<Value: Sendable>(
+        on queue: DispatchQueue, _ work: @escaping @Sendable () throws(APIError) -> Value
+    ) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Result(catching: work)) }
         }
     }
 

@@ -8,7 +8,7 @@ from .table import Parameter, Task
 
 FITS = {
     "list[int]": ("nums", "nums1", "pos", "items"), "list[str]": ("words", "words1"), "list": ("items", "items1"),
-    "str": ("text", "word", "lower", "sentence"), "int": ("n", "n1", "num", "big"), "dict[str, int]": ("dict", "dict1"),
+    "str": ("text", "word", "lower", "sentence"), "int": ("n", "n1", "num", "big"), "dict[str, int]": ("mapping", "mapping1"),
     "list[list[int]]": ("rows",)}
 LOCAL = {"list[int]": "values", "list[str]": "parts", "list": "values", "str": "result", "int": "value", "dict[str, int]": "table",
          "list[list[int]]": "groups"}

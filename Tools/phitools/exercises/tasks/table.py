@@ -31,6 +31,7 @@ ALIGNED = {
     "int": ("a|x|num1|first|m", "b|y|num2|second|n", "c|z|num3|third|k"),
     "float": ("a|x|num1|first", "b|y|num2|second", "c|z|num3|third"),
     "str": ("a|s1|str1|first|word1", "b|s2|str2|second|word2", "c|s3|str3|third|word3"),
+    "tuple": ("a|t1|tup1|first|x", "b|t2|tup2|second|y", "c|t3|tup3|third|z"),
     "dict": ("a|d1|dict1|first", "b|d2|dict2|second", "c|d3|dict3|third"),
     "": ("a|list1|first|nums1|l1|xs", "b|list2|second|nums2|l2|ys", "c|list3|third|nums3|l3|zs")}
 
@@ -96,7 +97,7 @@ def _parameters(text: str) -> list[Parameter]:
             raise ValueError(f"{kind}: no kind of parameter")
         own = names.split("/") if names else KINDS[kind].names.split("|")
         if names in ("a", "b", "c"):
-            base = re.match(r"int|float|str|dict|", KINDS[kind].annotation)[0]
+            base = re.match(r"int|float|str|dict|tuple|", KINDS[kind].annotation)[0]
             own = ALIGNED[base]["abc".index(names)].split("|")
         name = names.split("/")[0] if names else kind
         found.append(Parameter(name, own, KINDS[kind], bool(names) and len(name) > 2))

@@ -115,17 +115,22 @@ def match_rates(texts: list[str], benchmark: list[Problem]) -> np.ndarray:
     """Return each text's largest match rate between its functions and the solutions, or 0. float32 [texts]"""
     signs = _Signs()
     solutions = sorted({f for p in benchmark for f in signs.functions(p.solution)})
-    functions = [(i, f) for i, t in enumerate(texts) for f in signs.functions(t)]
+    having: dict[str, list[int]] = {}  # texts by function, of which many have the same
+    for i, text in enumerate(texts):
+        for f in signs.functions(text):
+            having.setdefault(f, []).append(i)
+    functions = list(having)
     best = np.zeros(len(texts), np.float32)
     if not solutions:
         return best
     for start in range(0, len(functions), 2048):
         part = functions[start:start + 2048]
         rates = cdist(
-            [f for _, f in part], solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01,
+            part, solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01,
             dtype=np.float32).max(1)
-        for (i, _), rate in zip(part, rates):
-            best[i] = max(best[i], rate)
+        for function, rate in zip(part, rates):
+            where = having[function]
+            best[where] = np.maximum(best[where], rate)
     return best
 
 

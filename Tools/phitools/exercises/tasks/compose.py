@@ -6,12 +6,15 @@ import re
 
 from .table import Parameter, Task
 
+# No number goes where loops of that many turns are run.
 FITS = {
     "list[int]": ("nums", "nums1", "pos", "items"), "list[str]": ("words", "words1"), "list": ("items", "items1"),
-    "str": ("text", "word", "lower", "sentence"), "int": ("n", "n1", "num", "big"), "dict[str, int]": ("mapping", "mapping1"),
+    "str": ("text", "word", "lower", "sentence"), "int": ("num", "big"), "dict[str, int]": ("mapping", "mapping1"),
     "list[list[int]]": ("rows",)}
 LOCAL = {"list[int]": "values", "list[str]": "parts", "list": "values", "str": "result", "int": "value", "dict[str, int]": "table",
          "list[list[int]]": "groups"}
+PLAIN = {"choices", "everyday", "numbers"}
+"""Tables whose tasks are for themselves."""
 
 
 def _kind(p: Parameter) -> str:
@@ -25,12 +28,13 @@ def _nouns(task: Task) -> list[str]:
 
 def pair(r: random.Random, tasks: tuple[Task, ...]) -> Task | None:
     """Draw two tasks that fit and return them as one; None if they do not."""
-    first = r.choice(tasks)
+    first, second = r.choice(tasks), r.choice(tasks)
+    if first.topic in PLAIN or second.topic in PLAIN:
+        return None
     source = [line.removeprefix("return ") for line in first.bodies[0][1]]
     fits = FITS.get(first.returns)
-    if not fits or not _nouns(first) or len(source) != 1 or first.topic == "misc":
+    if not fits or not _nouns(first) or len(source) != 1:
         return None
-    second = r.choice(tasks)
     if second is first or not second.parameters or _kind(second.parameters[0]) not in fits:
         return None
     p, others = second.parameters[0], second.parameters[1:]
@@ -52,4 +56,4 @@ def pair(r: random.Random, tasks: tuple[Task, ...]) -> Task | None:
         name = second.names[0]
     bodies = [([*first.bodies[0][0], *(i for i in imports if i not in first.bodies[0][0])],
                [f"{local} = {source[0]}", *text.split("\n")])]
-    return Task("composition", [name], [*first.parameters, *others], second.returns, phrases, [], [], bodies, f"{first.name} / {second.name}")
+    return Task("composition", [name], [*first.parameters, *others], second.returns, phrases, [], [], bodies, f"{first.name} / {second.name}", first)

@@ -86,6 +86,7 @@ KINDS = {
     "nums1": Kind("list[int]", NUMBERS, LIST, _list(_small, 1)),
     "nums2": Kind("list[int]", NUMBERS, LIST, _list(_small, 3)),
     "distinct": Kind("list[int]", NUMBERS, LIST, lambda r: r.sample(range(-9, 30), r.randint(3, 7))),
+    "few": Kind("list[int]", "items|lst|elements", "list", lambda r: r.sample(range(1, 10), r.randint(1, 3))),
     "sorted": Kind("list[int]", NUMBERS, "sorted list|sorted list of numbers|sorted array",
                    lambda r: sorted(r.sample(range(-9, 30), r.randint(1, 7)))),
     "pos": Kind("list[int]", NUMBERS, LIST, _list(lambda r: r.randint(1, 20), 1)),

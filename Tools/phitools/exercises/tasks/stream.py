@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..draw import Draw
 from ..exercise import Exercise
 from ..finish import GENERIC
 from ..generate import FAMILIES, held_out, held_out_kind
@@ -32,6 +33,8 @@ class Drawn:
     solution: str
     name: str
     test: str
+    table: bool = False
+    """Whether it is a single task of a table."""
 
     @property
     def source(self) -> str:
@@ -77,13 +80,13 @@ def parameter_names(r: random.Random, task: Task, used: set[str]) -> dict[str, s
     return found
 
 
-def calls_of(r: random.Random, task: Task, wanted: int, reference: Callable[..., Any]) -> tuple[list, list] | None:
+def calls_of(r: random.Random, task: Task, wanted: int, function: Callable[..., Any]) -> tuple[list, list] | None:
     """Draw arguments and their answers, as different as they come; None if all answers are the same."""
     calls, answers = [], []
     for _ in range(wanted * 5):
         arguments = tuple(p.kind.draw(r) for p in task.parameters)
         try:
-            answer = reference(*copy.deepcopy(arguments))
+            answer = function(*copy.deepcopy(arguments))
         except (ArithmeticError, LookupError, ValueError, TypeError):
             continue  # outside the function's domain
         if arguments in calls or len(repr(answer)) > 90 or (answers.count(answer) > wanted // 2):
@@ -99,24 +102,32 @@ def calls_of(r: random.Random, task: Task, wanted: int, reference: Callable[...,
 def whole(task: Task, r: random.Random, family: str, form: str = "") -> Drawn | None:
     """Draw an exercise of a task; None if the draw is unsuitable."""
     form = form or r.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-    found = calls_of(r, task, 5, task.reference)
+    index = 0 if r.random() < 0.7 else r.randrange(len(task.bodies))
+    found = calls_of(r, task, 5, task.functions[index])
     if not found:
         return None
-    index = 0 if r.random() < 0.7 else r.randrange(len(task.bodies))
     imports, lines = task.bodies[index]
     used = set(re.findall(r"[A-Za-z_]\w*", "\n".join([*imports, *lines])))
     names = parameter_names(r, task, used)
     text, wording = sentence(r, task, names, form in NAMED)
-    if form == "bare" or form == "asserts":
-        name = function_name(r, task.names, used | set(names.values())) if form == "asserts" else r.choice(task.names)
-    else:
-        name = function_name(r, task.names, used | set(names.values()))
+    name = r.choice(task.names) if form == "bare" else function_name(r, task.names, used | set(names.values()))
     changed = {k: v for k, v in names.items() if k != v} | {"f": name}
+    before, lines = [], [renamed(line, changed) for line in lines]
+    first = task.helper
+    if first and form in NAMED and r.random() < 0.4 and first.names[0] not in used | {name} and not first.bodies[0][0]:
+        before, lines = helped(task, names, lines)
     f = Function(
-        name, [(names[p.name], p.kind.annotation) for p in task.parameters], task.returns, imports,
-        [renamed(line, changed) for line in lines], *found)
+        name, [(names[p.name], p.kind.annotation) for p in task.parameters], task.returns, imports, lines, *found, before)
     prompt, solution = FORMS[form](r, f, text)
-    return checked(Drawn(family, task.pair or f"{task.name} / {wording}", prompt, solution, name, f.test))
+    return checked(Drawn(family, task.pair or f"{task.name} / {wording}", prompt, solution, name, f.test, not task.pair))
+
+
+def helped(task: Task, names: dict[str, str], lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return the first of two composed tasks as a function, and the second's lines, which call it."""
+    arguments = ", ".join(names[p.name] for p in task.helper.parameters)
+    local, _, value = lines[0].partition(" = ")
+    name = task.helper.names[0]
+    return [f"def {name}({arguments}):", f"    return {value}"], [f"{local} = {name}({arguments})", *lines[1:]]
 
 
 def checked(e: Drawn) -> Drawn:
@@ -144,9 +155,8 @@ def of_class(r: random.Random) -> Drawn | None:
     return checked(Drawn(*classes.draw(r)))
 
 
-def _grammar(r: random.Random) -> Exercise:
+def _of_grammar(r: random.Random) -> Exercise:
     makers, weights = zip(*FAMILIES)
-    from ..draw import Draw
     while True:
         exercise = r.choices(makers, weights)[0](Draw(r))
         if exercise is not None and not held_out(exercise):
@@ -154,7 +164,7 @@ def _grammar(r: random.Random) -> Exercise:
 
 
 def grammar(r: random.Random) -> Drawn:
-    e = _grammar(r)
+    e = _of_grammar(r)
     start = len(e.prompt.rstrip("\n"))
     return Drawn(e.family, e.composition, e.source[:start], e.source[start:], e.name, e.test)
 
@@ -165,7 +175,7 @@ STARTS = ["Write a function to return|Write a python function to return|Write a 
 
 def reworded(r: random.Random) -> Drawn:
     """An exercise of the grammar in another form and with other first words."""
-    e = _grammar(r)
+    e = _of_grammar(r)
     text = e.text
     for first, others in zip(("Return", "Count"), STARTS):
         if text.startswith(first + " ") and ". " not in text.replace(". Return", ""):

@@ -44,7 +44,7 @@ class Parameter:
     names: list[str]
     kind: Kind
     described: bool
-    """Whether the name says what it is ("limit"), so that a text without names can use it."""
+    """Whether the table names it, so that the text can use the name: "limit", "n"."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class Task:
     """Imports and lines."""
     pair: str = ""
     """The names of two composed tasks."""
+    helper: Task | None = None
+    """The first of them, of which the first line of the body has the result."""
 
     @property
     def name(self) -> str:
@@ -81,8 +83,9 @@ class Task:
         return space["f"]
 
     @cached_property
-    def reference(self) -> Callable[..., Any]:
-        return self.function(0)
+    def functions(self) -> list[Callable[..., Any]]:
+        """The bodies, compiled."""
+        return [self.function(i) for i in range(len(self.bodies))]
 
 
 def indented(lines: list[str]) -> list[str]:
@@ -100,7 +103,7 @@ def _parameters(text: str) -> list[Parameter]:
             base = re.match(r"int|float|str|dict|tuple|", KINDS[kind].annotation)[0]
             own = ALIGNED[base]["abc".index(names)].split("|")
         name = names.split("/")[0] if names else kind
-        found.append(Parameter(name, own, KINDS[kind], bool(names) and len(name) > 2))
+        found.append(Parameter(name, own, KINDS[kind], names not in ("", "a", "b", "c")))
     return found
 
 

@@ -75,10 +75,16 @@ class Words:
         self.nouns = {p.name: self._noun(p) for p in task.parameters}
 
     def _noun(self, p: Parameter) -> str:
-        return p.name.replace("_", " ") if p.described else self.r.choice(p.kind.nouns.split("|"))
+        name = self.names[p.name]
+        return name.replace("_", " ") if p.described and len(name) > 2 else self.r.choice(p.kind.nouns.split("|"))
 
     def mention(self, p: Parameter, introduced: bool = False) -> str:
         name, noun = self.names[p.name], self.nouns[p.name]
+        if p.described and len(name) < 3:
+            return name
+        if p.described:
+            return self.r.choice([name] * 6 + [f"`{name}`", f"the given {noun}"] if self.named else [
+                noun, f"a given {noun}", f"the {noun}"])
         short = noun.split(" of ")[0].split(" in ")[0].split(" that ")[0]
         if introduced:
             return self.r.choice([name, name, f"the {short}"]) if self.named else f"the {short}"
@@ -110,12 +116,18 @@ class Words:
             return f"two {plural(self.nouns[ps[0].name])}{self.r.choice([names, ''])}"
         for p in ps:
             noun, name = self.nouns[p.name], self.names[p.name]
-            parts.append(self.r.choice([f"a {noun} {name}", f"a {noun} `{name}`", f"a {noun}"])
-                         if self.named and not p.described else f"a {noun}")
+            if p.described:
+                parts.append(f"a {noun}" if len(name) > 2 else f"a {noun} {name}")
+            else:
+                parts.append(self.r.choice([f"a {noun} {name}", f"a {noun} `{name}`", f"a {noun}"])
+                             if self.named else f"a {noun}")
         return ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + parts[-1]
 
 
 def articles(text: str) -> str:
+    """Mend what filling in leaves: "a integer", "a given years", "the years years"."""
+    text = re.sub(r"\b(\w+) \1\b", r"\1", text)
+    text = re.sub(r"\ba (?=(given )?(years|minutes|hours|days|seconds|miles|kilograms|pounds|meters|feet|inches|cents|people)\b)", "", text)
     return re.sub(r"\b([Aa]) (?=[aeio]|8\b|unordered|uppercase|upper)", r"\1n ", text)
 
 

@@ -7,7 +7,6 @@ import json
 import random
 import re
 import unittest
-from itertools import islice
 
 from phitools.exercises import heldout
 from phitools.exercises.tasks import classes, stream
@@ -136,7 +135,7 @@ class Stream(unittest.TestCase):
 
 class ProblemSets(unittest.TestCase):
     def test_solutions_pass(self) -> None:
-        for name, least in (("heldout-tasks", 200), ("everyday", 40)):
+        for name, least in (("heldout-tasks", 150), ("everyday", 40)):
             problems = rows(name)
             self.assertEqual(len({p["task_id"] for p in problems}), least)
             for p in problems:
@@ -146,7 +145,7 @@ class ProblemSets(unittest.TestCase):
                 space["check"](space[p["entry_point"]])
 
     def test_the_committed_file_is_what_the_script_makes(self) -> None:
-        made = islice(heldout.lines(heldout.choose_tasks(heldout.SEED), "heldout-tasks"), 200)
+        made = heldout.lines(heldout.choose_tasks(heldout.SEED), "heldout-tasks")
         self.assertEqual([json.loads(line) for line in made], rows("heldout-tasks"))
 
 

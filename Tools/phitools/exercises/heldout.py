@@ -2,7 +2,7 @@
 
 HumanEval's JSONL: prompt, entry_point, test, canonical_solution. `heldout`: 240 problems of held-out compositions and
 160 of held-out families of the grammar, with no composition twice and no family more than twenty times.
-`heldout-tasks`: 140 wordings of everyday tasks, 50 pairs of tasks and 10 methods of classes that training never sees,
+`heldout-tasks`: 120 wordings of everyday tasks, 24 pairs of tasks and 6 methods of classes that training never sees,
 where HumanEval's protocol applies. Takes seconds and is deterministic.
 """
 from __future__ import annotations
@@ -45,7 +45,7 @@ def choose(seed: int, wanted: dict[str, int]) -> list[tuple[str, Exercise]]:
 
 def choose_tasks(seed: int) -> list[tuple[str, stream.Drawn]]:
     """Choose held-out wordings, pairs and methods, in the order of the stream."""
-    left, seen = {"wording": 140, "pair": 50, "method": 10}, set()
+    left, seen = {"wording": 120, "pair": 24, "method": 6}, set()
     chosen: list[tuple[str, stream.Drawn]] = []
     for e in stream.draw(seed):
         if not any(left.values()):

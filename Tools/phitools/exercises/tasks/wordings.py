@@ -32,6 +32,8 @@ Write a function that takes {a} and {u}.|Takes {a} and {u}.|Given {a}, {q} and r
 I want to {p}|how to {p}|{p}|please {p}|function which {t}|this should {p}|{t}|need to {p}"""
 TEMPLATES = {mark: [t for line in text.split("\n") for t in line.split("|")] for mark, text in (
     ("-", NOUN), ("how", MANY), ("?", CLAUSE), ("!", ORDER))}
+AFTER_NAME = "and|is|in|or|are|at|as|if|into|on|of|also|occurs|added|element by|equals"
+"""Words before which "a" is a parameter's name."""
 IRREGULAR = {"dictionary": "dictionaries", "matrix": "matrices", "list": "lists"}
 
 
@@ -95,6 +97,8 @@ class Words:
 
     def fill(self, phrase: str, introduced: bool = False) -> str:
         """Replace the mentions of parameters; two of a kind side by side become "two numbers"."""
+        phrase = re.sub(  # a number that counts keeps its name: "the first n"
+            r"(?<=first )\{(\w+)\}|(?<=last )\{(\w+)\}|\{(\w+)\}(?=-th)", lambda m: self.names[m[m.lastindex]], phrase)
         for a, b in zip(self.task.parameters, self.task.parameters[1:]):
             pair = f"{{{a.name}}} and {{{b.name}}}"
             if a.kind == b.kind and pair in phrase and not a.described:
@@ -128,7 +132,7 @@ def articles(text: str) -> str:
     """Mend what filling in leaves: "a integer", "a given years", "the years years"."""
     text = re.sub(r"\b(\w+) \1\b", r"\1", text)
     text = re.sub(r"\ba (?=(given )?(years|minutes|hours|days|seconds|miles|kilograms|pounds|meters|feet|inches|cents|people)\b)", "", text)
-    return re.sub(r"\b([Aa]) (?=[aeio]|8\b|unordered|uppercase|upper)", r"\1n ", text)
+    return re.sub(rf"\b([Aa]) (?!({AFTER_NAME})\b)(?=[aeio]|8\b|unordered|uppercase|upper)", r"\1n ", text)
 
 
 def upper_first(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Tests of the tables of everyday tasks: right bodies, right words, what training never sees, and the newcomer's set."""
+"""Tests of the tables of everyday tasks: right bodies and words, what training never sees, the newcomer's set."""
 from __future__ import annotations
 
 import copy

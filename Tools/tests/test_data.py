@@ -223,6 +223,17 @@ class Tokens(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "another tokenizer"):
                 open_stream([folder / "p"], "0", True)
 
+    def test_targets_begin_where_the_solution_is_said_to_begin(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            bpe.save(bpe.train([GOOD] * 3, 340), folder / "t", 64)
+            pack(["abcdef", GOOD], folder / "t", folder / "p", solutions=True, starts=[4, None])
+            stream = open_stream([folder / "p"], sha256(folder / "t" / "tokenizer.json"), True)
+            tokens = bpe.load(folder / "t").encode("abcdef").offsets
+            marks = stream.targets_of(0, len(stream)).tolist()
+            self.assertEqual(marks[:len(tokens) + 1], [*(start >= 4 for start, _ in tokens), 1])
+            self.assertTrue(0 < sum(marks[len(tokens) + 1:]) < len(marks) - len(tokens) - 1)
+
 
 class Steps(unittest.TestCase):
     def setUp(self) -> None:

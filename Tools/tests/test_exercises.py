@@ -107,7 +107,8 @@ class HeldOut(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "h.jsonl.gz"
             subprocess.run(
-                [sys.executable, "-m", "phitools.exercises.heldout", str(target)], check=True, cwd=COMMITTED.parents[2])
+                [sys.executable, "-m", "phitools.exercises.heldout", "heldout", str(target)], check=True,
+                cwd=COMMITTED.parents[2])
             self.assertEqual(gzip.decompress(target.read_bytes()), gzip.decompress(COMMITTED.read_bytes()))
 
 

@@ -89,6 +89,16 @@ class Readme(unittest.TestCase):
             (self.folder / name).touch()
         self.assertIn("train raw-S-1\n", self.shell("phitools-experiment plan --out x --humaneval h --mbpp m"))
 
+    def test_everyday_tasks_as_printed(self) -> None:
+        commands = block("Exercises")
+        for printed, small in {
+                "--count 200000 --tasks 40": "--count 300 --tasks 2", "HumanEval.jsonl.gz mbpp.jsonl": "heldout",
+                "--vocabulary 2048": "--vocabulary 500", "phitools-train ": f"phitools-train {MODEL} "}.items():
+            self.assertIn(printed, commands)
+            commands = commands.replace(printed, small)
+        self.assertIn("near a benchmark", self.shell(commands))
+        self.assertTrue((self.folder / "inside.phi").exists())
+
     def test_a_tiny_phi_of_others_is_tuned_converted_completed_and_scored(self) -> None:
         (self.folder / "mine.jsonl").write_text("".join(
             json.dumps({"prompt": f"def f{i}(x):\n", "completion": f"    return x + {i}\n"}) + "\n" for i in range(50)))

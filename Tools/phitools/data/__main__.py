@@ -103,6 +103,10 @@ def run_exercises(a: argparse.Namespace) -> dict[str, Any]:
     return _requested(a, synthetic.Exercises(a.count, a.seed))
 
 
+def run_tasks(a: argparse.Namespace) -> dict[str, Any]:
+    return where_of(a).run([synthetic.Tasks(a.count, a.seed), writer(a.out)], a.out / "logs" / "run")
+
+
 def run_textbooks(a: argparse.Namespace) -> dict[str, Any]:
     return _requested(a, synthetic.Textbooks(a.count, a.seed))
 
@@ -143,13 +147,14 @@ def run_pack(a: argparse.Namespace) -> dict[str, Any]:
     if a.out.exists() and not (a.out / steps.MANIFEST).exists() and any(a.out.iterdir()):
         raise ValueError(f"{a.out}: is there already and no packed folder; choose another")
     documents = [d for folder in a.input for d in steps.told(read(folder), "documents")]
-    texts = [d.text for d in documents if a.part in ("all", part_of(d.id))]
+    texts = [(d.text, d.metadata.get("prompt")) for d in documents if a.part in ("all", part_of(d.id))]
     if a.shuffle:
         order = np.random.default_rng(a.seed).permutation(len(texts))
         texts = [texts[i] for i in order]
     chosen = texts[:a.documents or None]
     totals = pack.pack(
-        steps.told(chosen, "documents packed", 0, len(chosen)), a.tokenizer, a.out, most=a.most, solutions=a.solutions,
+        steps.told((text for text, _ in chosen), "documents packed", 0, len(chosen)), a.tokenizer, a.out, most=a.most,
+        solutions=a.solutions, starts=[start for _, start in chosen],
         more={"options": options_of(a), "inputs": steps.digests(a.input)})
     left = {
         "left out: other part": len(documents) - len(texts),
@@ -198,8 +203,8 @@ POSITIVE, NATURAL, SHARE = number(int, 1), number(int, 0), number(float, 0, 1)
 
 
 def benchmark(text: str) -> Path:
-    """Return the path of a benchmark's file; "heldout" is the one of this package."""
-    return heldout.FILE if text == "heldout" else Path(text)
+    """Return the path of a benchmark's file, or of this package's of that name."""
+    return heldout.FILES.get(text, Path(text))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -248,10 +253,12 @@ def parser() -> argparse.ArgumentParser:
     for kind, do in (("exercises", run_exercises), ("textbooks", run_textbooks)):
         c = command(kind, do, f"Generate {kind}, offline or with an endpoint.", takes=False, asks=True)
         c.add_argument("--count", type=POSITIVE, required=True)
+    c = command("tasks", run_tasks, "Generate exercises of everyday tasks in many wordings.", takes=False)
+    c.add_argument("--count", type=POSITIVE, required=True)
     c = command("decontaminate", run_decontaminate, "Remove documents similar to a benchmark's problems.")
     c.add_argument(
         "--benchmark", type=benchmark, nargs="+", required=True,
-        help="JSONL in HumanEval's or MBPP's format; heldout: the held-out exercises of this package")
+        help="JSONL in HumanEval's or MBPP's format; of this package: " + ", ".join(heldout.FILES))
     c.add_argument(
         "--tau", type=number(float, 0), default=0.95, help="remove at this match rate of syntax trees; 2: never")
     c.add_argument(

@@ -120,16 +120,20 @@ def match_rates(texts: list[str], benchmark: list[Problem]) -> tuple[np.ndarray,
     signs = _Signs()
     of_problems = [signs.functions(p.solution) for p in benchmark]
     solutions = sorted({f for found in of_problems for f in found})
-    functions = [(i, f) for i, t in enumerate(texts) for f in signs.functions(t)]
+    having: dict[str, list[int]] = {}  # texts by function, of which many have the same
+    for i, text in enumerate(texts):
+        for f in signs.functions(text):
+            having.setdefault(f, []).append(i)
+    functions = list(having)
     best, nearest = np.zeros(len(texts), np.float32), np.zeros(len(solutions), np.float32)
-    for start in range(0, len(functions), 2048):
+    for start in range(0, len(functions) if solutions else 0, 2048):
         part = functions[start:start + 2048]
         rates = cdist(
-            [f for _, f in part], solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01,
-            dtype=np.float32)
+            part, solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01, dtype=np.float32)
         nearest = np.maximum(nearest, rates.max(0, initial=0))
-        for (i, _), rate in zip(part, rates.max(1, initial=0)):
-            best[i] = max(best[i], rate)
+        for function, rate in zip(part, rates.max(1, initial=0)):
+            where = having[function]
+            best[where] = np.maximum(best[where], rate)
     place = {s: i for i, s in enumerate(solutions)}
     return best, np.array([max((nearest[place[f]] for f in found), default=0) for found in of_problems], np.float32)
 

@@ -47,9 +47,11 @@ def solution_start(text: str) -> int:
 
 def pack(
         texts: Iterable[str], tokenizer_folder: Path, out: Path, tokens_per_shard: int = 1 << 27, most: int = 0,
-        solutions: bool = False, more: dict[str, Any] | None = None) -> dict[str, int]:
+        solutions: bool = False, starts: list[int | None] | None = None,
+        more: dict[str, Any] | None = None) -> dict[str, int]:
     """Write documents, each ended by `<|endoftext|>`, to shards of about `tokens_per_shard` tokens; stop after `most`
-    tokens (0: never). `more` goes into the manifest. Return the numbers of documents and tokens."""
+    tokens (0: never). `starts` are offsets in characters at which solutions begin, where known. `more` goes into the
+    manifest. Return the numbers of documents and tokens."""
     tokenizer: Tokenizer = bpe.load(tokenizer_folder)
     end = bpe.end_of_text(tokenizer)
     if tokenizer.get_vocab_size() > 1 << 16:
@@ -74,7 +76,8 @@ def pack(
                 ids = np.array([*encoding.ids, end], dtype="<u2")
                 parts.append(ids)
                 if solutions:
-                    start = solution_start(text)
+                    known = starts[totals["documents"]] if starts else None
+                    start = solution_start(text) if known is None else known
                     marks.append(np.array([*(first >= start for first, _ in encoding.offsets), True], dtype="u1"))
                 size += len(ids)
                 totals["documents"] += 1

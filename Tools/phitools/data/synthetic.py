@@ -7,6 +7,7 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from ..exercises.generate import training
+from ..exercises.tasks import stream
 from .steps import name, told
 from .textbooks import pages
 
@@ -25,6 +26,23 @@ class Exercises(PipelineStep):
         for e in told(training(self.seed * 10_007 + rank, share), "exercises", rank, share):
             yield Document(
                 text=e.source, id=name(e.source), metadata={"family": e.family, "composition": e.composition})
+
+
+class Tasks(PipelineStep):
+    """A source of `count` checked exercises of everyday tasks; `prompt` is where the solution begins, in characters."""
+
+    name, type = "tasks", "GENERATOR"
+
+    def __init__(self, count: int, seed: int) -> None:
+        super().__init__()
+        self.count, self.seed = count, seed
+
+    def run(self, data=None, rank: int = 0, world_size: int = 1):
+        share = self.count // world_size + (rank < self.count % world_size)
+        for e in told(stream.training(self.seed * 10_007 + rank, share), "exercises", rank, share):
+            yield Document(
+                text=e.source, id=name(e.source),
+                metadata={"family": e.family, "composition": e.composition, "prompt": len(e.prompt)})
 
 
 class Textbooks(PipelineStep):

@@ -1,0 +1,153 @@
+"""Tests of the tables of everyday tasks: right bodies and words, what training never sees, the newcomer's set."""
+from __future__ import annotations
+
+import copy
+import gzip
+import json
+import random
+import re
+import unittest
+
+from phitools.exercises import heldout
+from phitools.exercises.tasks import classes, stream
+from phitools.exercises.tasks.forms import FORMS, Function
+from phitools.exercises.tasks.kinds import KINDS
+from phitools.exercises.tasks.table import tasks
+from phitools.exercises.tasks.wordings import articles, choose, inverted, plural, sentence, third
+
+
+def rows(name: str) -> list[dict]:
+    path = heldout.FILES[name]
+    text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def words(text: str) -> set[str]:
+    """The 13 words in a row that decontamination compares."""
+    w = re.findall(r"[a-z0-9_]+", text.lower())
+    return {" ".join(w[i:i + 13]) for i in range(len(w) - 12)}
+
+
+class Tables(unittest.TestCase):
+    def test_examples_worked_by_hand(self) -> None:
+        for task in tasks():
+            self.assertTrue(task.examples, f"{task.name} has no example")
+            for body, function in enumerate(task.functions):
+                for example in task.examples:
+                    self.assertIs(eval(example, {"f": function}), True, f"{task.name}, body {body}: {example}")
+
+    def test_bodies_agree_and_leave_their_arguments(self) -> None:
+        r = random.Random(7)
+        for task in tasks():
+            usable = 0
+            for _ in range(20):
+                arguments = tuple(p.kind.draw(r) for p in task.parameters)
+                found = []
+                for function in task.functions:
+                    given = copy.deepcopy(arguments)
+                    try:
+                        found.append(function(*given))
+                    except (ArithmeticError, LookupError, ValueError, TypeError) as error:
+                        found.append(type(error))
+                    self.assertEqual(given, arguments, f"{task.name} changes its arguments")
+                usable += not isinstance(found[0], type)
+                for other in found[1:]:
+                    self.assertIs(type(other), type(found[0]), f"{task.name}{arguments}: {found}")
+                    near = isinstance(other, float) and abs(other - found[0]) < 1e-9
+                    self.assertTrue(other == found[0] or near, f"{task.name}{arguments}: {found}")
+            self.assertGreater(usable, 8, f"{task.name}: its parameters are of the wrong kind")
+
+    def test_phrases_mention_only_parameters(self) -> None:
+        for task in tasks():
+            self.assertTrue(task.phrases, task.name)
+            names = {p.name for p in task.parameters}
+            for text in [t for _, t in task.phrases] + task.notes:
+                self.assertLessEqual(set(re.findall(r"\{(\w+)\}", text)), names, f"{task.name}: {text}")
+
+    def test_kinds_draw_what_they_say(self) -> None:
+        for name, kind in KINDS.items():
+            wanted = re.match(r"\w+", kind.annotation)[0]
+            for seed in range(20):
+                value = kind.draw(random.Random(seed))
+                self.assertTrue(wanted == "object" or type(value).__name__ == wanted, f"{name}: {value!r}")
+
+
+class Wordings(unittest.TestCase):
+    def test_words(self) -> None:
+        self.assertEqual(third("remove the x and return it"), "removes the x and returns it")
+        self.assertEqual([third(v) for v in ("copy", "push", "display")], ["copies ", "pushes ", "displays "])
+        self.assertEqual(inverted("n has a factor"), "does n have a factor")
+        self.assertEqual(inverted("all items are equal"), "are all items equal")
+        self.assertEqual([plural(n) for n in ("list of strings", "dictionary")], ["lists of strings", "dictionaries"])
+        self.assertEqual(articles("Return a integer"), "Return an integer")
+        self.assertIn(choose(random.Random(1), "[a|b [c|d]]"), ("a", "b c", "b d"))
+
+    def test_no_slot_is_left(self) -> None:
+        r = random.Random(3)
+        for task in tasks():
+            for named in (True, False):
+                text, _ = sentence(r, task, {p.name: p.name for p in task.parameters}, named)
+                self.assertIsNone(re.search(r"[{}<>|]", text), f"{task.name}: {text}")
+
+    def test_forms_end_the_prompt_where_the_solution_begins(self) -> None:
+        f = Function("twice", [("x", "int")], "int", ["import math"], ["return 2 * x"], [(1,), (2,)], [2, 4])
+        for name, form in FORMS.items():
+            for seed in range(30):
+                prompt, solution = form(random.Random(seed), f, "Return twice x.")
+                self.assertEqual(prompt, prompt.strip(), name)
+                self.assertTrue(solution.startswith("\n") and solution.endswith("return 2 * x\n"), name)
+                space: dict = {}
+                exec(prompt + solution + f.test, space)
+                space["check"](space["twice"])
+
+
+class Classes(unittest.TestCase):
+    def test_examples_worked_by_hand(self) -> None:
+        for c in classes.table():
+            source = "\n".join([f"class {c.names[0]}:", *(f"    {line}" for m in c.methods for line in m.code())])
+            space: dict = {}
+            exec(source + "\n" + classes.test(c), space)
+            space["check"](space[c.names[0]])
+            self.assertTrue(c.examples and c.what and all(m.does for m in c.methods), c.names[0])
+
+
+class Stream(unittest.TestCase):
+    def setUp(self) -> None:
+        self.drawn = list(stream.training(5, 1200))
+
+    def test_same_seed_same_stream(self) -> None:
+        self.assertEqual([e.source for e in stream.training(5, 150)], [e.source for e in self.drawn[:150]])
+
+    def test_training_is_distinct_varied_and_of_its_side(self) -> None:
+        self.assertEqual(len({e.source for e in self.drawn}), len(self.drawn))
+        self.assertFalse([e.composition for e in self.drawn if e.held_out])
+        self.assertGreater(len({e.composition for e in self.drawn}), 1000)
+        starts = {"signature": "def ", "asserts": '"""', "comment": "# ", "class": "class ", "typing": "from typing"}
+        for form, start in starts.items():
+            self.assertGreater(sum(e.prompt.startswith(start) for e in self.drawn), 20, form)
+
+    def test_nothing_of_the_problem_sets_is_trained(self) -> None:
+        compositions = {e.composition for e in self.drawn}
+        self.assertFalse(compositions & {p["composition"] for p in rows("heldout") + rows("heldout-tasks")})
+        prompts = set().union(*(words(p["prompt"]) for p in rows("everyday")))
+        self.assertFalse([e.source for e in self.drawn if words(e.source) & prompts])
+
+
+class ProblemSets(unittest.TestCase):
+    def test_solutions_pass(self) -> None:
+        for name, least in (("heldout-tasks", 150), ("everyday", 40)):
+            problems = rows(name)
+            self.assertEqual(len({p["task_id"] for p in problems}), least)
+            for p in problems:
+                space: dict = {}
+                exec(p["prompt"] + "\n" * (p["prompt"][-1] != "\n") + p["canonical_solution"].lstrip("\n"), space)
+                exec(p["test"], space)
+                space["check"](space[p["entry_point"]])
+
+    def test_the_committed_file_is_what_the_script_makes(self) -> None:
+        made = heldout.lines(heldout.choose_tasks(heldout.SEED), "heldout-tasks")
+        self.assertEqual([json.loads(line) for line in made], rows("heldout-tasks"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -21,6 +21,20 @@ struct ExportTests {
         #expect(made.status == 0)
     }
 
+    /// Its end of text comes after tokens of spaces, which are no tokens of the BPE.
+    @Test func theBuiltInModelComesBack() throws {
+        let folder = try TemporaryFolder()
+        let (gguf, phi) = (folder.at("m.gguf"), folder.at("m.phi"))
+        #expect(try Command.run("export", "-o", gguf, "--type", "f32").status == 0)
+        let back = try Command.run("convert", gguf, "-o", phi, "--type", "f32")
+        #expect(back.status == 0, "\(back.errorText)")
+        let text = "def f(x):\n        return x<|endoftext|>\n    "
+        let tokens = try [["-m", phi], []].map {
+            try Command.run(["tokenize", "--ids"] + $0, input: Array(text.utf8)).output
+        }
+        #expect(tokens[0] == tokens[1] && !tokens[0].isEmpty)
+    }
+
     @Test func refusesBadInput() throws {
         let folder = try TemporaryFolder()
         try folder.write("precious.gguf", "precious")

@@ -47,15 +47,19 @@ struct GGUFTokenizer {
             tokens.removeLast()
         }
 
+        // Control tokens that old converters took for plain ones, as Hugging Face's tokenizer does not.
+        func isSpecial(_ id: Int) -> Bool {
+            [Kind.unknown, Kind.control].contains(kind(id)) || tokens[id] == "<|endoftext|>"
+        }
+        func isAdded(_ id: Int) -> Bool { isSpecial(id) || kind(id) == Kind.userDefined }
+        let baseEnd = tokens.indices.last { !isAdded($0) }.map { $0 + 1 } ?? 0
         var base: [String: Int] = [:]
         var others: [(id: Int, token: TokenText)] = []
         for (id, token) in tokens.enumerated() {
-            // Control tokens that old converters took for plain ones, as Hugging Face's tokenizer does not.
-            let isSpecial = [Kind.unknown, Kind.control].contains(kind(id)) || token == "<|endoftext|>"
-            if isSpecial || kind(id) == Kind.userDefined {
-                others.append((id, TokenText(token, isSpecial: isSpecial)))
-                // An added token may be one of the BPE's as well; if it is not, no merge names it.
-                guard ByteLevelAlphabet.bytes(of: token) != nil else { continue }
+            if isAdded(id) {
+                others.append((id, TokenText(token, isSpecial: isSpecial(id))))
+                // An added token among the BPE's may be one of these as well; if it is not, no merge names it.
+                guard id < baseEnd, ByteLevelAlphabet.bytes(of: token) != nil else { continue }
             }
             guard base.updateValue(id, forKey: token) == nil else {
                 throw refused("has the token \(token.shown) twice")

@@ -93,8 +93,9 @@ class Wordings(unittest.TestCase):
     def test_forms_end_the_prompt_where_the_solution_begins(self) -> None:
         f = Function("twice", [("x", "int")], "int", ["import math"], ["return 2 * x"], [(1,), (2,)], [2, 4])
         for name, form in FORMS.items():
-            for seed in range(30):
-                prompt, solution = form(random.Random(seed), f, "Return twice x.")
+            for seed in range(300):
+                text = ("Return twice x.", "twice x, not 'x'", 'twice x, not "x"')[seed % 3]
+                prompt, solution = form(random.Random(seed), f, text)
                 self.assertEqual(prompt, prompt.strip(), name)
                 self.assertTrue(solution.startswith("\n") and solution.endswith("return 2 * x\n"), name)
                 space: dict = {}

@@ -93,7 +93,7 @@ def docstring(r: random.Random, f: Function, text: str, examples: float) -> list
     layout = r.randrange(8)
     if len(lines) == 1 and not shown:
         if layout < 5:
-            return [f"{quotes}{text}{quotes}"]
+            return [f"{quotes}{text}", quotes] if text.endswith(quotes[0]) else [f"{quotes}{text}{quotes}"]
         return [f"{quotes} {text}", quotes] if layout < 7 else [quotes, text, quotes]
     gap = [""] if shown and r.random() < 0.5 else []
     body = [*lines, *gap, *shown]

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from typing import Any
 
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
@@ -12,26 +14,12 @@ from .steps import name, told
 from .textbooks import pages
 
 
-class Exercises(PipelineStep):
-    """A source of `count` checked exercises over all tasks; the task's rank is part of its seed."""
+class Generated(PipelineStep):
+    """A source of `count` documents over all tasks; the task's rank is part of its seed."""
 
-    name, type = "exercises", "GENERATOR"
-
-    def __init__(self, count: int, seed: int) -> None:
-        super().__init__()
-        self.count, self.seed = count, seed
-
-    def run(self, data=None, rank: int = 0, world_size: int = 1):
-        share = self.count // world_size + (rank < self.count % world_size)
-        for e in told(training(self.seed * 10_007 + rank, share), "exercises", rank, share):
-            yield Document(
-                text=e.source, id=name(e.source), metadata={"family": e.family, "composition": e.composition})
-
-
-class Tasks(PipelineStep):
-    """A source of `count` checked exercises of everyday tasks; `prompt` is where the solution begins, in characters."""
-
-    name, type = "tasks", "GENERATOR"
+    type = "GENERATOR"
+    unit = ""
+    """What a document is called while they are counted."""
 
     def __init__(self, count: int, seed: int) -> None:
         super().__init__()
@@ -39,23 +27,39 @@ class Tasks(PipelineStep):
 
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         share = self.count // world_size + (rank < self.count % world_size)
-        for e in told(stream.training(self.seed * 10_007 + rank, share), "exercises", rank, share):
-            yield Document(
-                text=e.source, id=name(e.source),
-                metadata={"family": e.family, "composition": e.composition, "prompt": len(e.prompt)})
+        for text, metadata in told(self.made(self.seed * 10_007 + rank, share), self.unit, rank, share):
+            yield Document(text=text, id=name(text), metadata=metadata)
+
+    def made(self, seed: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield texts and their metadata."""
+        raise NotImplementedError
 
 
-class Textbooks(PipelineStep):
-    """A source of `count` textbook pages over all tasks."""
+class Exercises(Generated):
+    """Checked exercises of the grammar."""
 
-    name, type = "textbooks", "GENERATOR"
+    name = unit = "exercises"
 
-    def __init__(self, count: int, seed: int) -> None:
-        super().__init__()
-        self.count, self.seed = count, seed
+    def made(self, seed: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        for e in training(seed, count):
+            yield e.source, {"family": e.family, "composition": e.composition}
 
-    def run(self, data=None, rank: int = 0, world_size: int = 1):
-        share = self.count // world_size + (rank < self.count % world_size)
-        made = pages(random.Random(self.seed * 10_007 + rank), share)
-        for topic, audience, text in told(made, "pages", rank, share):
-            yield Document(text=text, id=name(text), metadata={"topic": topic, "audience": audience})
+
+class Tasks(Generated):
+    """Checked exercises of everyday tasks; `prompt` is where the solution begins, in characters."""
+
+    name, unit = "tasks", "exercises"
+
+    def made(self, seed: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        for e in stream.training(seed, count):
+            yield e.source, {"family": e.family, "composition": e.composition, "prompt": len(e.prompt)}
+
+
+class Textbooks(Generated):
+    """Textbook pages."""
+
+    name, unit = "textbooks", "pages"
+
+    def made(self, seed: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
+        for topic, audience, text in pages(random.Random(seed), count):
+            yield text, {"topic": topic, "audience": audience}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
 
 from . import families_scalars as scalars
 from . import families_sets as sets
@@ -57,13 +59,16 @@ def draw(seed: int) -> Iterator[Exercise]:
             yield exercise
 
 
-def training(seed: int, count: int) -> Iterator[Exercise]:
-    """Yield `count` training exercises with distinct texts."""
+def distinct(exercises: Iterable[Any]) -> Iterator[Any]:
+    """Yield those with a text that has not come before."""
     seen: set[bytes] = set()
-    for exercise in draw(seed):
-        if len(seen) == count:
-            return
+    for exercise in exercises:
         key = hashlib.sha256(exercise.source.encode()).digest()[:12]
-        if key not in seen and not held_out(exercise):
+        if key not in seen:
             seen.add(key)
             yield exercise
+
+
+def training(seed: int, count: int) -> Iterator[Exercise]:
+    """Yield `count` training exercises with distinct texts."""
+    return islice(distinct(e for e in draw(seed) if not held_out(e)), count)

@@ -3,17 +3,17 @@ from __future__ import annotations
 
 import builtins
 import copy
-import hashlib
 import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ..draw import Draw
 from ..exercise import Exercise
 from ..finish import GENERIC
-from ..generate import FAMILIES, held_out, held_out_kind
+from ..generate import FAMILIES, distinct, held_out, held_out_kind
 from . import classes, compose
 from .forms import FORMS, NAMED, WEIGHTS, Function
 from .table import Task, tasks
@@ -202,13 +202,6 @@ def draw(seed: int) -> Iterator[Drawn]:
 
 def training(seed: int, count: int) -> Iterator[Drawn]:
     """Yield `count` training exercises with distinct texts."""
-    seen: set[bytes] = set()
-    for e in draw(seed):
-        if len(seen) == count:
-            return
-        key = hashlib.sha256(e.source.encode()).digest()[:12]
-        if key not in seen and not e.held_out:
-            seen.add(key)
-            yield e
+    return islice(distinct(e for e in draw(seed) if not e.held_out), count)
 
 

@@ -8,7 +8,7 @@ import shutil
 import sys
 
 from compare.peers.python_peer import PythonPeer
-from compare.processes import REPOSITORY, Failed
+from compare.processes import REPOSITORY
 from compare.workspace import Workspace, step
 
 
@@ -20,6 +20,7 @@ class OnnxRuntime(PythonPeer):
     package = "onnxruntime-genai"
 
     def prepare(self, workspace: Workspace) -> str:
+        self.need_native(workspace)
         workspace.make_checkpoint()
         python, model = self.python(workspace), workspace.folder / "onnxruntime-int4"
         needs = REPOSITORY / "Bench" / "requirements-onnxruntime.txt"
@@ -32,8 +33,6 @@ class OnnxRuntime(PythonPeer):
                 python, "-m", "onnxruntime_genai.models.builder", "-i", str(workspace.checkpoint), "-o", str(new), "-c",
                 str(new), "-p", "int4", "-e", "cpu", "--extra_options", "int4_block_size=32", "int4_accuracy_level=4"])
             new.rename(model)
-        if workspace.isa != "native":
-            raise Failed("cannot be limited to AVX2")
         return super().prepare(workspace)
 
     def python(self, workspace: Workspace) -> str:

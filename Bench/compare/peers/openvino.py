@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from compare.peers.python_peer import PythonPeer
-from compare.processes import Failed
 from compare.workspace import Workspace, step, tool
 
 
@@ -14,6 +13,7 @@ class OpenVINO(PythonPeer):
     package = "openvino-genai"
 
     def prepare(self, workspace: Workspace) -> str:
+        self.need_native(workspace)
         version = super().prepare(workspace)
         workspace.make_checkpoint()
         model = workspace.folder / "openvino-int4"
@@ -22,8 +22,6 @@ class OpenVINO(PythonPeer):
                 tool("optimum-cli"), "export", "openvino", "--model", str(workspace.checkpoint), "--task",
                 "text-generation-with-past",
                 "--weight-format", "int4", "--group-size", "32", "--ratio", "1.0", "--sym", str(model)])
-        if workspace.isa != "native":
-            raise Failed("cannot be limited to AVX2")
         return version
 
     def arguments(self, workspace: Workspace) -> list[str]:

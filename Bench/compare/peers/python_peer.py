@@ -26,6 +26,11 @@ class PythonPeer:
         except Failed:
             raise Failed(f"{self.package} is not installed") from None
 
+    def need_native(self, workspace: Workspace) -> None:
+        """Raise `Failed` where instruction sets are limited, which the package cannot be told."""
+        if workspace.isa != "native":
+            raise Failed("cannot be limited to AVX2")
+
     def python(self, workspace: Workspace) -> str:
         """Return the interpreter that has the package."""
         return sys.executable

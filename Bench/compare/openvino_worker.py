@@ -5,34 +5,25 @@ time to the first token. Decode: the inverse of the mean time per token after th
 """
 from __future__ import annotations
 
-import json
-import random
 import sys
-from statistics import mean
 
 import numpy as np
 import openvino
 import openvino_genai
 
-from compare.cases import BY_NAME, Case
+from compare.cases import Case
+from compare.worker import prompt, report
 
 
 def main() -> None:
     model, threads, names = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
     pipeline = openvino_genai.LLMPipeline(
         model, "CPU", INFERENCE_NUM_THREADS=threads, PERFORMANCE_HINT="LATENCY")
-    for number, name in enumerate(names):
-        case = BY_NAME[name]
-        seeds = range(100 * number, 100 * number + case.repetitions)
-        timed(pipeline, Case("warm-up", "", "", prompt=min(case.prompt, 64), generate=8, depth=0), seed=1000 + number)
-        print(json.dumps({"case": name, "rate": mean(timed(pipeline, case, seed) for seed in seeds)}), flush=True)
+    report(names, lambda case, seed: timed(pipeline, case, seed))
 
 
 def timed(pipeline: openvino_genai.LLMPipeline, case: Case, seed: int) -> float:
-    count = max(case.depth + case.prompt, 1)
-    # Decode at depth 0 follows a prompt of a single token, as in llama-bench.
-    draw = random.Random(seed)
-    ids = np.array([[draw.randrange(50000) for _ in range(count)]], dtype=np.int64)
+    ids = np.array([prompt(case, seed)], dtype=np.int64)
     inputs = openvino_genai.TokenizedInputs(openvino.Tensor(ids), openvino.Tensor(np.ones_like(ids)))
     settings = openvino_genai.GenerationConfig()
     settings.max_new_tokens = settings.min_new_tokens = case.generate + 1 if case.generate else 1
@@ -40,7 +31,7 @@ def timed(pipeline: openvino_genai.LLMPipeline, case: Case, seed: int) -> float:
     settings.do_sample = False
     metrics = pipeline.generate(inputs, settings).perf_metrics
     if case.generate == 0:
-        return count / (metrics.get_ttft().mean * 1e-3)
+        return ids.size / (metrics.get_ttft().mean * 1e-3)
     made = metrics.get_num_generated_tokens()
     if made != case.generate + 1:
         sys.exit(f"{made} tokens were generated instead of {case.generate + 1}")

@@ -38,7 +38,7 @@ struct GradingOptions: ParsableArguments {
     /// The grader; nil without an endpoint. Throws ``FormatError`` when it cannot be asked, or its file cannot be written.
     func grader(of problems: any ProblemSet.Type) throws -> Grader? {
         guard let endpoint, let grader else { return nil }
-        let key = getenv(ChatEndpoint.keyVariable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        let key = environment(ChatEndpoint.keyVariable)
         return Grader(
             try ChatEndpoint(endpoint, model: grader, key: key, agent: "phi/\(swiftPhiVersion)") { line in
                 // In place of the progress bar.

@@ -1,5 +1,6 @@
 import CPhiKernels
 import PhiFormat
+import PhiSystem
 
 /// The kernels of one instruction set.
 ///

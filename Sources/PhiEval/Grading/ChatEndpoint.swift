@@ -29,13 +29,9 @@ package struct ChatEndpoint: Sendable {
         (self.model, self.tries, self.pause, self.notice) = (model, tries, pause, notice)
         settings = HTTPConnection.Settings(
             endpoint: Self.address(url), source: "--endpoint", token: key, patience: 120,
-            certificates: Self.certificates,
+            certificates: environment("SSL_CERT_FILE"),
             agent: agent, advice: "grading needs it; install it (Debian: libcurl4)")
         _ = try HTTPConnection(settings)
-    }
-
-    private static let certificates = getenv("SSL_CERT_FILE").map { String(cString: $0) }.flatMap {
-        $0.isEmpty ? nil : $0
     }
 
     /// The URL of requests.

@@ -1,7 +1,5 @@
-import PhiSystem
-
 /// Returns the value of an environment variable, or nil if it is unset or empty.
-func environment(_ name: String) -> String? {
+package func environment(_ name: String) -> String? {
     guard let value = getenv(name), value.pointee != 0 else { return nil }
     return String(cString: value)
 }

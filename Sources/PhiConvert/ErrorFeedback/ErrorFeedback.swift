@@ -29,6 +29,9 @@ package final class ErrorFeedback {
     private static let group = Int(PHI_GROUP)
     /// The number of attempts at a factorisation, each with ten times as much added to the diagonal.
     private static let dampings = 5
+    /// What an element of the diagonal counts in its mean at most, as a multiple of the median: outlying columns would otherwise damp
+    /// the feedback of all others.
+    private static let largestInMean: Float = 300
 
     /// Factors `moments`, which it finishes and whose memory it takes over; nil if they are not finite. `damping` is added to the
     /// diagonal as a share of its mean: more for sums over few inputs, which generalise less.
@@ -81,7 +84,9 @@ package final class ErrorFeedback {
         let diagonal = (0..<count).map { h[$0 * blockWidth + $0] }
         let sum = diagonal.reduce(0) { $0 + Double($1) }
         guard sum.isFinite else { return false }
-        let mean = sum > 0 ? Float(sum / Double(count)) : 1
+        let most = Self.largestInMean * diagonal.median
+        let counted = most > 0 ? diagonal.map { min($0, most) } : diagonal
+        let mean = sum > 0 ? Float(counted.reduce(0) { $0 + Double($1) } / Double(count)) : 1
         var added = damping * mean
         for _ in 0..<Self.dampings {
             for row in 0..<count { h[row * blockWidth + row] = diagonal[row] + added }

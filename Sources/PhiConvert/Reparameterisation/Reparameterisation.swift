@@ -12,7 +12,8 @@ import PhiFormat
 /// - The MLP's channels are permuted, so that large ones share blocks, and where that is much better, zero channels are added, so
 ///   that the largest have a short block of their own.
 ///
-/// Each is done only where ``RoundingLoss`` says that it helps much; ordinary models stay as they are, bit by bit.
+/// Each is done only where ``RoundingLoss`` says that it helps much, and by the loss of the columns that it changes: larger ones that
+/// another change removes must not hide it. Ordinary models stay as they are, bit by bit.
 struct Reparameterisation {
     /// Powers of two by which the norm's outputs are divided, [hidden].
     private let inputScales: [Float]
@@ -74,13 +75,12 @@ extension Reparameterisation {
 
         let loss = try RoundingLoss(matrix, of: checkpoint, columns: rows.columns, withInputs: output != nil)
         let moved = x.map { $1 - shifts[$0] }
-        let moves = loss(moved) < loss(x) * (1 - RoundingLoss.leastGain)
-        let shifted = moves ? moved : x
-        let scales = loss.scales(shifted, count: columns)
+        let choice = loss.betterScaling(of: x, or: moved, count: columns)
+        let moves = choice.isSecond, scales = choice.scaling.factors
         inputScales = scales ?? means.map { _ in 1 }
         changesInputs = scales != nil
         inputRatio = ActivationRatio(
-            x.rootMeanSquares, zip(shifted.rootMeanSquares, inputScales).map { $0 / $1 })
+            x.rootMeanSquares, zip((moves ? moved : x).rootMeanSquares, inputScales).map { $0 / $1 })
         for k in normWeight.indices {
             normWeight[k] /= inputScales[k]
             normBias[k] = (normBias[k] - (moves ? shifts[k] : 0)) / inputScales[k]
@@ -124,14 +124,13 @@ extension Reparameterisation {
         channelShifts = zip(bounds, isZero).map { bound, isZero in
             bound > 2 * Self.linearFrom ? (isZero ? bound : bound - Self.linearFrom) : 0
         }
-        var changed = x.map { $1 - shift($0) }
-        if loss(changed) >= loss(x) * (1 - RoundingLoss.leastGain) {
-            valueShifts = valueShifts.map { _ in 0 }
-            channelShifts = channelShifts.map { _ in 0 }
-            changed = x
-        }
+        let channelsMoved = x.map { $0 < querySize ? $1 : $1 - shift($0) }
+        let valuesMoved = channelsMoved.map { $0 < querySize ? $1 - shift($0) : $1 }
+        let choice = loss.betterScaling(of: channelsMoved, or: valuesMoved, count: querySize)
+        if !choice.isSecond { valueShifts = valueShifts.map { _ in 0 } }
+        var changed = choice.isSecond ? valuesMoved : channelsMoved
         valueScales = [Float](repeating: 1, count: keySize)
-        if let scales = loss.scales(changed, count: querySize) {
+        if let scales = choice.scaling.factors {
             let values = readers.map { scales[$0] }
             let factors = loss.columns.indices.map { $0 < querySize ? values[valueRow($0)] : 1 }
             let scaled = changed.map { $1 / factors[$0] }, scaledLoss = loss.scaled(by: factors)

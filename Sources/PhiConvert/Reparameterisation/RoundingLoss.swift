@@ -96,12 +96,14 @@ struct RoundingLoss {
         return sum
     }
 
-    /// Returns powers of two by which the first `count` columns of x are best divided and those of the matrix multiplied; nil if their
-    /// loss, which larger ones of other columns must not hide, is not lessened enough.
-    func scales(_ x: InputSample, count: Int) -> [Float]? {
-        var best: [Float]?
+    /// Powers of two by which columns of x are divided and those of the matrix multiplied, nil if all are 1, and the loss then.
+    typealias Scaling = (factors: [Float]?, loss: Double)
+
+    /// Returns the best scaling of the first `count` columns by their own loss; it is 1 for all if that is not lessened enough.
+    func scaling(of x: InputSample, count: Int) -> Scaling {
         let own = Array(0..<count)
-        var least = self(x, order: own) * (1 - Self.leastGain)
+        var best: Scaling = (nil, self(x, order: own))
+        var least = best.loss * (1 - Self.leastGain)
         let sizes = x.rootMeanSquares
         let kept = (0..<count).filter { sizes[$0] > 0 && columns[$0] > 0 }
         let targets: [(Float, Float) -> Float] = [
@@ -117,9 +119,19 @@ struct RoundingLoss {
                 scales[k] = Float(sign: .plus, exponent: Int(max(-10, min(10, exponent))), significand: 1)
             }
             let loss = scaled(by: scales)(x.map { $1 / scales[$0] }, order: own)
-            if loss < least { (best, least) = (Array(scales[..<count]), loss) }
+            if loss < least { (best, least) = ((Array(scales[..<count]), loss), loss) }
         }
         return best
+    }
+
+    /// Returns the scaling of `second` and true if the first `count` columns lose much less with it, scaled, than those of `first`,
+    /// also scaled; otherwise that of `first`.
+    func betterScaling(of first: InputSample, or second: InputSample, count: Int) -> (scaling: Scaling, isSecond: Bool)
+    {
+        let plain = scaling(of: first, count: count)
+        guard first.elements != second.elements else { return (plain, false) }
+        let changed = scaling(of: second, count: count)
+        return changed.loss < plain.loss * (1 - Self.leastGain) ? (changed, true) : (plain, false)
     }
 }
 

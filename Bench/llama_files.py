@@ -47,6 +47,15 @@ class Llama:
 
     def logits(self, file: Path, windows: torch.Tensor, judged: int) -> Iterator[torch.Tensor]:
         """The logits of the `judged` positions before the last of each window."""
-        for window in windows:
-            found = run(self.logits_tool, file, len(window), judged, stdin=window.numpy().astype(np.int32).tobytes())
-            yield torch.from_numpy(np.frombuffer(found, np.float32).reshape(judged, -1).copy())
+        ids = self.scratch / "ids.bin"
+        ids.write_bytes(windows.numpy().astype(np.int32).tobytes())
+        with ids.open("rb") as stdin, subprocess.Popen(
+                [self.logits_tool, file, str(windows.shape[1]), str(judged)], stdin=stdin,
+                stdout=subprocess.PIPE) as engine:
+            assert engine.stdout
+            vocabulary = int.from_bytes(engine.stdout.read(4), sys.byteorder)
+            for _ in windows:
+                found = engine.stdout.read(4 * judged * vocabulary)
+                if not found or len(found) < 4 * judged * vocabulary:
+                    sys.exit(f"{self.logits_tool} {file}: ended before the last window")
+                yield torch.from_numpy(np.frombuffer(found, np.float32).reshape(judged, vocabulary).copy())

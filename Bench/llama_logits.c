@@ -1,7 +1,8 @@
 /* Writes the logits of llama.cpp's engine: llama_logits MODEL WINDOW JUDGED < token ids > floats
  *
- * Standard input has windows of WINDOW 32-bit token ids. Of each, the logits of the JUDGED positions before its last go to standard
- * output. (llama-perplexity stores log-probabilities in 16 bits, the smallest clipped.) */
+ * Standard input has windows of WINDOW 32-bit token ids. The size of the vocabulary goes to standard output as a 32-bit integer,
+ * then of each window the logits of the JUDGED positions before its last. (llama-perplexity stores log-probabilities in 16 bits, the
+ * smallest clipped.) */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,7 +25,9 @@ int main(int argc, char **argv) {
     params.n_threads = params.n_threads_batch = 2;
     struct llama_context *context = llama_init_from_model(model, params);
     if (!context) return 1;
-    const size_t vocabulary = (size_t)llama_vocab_n_tokens(llama_model_get_vocab(model));
+    const int32_t tokens = llama_vocab_n_tokens(llama_model_get_vocab(model));
+    const size_t vocabulary = (size_t)tokens;
+    if (fwrite(&tokens, sizeof tokens, 1, stdout) != 1) return 1;
     struct llama_batch batch = llama_batch_init(window, 0, 1);
     batch.n_tokens = window;
     while (fread(batch.token, sizeof *batch.token, (size_t)window, stdin) == (size_t)window) {

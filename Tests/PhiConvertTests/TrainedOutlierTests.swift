@@ -6,7 +6,8 @@ import PhiFormat
 import PhiTestSupport
 import Testing
 
-/// Conversions of the built-in model, which is trained, after outliers were put into it by changes that leave its function as it is.
+/// Conversions of the built-in model, which is trained, after outliers were put into it as `Tools/golden/put_outliers.py` does, by changes
+/// that leave its function as it is.
 @Suite struct TrainedOutlierTests {
     /// The model as a GGUF file of floats.
     private func plain(in folder: TemporaryFolder) throws -> TestGGUF {

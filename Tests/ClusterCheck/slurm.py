@@ -46,6 +46,8 @@ SelectTypeParameters=CR_Core
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
 SlurmdTimeout=10
+MessageTimeout=60
+BatchStartTimeout=120
 MinJobAge=300
 NodeName=one NodeHostname={host} NodeAddr=127.0.0.1 Port={one} CPUs=2 RealMemory=6000
 NodeName=two NodeHostname={host} NodeAddr=127.0.0.1 Port={two} CPUs=2 RealMemory=6000
@@ -68,9 +70,16 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-def until(what: str, done: Callable[[], object], seconds: float = 900) -> None:
+def state(job: str) -> str:
+    return run("scontrol", "show", "job", job)
+
+
+def until(what: str, done: Callable[[], object], seconds: float = 900, *, job: str = "") -> None:
+    """Wait for something, at most until a job that is to do it has failed."""
     begun = time.monotonic()
     while not done():
+        if job and "JobState=FAILED" in state(job):
+            raise SystemExit(f"no {what}: {state(job)}")
         if time.monotonic() - begun > seconds:
             raise SystemExit(f"no {what} in {seconds:.0f} s; squeue: {run('squeue')}")
         time.sleep(0.2)
@@ -160,14 +169,14 @@ def training(here: Path) -> None:
 
     def steps() -> int:
         return len(curve(out)) if (out / "log.jsonl").exists() else 0
-    until("a first checkpoint", lambda: list(out.glob("checkpoints/step-*")))
+    until("a first checkpoint", lambda: list(out.glob("checkpoints/step-*")), job=job)
     os.kill(processes(f"--set run.out={out}")[-1], signal.SIGKILL)
     at = steps()
-    until("steps after a killed process", lambda: steps() >= at + 10)
+    until("steps after a killed process", lambda: steps() >= at + 10, job=job)
     kill_node_two(here, job)
-    until("requeued job", lambda: "Restarts=1" in run("scontrol", "show", "job", job))
+    until("requeued job", lambda: "Restarts=1" in state(job))
     node_two(here)
-    until("end of the job", lambda: "JobState=COMPLETED" in run("scontrol", "show", "job", job))
+    until("end of the job", lambda: "JobState=COMPLETED" in state(job), job=job)
     ours, whole = curve(out), curve(here / "one")
     assert [s for s, _, _ in ours] == [s for s, _, _ in whole], "steps are missing"
     most = max(abs(a[1] - b[1]) for a, b in zip(ours, whole))

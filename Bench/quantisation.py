@@ -1,12 +1,13 @@
-"""Measures the loss of quantised files, swift-phi's and llama.cpp's, of one checkpoint on one text, and its parts.
+"""Measures the loss of quantised files, swift-phi's and other runtimes', of one checkpoint on one text, and its parts.
 
     python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate
-    FILE] [--llama BUILD] [--humaneval FILE] [--mbpp FILE]
+    FILE] [--llama BUILD] [--onnxruntime PYTHON] [--openvino PYTHON] [--humaneval FILE] [--mbpp FILE]
 
-Needs torch and transformers; for llama.cpp's rows its build folder with llama-quantize and llama-imatrix. Both engines
-are judged as they run, integer activations and KV cache included, by their logits against Hugging Face in fp32. Windows
-have 512 tokens, of which the second half is predicted, as llama-perplexity does. llama.cpp's files "imatrix" have an
-importance matrix of the text and tokens that calibrate swift-phi's.
+Needs torch and transformers; for llama.cpp's rows its build folder with llama-quantize and llama-imatrix, for the
+other runtimes' an environment each, see `int4_runtimes.py`. All engines are judged as they run, integer activations
+and KV cache included, by their logits against Hugging Face in fp32. Windows have 512 tokens, of which the second half
+is predicted, as llama-perplexity does. llama.cpp's files "imatrix" have an importance matrix of the text and tokens
+that calibrate swift-phi's.
 
 Prints tables:
 
@@ -146,6 +147,8 @@ def main() -> None:
     parser.add_argument("--calibrate", type=Path, default=ROOT / "Sources/CPhiCalibration/text.txt",
                         help="the text that calibrated files are made with, by default the built-in one")
     parser.add_argument("--llama", type=Path, help="the folder in which llama.cpp was built")
+    parser.add_argument("--onnxruntime", type=Path, help="the Python of an environment with onnxruntime-genai")
+    parser.add_argument("--openvino", type=Path, help="the Python of an environment with optimum-intel")
     parser.add_argument("--windows", type=int, default=10**9, help="use no more windows of 512 tokens")
     parser.add_argument("--humaneval", type=Path, help="HumanEval's problems")
     parser.add_argument("--mbpp", type=Path, help="MBPP's problems")
@@ -183,6 +186,21 @@ def main() -> None:
                 file = llama.quantise(whole, kind, chosen)
                 found = (judged(logits, vocabulary) for logits in llama.logits(file, windows, JUDGED))
                 row(f"llama.cpp {kind}{', imatrix' if chosen else ''}", file, found)
+
+    runtime = Path(__file__).with_name("int4_runtimes.py")
+    others: list[tuple[str, Path, str, list[object]]] = []
+    if args.onnxruntime:
+        others.append(("onnxruntime-genai int4", args.onnxruntime, "export-onnxruntime", []))
+    if args.openvino:
+        others += [(f"OpenVINO int4{', ' * bool(m)}{m.replace('_', ' ')}", args.openvino, "export-openvino",
+                    [m, args.calibrate] if m else []) for m in ("", "scale_estimation", "gptq")]
+    for name, python, export, options in others:
+        folder, ids, out = (args.scratch / n for n in (name.replace(" ", "-"), "ids.npy", "other-logits.npy"))
+        run(python, runtime, export, args.checkpoint, folder, *options)
+        np.save(ids, windows.numpy())
+        run(python, runtime, "logits", ids, JUDGED, out, folder)
+        largest = max((f for f in folder.iterdir() if f.is_file()), key=lambda f: f.stat().st_size)
+        row(name, largest, (judged(torch.from_numpy(x.copy()), vocabulary) for x in np.load(out, mmap_mode="r")))
 
     print(f"\n| part of the loss | {HEADER}\n|---|---|---|---|---|---|")
     everything = {"embedding", "blocks", "head"}

@@ -10,16 +10,16 @@ import Testing
 /// that leave its function as it is.
 @Suite struct TrainedOutlierTests {
     /// The model as a GGUF file of floats.
-    private func plain(in folder: TemporaryFolder) throws -> TestGGUF {
+    private func plain(in folder: TemporaryFolder) throws -> (gguf: TestGGUF, config: ModelConfig) {
         let model = try LanguageModel(contentsOf: repositoryFile("Sources/CPhiModel/small.phi"))
         try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("plain.gguf")))
-        return TestGGUF(try readFile(folder.at("plain.gguf")))
+        return (TestGGUF(try readFile(folder.at("plain.gguf"))), model.config)
     }
 
-    /// Puts outliers of about 1000 into a model of hidden size 128, by powers of two: norms' outputs, values, constant keys, and channels
-    /// of the MLP, of which one is constant and two cancel each other for every token.
-    private func putOutliers(into gguf: inout TestGGUF) throws {
-        let large: Float = 1024, hidden = 128, channels = 512
+    /// Puts outliers of about 1000 into a model, by powers of two: norms' outputs, values, constant keys, and channels of the MLP, of
+    /// which one is constant and two cancel each other for every token.
+    private func putOutliers(into gguf: inout TestGGUF, _ config: ModelConfig) throws {
+        let large: Float = 1024, hidden = config.hiddenSize, channels = config.intermediateSize
         func edit(_ name: String, _ change: (inout [Float]) -> Void) {
             gguf.edit(name) { tensor in
                 var floats = tensor.data.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
@@ -34,7 +34,7 @@ import Testing
                 }
             }
         }
-        for block in 0..<6 {
+        for block in 0..<config.layers {
             let name = "blk.\(block)."
             for kind in ["weight", "bias"] {
                 edit(name + "attn_norm.\(kind)") { $0[11] *= large }
@@ -92,8 +92,8 @@ import Testing
     /// Rounding loses about as much as without outliers; to 4 bits a little more, as other columns share scales.
     @Test(arguments: [WeightType.q4, .q8]) func lossIsThatOfTheModelWithoutThem(_ type: WeightType) throws {
         let folder = try TemporaryFolder()
-        var gguf = try plain(in: folder)
-        try putOutliers(into: &gguf)
+        var (gguf, config) = try plain(in: folder)
+        try putOutliers(into: &gguf, config)
         let hard = try folder.write("hard.gguf", gguf.bytes), plain = folder.at("plain.gguf")
         let right = try logits(plain, .f32, nil, in: folder)
         #expect(try divergence(right, logits(hard, .f32, nil, in: folder)).kl < 1e-6)

@@ -146,7 +146,7 @@ enum {
     PHI_QUERY_BLOCK = 32,
     PHI_POSITION_BLOCK = 64,
     PHI_MAX_HEAD_SIZE = 1024,
-    PHI_WEIGHT_LARGEST = 127 * 256 + 127, /* of a position's weight: two digits of signed bytes */
+    PHI_WEIGHT_LARGEST = 254, /* of a position's weight: an unsigned byte, and the sum of two signed ones */
 };
 
 /* gelu_new(x) = x / (1 + exp(-2 sqrt(2/pi) (x + 0.044715 x^3))), which is Hugging Face's 0.5 x (1 + tanh(...)).

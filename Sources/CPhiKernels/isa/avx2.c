@@ -8,7 +8,6 @@
 
 #include "ymm.h"
 
-PHI_INLINE __m256i add_words(__m256i sum, __m256i w, __m256i q) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, q)); }
 /* Eight rows: unsigned by signed bytes to pairs of 16 bits, then to 32. Pairs never overflow: both callers keep
  * |w| <= 128, |q| <= 127. */
 PHI_INLINE __m256i dot(__m256i sum, __m256i w, __m256i q) {
@@ -28,6 +27,32 @@ PHI_INLINE vi vi_dot_u8(vi sum, vw w, vq four) {
     return (vi){dot(sum.a, _mm256_abs_epi8(w.a), _mm256_sign_epi8(four, w.a)),
                 dot(sum.b, _mm256_abs_epi8(w.b), _mm256_sign_epi8(four, w.b))};
 }
+/* A pair of such weights times values does not fit in the 16 bits of a dot of bytes, so both are words. */
+#define VALUE_VECTORS 2
+typedef int16_t vweight;
+PHI_INLINE void vi_store_weights(vweight *p, vi x) {
+    _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8));
+}
+/* Neighbouring pairs of positions as pairs of 16 bits. */
+PHI_INLINE vw load_pair(const int8_t *p, size_t stride) {
+    __m128i a = _mm_loadu_si128((const void *)p), b = _mm_loadu_si128((const void *)(p + stride));
+    return (vw){_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b))};
+}
+PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[VALUE_VECTORS]) {
+    values[0] = load_pair(p, stride);
+    values[1] = load_pair(p + 2 * stride, stride);
+}
+PHI_INLINE vi vi_weigh(vi sum, const vw values[VALUE_VECTORS], const vweight weights[4]) {
+    for (int i = 0; i < 2; i++) {
+        int32_t pair;
+        memcpy(&pair, weights + 2 * i, 4);
+        __m256i two = _mm256_set1_epi32(pair);
+        sum.a = _mm256_add_epi32(sum.a, _mm256_madd_epi16(values[i].a, two));
+        sum.b = _mm256_add_epi32(sum.b, _mm256_madd_epi16(values[i].b, two));
+    }
+    return sum;
+}
+
 PHI_INLINE vi vi_dot_u7(vi sum, vw w, vq four) { return (vi){dot(sum.a, w.a, four), dot(sum.b, w.b, four)}; }
 PHI_INLINE vp vp_start_u8(int32_t start) {
     (void)start;

@@ -6,6 +6,7 @@
 
 #pragma clang attribute push(__attribute__((target("dotprod,i8mm"))), apply_to = function)
 
+#define UNSIGNED_BY_SIGNED
 #include "neon.h"
 
 /* Of two tokens and eight pairs of rows: first token's two, second's two. */

@@ -87,12 +87,11 @@ PHI_INLINE float32x4_t times_power(float32x4_t p, int32x4_t n) {
 }
 PHI_INLINE vf vf_times_power(vf p, vi n) { return (vf)EACH2(times_power, p, n); }
 
-PHI_INLINE void vi_store_words(int16_t *p, vi x) {
-    vst1q_s16(p, vcombine_s16(vmovn_s32(x.a), vmovn_s32(x.b)));
-    vst1q_s16(p + 8, vcombine_s16(vmovn_s32(x.c), vmovn_s32(x.d)));
-}
+#define VALUE_VECTORS 1
+typedef uint8_t vweight;
+PHI_INLINE void vi_store_weights(vweight *p, vi x) { vi_store_bytes((int8_t *)p, x); }
 /* Four positions side by side for each dimension. */
-PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]) {
+PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[VALUE_VECTORS]) {
     int8x16_t x[4];
     for (int i = 0; i < 4; i++) x[i] = vld1q_s8(p + (size_t)i * stride);
     int16x8_t low[2], high[2];
@@ -102,21 +101,28 @@ PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]) {
     }
     values[0] = (vw){vreinterpretq_s32_s16(vzip1q_s16(low[0], low[1])), vreinterpretq_s32_s16(vzip2q_s16(low[0], low[1])),
                      vreinterpretq_s32_s16(vzip1q_s16(high[0], high[1])), vreinterpretq_s32_s16(vzip2q_s16(high[0], high[1]))};
-    values[1] = values[0];
 }
-/* Weights as two digits of signed bytes. */
-PHI_INLINE int32x4_t weigh_four(int32x4_t sum, int32x4_t values, int8x16_t high, int8x16_t low) {
-    int32x4_t highs = vdotq_s32(vdupq_n_s32(0), vreinterpretq_s8_s32(values), high);
-    return vaddq_s32(vdotq_s32(sum, vreinterpretq_s8_s32(values), low), vshlq_n_s32(highs, 8));
+#ifdef UNSIGNED_BY_SIGNED
+PHI_INLINE vi vi_weigh(vi sum, const vw values[VALUE_VECTORS], const vweight weights[4]) {
+    uint32_t four;
+    memcpy(&four, weights, 4);
+    uint8x16_t w = vreinterpretq_u8_u32(vdupq_n_u32(four));
+#define WEIGH(sum, v) vusdotq_s32(sum, w, vreinterpretq_s8_s32(v))
+    return (vi)EACH2(WEIGH, sum, values[0]);
+#undef WEIGH
 }
-PHI_INLINE vi vi_weigh(vi sum, const vw values[2], const int16_t weights[4]) {
-    int16x8_t w = vcombine_s16(vld1_s16(weights), vld1_s16(weights));
-    int8x8_t high = vrshrn_n_s16(w, 8), low = vmovn_s16(w);
-    int8x16_t highs = vcombine_s8(high, high), lows = vcombine_s8(low, low);
-    vw v = values[0];
-    return (vi){weigh_four(sum.a, v.a, highs, lows), weigh_four(sum.b, v.b, highs, lows), weigh_four(sum.c, v.c, highs, lows),
-                weigh_four(sum.d, v.d, highs, lows)};
+#else
+/* Weights are the sum of two signed bytes. */
+PHI_INLINE vi vi_weigh(vi sum, const vw values[VALUE_VECTORS], const vweight weights[4]) {
+    uint32_t four;
+    memcpy(&four, weights, 4);
+    uint8x16_t w = vreinterpretq_u8_u32(vdupq_n_u32(four)), half = vshrq_n_u8(w, 1);
+    int8x16_t x = vreinterpretq_s8_u8(half), y = vreinterpretq_s8_u8(vsubq_u8(w, half));
+#define WEIGH(sum, v) vdotq_s32(vdotq_s32(sum, vreinterpretq_s8_s32(v), x), vreinterpretq_s8_s32(v), y)
+    return (vi)EACH2(WEIGH, sum, values[0]);
+#undef WEIGH
 }
+#endif
 
 PHI_INLINE vq vq_load(const int8_t *q) {
     int32_t four;

@@ -49,11 +49,12 @@ PHI_INLINE void vi_store_bytes(int8_t *p, vi x);        /* the lowest byte of ea
 
 /* ---- Weighted sums of the 8-bit cache's values ---- */
 
-PHI_INLINE void vi_store_words(int16_t *p, vi x);       /* the lower 16 bits of each lane */
-/* 16 dimensions of four positions, `stride` bytes apart, in the form that vi_weigh takes; sum + their sum, each times a weight of 0 to
- * PHI_WEIGHT_LARGEST. */
-PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]);
-PHI_INLINE vi vi_weigh(vi sum, const vw values[2], const int16_t weights[4]);
+/* Weights of 0 to PHI_WEIGHT_LARGEST have the type vweight, uint8_t or int16_t. */
+PHI_INLINE void vi_store_weights(vweight *p, vi x);
+/* 16 dimensions of four positions, `stride` bytes apart, in the form that vi_weigh takes, VALUE_VECTORS registers; sum + their sum,
+ * each times its weight. */
+PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[VALUE_VECTORS]);
+PHI_INLINE vi vi_weigh(vi sum, const vw values[VALUE_VECTORS], const vweight weights[4]);
 
 /* ---- Dot products of bytes ---- */
 

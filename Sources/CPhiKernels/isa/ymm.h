@@ -15,9 +15,6 @@ typedef struct {
     vp codes[4], factors;
 } vp_group;
 
-/* sum + a dot product of pairs of 16 bits. */
-PHI_INLINE __m256i add_words(__m256i sum, __m256i w, __m256i q);
-
 PHI_INLINE vf vf_set(float x) { return (vf){_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 PHI_INLINE vf vf_load(const float *p) { return (vf){_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 PHI_INLINE void vf_store(float *p, vf x) {
@@ -86,28 +83,6 @@ PHI_INLINE vi vf_round(vf x) { return (vi){_mm256_cvtps_epi32(x.a), _mm256_cvtps
 PHI_INLINE vf vf_times_power(vf p, vi n) {
     return (vf){_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.a), _mm256_slli_epi32(n.a, 23))),
                 _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(p.b), _mm256_slli_epi32(n.b, 23)))};
-}
-
-PHI_INLINE void vi_store_words(int16_t *p, vi x) {
-    _mm256_storeu_si256((void *)p, _mm256_permute4x64_epi64(_mm256_packs_epi32(x.a, x.b), 0xd8));
-}
-/* Neighbouring pairs of positions as pairs of 16 bits. */
-PHI_INLINE vw load_pair(const int8_t *p, size_t stride) {
-    __m128i a = _mm_loadu_si128((const void *)p), b = _mm_loadu_si128((const void *)(p + stride));
-    return (vw){_mm256_cvtepi8_epi16(_mm_unpacklo_epi8(a, b)), _mm256_cvtepi8_epi16(_mm_unpackhi_epi8(a, b))};
-}
-PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]) {
-    values[0] = load_pair(p, stride);
-    values[1] = load_pair(p + 2 * stride, stride);
-}
-PHI_INLINE vi vi_weigh(vi sum, const vw values[2], const int16_t weights[4]) {
-    for (int i = 0; i < 2; i++) {
-        int32_t pair;
-        memcpy(&pair, weights + 2 * i, 4);
-        __m256i two = _mm256_set1_epi32(pair);
-        sum = (vi){add_words(sum.a, values[i].a, two), add_words(sum.b, values[i].b, two)};
-    }
-    return sum;
 }
 
 PHI_INLINE vq vq_load(const int8_t *q) {

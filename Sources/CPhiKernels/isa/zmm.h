@@ -48,25 +48,22 @@ PHI_INLINE vf vf_times_power(vf p, vi n) {
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(n, 23)));
 }
 
-PHI_INLINE void vi_store_words(int16_t *p, vi x) { _mm256_storeu_si256((void *)p, _mm512_cvtepi32_epi16(x)); }
-/* Neighbouring pairs of positions as pairs of 16 bits. */
-PHI_INLINE __m512i load_pair(const int8_t *p, size_t stride) {
-    __m512i a = _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)p));
-    __m512i b = _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(p + stride)));
-    return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16));
-}
-PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[2]) {
-    values[0] = load_pair(p, stride);
-    values[1] = load_pair(p + 2 * stride, stride);
-}
-PHI_INLINE vi vi_weigh(vi sum, const vw values[2], const int16_t weights[4]) {
-    for (int i = 0; i < 2; i++) {
-        int32_t pair;
-        memcpy(&pair, weights + 2 * i, 4);
-        /* The compiler would make two instructions of every second one, a product and a sum. */
-        __asm__("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(values[i]), "v"(_mm512_set1_epi32(pair)));
+#define VALUE_VECTORS 1
+typedef uint8_t vweight;
+PHI_INLINE void vi_store_weights(vweight *p, vi x) { _mm_storeu_si128((void *)p, _mm512_cvtepi32_epi8(x)); }
+/* Four positions side by side for each dimension. */
+PHI_INLINE void vw_load_values(const int8_t *p, size_t stride, vw values[VALUE_VECTORS]) {
+    __m512i x[4];
+    for (int i = 0; i < 4; i++) {
+        x[i] = _mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(p + (size_t)i * stride)));
+        x[i] = _mm512_slli_epi32(x[i], 8 * (unsigned)i);
     }
-    return sum;
+    values[0] = _mm512_or_si512(_mm512_or_si512(x[0], x[1]), _mm512_or_si512(x[2], x[3]));
+}
+PHI_INLINE vi vi_weigh(vi sum, const vw values[VALUE_VECTORS], const vweight weights[4]) {
+    int32_t four;
+    memcpy(&four, weights, 4);
+    return _mm512_dpbusd_epi32(sum, _mm512_set1_epi32(four), values[0]);
 }
 
 PHI_INLINE vq vq_load(const int8_t *q) {

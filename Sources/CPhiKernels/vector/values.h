@@ -46,7 +46,7 @@ PHI_INLINE weighting weighting_of(const uint16_t *scales, size_t groups, size_t 
 
 /* 16 dimensions of 4 positions in the form of vw_load_values. */
 typedef struct {
-    _Alignas(64) uint8_t bytes[2][64];
+    _Alignas(64) uint8_t bytes[VALUE_VECTORS][64];
 } four_values;
 
 PHI_INLINE void add_weighed(running *r, rescaling by, float step, vi sum, size_t d) {
@@ -54,28 +54,29 @@ PHI_INLINE void add_weighed(running *r, rescaling by, float step, vi sum, size_t
 }
 
 /* The weighted sums of `slices` times 16 dimensions from d on; their values begin with slice `first`. */
-PHI_INLINE void weigh_integers(running *r, const rescaling *by, const float *steps, int16_t (*weights)[PHI_POSITION_BLOCK],
+PHI_INLINE void weigh_integers(running *r, const rescaling *by, const float *steps, vweight (*weights)[PHI_POSITION_BLOCK],
                                four_values (*values)[2], size_t quads, size_t d, size_t first, const int queries,
                                const int slices) {
     vi sum[ATTENTION_QUERIES][2];
     EACH(i, queries) EACH(u, slices) sum[i][u] = vi_set(0);
     for (size_t j = 0; j < quads; j++) EACH(u, slices) {
             four_values *four = &values[j][first + (size_t)u];
-            vw v[2] = {vw_load(four->bytes[0]), vw_load(four->bytes[1])};
+            vw v[VALUE_VECTORS];
+            EACH(k, VALUE_VECTORS) v[k] = vw_load(four->bytes[k]);
             EACH(i, queries) sum[i][u] = vi_weigh(sum[i][u], v, weights[i] + 4 * j);
         }
     EACH(i, queries) EACH(u, slices) add_weighed(&r[i], by[i], steps[i], sum[i][u], d + 16 * (size_t)u);
 }
 
 /* The same for a single query, from the cache. */
-PHI_INLINE void weigh_alone(const phi_attention_args *a, running *r, rescaling by, float step, const int16_t *weights,
+PHI_INLINE void weigh_alone(const phi_attention_args *a, running *r, rescaling by, float step, const vweight *weights,
                             cache_block block, size_t quads, size_t d, const int slices) {
     vi sum[2][2];
     EACH(u, slices) sum[u][0] = sum[u][1] = vi_set(0);
     for (size_t j = 0; j < quads; j++) EACH(u, slices) {
             size_t at = 4 * j * a->value_size + d + 16 * (size_t)u;
             prefetch_cache(block, 4 * j * a->value_size + 4 * (d + 16 * (size_t)u));
-            vw four[2];
+            vw four[VALUE_VECTORS];
             vw_load_values((const int8_t *)block.from + at, a->value_size, four);
             sum[u][j % 2] = vi_weigh(sum[u][j % 2], four, weights + 4 * j);
         }
@@ -88,7 +89,7 @@ PHI_INLINE void weigh_q8(const phi_attention_args *a, running *r, float (*p)[PHI
                          size_t seen, cache_block block, const uint16_t *scales, const int queries, size_t groups) {
     size_t count = groups * (size_t)queries, most = phi_min(seen + count - 1, PHI_POSITION_BLOCK), quads = (most + 3) / 4;
     four_values values[PHI_POSITION_BLOCK / 4][2];
-    int16_t weights[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
+    vweight weights[PHI_QUERY_BLOCK][PHI_POSITION_BLOCK];
     float steps[PHI_QUERY_BLOCK];
     for (size_t d = 0; d < a->value_size; d += PHI_CACHE_GROUP, scales += 16) {
         size_t slices = phi_min(a->value_size - d, PHI_CACHE_GROUP) / 16;
@@ -97,7 +98,7 @@ PHI_INLINE void weigh_q8(const phi_attention_args *a, running *r, float (*p)[PHI
             if (i == 0 || seen + i <= PHI_POSITION_BLOCK)
                 w = weighting_of(scales, phi_cache_groups(a->head_size), phi_min(seen + i, PHI_POSITION_BLOCK));
             for (int k = 0; k < 4; k++)
-                vi_store_words(weights[i] + 16 * k, vf_round(vf_mul(vf_load(p[i] + 16 * k), w.ratios[k])));
+                vi_store_weights(weights[i] + 16 * k, vf_round(vf_mul(vf_load(p[i] + 16 * k), w.ratios[k])));
             steps[i] = w.step;
         }
         if (queries == 1) {
@@ -107,10 +108,10 @@ PHI_INLINE void weigh_q8(const phi_attention_args *a, running *r, float (*p)[PHI
         }
         for (size_t j = 0; j < quads; j++)
             for (size_t u = 0; u < slices; u++) {
-                vw four[2];
+                vw four[VALUE_VECTORS];
                 vw_load_values((const int8_t *)block.from + 4 * j * a->value_size + d + 16 * u, a->value_size, four);
                 prefetch_cache(block, 4 * j * a->value_size + 4 * (d + 16 * u));
-                for (int i = 0; i < 2; i++) vw_store(values[j][u].bytes[i], four[i]);
+                for (int i = 0; i < VALUE_VECTORS; i++) vw_store(values[j][u].bytes[i], four[i]);
             }
         for (size_t i = 0; i < count; i += (size_t)queries)
             for (size_t u = 0, at_once; u < slices; u += at_once) {

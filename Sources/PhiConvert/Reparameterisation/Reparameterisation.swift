@@ -12,8 +12,8 @@ import PhiFormat
 /// - The MLP's channels are permuted, so that large ones share blocks, and where that is much better, zero channels are added, so
 ///   that the largest have a short block of their own.
 ///
-/// Each is done only where ``RoundingLoss`` says that it helps much, and by the loss of the columns that it changes: larger ones that
-/// another change removes must not hide it. Ordinary models stay as they are, bit by bit.
+/// Channels' constants always move; all else is done only where ``RoundingLoss`` says that it helps much, by the loss of the columns
+/// concerned: larger ones that another change removes must not hide it. Ordinary models stay as they are, bit by bit.
 struct Reparameterisation {
     /// Powers of two by which the norm's outputs are divided, [hidden].
     private let inputScales: [Float]

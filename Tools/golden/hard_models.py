@@ -1,11 +1,13 @@
 """A zoo of small phis that 8-bit activations find hard, and the golden file of what rounding in blocks of 32 costs.
 
-    PYTHONPATH=Tools python Tools/golden/hard_models.py [--phi PHI [--type q8] [--calibrate none]] [NAME...]
+    export PYTHONPATH=Tools:Bench
+    python Tools/golden/hard_models.py [--phi PHI [--type q8] [--calibrate none] [--llama BUILD]] [NAME...]
 
 Needs torch and transformers; some minutes. Writes Tests/PhiConvertTests/Goldens/hard-models.json: the mean KL
 divergence from float32 (with its standard error) and the share of equal top tokens when the weights and inputs of all
 matrices are rounded to 8 bits with a scale for 32 columns, as llama.cpp's Q8_0 does. With --phi it prints what
-conversions by that program give instead, and what weights in 4 bits, with a scale for 32 columns as in Q4_0, give.
+conversions by that program give instead, and what weights in 4 bits, with a scale for 32 columns as in Q4_0, give; with
+a build of llama.cpp also what its files lose, of which "imatrix" has an importance matrix of the calibration text.
 
 A model is a seeded checkpoint (`phitools/seeded.py`) with changes by powers of two; `HardModels.swift` makes the same:
 
@@ -24,7 +26,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,11 +35,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import hf_truth
+from llama_files import Llama, run
 from phitools.byte_tokenizer import END_OF_TEXT_ID
 from phitools.seeded import fnv1a, piece, write_checkpoint
 from phitools.shapes import Exponents, Shape
 
-GOLDEN = Path(__file__).resolve().parents[2] / "Tests/PhiConvertTests/Goldens/hard-models.json"
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "Tests/PhiConvertTests/Goldens/hard-models.json"
 SEQUENCES, TOKENS = 8, 500
 WIDE = Shape(
     hidden=256, intermediate=1024, layers=2, heads=4, rows=320, tokens=300, context=512, end_of_text=END_OF_TEXT_ID,
@@ -159,7 +163,17 @@ def converted(phi: str, folder: Path, ids: np.ndarray, kind: str, calibrate: str
         (folder / "ids.json").write_text(json.dumps(sequence.tolist()))
         subprocess.run([phi, "logits", "-m", file, "--ids", folder / "ids.json", "-o", out], check=True)
         results.append(np.load(out))
-    return np.concatenate(results)
+    return np.concatenate(results) if results else np.empty(0)
+
+
+def llama_files(build: Path, folder: Path, phi: str, ids: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """Return llama.cpp's logits of all positions but each sequence's last, by type; `folder` has f32's model.phi."""
+    llama, whole, windows = Llama(build, folder), folder / "f32.gguf", torch.from_numpy(ids)
+    run(phi, "export", "-m", folder / "model.phi", "-o", whole, "--type", "f32")
+    importance = llama.importance(whole, ROOT / "Sources/CPhiCalibration/text.txt", 512, 8192)
+    for kind, chosen in (("Q8_0", None), ("Q4_K_M", None), ("Q4_K_M", importance)):
+        found = llama.logits(llama.quantise(whole, kind, chosen), windows, TOKENS - 1)
+        yield f"{kind}{', imatrix' if chosen else ''}", torch.cat(list(found)).numpy()
 
 
 def main() -> int:
@@ -167,6 +181,7 @@ def main() -> int:
     parser.add_argument("--phi")
     parser.add_argument("--type", default="q8,q4")
     parser.add_argument("--calibrate", default="builtin,none")
+    parser.add_argument("--llama", type=Path, help="the folder in which llama.cpp was built")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -195,6 +210,11 @@ def main() -> int:
                 for calibrate in arguments.calibrate.split(",") if kind != "f32" else ("none",):
                     found = converted(arguments.phi, folder, ids, kind, calibrate)
                     show(f"{kind} {calibrate}", divergence(right, found))
+            if arguments.phi and arguments.llama:
+                converted(arguments.phi, folder, ids[:0], "f32", "none")
+                known = right.reshape(SEQUENCES, TOKENS, -1)[:, :-1].reshape(-1, shape.tokens)
+                for label, found in llama_files(arguments.llama, folder, arguments.phi, ids):
+                    show(label, divergence(known, found[:, : shape.tokens]))
     if not arguments.phi:
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(json.dumps(goldens, indent=1) + "\n")

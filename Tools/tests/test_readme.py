@@ -92,7 +92,8 @@ class Readme(unittest.TestCase):
     def test_everyday_tasks_as_printed(self) -> None:
         commands = block("Exercises")
         for printed, small in {
-                "--count 200000 --tasks 40": "--count 300 --tasks 2", "HumanEval.jsonl.gz mbpp.jsonl": "heldout",
+                "--count 200000 --tasks 40": "--count 300 --tasks 2", "--count 40000": "--count 400",
+                "HumanEval.jsonl.gz mbpp.jsonl": "heldout",
                 "--vocabulary 2048": "--vocabulary 500", "phitools-train ": f"phitools-train {MODEL} "}.items():
             self.assertIn(printed, commands)
             commands = commands.replace(printed, small)

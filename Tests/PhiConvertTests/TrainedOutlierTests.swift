@@ -89,7 +89,7 @@ import Testing
         return rows
     }
 
-    /// Rounding to 8 bits loses as much as without outliers; to 4 bits more, as other columns share scales: 1.7 times as much, calibrated.
+    /// Rounding to 8 bits loses as much as without outliers; to 4 bits more, as other columns share scales.
     @Test(arguments: [WeightType.q4, .q8]) func lossIsThatOfTheModelWithoutThem(_ type: WeightType) throws {
         let folder = try TemporaryFolder()
         var (gguf, config) = try plain(in: folder)

@@ -78,7 +78,7 @@ class Server:
         connection.close()
         return status
 
-    def complete(self, prompt: list[int], tokens: int, client: Client) -> None:
+    def complete(self, prompt: list[int] | str, tokens: int, client: Client) -> None:
         """Streams one completion and records when its pieces arrive."""
         body = {
             "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True,

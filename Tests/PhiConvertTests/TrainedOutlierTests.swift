@@ -100,7 +100,7 @@ import Testing
         for text in [nil, CalibrationText.builtIn] {
             let expected = try divergence(right, logits(plain, type, text, in: folder))
             let found = try divergence(right, logits(hard, type, text, in: folder))
-            #expect(found.kl < expected.kl * (type == .q8 ? 1.1 : 2))
+            #expect(found.kl < expected.kl * (type == .q8 ? 1.1 : 1.5))
             #expect(found.top > expected.top - (type == .q8 ? 0.005 : 0.02))
         }
     }

@@ -104,21 +104,33 @@ def as_bytes(values: np.ndarray, dtype: str) -> bytes:
     return values.astype("<f4", copy=False).tobytes()
 
 
-def write_safetensors(path: Path, shape: Shape, dtype: str, base_seed: int) -> None:
-    """Write the checkpoint's tensors to one safetensors file, a piece at a time."""
+def header(shape: Shape, dtype: str) -> bytes:
+    """Return the beginning of a safetensors file, after which the tensors follow in `shape.tensors()`'s order."""
     code, size = DTYPES[dtype]
-    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    entries: dict[str, object] = {"__metadata__": {"format": "pt"}}
     end = 0
     for name, dimensions, _ in shape.tensors():
         start, end = end, end + prod(dimensions) * size
-        header[name] = {"dtype": code, "shape": list(dimensions), "data_offsets": [start, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
+        entries[name] = {"dtype": code, "shape": list(dimensions), "data_offsets": [start, end]}
+    text = json.dumps(entries, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def write_safetensors(path: Path, shape: Shape, dtype: str, base_seed: int) -> None:
+    """Write the checkpoint's tensors to one safetensors file, a piece at a time."""
     with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(header(shape, dtype))
         for name, dimensions, kind in shape.tensors():
             for values in pieces(name, prod(dimensions), kind, shape.exponents, base_seed):
                 file.write(as_bytes(values, dtype))
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy the files of a tokenizer that there are."""
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json"):
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
 
 
 def write_checkpoint(
@@ -130,9 +142,7 @@ def write_checkpoint(
         text = json.dumps(generated_tokenizer(shape.tokens), ensure_ascii=False, separators=(",", ":"))
         (folder / "tokenizer.json").write_text(text, encoding="utf-8")
     else:
-        for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json"):
-            if (tokenizer / name).exists():
-                shutil.copyfile(tokenizer / name, folder / name)
+        copy_tokenizer(tokenizer, folder)
     (folder / "config.json").write_text(json.dumps(shape.config(dtype), indent=2) + "\n", encoding="utf-8")
     write_safetensors(folder / "model.safetensors", shape, dtype, base_seed)
 

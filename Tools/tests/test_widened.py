@@ -1,0 +1,58 @@
+"""Tests of small models in a larger shape: Hugging Face's logits stay the same."""
+from __future__ import annotations
+
+import tempfile
+import unittest
+from dataclasses import replace
+from pathlib import Path
+
+import needs
+
+needs.packages("torch", "transformers", "safetensors")
+
+import torch  # noqa: E402
+from transformers import PhiForCausalLM  # noqa: E402
+
+from phitools import seeded, widened  # noqa: E402
+from phitools.byte_tokenizer import END_OF_TEXT_ID  # noqa: E402
+from phitools.shapes import SHAPES  # noqa: E402
+
+SMALL = replace(SHAPES["phi-1"], hidden=48, intermediate=40, layers=2, heads=3, rows=280, tokens=270, context=64,
+                end_of_text=END_OF_TEXT_ID)
+WIDE = replace(SMALL, hidden=192, intermediate=100, layers=3, heads=6, rows=320)
+
+
+class Widened(unittest.TestCase):
+    def logits(self, folder: Path) -> torch.Tensor:
+        model = PhiForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        with torch.no_grad():
+            return model(torch.arange(20)[None] * 7).logits[0]
+
+    def test_logits_stay_the_same(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            small, wide = Path(name, "small"), Path(name, "wide")
+            seeded.write_checkpoint(small, SMALL)
+            widened.write(small, WIDE, wide, "float32")
+            right, found = self.logits(small), self.logits(wide)
+            self.assertGreater(float(right.std()), 0.1)
+            torch.testing.assert_close(found[:, :280], right, rtol=0, atol=1e-5 * float(right.std()))
+            self.assertLess(float(found[:, 280:].max()), float(right.min()))
+            self.assertEqual((wide / "tokenizer.json").read_bytes(), (small / "tokenizer.json").read_bytes())
+
+    def test_what_does_not_fit_is_refused(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            small, wide = Path(name, "small"), Path(name, "wide")
+            seeded.write_checkpoint(small, SMALL)
+            for other in (
+                    replace(WIDE, hidden=200, heads=5), replace(WIDE, heads=5), replace(WIDE, layers=1),
+                    replace(WIDE, hidden=144, heads=6)):
+                with self.assertRaises(ValueError):
+                    widened.write(small, other, wide, "float32")
+                self.assertFalse(wide.exists())
+            seeded.write_checkpoint(small, replace(SMALL, kv_heads=1))
+            with self.assertRaises(ValueError):
+                widened.write(small, WIDE, wide, "float32")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -4,11 +4,11 @@
     python Bench/speculation.py --phi-server .build/release/phi-server --phi wide-q4.phi \
         --llama-server llama.cpp/build/bin/llama-server --gguf wide-q4_0.gguf --prompts replays/*.jsonl --rounds 3
 
-Speculation needs text in which something can be foreseen, so a checkpoint of random weights will not do: `phitools.widened` gives
-a small trained model the cost of a large one. Prompts are those of `replays.py`'s files. In each round every server,
-with and without each of its kinds of speculation, completes all prompts greedily, one after the other. Printed is each
-kind's rate of tokens from the first to the last of a completion, and its ratio to the same server's without speculation in
-the same round: medians over rounds. Nothing else should run on the machine.
+Speculation needs text in which something can be foreseen, so a checkpoint of random weights will not do:
+`phitools.widened` gives a small trained model the cost of a large one. Prompts are those of `replays.py`'s files. In
+each round every server, with and without each of its kinds of speculation, completes all prompts greedily, one after
+the other. Printed is each kind's rate of tokens from the first to the last of a completion, and its ratio to the same
+server's without speculation in the same round: medians over rounds. Nothing else should run on the machine.
 """
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def commands(options: argparse.Namespace) -> dict[tuple[str, str], list[str]]:
 def table(rows: list[dict]) -> str:
     """Medians over rounds, a line for each server's kind, two columns for each file of prompts."""
     files = list(dict.fromkeys(row["prompts"] for row in rows))
-    lines = ["| | " + " | ".join(f"{f}, tok/s | times without" for f in files) + " |", "|---" * (1 + 2 * len(files)) + "|"]
+    heads = " | ".join(f"{f}, tok/s | times without" for f in files)
+    lines = [f"| | {heads} |", "|---" * (1 + 2 * len(files)) + "|"]
     known = {(row["round"], row["prompts"], row["server"], row["kind"]): row["rate"] for row in rows}
     for server, kind in dict.fromkeys((row["server"], row["kind"]) for row in rows):
         cells = []

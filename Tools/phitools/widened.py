@@ -3,13 +3,13 @@
     python -m phitools.widened CHECKPOINT --shape phi-1 -o DIR
     python -m phitools.widened CHECKPOINT --hidden 1920 --heads 30 --intermediate 7680 -o DIR
 
-For timings that depend on the text, such as speculation's: a seeded checkpoint writes noise, this one what the small model
-writes. Reads float32 or float16 of one model.safetensors.
+For timings that depend on the text, such as speculation's: a seeded checkpoint writes noise, this one what the small
+model writes. Reads float32 or float16 of one model.safetensors.
 
 How it stays the same function, in exact arithmetic: the hidden state is repeated, which leaves a layer norm's mean and
-variance as they are, and weights behind it are divided by the number of copies. Each head's dimensions take the places of
-the larger head that have their frequencies of rotation, and queries are scaled for the larger head's divisor. More heads,
-channels and layers are zero, and more rows of the head have a low bias, so that their tokens are never chosen.
+variance as they are, and weights behind it are divided by the number of copies. Each head's dimensions take the places
+of the larger head that have their frequencies of rotation, and queries are scaled for the larger head's divisor. More
+heads, channels and layers are zero, and more rows of the head have a low bias, so that their tokens are never chosen.
 """
 from __future__ import annotations
 

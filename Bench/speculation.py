@@ -61,7 +61,7 @@ def commands(options: argparse.Namespace) -> dict[tuple[str, str], list[str]]:
     if options.llama_server and options.gguf:
         llama = [
             str(options.llama_server), "-m", str(options.gguf), "-np", "1", "-c", "1024", "-t", threads, "-tb", threads]
-        found |= {("llama-server", kind): [*llama, *extra] for kind, extra in LLAMA_KINDS.items()}
+        found |= {("llama-server", kind): [*llama, *LLAMA_KINDS[kind]] for kind in options.kinds}
     return found
 
 
@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
     parser.add_argument("--llama-server", type=Path)
     parser.add_argument("--gguf", type=Path)
+    parser.add_argument("--kinds", nargs="+", choices=LLAMA_KINDS, default=list(LLAMA_KINDS), help="of llama-server")
     parser.add_argument("--prompts", type=Path, nargs="+", required=True, help="files of replays.py")
     parser.add_argument("--limit", type=int, default=6, help="prompts of a file (%(default)s)")
     parser.add_argument("--tokens", type=int, default=96, help="tokens to make at most (%(default)s)")

@@ -123,9 +123,26 @@ def wrapped(text: str) -> str:
     return fill(text, width=160, break_long_words=False, break_on_hyphens=False)
 
 
+def rounds(data: dict[str, Any]) -> str:
+    """Return the number of rounds in words, and which cases have fewer."""
+    found: dict[str, int] = {}
+    for case in CASES:
+        numbers = {sample["round"] for sample in data["samples"] if sample["case"] == case.name}
+        if numbers:
+            found[case.title] = len(numbers)
+
+    def named(count: int) -> str:
+        return f"{count} round{'s' if count != 1 else ''}"
+    most = max(found.values(), default=0)
+    fewer = [
+        f"of {named(count)} for " + ", ".join(title for title, n in found.items() if n == count)
+        for count in sorted({n for n in found.values() if n < most}, reverse=True)]
+    return f"{named(most)} in turn" + (f" ({'; '.join(fewer)})" if fewer else "")
+
+
 def page(data: dict[str, Any], picture: str) -> str:
     """Return a results file as Markdown."""
-    setting, count = data["setting"], 1 + max((sample["round"] for sample in data["samples"]), default=-1)
+    setting = data["setting"]
     machine = setting["machine"]
     flags = ", ".join(machine["flags"])
     parts = [
@@ -133,8 +150,7 @@ def page(data: dict[str, Any], picture: str) -> str:
             f"{machine['cpu']}, {machine['cores']} cores{' of a virtual machine' if machine['virtual'] else ''}, "
             f"{machine['memory_gb']} GB ({flags}); {setting['threads']} threads"
             + (f", held to {setting['isa']}" if setting["isa"] != "native" else "")
-            + f"; {data['date'][:10]}; medians of {count} round{'s' if count != 1 else ''} in turn, "
-            "ratios are the medians of the rounds' ratios."),
+            + f"; {data['date'][:10]}; medians of {rounds(data)}, ratios are the medians of the rounds' ratios."),
         f"![Tokens a second]({picture})",
         ratios(data),
         figures(data),

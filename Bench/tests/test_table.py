@@ -75,6 +75,13 @@ class TableTests(unittest.TestCase):
     def test_nothing_measured_is_still_a_page(self):
         self.assertIn("medians of 0 rounds", page(results(), "x.svg"))
 
+    def test_cases_of_fewer_rounds_are_named(self):
+        data = results(
+            *((n, "a", "pp512", 1.0, {}) for n in range(3)), (0, "a", "pp1920", 1.0, {}), (0, "a", "memory", 1.0, {}))
+        self.assertIn(
+            "medians of 3 rounds in turn (of 1 round for prefill 1920, memory beyond file and KV cache), ratios",
+            page(data, "x.svg").replace("\n", " "))
+
     def test_only_the_marked_part_is_replaced(self):
         self.assertEqual(insert_results(f"a\n{BEGIN}\nold\n{END}\nb\n", "new\n"), f"a\n{BEGIN}\n\nnew\n\n{END}\nb\n")
         with self.assertRaises(ValueError):

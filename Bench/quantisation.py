@@ -37,6 +37,7 @@ from llama_files import Llama, run
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "Tools"))
 from phitools.phi_file import PhiFile  # noqa: E402
+from phitools.program import program  # noqa: E402
 
 WINDOW, CALIBRATION_TOKENS = 512, 8192
 JUDGED = WINDOW // 2 - 1
@@ -143,12 +144,12 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--scratch", type=Path, required=True)
-    parser.add_argument("--phi", type=Path, default=Path(".build/release/phi"))
+    parser.add_argument("--phi", type=program, default=Path(".build/release/phi"))
     parser.add_argument("--calibrate", type=Path, default=ROOT / "Sources/CPhiCalibration/text.txt",
                         help="the text that calibrated files are made with, by default the built-in one")
     parser.add_argument("--llama", type=Path, help="the folder in which llama.cpp was built")
-    parser.add_argument("--onnxruntime", type=Path, help="the Python of an environment with onnxruntime-genai")
-    parser.add_argument("--openvino", type=Path, help="the Python of an environment with optimum-intel")
+    parser.add_argument("--onnxruntime", type=program, help="the Python of an environment with onnxruntime-genai")
+    parser.add_argument("--openvino", type=program, help="the Python of an environment with optimum-intel")
     parser.add_argument("--windows", type=int, default=10**9, help="use no more windows of 512 tokens")
     parser.add_argument("--humaneval", type=Path, help="HumanEval's problems")
     parser.add_argument("--mbpp", type=Path, help="MBPP's problems")

@@ -196,6 +196,11 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     }
 
 
+def program(text: str) -> Path:
+    """Return an absolute path: `Path("./phi-server")` is `phi-server`, which Popen would look for in PATH."""
+    return Path(text).absolute()
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -204,9 +209,9 @@ def free_port() -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phi-server", type=Path, default=Path(".build/release/phi-server"))
+    parser.add_argument("--phi-server", type=program, default=Path(".build/release/phi-server"))
     parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
-    parser.add_argument("--llama-server", type=Path)
+    parser.add_argument("--llama-server", type=program)
     parser.add_argument("--gguf", type=Path)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--requests", type=int, default=2, help="of each client, one after the other")

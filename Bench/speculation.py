@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from serving import Client, Server, free_port
+from serving import Client, Server, free_port, program
 
 PLAIN = "none"
 LLAMA_KINDS = {
@@ -83,9 +83,9 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phi-server", type=Path, default=Path(".build/release/phi-server"))
+    parser.add_argument("--phi-server", type=program, default=Path(".build/release/phi-server"))
     parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
-    parser.add_argument("--llama-server", type=Path)
+    parser.add_argument("--llama-server", type=program)
     parser.add_argument("--gguf", type=Path)
     parser.add_argument("--kinds", nargs="+", choices=LLAMA_KINDS, default=list(LLAMA_KINDS), help="of llama-server")
     parser.add_argument("--prompts", type=Path, nargs="+", required=True, help="files of replays.py")

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from phitools.program import program
 from phitools.seeded import write_checkpoint
 from phitools.shapes import SHAPES
 
@@ -111,7 +112,7 @@ def main() -> int:
         if body is make:
             command.add_argument("--tokenizer", type=Path)
         if body is check:
-            command.add_argument("--phi", type=Path, required=True, help="the built command")
+            command.add_argument("--phi", type=program, required=True, help="the built command")
             command.add_argument("--scratch", type=Path, required=True, help="a folder with 6 GB of free space")
             command.add_argument("--keep", action="store_true", help="keep the converted file")
     arguments = parser.parse_args()

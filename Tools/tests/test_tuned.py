@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -90,6 +92,23 @@ class Efficiency(Scratch):
             self.assertEqual(told.getvalue().count("start: "), before)  # all is done
 
 
+    def test_the_pages_table_is_that_of_the_kept_scores(self) -> None:
+        tools = Path(__file__).resolve().parents[1]
+        kept = json.loads(gzip.decompress((tools / "experiment/efficiency.json.gz").read_bytes()))
+        for model, counts in kept.items():
+            final = self.folder / "runs" / model / "final"
+            final.mkdir(parents=True)
+            (final / "config.json").write_text("{}")
+            for count, solved in counts.items():
+                score = self.score("score", {
+                    f"heldout/{n}": "passed" if n in solved else "failed" for n in range(400)})
+                place = self.folder / "efficiency" / f"{model}-{count}"
+                place.mkdir(parents=True)
+                score.rename(place / "score.json")
+        table = efficiency.report(plan.Options(self.folder, PHI, {}))
+        self.assertIn(table, (tools / "README.md").read_text(encoding="utf-8"))
+
+
 class Pruned(Scratch):
     def test_scores_are_told_apart_by_the_nearest_document(self) -> None:
         near = self.folder / "problems.jsonl"
@@ -128,9 +147,11 @@ class Beyond(Scratch):
         needs_phi(self)
         subprocess.run(
             [PHI, "convert", BASE, "-o", self.folder / "a.phi", "--type", "f32"], check=True, capture_output=True)
-        told = run(
-            beyond.main, "--base", self.folder / "a.phi", "--tuned", self.folder / "a.phi", "--phi", PHI, "--out",
-            self.folder / "out", "--eval=--allow-unsandboxed")
+        os.symlink(PHI.absolute(), self.folder / "phi")
+        with contextlib.chdir(self.folder):
+            told = run(
+                beyond.main, "--base", "a.phi", "--tuned", "a.phi", "--phi", "./phi", "--out", "out",
+                "--eval=--allow-unsandboxed")
         self.assertRegex(told, r"\| classes \| 8 \| .* \| \+0\.000 \(\+0\.000 to \+0\.000\) \| 0 \| 0 \|")
         whole = (self.folder / "out/report.md").read_text()
         self.assertEqual((whole.count("\n## "), whole.count("After, not solved")), (24, 24))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..durable import write_text
+from ..program import program
 from . import scores
 from .beyond_tasks import TASKS
 
@@ -69,7 +70,7 @@ def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.beyond", description=__doc__.split("\n\n")[0])
     top.add_argument("--base", type=Path, required=True, help="the .phi file before fine-tuning")
     top.add_argument("--tuned", type=Path, required=True, help="the .phi file after it")
-    top.add_argument("--phi", type=Path, default=Path(".build/release/phi"), help="the phi command")
+    top.add_argument("--phi", type=program, default=Path(".build/release/phi"), help="the phi command")
     top.add_argument("--out", type=Path, required=True)
     top.add_argument("--eval", action="append", default=[], metavar="OPTION", help="an option of phi eval humaneval")
     a = top.parse_args()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..durable import write_text
+from ..program import program
 
 OPERATORS = {
     "<": ["<=", ">"], "<=": ["<", ">="], ">": [">=", "<"], ">=": [">", "<="], "==": ["!="], "!=": ["=="], "+": ["-"],
@@ -108,7 +109,7 @@ def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.pairs", description=__doc__.split("\n\n")[0])
     top.add_argument("--set", choices=["humaneval", "mbpp"], required=True)
     top.add_argument("--problems", type=Path, required=True)
-    top.add_argument("--phi", type=Path, required=True)
+    top.add_argument("--phi", type=program, required=True)
     top.add_argument("--candidates", type=int, default=6, help="mutants of each solution that are run")
     top.add_argument("--out", type=Path, required=True)
     a = top.parse_args()

@@ -32,6 +32,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tools"))
+from phitools.program import program  # noqa: E402
+
 
 @dataclass
 class Client:
@@ -196,33 +199,40 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     }
 
 
-def program(text: str) -> Path:
-    """Return an absolute path: `Path("./phi-server")` is `phi-server`, which Popen would look for in PATH."""
-    return Path(text).absolute()
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_servers(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every program that times both servers in turn."""
     parser.add_argument("--phi-server", type=program, default=Path(".build/release/phi-server"))
     parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
     parser.add_argument("--llama-server", type=program)
     parser.add_argument("--gguf", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()), help="a folder for the servers' logs")
+    parser.add_argument("-o", "--output", type=Path, help="a file for all figures, as JSON")
+
+
+def save(options: argparse.Namespace, rows: list[dict]) -> None:
+    """Write options and samples to the file of `--output`, if there is one."""
+    if options.output:
+        setting = {key: str(value) for key, value in vars(options).items()}
+        options.output.write_text(json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_servers(parser)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--requests", type=int, default=2, help="of each client, one after the other")
     parser.add_argument("--prompt", type=int, default=64, help="tokens of a prompt")
     parser.add_argument("--tokens", type=int, default=64, help="tokens to make")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--long", type=int, help="tokens of a long prompt beside streams")
     parser.add_argument("--seconds", type=float, default=20, help="how long streams run before the long prompt")
-    parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()), help="a folder for the servers' logs")
-    parser.add_argument("-o", "--output", type=Path, help="a file for all figures, as JSON")
     options = parser.parse_args()
 
     if options.long:
@@ -254,9 +264,7 @@ def main() -> None:
                         f"{row['tokens_per_second']:7.1f} tok/s  first {row['first_median']:.2f} s  "
                         f"between {row['between_median'] * 1e3:.0f} ms, p99 {row['between_p99'] * 1e3:.0f} ms  "
                         f"health p99 {row['health_p99'] * 1e3:.1f} ms", file=sys.stderr, flush=True)
-    setting = {key: str(value) for key, value in vars(options).items()}
-    if options.output:
-        options.output.write_text(json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
+    save(options, rows)
     print(table(rows))
 
 

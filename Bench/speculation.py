@@ -1,6 +1,7 @@
 """Times speculation of phi-server and of llama.cpp's llama-server on text that a model writes itself.
 
-    PYTHONPATH=Tools python -m phitools.widened CHECKPOINT --hidden 1920 --heads 30 --intermediate 7680 -o wide
+    PYTHONPATH=Tools python -m phitools.widened CHECKPOINT --hidden 1920 --heads 30 --intermediate 7680 --rows 2048 \
+        -o wide
     python Bench/speculation.py --phi-server .build/release/phi-server --phi wide-q4.phi \
         --llama-server llama.cpp/build/bin/llama-server --gguf wide-q4_0.gguf --prompts replays/*.jsonl --rounds 3
 
@@ -13,13 +14,12 @@ server's without speculation in the same round: medians over rounds. Nothing els
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-import tempfile
 from pathlib import Path
 from statistics import median
 
-from serving import Client, Server, free_port, program
+from replays import every, lines
+from serving import Client, Server, add_servers, free_port, save
 
 PLAIN = "none"
 LLAMA_KINDS = {
@@ -37,9 +37,7 @@ PHI_KINDS = {PLAIN: ["--no-speculate"], "default": []}
 
 def prompts(path: Path, limit: int) -> list[str]:
     """Every n-th prompt of a file, at most `limit`."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    count = min(limit, len(lines))
-    return [json.loads(lines[place * len(lines) // count])["prompt"] for place in range(count)]
+    return [text["prompt"] for text in every(lines(path), limit)]
 
 
 def rate(server: Server, texts: list[str], tokens: int) -> tuple[float, int]:
@@ -83,35 +81,27 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--phi-server", type=program, default=Path(".build/release/phi-server"))
-    parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
-    parser.add_argument("--llama-server", type=program)
-    parser.add_argument("--gguf", type=Path)
+    add_servers(parser)
     parser.add_argument("--kinds", nargs="+", choices=LLAMA_KINDS, default=list(LLAMA_KINDS), help="of llama-server")
     parser.add_argument("--prompts", type=Path, nargs="+", required=True, help="files of replays.py")
     parser.add_argument("--limit", type=int, default=6, help="prompts of a file (%(default)s)")
     parser.add_argument("--tokens", type=int, default=96, help="tokens to make at most (%(default)s)")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()), help="a folder for the servers' logs")
-    parser.add_argument("-o", "--output", type=Path, help="a file for all figures, as JSON")
     options = parser.parse_args()
+    texts = {path.stem: prompts(path, options.limit) for path in options.prompts}
     rows = []
     for number in range(options.rounds):
         for (name, kind), command in commands(options).items():
             port = free_port()
             with Server(name, [*command, "--port", str(port)], port, options.log / f"{name}.log") as server:
                 server.complete("def f(x):\n", 8, Client())
-                for path in options.prompts:
-                    found, made = rate(server, prompts(path, options.limit), options.tokens)
+                for name_of_texts, some in texts.items():
+                    found, made = rate(server, some, options.tokens)
                     rows.append({
-                        "round": number, "server": name, "kind": kind, "prompts": path.stem, "rate": found,
+                        "round": number, "server": name, "kind": kind, "prompts": name_of_texts, "rate": found,
                         "tokens": made})
-                    print(f"round {number + 1}/{options.rounds}  {name} {kind:22} {path.stem:12} {made} tokens  "
+                    print(f"round {number + 1}/{options.rounds}  {name} {kind:22} {name_of_texts:12} {made} tokens  "
                           f"{found:.1f} tok/s", file=sys.stderr, flush=True)
-    if options.output:
-        setting = {key: str(value) for key, value in vars(options).items()}
-        options.output.write_text(json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
+    save(options, rows)
     print(table(rows))
 
 

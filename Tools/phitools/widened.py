@@ -4,7 +4,7 @@
     python -m phitools.widened CHECKPOINT --hidden 1920 --heads 30 --intermediate 7680 -o DIR
 
 For timings that depend on the text, such as speculation's: a seeded checkpoint writes noise, this one what the small
-model writes. Reads float32 or float16 of one model.safetensors.
+model writes. Reads what the trainer reads, and refuses what it refuses.
 
 How it stays the same function, in exact arithmetic: the hidden state is repeated, which leaves a layer norm's mean and
 variance as they are, and weights behind it are divided by the number of copies. Each head's dimensions take the places
@@ -16,51 +16,38 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import fields, replace
-from math import prod, sqrt
+from math import sqrt
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from phitools.seeded import DTYPES, as_bytes, copy_tokenizer, header
 from phitools.shapes import SHAPES, Shape
+from phitools.train import base
+from phitools.train.model import to_hugging_face
+from phitools.train.shape import Shape as NarrowShape
 
 UNUSED = -100.0  # the logit of rows that the small model has not
-
-
-def narrow_shape(config: dict[str, Any]) -> Shape:
-    """Return the shape in a config.json; raise ValueError for what the wider model cannot express."""
-    if config.get("model_type") != "phi" or config.get("qk_layernorm") or config.get("rope_scaling"):
-        raise ValueError("is not a plain phi")
-    heads = config["num_attention_heads"]
-    if config.get("num_key_value_heads") not in (None, heads):
-        raise ValueError("has grouped queries")
-    return Shape(
-        hidden=config["hidden_size"], intermediate=config["intermediate_size"], layers=config["num_hidden_layers"],
-        heads=heads, rotary_factor=config.get("partial_rotary_factor", 0.5), rows=config["vocab_size"],
-        tokens=config["vocab_size"], context=config["max_position_embeddings"], end_of_text=config["eos_token_id"])
 
 
 class Widening:
     """The places of a narrow model's weights in a wide one."""
 
-    def __init__(self, narrow: Shape, wide: Shape) -> None:
-        self.narrow, self.wide = narrow, wide
-        self.copies, self.factor = wide.hidden // narrow.hidden, wide.head_size // narrow.head_size
-        small, large = (round(s.head_size * s.rotary_factor) // 2 for s in (narrow, wide))
+    def __init__(self, narrow: NarrowShape, wide: Shape) -> None:
+        head_size = narrow.hidden // narrow.heads
+        self.copies, self.factor = wide.hidden // narrow.hidden, wide.head_size // head_size
+        small, large = (round(size * narrow.rotary) // 2 for size in (head_size, wide.head_size))
         fits = (
             wide.hidden == narrow.hidden * self.copies and wide.hidden % wide.heads == 0
-            and wide.head_size == narrow.head_size * self.factor and large == small * self.factor
+            and wide.head_size == head_size * self.factor and large == small * self.factor
             and all(getattr(wide, n) >= getattr(narrow, n) for n in ("intermediate", "layers", "heads", "rows")))
         if not fits:
             raise ValueError(
                 f"hidden size {wide.hidden} and head size {wide.head_size} are to be multiples of the small model's "
-                f"{narrow.hidden} and {narrow.head_size}, rotated dimensions too, and nothing may become smaller")
+                f"{narrow.hidden} and {head_size}, rotated dimensions too, and nothing may become smaller")
         rotated = np.arange(small) * self.factor
-        rest = 2 * large + np.arange(narrow.head_size - 2 * small)
+        rest = 2 * large + np.arange(head_size - 2 * small)
         head = np.concatenate([rotated, large + rotated, rest])
         self.of_heads = (np.arange(narrow.heads)[:, None] * wide.head_size + head).reshape(-1)
 
@@ -68,9 +55,9 @@ class Widening:
         """Return the wide model's tensor of a name."""
         module, kind = name.rsplit(".", 1)
         part = module.rsplit(".", 1)[-1]
-        if name not in small:  # a layer that the narrow model has not
+        if name not in small:  # a layer that the narrow model has not: `base` has seen to the others
             return np.full(shape, 1 if (part, kind) == ("input_layernorm", "weight") else 0, np.float32)
-        given = small[name].astype(np.float32)
+        given = small[name]
         out = np.full(shape, UNUSED if name == "lm_head.bias" else 0, np.float32)
         scale = sqrt(self.factor) if part == "q_proj" else 1
         if part in ("q_proj", "k_proj", "v_proj"):
@@ -93,23 +80,23 @@ class Widening:
 
 def write(checkpoint: Path, wide: Shape, folder: Path, dtype: str) -> None:
     """Write the checkpoint in a wide shape; raise ValueError where it does not fit."""
-    narrow = narrow_shape(json.loads((checkpoint / "config.json").read_text(encoding="utf-8")))
-    wide = replace(wide, end_of_text=narrow.end_of_text, context=narrow.context, rotary_factor=narrow.rotary_factor)
-    widening, small = Widening(narrow, wide), load_file(checkpoint / "model.safetensors")
+    narrow = base.read_shape(checkpoint)
+    wide = replace(
+        wide, end_of_text=base.read_config(checkpoint)["eos_token_id"], context=narrow.positions,
+        rotary_factor=narrow.rotary)
+    config = wide.config(dtype)
+    if (narrow.theta, narrow.epsilon) != (config["rope_theta"], config["layer_norm_eps"]):
+        raise ValueError(f"rope_theta {narrow.theta} and layer_norm_eps {narrow.epsilon} are not those of a wide model")
+    widening = Widening(narrow, wide)
+    weights = to_hugging_face(narrow, base.load_weights(checkpoint, narrow))
+    small = {name: tensor.numpy() for name, tensor in weights.items()}
     folder.mkdir(parents=True, exist_ok=True)
     copy_tokenizer(checkpoint, folder)
-    (folder / "config.json").write_text(json.dumps(wide.config(dtype), indent=2) + "\n", encoding="utf-8")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     with (folder / "model.safetensors").open("wb") as file:
         file.write(header(wide, dtype))
-        for values in tensors(widening, small):
-            file.write(as_bytes(values, dtype))
-
-
-def tensors(widening: Widening, small: dict[str, np.ndarray]) -> Iterator[np.ndarray]:
-    for name, dimensions, _ in widening.wide.tensors():
-        values = widening(name, dimensions, small)
-        assert values.size == prod(dimensions)
-        yield values
+        for name, dimensions, _ in wide.tensors():
+            file.write(as_bytes(widening(name, dimensions, small), dtype))
 
 
 def main() -> int:

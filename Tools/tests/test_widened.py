@@ -6,16 +6,17 @@ import unittest
 from dataclasses import replace
 from pathlib import Path
 
-import needs
+from needs import packages
 
-needs.packages("torch", "transformers", "safetensors")
+packages("torch", "transformers", "safetensors")
 
-import torch  # noqa: E402
-from transformers import PhiForCausalLM  # noqa: E402
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PhiForCausalLM
 
-from phitools import seeded, widened  # noqa: E402
-from phitools.byte_tokenizer import END_OF_TEXT_ID  # noqa: E402
-from phitools.shapes import SHAPES  # noqa: E402
+from phitools import seeded, widened
+from phitools.byte_tokenizer import END_OF_TEXT_ID
+from phitools.shapes import SHAPES
 
 SMALL = replace(SHAPES["phi-1"], hidden=48, intermediate=40, layers=2, heads=3, rows=280, tokens=270, context=64,
                 end_of_text=END_OF_TEXT_ID)
@@ -51,6 +52,16 @@ class Widened(unittest.TestCase):
                 self.assertFalse(wide.exists())
             seeded.write_checkpoint(small, replace(SMALL, kv_heads=1))
             with self.assertRaises(ValueError):
+                widened.write(small, WIDE, wide, "float32")
+
+    def test_a_missing_tensor_is_not_zero(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            small, wide = Path(name, "small"), Path(name, "wide")
+            seeded.write_checkpoint(small, SMALL)
+            kept = load_file(small / "model.safetensors")
+            del kept["model.final_layernorm.bias"]
+            save_file(kept, small / "model.safetensors")
+            with self.assertRaisesRegex(ValueError, "model.final_layernorm.bias is missing"):
                 widened.write(small, WIDE, wide, "float32")
 
 

@@ -98,7 +98,8 @@ def measure(ready: list[Contender], workspace: Workspace, results: Results, roun
             if name in names and contender.can(BY_NAME[name]) and not results.has(number, contender.label, name)]
         try:
             for found in contender.measure(workspace, missing):
-                results.add(number, contender.label, found.case.name, found.command, found.value, found.details)
+                command = workspace.by_default(found.command)
+                results.add(number, contender.label, found.case.name, command, found.value, found.details)
                 print(
                     f"round {number + 1}/{rounds}  {contender.label:22} {found.case.name:14} "
                     f"{found.value:9.3f} {found.case.unit}",

@@ -23,6 +23,10 @@ class Workspace:
     def checkpoint(self) -> Path:
         return self.folder / "phi-1"
 
+    def by_default(self, command: str) -> str:
+        """Return a command with its programs and files at their default places, wherever they are on this machine."""
+        return command.replace(f"{self.phi} ", ".build/release/phi ").replace(f"{self.folder}/", ".build/bench/")
+
     def make_checkpoint(self) -> None:
         """Write a bfloat16 checkpoint of phi-1's shape with seeded random weights, because speed does not depend on
         their values and nothing needs to be downloaded."""

@@ -2,12 +2,14 @@
 import json
 import sys
 import unittest
+from pathlib import Path
 
 from compare.__main__ import CONTENDERS, default_name
 from compare.cases import CASES, TURNS
 from compare.peers.llama_cpp import parse, positions
 from compare.processes import REPOSITORY, Failed, run, shown
 from compare.table import KINDS
+from compare.workspace import Workspace
 
 ROW = {"build_commit": "unknown", "n_prompt": 512, "n_gen": 0, "avg_ns": 1, "avg_ts": 148.5, "samples_ts": [148.5]}
 
@@ -62,6 +64,14 @@ class ProcessTests(unittest.TestCase):
     def test_commands_can_be_typed(self):
         self.assertEqual(shown(["phi", "bench", "-m", "a b"], {"PHI_ISA": "avx2"}), "PHI_ISA=avx2 phi bench -m 'a b'")
         self.assertEqual(shown([str(REPOSITORY / ".build/phi"), "-m", "/elsewhere/x"]), ".build/phi -m /elsewhere/x")
+
+
+class WorkspaceTests(unittest.TestCase):
+    def test_commands_name_the_default_places(self):
+        workspace = Workspace(Path("/some/bench"), Path("/some/bench/phi"), 2, "native", None, None)
+        self.assertEqual(
+            workspace.by_default("/some/bench/phi bench -m /some/bench/phi1-q4.phi -t 2"),
+            ".build/release/phi bench -m .build/bench/phi1-q4.phi -t 2")
 
 
 if __name__ == "__main__":

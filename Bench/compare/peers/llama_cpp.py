@@ -86,7 +86,7 @@ class IkLlamaCpp(LlamaCpp):
         if not (self.programs(workspace) / "llama-bench").exists():
             raise Failed(f"{self.programs(workspace)}: has no llama-bench")
         super().prepare(workspace)
-        return f"build at {workspace.ik_llama}"
+        return workspace.by_default(f"build at {workspace.ik_llama}")
 
     def can(self, case: Case) -> bool:
         return case.name not in (FIRST_TOKEN, MEMORY) and case.depth == 0

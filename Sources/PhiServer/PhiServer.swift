@@ -6,8 +6,8 @@ import ServiceLifecycle
 
 /// An HTTP server for a model, with OpenAI's interface for completions.
 ///
-/// It has no persistent state but prefixes, which do not affect results, and servers of the same model file give the same results, so
-/// any number of them may stand behind one address.
+/// It has no persistent state but prefixes, which do not affect results, and servers of the same model file, KV cache and context give the
+/// same results, so any number of them may stand behind one address.
 package struct PhiServer: Sendable {
     /// The thread that computes completions.
     package let engine: EngineThread
@@ -27,7 +27,8 @@ package struct PhiServer: Sendable {
         metrics = ServerMetrics(registry)
         engine = try EngineThread(model, settings.batching, metrics) { logger.warning("\($0)") }
         endpoints = Endpoints(
-            model: ServedModel(model, name: name, context: engine.context), queue: engine.queue,
+            model: ServedModel(model, name: name, context: engine.context, cache: engine.cacheEncoding),
+            queue: engine.queue,
             slotCount: settings.batching.slots, limits: settings.limits,
             parser: BodyParser(limit: settings.limits.bodyBytes),
             logsPrompts: settings.logsPrompts, registry: registry)

@@ -135,6 +135,41 @@ struct BatchingTests {
         }
     }
 
+    @Test func requestsThatFindFreeSlotsAreNotRefused() async throws {
+        try await TestServer.run({
+            $0.batching.slots = 8
+            $0.batching.queue = 1
+        }) { server in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<6 {
+                    group.addTask { _ = try await server.complete(#""prompt":"x\#(number)","max_tokens":20"#) }
+                }
+                try await group.waitForAll()
+            }
+            #expect(server.metric("phi_requests_rejected_total") == 0)
+        }
+    }
+
+    /// A constraint whose only token is a stop token: nothing can be chosen.
+    @Test func aRequestThatNoTokenFitsFailsAlone() async throws {
+        try await TestServer.run({ $0.batching.slots = 3 }) { server in
+            let token = try #require(TestServer.model?.tokenizer.encode("a").first)
+            let impossible = #""prompt":"x = ","regex":"a","stop_token_ids":[\#(token)],"max_tokens":5"#
+            async let other = server.complete(#""prompt":"def f(x):","max_tokens":200,"temperature":0"#)
+            try await server.wait(for: "phi_texts_running", toBe: 1)
+            for fields in [impossible, impossible + #","n":100"#] {
+                let response = try await server.send(.post, "/v1/completions", "{\(fields)}")
+                #expect(response.status == .badRequest && response.headers[.retryAfter] == nil)
+                #expect(try response.error.code == "no_token_fits")
+            }
+            #expect(try await other.choices[0].text == (try completedAlone("def f(x):", 200).text))
+            // With nothing else to compute, waiting sequences of a failed request do not fill the queue.
+            let last = try await server.send(.post, "/v1/completions", "{\(impossible),\"n\":100}")
+            #expect(last.status == .badRequest)
+            #expect(try await server.complete(#""prompt":"x","max_tokens":1"#).choices.count == 1)
+        }
+    }
+
     @Test func aRequestHasALimitOfTime() async throws {
         try await TestServer.run({ $0.limits.time = .milliseconds(300) }) { server in
             let response = try await server.send(.post, "/v1/completions", "{\(TestServer.endless)}")

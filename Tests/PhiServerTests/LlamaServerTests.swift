@@ -88,6 +88,11 @@ struct LlamaServerTests {
             // -1 draws a seed.
             let drawn = try await complete(#"\#(Self.start),"n_predict":1,"seed":-1"#, server).json(Answer.self)
             #expect(try #require(drawn.generation_settings).seed <= UInt64(UInt32.max))
+            // Whole numbers may be of any size.
+            for count in ["9223372036854775807", "1e19", "1e300"] {
+                let huge = try await complete(#"\#(Self.start),"n_predict":1,"top_k":\#(count)"#, server)
+                #expect(try #require(huge.json(Answer.self).generation_settings).top_k == .max)
+            }
             let several = try await complete(#""prompt":["a","b"],"n_predict":1"#, server).json([Answer].self)
             #expect(several.map(\.index) == [0, 1])
         }

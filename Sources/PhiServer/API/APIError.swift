@@ -1,5 +1,6 @@
 import HTTPTypes
 import NIOHTTP1
+import Phi
 
 /// An error response in the shape that OpenAI's clients parse.
 package struct APIError: Error, Equatable {
@@ -38,11 +39,14 @@ package struct APIError: Error, Equatable {
         status: .serviceUnavailable, type: "server_error", message: "the server is shutting down",
         code: "shutting_down", headers: [.retryAfter: "1"])
 
-    /// The engine failed.
-    static func cannotCompute(_ fault: String) -> APIError {
-        APIError(
-            status: .serviceUnavailable, type: "server_error", message: "the request cannot be computed: \(fault)",
-            code: "engine", headers: [.retryAfter: "1"])
+    /// The engine failed, or the request asks for a text that no tokens make, which another attempt would not change.
+    static func cannotCompute(_ error: SessionError) -> APIError {
+        let message = "the request cannot be computed: \(error)"
+        return error == .noTokenFits
+            ? .invalid(nil, message, code: "no_token_fits")
+            : APIError(
+                status: .serviceUnavailable, type: "server_error", message: message, code: "engine",
+                headers: [.retryAfter: "1"])
     }
 
     /// The client closed the connection. The status, which is nginx's, appears only in the log.

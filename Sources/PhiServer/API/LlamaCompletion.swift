@@ -102,7 +102,8 @@ enum GenerationSettings {
     static func json(_ sampling: SamplingOptions) -> JSONObject {
         SamplingParameter.all.reduce(["seed": sampling.seed]) { settings, parameter in
             let value = parameter.value(in: sampling)
-            return settings + JSONObject([(name: parameter.fieldName, value: parameter.isWhole ? Int(value) : value)])
+            let number: any Encodable & Sendable = if parameter.isWhole { Int(bounded: value) } else { value }
+            return settings + JSONObject([(name: parameter.fieldName, value: number)])
         }
     }
 }

@@ -18,8 +18,8 @@ struct ServedModel: Sendable {
     let startOfText: TokenID
     let endOfText: TokenID
     let tokenizer: Tokenizer
-    /// Identifies the model file and the version: servers with equal fingerprints answer the same request and seed alike, on
-    /// any machine.
+    /// Identifies the model file, the version, the KV cache's encoding and the context: servers with equal fingerprints answer the
+    /// same request and seed alike, on any machine.
     let fingerprint: String
     /// When the server started, in seconds since 1970.
     let created = Int(Date().timeIntervalSince1970)
@@ -28,7 +28,7 @@ struct ServedModel: Sendable {
     /// Bytes of the vocabulary's longest token.
     private let longestToken: Int
 
-    init(_ model: LanguageModel, name: String, context: Int) {
+    init(_ model: LanguageModel, name: String, context: Int, cache: CacheEncoding) {
         self.name = name
         self.context = context
         vocabulary = model.config.vocabulary
@@ -39,7 +39,7 @@ struct ServedModel: Sendable {
             "n_vocab": model.config.vocabulary, "n_ctx": context, "n_ctx_train": model.config.context,
             "n_embd": model.config.hiddenSize, "size": model.file.mapping.count,
         ]
-        fingerprint = "phi-\(swiftPhiVersion)-\(model.file.digest.description.prefix(16))"
+        fingerprint = "phi-\(swiftPhiVersion)-\(model.file.digest.description.prefix(16))-\(cache)-\(context)"
         let starts = model.tokenizer.vocabulary.starts
         longestToken = zip(starts.dropFirst(), starts).reduce(1) { max($0, Int($1.0 - $1.1)) }
     }

@@ -92,7 +92,7 @@ final class ContinuousBatcher {
                 running.append(try start(sequence))
                 metrics.inQueue.record(duration: .now - sequence.owner.arrival)
             } catch {
-                sequence.owner.fail(.cannotCompute("\(error)"))
+                sequence.owner.fail(.cannotCompute(error))
                 drop(sequence.owner)
             }
         }
@@ -167,10 +167,17 @@ final class ContinuousBatcher {
                 let decoding = batch.filter { $0.remainingPrefill == 0 }
                 try engine.append(work, decoding: decoding.map(\.decoder))
             }
-            for sequence in batch { try sequence.chooseTokens() }
         } catch {
             // Unreachable, as tokens that do not fit are not appended; but if it happened, clients must not wait for ever.
             for sequence in batch { fail(sequence, error) }
+            batch = []
+        }
+        for sequence in batch {
+            do throws(SessionError) {
+                try sequence.chooseTokens()
+            } catch {
+                fail(sequence, error)
+            }
         }
         let duration = ContinuousClock.now - start
         // Steps with drafts have fewer tokens without them than it learns from.
@@ -210,7 +217,7 @@ final class ContinuousBatcher {
     }
 
     private func fail(_ sequence: RunningSequence, _ error: SessionError) {
-        sequence.owner.fail(.cannotCompute("\(error)"))
+        sequence.owner.fail(.cannotCompute(error))
         failed.append(sequence.owner)
     }
 

@@ -7,6 +7,8 @@ package final class EngineThread: Sendable {
     package let queue: RequestQueue
     /// Positions of a session.
     let context: Int
+    /// Encoding of the sequences' KV caches.
+    let cacheEncoding: CacheEncoding
     private let isDone = DispatchSemaphore(value: 0)
 
     /// Makes the engine and starts the thread. Throws ``SessionError`` when a setting is out of range or memory is short, and
@@ -19,6 +21,7 @@ package final class EngineThread: Sendable {
             model, context: settings.context, threads: settings.threads, speculation: settings.speculation)
         // Reports now, not at the first request, that memory for a session is short.
         let encoding = try Session(engine, cache: settings.cacheEncoding).cacheEncoding
+        cacheEncoding = encoding
         context = engine.context
         let directory = try settings.prefixDirectory.map { path in
             try PrefixDirectory(

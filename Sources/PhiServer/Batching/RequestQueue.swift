@@ -14,6 +14,8 @@ package final class RequestQueue: Sendable {
         var shutdownDeadline: ContinuousClock.Instant?
         /// Running mean of the seconds that a sequence keeps its slot.
         var secondsInSlot = 1.0
+
+        var newSequences: Int { new.reduce(0) { $0 + $1.request.sequenceCount } }
     }
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
@@ -21,7 +23,7 @@ package final class RequestQueue: Sendable {
     private let slots: Int
     private let metrics: ServerMetrics
 
-    /// A queue that refuses requests while `limit` or more sequences wait for one of `slots` slots.
+    /// A queue that refuses requests while `limit` or more sequences wait for one of `slots` slots that is not free.
     init(limit: Int, slots: Int, _ metrics: ServerMetrics) {
         self.limit = limit
         self.slots = slots
@@ -34,7 +36,7 @@ package final class RequestQueue: Sendable {
     package func submit(_ request: SubmittedRequest) throws(APIError) {
         try state.withLock { state throws(APIError) in
             if state.shutdownDeadline != nil { throw .shuttingDown }
-            if state.waiting >= limit {
+            if state.running + state.waiting - slots >= limit {
                 metrics.rejected.increment()
                 let seconds = state.secondsInSlot * Double(state.waiting) / Double(slots)
                 throw .queueIsFull(retryAfter: min(max(1, Int(bounded: seconds.rounded(.up))), 60))
@@ -67,7 +69,7 @@ package final class RequestQueue: Sendable {
         while true {
             let (new, shutdownDeadline) = state.withLock { state in
                 state.stepStart = nil
-                if isIdle { state.running = 0 }
+                if isIdle { (state.running, state.waiting) = (0, state.newSequences) }
                 defer { state.new = [] }
                 return (state.new, state.shutdownDeadline)
             }
@@ -80,7 +82,7 @@ package final class RequestQueue: Sendable {
     func stepBegins(waiting: Int, running: Int) {
         state.withLock { state in
             state.running = running
-            state.waiting = waiting + state.new.reduce(0) { $0 + $1.request.sequenceCount }
+            state.waiting = waiting + state.newSequences
             state.stepStart = .now
         }
     }

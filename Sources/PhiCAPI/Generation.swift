@@ -164,7 +164,7 @@ public func phi_generation_begin_text(
 public func phi_generation_next(_ generation: OpaquePointer?, _ piece: UnsafeMutablePointer<phi_piece>?) -> phi_status {
     status {
         let generation: GenerationHandle = try object(generation, "generation")
-        _ = try given(piece, "piece")
+        try phi_piece.check(piece, "piece")  // before a token is taken
         guard let next = try generation.next() else { return PHI_END }
         try next.write(to: piece, "piece")
         return PHI_OK

@@ -29,6 +29,9 @@ extension Speculation {
         }
         let corpus = try elements(options.draft_corpus, options.draft_corpus_count, "draft_corpus")
         let model: LanguageModel? = try options.draft_model.map { try object($0, "draft_model") }
+        if options.no_speculation == 1, model != nil || !corpus.isEmpty {
+            throw Failure.argument("no_speculation excludes draft_corpus and draft_model")
+        }
         self =
             options.no_speculation == 1
             ? .off : Speculation(corpus: corpus.isEmpty ? nil : DraftCorpus(Array(corpus)), draftModel: model)

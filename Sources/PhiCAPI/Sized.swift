@@ -25,6 +25,11 @@ extension Sized {
         self.size = MemoryLayout<Self>.size
     }
 
+    /// Throws ``Failure`` when ``write(to:_:)`` would.
+    static func check(_ pointer: UnsafeMutablePointer<Self>?, _ name: String) throws {
+        _ = try size(of: UnsafePointer(try given(pointer, name)), name)
+    }
+
     /// Writes the fields of the caller's version to `pointer`.
     func write(to pointer: UnsafeMutablePointer<Self>?, _ name: String) throws {
         let pointer = try given(pointer, name)

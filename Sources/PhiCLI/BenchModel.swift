@@ -21,19 +21,19 @@ struct BenchModel: ParsableCommand {
             valueName: "model"))
     var models: [ModelList] = []
 
-    @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt to prefill.")
-    var nPrompt: NumberList = [512]
+    @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt to prefill. Without it, 512.")
+    var nPrompt: NumberList?
 
-    @Option(name: [.customShort("n"), .long], help: "Tokens to decode.")
-    var nGen: NumberList = [128]
+    @Option(name: [.customShort("n"), .long], help: "Tokens to decode. Without it, 128.")
+    var nGen: NumberList?
 
     @Option(
         name: .customLong("pg", withSingleDash: true),
         help: "Tokens to prefill and to decode, timed together, as in 512,128.")
     var pairs: [NumberPair] = []
 
-    @Option(name: [.customShort("d"), .long], help: "Tokens in the KV cache beforehand.")
-    var nDepth: NumberList = [0]
+    @Option(name: [.customShort("d"), .long], help: "Tokens in the KV cache beforehand. Without it, 0.")
+    var nDepth: NumberList?
 
     @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
     var threads: NumberList?
@@ -63,6 +63,10 @@ struct BenchModel: ParsableCommand {
         guard (1...1000).contains(repetitions) else { throw ValidationError("-r takes 1 to 1000.") }
         if !replay.isEmpty, format == .sql {
             throw ValidationError("--replay has no fields of llama-bench for -o sql.")
+        }
+        let ofCases = [("-p", nPrompt != nil), ("-n", nGen != nil), ("-pg", !pairs.isEmpty), ("-d", nDepth != nil)]
+        if !replay.isEmpty, let name = (ofCases + [("--no-warmup", noWarmup)]).first(where: \.1)?.0 {
+            throw ValidationError("\(name) is not for --replay, which decodes the texts of its files after a warm-up.")
         }
         let isSet = speculation.noSpeculate || speculation.draftCorpus != nil || speculation.draftModel != nil
         if replay.isEmpty, isSet {
@@ -94,8 +98,8 @@ struct BenchModel: ParsableCommand {
         let model = try LanguageModel(ModelOptions.open(file))
         let startup = try Startup(model, threads: threads[0], since: start)
         let cases = BenchmarkCase.all(
-            prompts: nPrompt.numbers, generations: nGen.numbers, pairs: pairs.map { ($0.first, $0.second) },
-            depths: nDepth.numbers, threads: threads)
+            prompts: nPrompt?.numbers ?? [512], generations: nGen?.numbers ?? [128],
+            pairs: pairs.map { ($0.first, $0.second) }, depths: nDepth?.numbers ?? [0], threads: threads)
         let benchmark = Benchmark(model, repetitions: repetitions, warmUp: !noWarmup)
         for item in cases {
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(item.name), \(item.threads) threads ...") }

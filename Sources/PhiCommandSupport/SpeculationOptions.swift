@@ -13,8 +13,8 @@ package struct SpeculationOptions: ParsableArguments {
 
     @Option(
         help: """
-            A text, for example one's own code, that drafts are taken from too, beside prompt and output: at most 16 MiB, which \
-            take up to 0.5 GB of memory.
+            A text, for example one's own code, that drafts are taken from too, beside prompt and output: at most 16 MiB and \
+            4 million tokens, which take up to 0.6 GB of memory and some ten seconds.
             """)
     package var draftCorpus: FilePath?
 
@@ -43,7 +43,13 @@ package struct SpeculationOptions: ParsableArguments {
         }
         if let draftCorpus {
             let text = try ReadableFile(draftCorpus).readAll(limit: 1 << 24)
-            speculation.corpus = DraftCorpus(model.tokenizer.encode(bytes: text, specialTokens: false))
+            let tokens = model.tokenizer.encode(bytes: text, specialTokens: false)
+            guard tokens.count <= DraftCorpus.mostTokens else {
+                throw FormatError(
+                    draftCorpus,
+                    "has \(tokens.count) tokens, a corpus may have \(DraftCorpus.mostTokens); take a part of it")
+            }
+            speculation.corpus = DraftCorpus(tokens)
         }
         return speculation
     }

@@ -72,6 +72,8 @@ static void speculation(phi_model *model) {
     phi_session *session = NULL;
     options.no_speculation = 2;
     REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
+    options.no_speculation = 1; /* beside a draft model */
+    REFUSED(PHI_ERROR_ARGUMENT, phi_session_open(model, &options, &session));
     options.no_speculation = 0;
     options.draft_corpus = NULL;
     options.draft_corpus_count = 3;
@@ -248,6 +250,14 @@ static void generations(phi_model *model) {
     CHECK(phi_generation_next(text, &piece) == PHI_OK);
     CHECK(isnan(piece.log_probability) && piece.alternatives == NULL && piece.alternative_count == 0);
     first = piece.token;
+    phi_generation_end(text);
+
+    /* A call that fails takes no token. */
+    CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), NULL, &text) == PHI_OK);
+    piece.size = 0;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_next(text, &piece));
+    piece.size = sizeof piece;
+    CHECK(phi_generation_next(text, &piece) == PHI_OK && piece.token == first);
     phi_generation_end(text);
 
     options.maximum_tokens = 30;

@@ -89,6 +89,10 @@ import Testing
         }
         expectRefusal(try Command.run("bench", "--replay", folder.at("none")), "none")
         expectWrongUsage(try Command.run("bench", "--no-speculate"), "--replay")
+        for options in [["-p", "9"], ["-n", "7"], ["-pg", "1,2"], ["-d", "1"], ["--no-warmup"]] {
+            let outcome = try Command.run(["bench", "--replay", folder.at("texts.jsonl")] + options)
+            expectWrongUsage(outcome, options[0] + " is not for --replay")
+        }
         expectWrongUsage(try Command.run("bench", "--replay", folder.at("texts.jsonl"), "-o", "sql"), "sql")
     }
 }

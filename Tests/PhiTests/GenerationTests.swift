@@ -46,13 +46,28 @@ struct GenerationTests {
         #expect(made.tokens == (try plainly(prompt, options.sampling, 40)))
         #expect(made.text == model.tokenizer.decode(made.tokens, skipSpecial: true))
         #expect(pieces.joined() == made.text)
-        #expect(!pieces.contains(""))
+        #expect(pieces.count >= made.tokens.count, "a piece for each token, if an empty one")
         #expect(made.promptTokens == 10)
         #expect(made.reusedTokens == 0)
         #expect(made.stopReason == .maximumTokens || made.stopReason == .endOfText)
         #expect(session.tokens == prompt + made.tokens.dropLast(made.stopReason == .endOfText ? 0 : 1))
         #expect(made.timings.prefill > 0 && made.timings.decode > 0)
         #expect((made.timings.firstToken ?? 0) >= made.timings.prefill)
+    }
+
+    /// Text that may begin a stop string is held back, but the completion can be cancelled meanwhile.
+    @Test
+    func canBeCancelledWhileThereIsNoText() throws {
+        let greedy = try GenerationOptions(maximumTokens: 40, ignoresEndOfText: true)
+        let text = try Session(model, threads: 1).complete(prompt, greedy).text
+        let held = try GenerationOptions(maximumTokens: 40, stop: [text + "!"], ignoresEndOfText: true)
+        var pieces: [String] = []
+        let cancelled = try Session(model, threads: 1).complete(prompt, held) {
+            pieces.append($0)
+            return pieces.count < 5
+        }
+        #expect(cancelled.stopReason == .cancelled && cancelled.tokens.count <= 5)
+        #expect(pieces == [String](repeating: "", count: 5))
     }
 
     @Test

@@ -40,6 +40,22 @@ struct SpeculationPlannerTests {
         return outcome
     }
 
+    /// A draft model's reading is not in the account, but has a limit.
+    @Test func aDraftModelReadsLittleOfWhatIsToCome() {
+        let planner = SpeculationPlanner(.automatic)
+        #expect(planner.mayRead(1000, coming: 1), "nothing is known yet")
+        _ = decode(100, planner, on: Self.machines[0], expected: []) { _ in 0 }  // 20 ms for a token
+        var now = 0.0
+        planner.clock = { now }
+        planner.timeModel {
+            now += 1
+            return 1000
+        }
+        // 200 tokens take 4 s, a quarter of which are 1000 tokens of the draft model.
+        #expect(planner.mayRead(990, coming: 200) && !planner.mayRead(1010, coming: 200))
+        #expect(!planner.mayRead(1000, coming: 8) && planner.mayRead(30, coming: 8))
+    }
+
     private static let confident = (1...7).map { _ in 0.95 }
 
     @Test(arguments: machines)

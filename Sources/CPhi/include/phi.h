@@ -54,7 +54,7 @@ typedef enum phi_status {
     PHI_ERROR_FILE = 3,      /* a file cannot be read or is not a valid .phi file */
     PHI_ERROR_MACHINE = 4,   /* PHI_ISA names an unavailable instruction set */
     PHI_ERROR_CONTEXT = 5,   /* more tokens than the remaining context */
-    PHI_ERROR_TOKEN = 6,     /* an id that is not a token */
+    PHI_ERROR_TOKEN = 6,     /* an id that is not a token, or no token continues a constraint's text */
     PHI_ERROR_MEMORY = 7,    /* out of memory */
     PHI_ERROR_SNAPSHOT = 8,  /* not a snapshot of this model */
     PHI_ERROR_ROOM = 9,      /* a result exceeds the capacity; its count is the capacity needed */
@@ -119,7 +119,8 @@ typedef struct phi_session_options {
     int32_t context;         /* positions of the KV cache; 0 for the model's */
     int32_t threads;         /* 0 for one for each core */
     phi_cache cache;         /* encoding of the KV cache */
-    int32_t no_speculation;  /* 1: generations choose every token before the next is computed; results are the same */
+    int32_t no_speculation;  /* 1: generations choose every token before the next is computed, with no draft_ field below;
+                                results are the same */
     const phi_token *draft_corpus; /* a text, for example one's own code, that drafts are taken from too */
     size_t draft_corpus_count;
     const phi_model *draft_model;  /* a smaller model with the same tokenizer that drafts too, or NULL */

@@ -69,8 +69,8 @@ public final class Engine {
     /// Starts threads, so that there are `count` with the caller's, and returns how many there are.
     package static func startThreads(_ count: Int) -> Int { Int(phi_reserve_threads(Int32(count))) }
 
-    /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each has the logits that
-    /// follow its last token, until the engine's next step. Throws ``SessionError``, leaving all unchanged, when tokens
+    /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each that got any has the logits that
+    /// follow its last token, until the engine's next step; without any tokens there is no step. Throws ``SessionError``, leaving all unchanged, when tokens
     /// do not fit or an id is not a token.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
         try append(work.map { (session: $0.session, tokens: $0.tokens, drafted: 0) })
@@ -82,6 +82,7 @@ public final class Engine {
         precondition(work.count <= Self.sessionsAtOnce && work.allSatisfy { $0.session.engine === self })
         precondition(Set(work.map { ObjectIdentifier($0.session) }).count == work.count)
         for (session, tokens, _) in work { try session.check(tokens[...]) }
+        guard work.contains(where: { !$0.tokens.isEmpty }) else { return }
         step += 1
         // Rows of the batch with a session's last tokens in `work`, whose logits are computed.
         var ends: [(session: Session, rows: Range<Int>, draft: ArraySlice<TokenID>)] = []

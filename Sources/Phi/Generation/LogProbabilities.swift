@@ -56,7 +56,7 @@ public struct LogProbabilities {
         } else {
             best = logits.indices.filter { !logits[$0].isNaN }.sorted(by: comesBefore)
         }
-        return best.prefix(count).map { index in
+        return best.prefix(max(0, count)).map { index in
             let token = TokenID(truncatingIfNeeded: index)
             return TokenProbability(token: token, logProbability: of(token))
         }

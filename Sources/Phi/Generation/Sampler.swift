@@ -10,6 +10,8 @@ import PhiTokenizer
 /// Arithmetic is IEEE in a fixed order, so that a seed gives the same tokens on every machine. Equally likely tokens
 /// are ordered by id. Nothing allocates after initialisation.
 ///
+/// A sampler is for one sequence: presence and frequency penalties begin where it is first asked.
+///
 /// Complexity: linear in the vocabulary n, plus m log n to sort the m tokens that top-k, top-p and min-p keep.
 public struct Sampler: Sendable {
     /// The sampling parameters.

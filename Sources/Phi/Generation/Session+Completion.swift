@@ -23,8 +23,8 @@ extension Session {
     ///   - prompt: The tokens of the whole sequence so far.
     ///   - options: How tokens are chosen and what ends the completion.
     ///   - onText: Receives the completion's text in pieces as it is generated; returns false to cancel. Text that may
-    ///     begin a stop string is held back. During the prefill of a long prompt it is called with an empty piece a few
-    ///     times a second.
+    ///     begin a stop string is held back. It is called with an empty piece for a token that completes no text, and a few
+    ///     times a second during the prefill of a long prompt.
     /// - Throws: ``SessionError``, leaving the session unchanged, when the prompt exceeds the context or contains an id
     ///   that is not a token.
     public func complete(
@@ -44,7 +44,7 @@ extension Session {
         var choices: [TokenChoice] = []
         while let next = try generation.next(while: { onText("") }) {
             if let choice = next.choice, next.stopReason != .endOfText { choices.append(choice) }
-            if !next.text.isEmpty, !onText(next.text) { break }
+            if !onText(next.text) { break }
         }
         return Completion(
             text: generation.output.text, tokens: generation.output.tokens, choices: choices,

@@ -13,6 +13,8 @@ struct SequenceDrafter {
 
     private let planner: SpeculationPlanner
     private let vocabulary: Int
+    /// Tokens that the sequence may have in the end.
+    private let capacity: Int
     /// Tokens that end texts: nothing is drafted from there on.
     private let ends: [TokenID]
     private var automaton: SuffixAutomaton
@@ -24,6 +26,7 @@ struct SequenceDrafter {
     init(_ planner: SpeculationPlanner, _ model: LanguageModel, _ prompt: [TokenID], capacity: Int) {
         self.planner = planner
         vocabulary = model.config.vocabulary
+        self.capacity = capacity
         ends = model.textBounds.ends
         automaton = SuffixAutomaton(capacity: capacity)
         tokens.reserveCapacity(Speculation.mostDrafted)
@@ -75,7 +78,11 @@ struct SequenceDrafter {
         guard let draftEngine = planner.draftEngine, planner.prefersModel(to: expected, limit: limit, rows: rows) else {
             return
         }
-        if modelDraft == nil { modelDraft = try? ModelDraft(draftEngine) }
+        if modelDraft == nil {
+            let count = automaton.tokens.count
+            guard planner.mayRead(count, coming: capacity - count) else { return }
+            modelDraft = try? ModelDraft(draftEngine)
+        }
         draftFromModel(limit: limit, rows: rows)
     }
 

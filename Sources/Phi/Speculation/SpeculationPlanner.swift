@@ -8,7 +8,8 @@ import PhiSystem
 ///
 /// Estimates may be wrong, so there is an account, in tokens of plain decoding: a step with drafts pays its time and earns its
 /// tokens, each plain step earns a hundredth, and there is no draft when the account is empty. Hence a text cannot lose much
-/// more than a hundredth, whatever it is.
+/// more than a hundredth, whatever it is. What a draft model takes to read a sequence once is not in the account; it is limited to a
+/// quarter of what the tokens to come take, as soon as one reading has shown its rate.
 package final class SpeculationPlanner {
     /// Where drafts come from.
     let speculation: Speculation
@@ -35,6 +36,10 @@ package final class SpeculationPlanner {
     private static let assumedModelRate = 0.7
     /// Seconds of this step in which the draft model read what it lacked of a sequence.
     private var prefillSeconds = 0.0
+    /// Seconds that the draft model takes to read a token of a sequence.
+    private var modelReadSeconds: Double?
+    /// The most of the time of the tokens to come that the draft model may take to read a sequence.
+    private static let mostReading = 0.25
 
     /// The most that the account holds, so that it soon notices when a text changes.
     private static let mostBalance = 4.0
@@ -165,15 +170,24 @@ package final class SpeculationPlanner {
     }
 
     /// Times `body`, which returns the number of tokens that the draft model computes in it.
-    func timeModel(_ body: () -> Int) {
+    package func timeModel(_ body: () -> Int) {
         let start = clock()
         let tokens = body()
         let seconds = clock() - start
         switch tokens {
         case 0: break
         case ...4: modelSeconds = modelSeconds.map { $0 + 0.2 * (min(seconds, 2 * $0) - $0) } ?? seconds
-        default: prefillSeconds += seconds
+        default:
+            prefillSeconds += seconds
+            modelReadSeconds = seconds / Double(tokens)
         }
+    }
+
+    /// Whether the draft model may read a sequence of `count` tokens, to which at most `coming` are appended.
+    package func mayRead(_ count: Int, coming: Int) -> Bool {
+        if case .fixed = speculation.policy { return true }
+        guard let modelReadSeconds, let unit = costs.unit else { return true }
+        return Double(count) * modelReadSeconds <= Self.mostReading * Double(coming) * unit
     }
 
     /// Notes whether a token of the draft model was accepted.

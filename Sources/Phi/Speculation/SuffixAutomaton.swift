@@ -188,9 +188,22 @@ package struct SuffixAutomaton {
             counts[state] += 1
         }
         // Longer subsequences first: each also is an occurrence of its suffix.
-        for state in states.indices.dropFirst().sorted(by: { states[$0].length > states[$1].length }) {
-            counts[Int(states[state].link)] += counts[state]
+        for state in statesByLength.reversed() where state > 0 {
+            counts[Int(states[Int(state)].link)] += counts[Int(state)]
         }
         return counts
+    }
+
+    /// All states, those of shorter subsequences first.
+    private var statesByLength: [Int32] {
+        var places = [Int32](repeating: 0, count: tokens.count + 2)
+        for state in states { places[Int(state.length) + 1] += 1 }
+        for length in places.indices.dropFirst() { places[length] += places[length - 1] }
+        var sorted = [Int32](repeating: 0, count: states.count)
+        for (number, state) in states.enumerated() {
+            sorted[Int(places[Int(state.length)])] = Int32(number)
+            places[Int(state.length)] += 1
+        }
+        return sorted
     }
 }

@@ -7,10 +7,16 @@ import PhiHub
 
 /// A model or an adapter as an argument: a path, or the id of a repository of Hugging Face's hub. A path that exists is one.
 enum CheckpointArgument {
+    /// The id of a model on the hub, if nothing is at `path` and it has the form of one.
+    static func id(_ path: FilePath) -> ModelID? {
+        guard case .missing = PathKind(path), !PathKind.isLink(path) else { return nil }
+        return ModelID(path.description)
+    }
+
     /// `path`, or the place of a download if nothing is there and it has the form of an id. Throws `ValidationError` for a
     /// revision of anything else.
     static func path(_ path: FilePath, _ kind: NeededFiles.Kind, revision: String? = nil) throws -> FilePath {
-        guard case .missing = PathKind(path), !PathKind.isLink(path), let id = ModelID(path.description) else {
+        guard let id = id(path) else {
             if revision != nil { throw ValidationError("--revision is for the id of a model, and \(path) is none.") }
             return path
         }

@@ -3,6 +3,7 @@ import Phi
 import PhiCheckpoint
 import PhiConvert
 import PhiFormat
+import PhiHub
 import PhiCommandSupport
 import PhiTokenizer
 
@@ -38,7 +39,7 @@ struct Convert: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            Calibrate q3, q4 or q8 on this text; 'builtin', the default, on the built-in one; 'none' takes a few random tokens \
+            Calibrate q3, q4 or q8 on 8192 tokens of this text, spread over it; 'builtin', the default, on the built-in one; 'none' takes a few random tokens \
             instead, which is faster and less exact.
             """,
             valueName: "file"))
@@ -80,19 +81,28 @@ struct Convert: ParsableCommand {
 
     func run() throws {
         Interrupt.catchSignals()
-        let adapters = try adapters.map { try $0.downloaded() }  // first, because they are small
-        let place = try CheckpointArgument.path(path, .model, revision: revision)
-        let start = ContinuousClock.now
-        let base = try CheckpointModel(
-            place, endsOfText: endsOfText.map(\.text), tokenizers: adapters.map(\.directory))
-        let checkpoint = try base.merging(adapters.map { try $0.open(base.config) })
-        for warning in checkpoint.warnings { Console.warn(warning) }
+        // What may be wrong without a download, before one.
+        try AtomicFile.check(output, overwrite: force)
         let calibration: CalibrationText? =
             switch calibrate ?? (type.isRounded ? .builtIn : .none) {
             case .none: nil
             case .builtIn: .builtIn
             case .file(let path): try CalibrationText(path)
             }
+        let adapters = try adapters.map { try $0.downloaded() }  // first, because they are small
+        let id = CheckpointArgument.id(path)
+        let place = try CheckpointArgument.path(path, .model, revision: revision)
+        let start = ContinuousClock.now
+        let base = try CheckpointModel(
+            place, endsOfText: endsOfText.map(\.text), tokenizers: adapters.map(\.directory))
+        let checkpoint = try base.merging(adapters.map { try $0.open(base.config) })
+        for warning in checkpoint.warnings { Console.warn(warning) }
+        for adapter in checkpoint.adapters {
+            guard let id, let other = adapter.baseModel.flatMap(ModelID.init), !other.isSameRepository(as: id) else {
+                continue
+            }
+            Console.warn("\(adapter.directory): is an adapter of \(other), not of \(id)")
+        }
         ThreadCounts.start(threadsOrType?.threads)
         let converter = try Converter(checkpoint, type: type, calibration: calibration, threads: threadsOrType?.threads)
         let report = try withProgress("convert") { try converter.write(to: output, overwrite: force, progress: $0) }
@@ -146,18 +156,21 @@ enum Calibration: ExpressibleByArgument {
     static var defaultCompletionKind: CompletionKind { .file() }
 }
 
-/// The value of `--adapter`: a directory, or `directory=factor`.
+/// The value of `--adapter`: a directory, or `directory=factor` unless there is a directory of that whole name.
 struct AdapterArgument: ExpressibleByArgument {
     private(set) var directory: FilePath
     private let factor: Float
 
     init(argument: String) {
-        if let sign = argument.lastIndex(of: "="), let factor = Float(argument[argument.index(after: sign)...]) {
+        let whole = FilePath(argument: argument)
+        if case .missing = PathKind(whole), let sign = argument.lastIndex(of: "="),
+            let factor = Float(argument[argument.index(after: sign)...])
+        {
             self.factor = factor
             directory = FilePath(argument: String(argument[..<sign]))
         } else {
             factor = 1
-            directory = FilePath(argument: argument)
+            directory = whole
         }
     }
 

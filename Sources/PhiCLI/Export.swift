@@ -25,7 +25,13 @@ struct Export: ParsableCommand {
 
     func run() throws {
         Interrupt.catchSignals()
-        let exporter = try GGUFExporter(model.open(), type: type)
+        let model = try model.open()
+        let exporter = try GGUFExporter(model, type: type)
+        for end in model.textBounds.ends.dropFirst(GGUFExporter.mostEnds) {
+            Console.warn(
+                "a GGUF file has \(GGUFExporter.mostEnds) ends of text; \(model.tokenizer.decode([end]).shown) is left out"
+            )
+        }
         try withProgress("export") { try exporter.write(to: output, overwrite: force, progress: $0) }
         let size = try ReadableFile(output).size
         try Console.write("\(output): \((Double(size) / 1e6).fixed(1)) MB, \(type.rawValue)\n")

@@ -14,6 +14,8 @@ package struct CheckpointConfig: Sendable {
     package let paddedVocabulary: Int
     /// Whether the head's weight is the embedding's where the checkpoint has none of its own.
     let isTied: Bool
+    /// The method by which the weights are quantised, if the file says that they are.
+    let quantization: String?
 
     /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens and texts that end by `endOfText`.
     ///
@@ -59,7 +61,9 @@ package struct CheckpointConfig: Sendable {
         let intermediate =
             isFirst ? keys.n_inner ?? 4 * hidden : try need(keys.intermediate_size, "intermediate_size")
         guard vocabulary <= rows else {
-            throw refused("vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens")
+            throw refused(
+                "vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens; resize the model's embeddings to them, or remove "
+                    + "tokens from the tokenizer's files")
         }
         let rotary = try keys.rotary(headSize: headSize, of: file)
         do {
@@ -76,6 +80,7 @@ package struct CheckpointConfig: Sendable {
         modelType = type
         paddedVocabulary = rows
         isTied = keys.tie_word_embeddings ?? false
+        quantization = keys.quantization_config.map { $0.quant_method ?? "an unknown method" }
     }
 
     /// The types that are converted. CodeGen and GPT-J have phi's block, without biases in attention.
@@ -113,6 +118,7 @@ private struct ConfigKeys: Decodable {
     let model_type: String?
     let vocab_size: Int?
     let tie_word_embeddings: Bool?
+    let quantization_config: Quantization?
     // PhiConfig
     let hidden_size: Int?
     let intermediate_size: Int?
@@ -141,6 +147,8 @@ private struct ConfigKeys: Decodable {
 
     /// Whether the file has the keys of the first publications.
     var isFirst: Bool { n_embd != nil && hidden_size == nil }
+
+    struct Quantization: Decodable { let quant_method: String? }
 
     struct Rope: Decodable {
         let rope_type: String?

@@ -109,6 +109,7 @@ package struct NeededFiles: Sendable, Equatable {
             throw refused("has no \(CheckpointFiles.config)")
         }
         guard let weights else {
+            if names.contains(CheckpointFiles.adapterConfig) { throw refused(CheckpointFiles.isAdapter) }
             throw refused(Self.ggufFault(names, repository) ?? CheckpointFiles.noWeights)
         }
         guard let vocabulary = try CheckpointFiles.vocabulary(where: isPresent) else {

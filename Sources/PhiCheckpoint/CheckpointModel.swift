@@ -20,7 +20,7 @@ package struct CheckpointModel: Sendable {
 
     package internal(set) var tensors: [Parameter: StoredTensor]
     let table: NameTable
-    private var adapters: [Adapter] = []
+    package private(set) var adapters: [Adapter] = []
 
     package init(path: String, endsOfText: [String] = []) throws(FormatError) {
         try self.init(FilePath(path), endsOfText: endsOfText)
@@ -28,42 +28,43 @@ package struct CheckpointModel: Sendable {
 
     /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends
     /// of text instead of those that the checkpoint names. `tokenizers` are directories that may have a tokenizer, as those of
-    /// adapters do: the last one that has another than the checkpoint takes its place, with a warning. Throws ``FormatError`` with the first fault found; among tensors, the
+    /// adapters do: one that is another than the checkpoint's takes its place, with a warning; two such are refused. Throws ``FormatError`` with the first fault found; among tensors, the
     /// first in the order of the forward pass and how many more there are. No weight is read.
     package init(
         _ path: FilePath, endsOfText: [String] = [], tokenizers: [FilePath] = []
     ) throws(FormatError) {
-        var replacement: FilePath?
+        var others: [(directory: FilePath, files: TokenizerFiles)] = []
         for directory in tokenizers where try CheckpointFiles.vocabulary(where: presence(in: directory)) != nil {
-            replacement = directory
+            others.append((directory, try TokenizerFiles(directory: directory)))
         }
         if case .file = PathKind(path) {
             let file = try ReadableFile(path)
             if case .gguf? = try FileContent(file) {
                 try self.init(gguf: file, endsOfText: endsOfText)
-                if let replacement, try TokenizerFiles(directory: replacement).vocabulary != vocabulary {
-                    throw FormatError(replacement, "has another tokenizer than the GGUF file; convert its base model")
+                if let (directory, _) = others.first(where: { $0.files.vocabulary != vocabulary }) {
+                    throw FormatError(directory, "has another tokenizer than the GGUF file; convert its base model")
                 }
                 return
             }
         }
-        try self.init(CheckpointPlace(path), endsOfText, tokenizer: replacement)
+        try self.init(CheckpointPlace(path), endsOfText, others)
     }
 
     private init(
-        _ place: CheckpointPlace, _ endsOfText: [String], tokenizer replacement: FilePath?
+        _ place: CheckpointPlace, _ endsOfText: [String], _ others: [(directory: FilePath, files: TokenizerFiles)]
     ) throws(FormatError) {
         let directory = place.directory
         var tokenizer = try TokenizerFiles(directory: directory)
         var warnings: [String] = []
-        if let replacement {
-            let other = try TokenizerFiles(directory: replacement)
-            if other.vocabulary != tokenizer.vocabulary {
-                tokenizer = other
-                let count = other.vocabulary.count
-                warnings.append(
-                    "\(replacement): its tokenizer, of \(count) tokens, takes the place of the base model's")
+        let replacements = others.filter { $0.files.vocabulary != tokenizer.vocabulary }
+        if let (replacement, files) = replacements.first {
+            if let other = replacements.first(where: { $0.files.vocabulary != files.vocabulary }) {
+                throw FormatError(other.directory, "has another tokenizer than \(replacement); merge one of them alone")
             }
+            tokenizer = files
+            warnings.append(
+                "\(replacement): its tokenizer, of \(files.vocabulary.count) tokens, takes the place of the base model's"
+            )
         }
         let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)
         let config = try CheckpointConfig(
@@ -97,8 +98,8 @@ package struct CheckpointModel: Sendable {
         for parameter in Parameter.all(layers: layers) {
             if table.lacks(parameter) { continue }
             var name = table.name(of: parameter, layers: layers, names.prefixes)
-            if parameter == .weight(.head), config.isTied, names.tensors[name] == nil {
-                name = table.name(of: .weight(.embedding), layers: layers, names.prefixes)
+            if config.isTied, names.tensors[name] == nil, let other = parameter.tied {
+                name = table.name(of: other, layers: layers, names.prefixes)
             }
             leftOver[name] = nil
             let isNew = seen.insert(name).inserted  // a fused tensor holds three parameters and is at fault once
@@ -116,9 +117,19 @@ package struct CheckpointModel: Sendable {
                 faults.append(FormatError(tensor.file.path, refusal))
             }
         }
-        if !faults.isEmpty, let layer = leftOver.values.map(\.name).filter({ $0.contains(".base_layer.") }).min() {
+        // Before version 0.6, peft had no base layers, and the weights that it left out had their names.
+        let ofAdapters =
+            [".lora_A.", ".lora_B.", ".lora_embedding_", ".lora_magnitude_vector"]
+            + (faults.isEmpty ? [] : [".base_layer."])
+        if let layer = leftOver.values.map(\.name).filter({ name in ofAdapters.contains { name.contains($0) } }).min() {
             let advice = "save the model that merge_and_unload() returns"
             throw FormatError(directory, "holds an adapter that is not merged, such as \(layer.shown); \(advice)")
+        }
+        if !faults.isEmpty, let method = config.quantization {
+            throw FormatError(
+                config.file.path,
+                "the weights are quantised by \(method.shown); convert the original model, or save what transformers' "
+                    + "dequantize() returns")
         }
         try faults.throwFirst()
         self.tensors = tensors
@@ -172,5 +183,16 @@ package struct CheckpointModel: Sendable {
             model.adapters.append(adapter)
         }
         return model
+    }
+}
+
+extension Parameter {
+    /// The parameter that has the same values where the config ties the head to the embedding; nil for others.
+    fileprivate var tied: Parameter? {
+        switch self {
+        case .weight(.head): .weight(.embedding)
+        case .weight(.embedding): .weight(.head)
+        default: nil
+        }
     }
 }

@@ -15,10 +15,15 @@ package struct CheckpointPlace: Sendable {
         case .directory:
             weights = nil
             directory = try Self.snapshot(ofCacheEntry: path) ?? path
-            guard try openIfPresent(directory, CheckpointFiles.config) == nil else { break }
-            if try openIfPresent(directory, CheckpointFiles.adapterConfig) != nil {
-                throw FormatError(path, CheckpointFiles.isAdapter)
+            let isPresent = presence(in: directory)
+            let hasConfig = try isPresent(CheckpointFiles.config)
+            let isAdapter = try isPresent(CheckpointFiles.adapterConfig)
+            // Some trainers save the base model's config beside an adapter.
+            if isAdapter {
+                let hasWeights = try CheckpointFiles.weights(where: isPresent) != nil
+                guard hasConfig, hasWeights else { throw FormatError(path, CheckpointFiles.isAdapter) }
             }
+            guard !hasConfig else { break }
             let all = try PathKind.contents(of: directory).map(\.description).sorted()
             if let gguf = all.first(where: { $0.lowercased().hasSuffix(".gguf") }) {
                 throw FormatError(path, "has no config.json, but a GGUF file; give that: \(gguf)")

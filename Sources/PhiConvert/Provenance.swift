@@ -11,6 +11,12 @@ struct Provenance: Encodable {
         let sha256: String
     }
 
+    struct MergedAdapter: Encodable {
+        /// The factor of its update.
+        let factor: Float
+        let sources: [Source]
+    }
+
     struct Matrices: Encodable {
         let encoding: String
         let bits_per_weight: Double
@@ -26,6 +32,8 @@ struct Provenance: Encodable {
     /// Of the MLP, all zero; nil if there are none.
     let added_channels: Int?
     let sources: [Source]
+    /// The adapters that were merged; nil if there are none.
+    let adapters: [MergedAdapter]?
     let matrices: [String: Matrices]
 
     /// Hashes the checkpoint's files. Throws ``FormatError`` when one cannot be read, and `CancellationError` when
@@ -44,9 +52,14 @@ struct Provenance: Encodable {
                 + "embedding: error feedback by the first block's weights; head: q8"
         added_channels = report.addedChannels > 0 ? report.addedChannels : nil
         naming = checkpoint.naming.rawValue
-        sources = try checkpoint.files.map { file in
+        func source(_ file: ReadableFile) throws -> Source {
             Source(name: file.name, bytes: file.size, sha256: try file.sha256(while: shouldContinue))
         }
+        let ofAdapters = checkpoint.adapters.flatMap(\.files)
+        sources = try checkpoint.files.dropLast(ofAdapters.count).map(source)
+        adapters =
+            checkpoint.adapters.isEmpty
+            ? nil : try checkpoint.adapters.map { MergedAdapter(factor: $0.weight, sources: try $0.files.map(source)) }
         matrices = report.kinds.reduce(into: [:]) { matrices, kind in
             matrices[kind.label] = Matrices(
                 encoding: kind.encoding.name, bits_per_weight: kind.encoding.bitsPerWeight,

@@ -28,6 +28,19 @@ package final class AtomicFile {
     package init(
         _ path: FilePath, overwrite: Bool, sources: [FilePath] = [], mode: mode_t = 0o644
     ) throws(FormatError) {
+        try Self.check(path, overwrite: overwrite, sources: sources)
+        self.path = path.description
+        location = path
+        Self.removeRemains(of: path)
+        temporaryPath = path.extended(".\(getpid()).part")
+        descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
+        guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
+        _ = flock(descriptor, LOCK_EX | LOCK_NB)
+    }
+
+    /// Throws ``FormatError`` where ``init(_:overwrite:sources:mode:)`` would because of what lies at `path`, without making a file: for
+    /// long work whose result goes there.
+    package static func check(_ path: FilePath, overwrite: Bool, sources: [FilePath] = []) throws(FormatError) {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
         case .other: throw FormatError(path, "is not a regular file")
@@ -37,13 +50,9 @@ package final class AtomicFile {
         guard !sources.contains(where: { $0.isSameFile(as: path) }) else {
             throw FormatError(path, "is read for this; give the output another name")
         }
-        self.path = path.description
-        location = path
-        Self.removeRemains(of: path)
-        temporaryPath = path.extended(".\(getpid()).part")
-        descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
-        guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
-        _ = flock(descriptor, LOCK_EX | LOCK_NB)
+        guard case .directory = PathKind(path.parent) else {
+            throw FormatError(path, "cannot be written: its directory does not exist")
+        }
     }
 
     /// Deletes the temporary files of `path` whose processes are gone. The lock tells of processes with other numbers, in another

@@ -25,6 +25,11 @@ package struct ModelID: Sendable, Equatable, CustomStringConvertible {
         (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte & 0xDF) || [0x2D, 0x2E, 0x5F].contains(byte)
     }
 
+    /// Whether both name one repository: the hub does not tell letters by their case.
+    package func isSameRepository(as other: ModelID) -> Bool {
+        description.lowercased() == other.description.lowercased()
+    }
+
     /// The name of its folder in the cache.
     var folder: String { "models--" + description.replacing("/", with: "--") }
 }

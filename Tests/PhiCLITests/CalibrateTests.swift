@@ -1,4 +1,5 @@
 import Foundation
+import PhiFormat
 import PhiTestSupport
 import Testing
 
@@ -62,6 +63,21 @@ import Testing
         #expect(try convert(shop, "none").status == 0)
         let plain = try provenance(shop.output)
         #expect(plain.calibration == nil && plain.method.contains("random tokens"))
+    }
+
+    /// A long text calibrates by sequences from all of it: its end matters as its beginning does.
+    @Test func spreadsOverALongText() throws {
+        let shop = try Workshop()
+        let other = String(repeating: "class A: pass\n", count: 12_000)
+        let long = String(repeating: Self.text, count: 12)
+        func converted(_ text: String) throws -> [UInt8] {
+            #expect(try convert(shop, shop.folder.write("text.py", text), "--type", "q4").status == 0)
+            #expect(try provenance(shop.output).calibration?.tokens == 8192)
+            return try PhiFile(MappedFile(path: shop.output)).sections.filter { $0.encoding != nil }.flatMap {
+                Array("\($0.digest)".utf8)
+            }
+        }
+        #expect(try converted(long + other) != converted(long + long))
     }
 
     @Test func refusesTextsThatAreOfNoUse() throws {

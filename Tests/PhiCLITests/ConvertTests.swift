@@ -64,8 +64,15 @@ import Testing
         _ = try convert()
         let plain = try PhiFile(MappedFile(path: folder.at("m.phi"))).sections.filter { $0.encoding != nil }
         #expect(unchanged.map(\.digest) == plain.map(\.digest) && tensors.map(\.digest) != plain.map(\.digest))
+        // A directory may have a name that ends like a factor.
+        let named = folder.at("lr=0.5")
+        try FileManager.default.copyItem(atPath: adapter, toPath: named)
+        #expect(try convert("--adapter", named) == merged)
+        _ = try convert("--adapter", named + "=0.5")
+        let provenance = try Command.run("info", "-m", folder.at("m.phi")).outputText
+        #expect(provenance.contains(#""factor":0.5"#), "\(provenance)")
         for (argument, words) in [
-            (folder.path, "holds no adapter"), (adapter + "=inf", "not finite"), (adapter + "=x", "holds no adapter"),
+            (folder.path, "holds no adapter"), (adapter + "=inf", "not finite"), (adapter + "=x", "no such file"),
         ] {
             let outcome = try Command.run(
                 "convert", fixture("current-safetensors-f32"), "-o", folder.at("n.phi"), "--adapter", argument)
@@ -98,6 +105,24 @@ import Testing
         let other = try convert(tokenizer.replacingCharacters(in: start...start, with: "[" + entry))
         #expect(other.status == 0 && other.errorText.contains("adapter: its tokenizer, of 287 tokens, takes"))
         #expect(try tokens() == "[286]\n")
+        // One of several adapters has another tokenizer, wherever it stands; two different ones exclude each other.
+        let plain = try folder.makeFolder("plain")
+        for name in try FileManager.default.contentsOfDirectory(atPath: adapter) where name != "tokenizer.json" {
+            try FileManager.default.copyItem(atPath: adapter + "/" + name, toPath: plain + "/" + name)
+        }
+        try folder.write("plain/tokenizer.json", tokenizer)
+        for order in [[plain, adapter], [adapter, plain]] {
+            let both = try Command.run(
+                ["convert", base, "-o", folder.at("m.phi"), "--type", "f32", "--force"]
+                    + order.flatMap { ["--adapter", $0] })
+            #expect(both.errorText.contains("adapter: its tokenizer, of 287 tokens, takes"), "\(both.errorText)")
+            #expect(try tokens() == "[286]\n")
+        }
+        let renamed = entry.replacingOccurrences(of: "im_end", with: "im_start")
+        try folder.write("plain/tokenizer.json", tokenizer.replacingCharacters(in: start...start, with: "[" + renamed))
+        let two = try Command.run(
+            "convert", base, "-o", folder.at("n.phi"), "--adapter", adapter, "--adapter", plain)
+        expectRefusal(two, "has another tokenizer than")
         let gguf = try Command.run(
             "convert", fixture("gguf/f32.gguf"), "-o", folder.at("n.phi"), "--adapter", adapter)
         expectRefusal(gguf, "has another tokenizer than the GGUF file")

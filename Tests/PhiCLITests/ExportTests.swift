@@ -35,6 +35,17 @@ struct ExportTests {
         #expect(tokens[0] == tokens[1] && !tokens[0].isEmpty)
     }
 
+    @Test func warnsOfEndsOfTextThatAreLeftOut() throws {
+        let folder = try TemporaryFolder()
+        let ends = ["7", "<|endoftext|>", "9", "11"].flatMap { ["--eos", $0] }
+        let base = ["convert", fixture("current-safetensors-f32"), "-o", folder.at("a.phi"), "--type", "f32"]
+        #expect(try Command.run(base + ends).status == 0)
+        let outcome = try Command.run("export", "-m", folder.at("a.phi"), "-o", folder.at("a.gguf"))
+        #expect(outcome.status == 0)
+        #expect(outcome.errorText.contains("warning: a GGUF file has 3 ends of text; '"), "\(outcome.errorText)")
+        #expect(outcome.errorText.hasSuffix("is left out\n"))
+    }
+
     @Test func refusesBadInput() throws {
         let folder = try TemporaryFolder()
         try folder.write("precious.gguf", "precious")

@@ -93,6 +93,14 @@ struct AdapterTests {
             (#""use_dora": false"#, #""use_dora": true"#, "use_dora is set; merge this adapter with peft's"),
             (#""use_qalora": false"#, #""use_qalora": true"#, "use_qalora is set"),
             (#""layer_replication": null"#, #""layer_replication": [[0, 1]]"#, "layer_replication is set"),
+            (#""use_bdlora": null"#, #""use_bdlora": {"nblocks": 2}"#, "use_bdlora is set"),
+            // Their base is another one: peft takes the first product from its weights. As is said of PiSSA, so of names to come.
+            (
+                #""init_lora_weights": true"#, #""init_lora_weights": "pissa_niter_4""#,
+                "init_lora_weights is 'pissa_niter_4', which changes the base model's weights too; merge this adapter with"
+            ),
+            (#""init_lora_weights": true"#, #""init_lora_weights": "olora""#, "init_lora_weights is 'olora'"),
+            (#""init_lora_weights": true"#, #""init_lora_weights": "new""#, "init_lora_weights is 'new'"),
             (#""lora_alpha": 8"#, #""lora_alpha": null"#, "has no finite lora_alpha"),
             (#""alpha_pattern": {}"#, #""alpha_pattern": {"(": 1}"#, "is no regular expression that is supported"),
             (
@@ -109,6 +117,18 @@ struct AdapterTests {
             }
             #expect(message.contains(text), "\(message)")
         }
+        for start in ["false", #""gaussian""#, #""eva""#, "null"] {
+            let message = try refusal { folder in
+                let text = try String(decoding: readFile(folder.at("adapter_config.json")), as: UTF8.self)
+                let changed = text.replacingOccurrences(
+                    of: #""init_lora_weights": true"#, with: #""init_lora_weights": \#(start)"#)
+                try folder.write("adapter_config.json", changed)
+            }
+            #expect(message == "", "\(start): \(message)")
+        }
+        #expect(fault { _ = try Adapter(directory: attention + "/none", config) } == "no such file or directory")
+        let file = fault { _ = try Adapter(directory: attention + "/adapter_model.safetensors", config) }
+        #expect(file == "is not a directory; give the one that holds the adapter's files")
         for (name, text) in [
             ("adapter_config.json", "holds no adapter: no adapter_config.json"),
             ("adapter_model.safetensors", "holds no adapter: no adapter_model.safetensors, no adapter_model.bin"),
@@ -128,7 +148,8 @@ struct AdapterTests {
         }
         let query = "base_model.model.model.layers.0.self_attn.q_proj."
         #expect(
-            try withTensor("base_model.model.model.layers.7.mlp.fc1.bias", [24]).contains("cannot be merged (1 in all)")
+            try withTensor("base_model.model.model.layers.7.mlp.fc1.bias", [24])
+                .contains("cannot be merged (1 in all); merge this adapter with peft's")
         )
         #expect(try withTensor(query + "lora_magnitude_vector", [16]).contains("cannot be merged"))
         #expect(
@@ -140,6 +161,11 @@ struct AdapterTests {
         )
         #expect(
             try withTensor(query + "lora_A.weight", [0, 16], without: query + "lora_A.weight").contains("is empty"))
+        // Only the vocabulary's dimension may be padded.
+        let head = "base_model.model.lm_head.weight"
+        #expect(try withTensor(head, [400, 16]) == "")
+        #expect(try withTensor(head, [400, 17]).contains("has shape [400, 17], not [286, 16]"))
+        #expect(try withTensor(head, [286, 17]).contains("has shape [286, 17], not [286, 16]"))
         #expect(try withTensor(query + "lora_A.default.weight", [4, 16]).contains("for one parameter"))
     }
 }

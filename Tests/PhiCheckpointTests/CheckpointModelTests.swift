@@ -73,6 +73,11 @@ import Testing
                 },
                 "holds an adapter that is not merged, such as 'model.layers.0.self_attn.q_proj.base_layer.weight'; save"
             ),
+            (
+                // As peft before 0.6 saved a model: with the base's names, beside the adapter's.
+                { $0["model.layers.0.self_attn.q_proj.lora_A.default.weight"] = TestTensor(shape: [4, 16]) },
+                "holds an adapter that is not merged, such as 'model.layers.0.self_attn.q_proj.lora_A.default.weight'; save"
+            ),
             ({ $0["model.layers.0.self_attn.rotary_emb.inv_freq"] = TestTensor(shape: [2]) }, ""),
             ({ $0[Self.query]?.shape = [8, 32] }, "tensor '\(Self.query)' has shape [8, 32], not [16, 16]"),
             ({ $0[Self.query]?.shape = [256] }, "tensor '\(Self.query)' has shape [256], not [16, 16]"),
@@ -121,7 +126,28 @@ import Testing
         let copy = try CheckpointCopy()
         try copy.replace(#""vocab_size": 296"#, #""vocab_size": 284"#, in: "config.json")
         let text = fault { _ = try CheckpointModel(path: copy.path) }
-        #expect(text == "vocab_size is 284, but the tokenizer has 286 tokens")
+        #expect(text.hasPrefix("vocab_size is 284, but the tokenizer has 286 tokens; resize the model's embeddings"))
+    }
+
+    /// Either of the two tensors may be the one that is kept.
+    @Test(arguments: ["model.embed_tokens.weight", "lm_head.weight"]) func readsTiedWeights(_ left: String) throws {
+        let copy = try CheckpointCopy()
+        try copy.rewrite { $0[left] = nil }
+        #expect(fault { _ = try CheckpointModel(path: copy.path) } == "has no tensor '\(left)'")
+        try copy.replace(#""tie_word_embeddings": false"#, #""tie_word_embeddings": true"#, in: "config.json")
+        let model = try CheckpointModel(path: copy.path)
+        #expect(try read(model, .weight(.embedding), 3..<9) == read(model, .weight(.head), 3..<9))
+    }
+
+    @Test(arguments: [(#"{"quant_method": "gptq"}"#, "'gptq'"), ("{}", "'an unknown method'")])
+    func refusesQuantisedWeights(_ settings: String, _ name: String) throws {
+        let copy = try CheckpointCopy()
+        try copy.replace(
+            #""vocab_size": 296"#, #""vocab_size": 296, "quantization_config": \#(settings)"#, in: "config.json")
+        #expect(fault { _ = try CheckpointModel(path: copy.path) } == "", "its weights are floats")
+        try copy.rewrite { $0[Self.query]?.shape = [128, 1] }
+        let text = fault { _ = try CheckpointModel(path: copy.path) }
+        #expect(text.hasPrefix("the weights are quantised by \(name); convert the original model"), "\(text)")
     }
 
     @Test func refusesADirectoryWithoutConfig() throws {

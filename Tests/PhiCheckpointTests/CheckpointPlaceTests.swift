@@ -78,6 +78,9 @@ import Testing
             atPath: copy.path + "/model.safetensors", toPath: copy.path + "/model-00001-of-00002.safetensors")
         let shard = fault(copy.path + "/model-00001-of-00002.safetensors")
         #expect(shard == "is one of several files of weights; give their directory")
+        // Some trainers save the base model's config beside an adapter.
+        try copy.write("adapter_config.json", "{}")
+        #expect(fault(copy.path).hasPrefix("is a PEFT adapter, not a model"))
         try copy.remove("config.json")
         try copy.write("adapter_config.json", #"{"peft_type": "LORA"}"#)
         #expect(

@@ -142,6 +142,19 @@ import Testing
         }
     }
 
+    /// A token that tokenizer.json gives an id stays, and the model is refused: in Hugging Face's hands its texts would fail.
+    @Test(arguments: ["PreTrainedTokenizerFast", "GPT2Tokenizer"]) func keepsWhatHasAnID(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        let more =
+            #"{"id":257,"content":"<|endoftext|>","special":true},{"id":258,"content":"<|im_start|>","special":true}"#
+        try folder.write("tokenizer.json", Self.small(added: more))
+        try folder.write("tokenizer_config.json", #"{"tokenizer_class":"\#(name)"}"#)
+        for rows in [257, 258, 259] {
+            try folder.write("config.json", #"{"vocab_size": \#(rows)}"#)
+            #expect(try TokenizerFiles(directory: folder.path).vocabulary.count == 259)
+        }
+    }
+
     @Test func marksThePassOnlyWhereItMatters() throws {
         func second(_ first: [String], _ later: [String]) throws -> Bool {
             let tokens = (first.map { ($0, false) } + later.map { ($0, true) }).enumerated().map { index, token in

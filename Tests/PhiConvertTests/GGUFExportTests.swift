@@ -58,7 +58,7 @@ struct GGUFExportTests {
     @Test(arguments: ["current-safetensors-f32", "grouped-safetensors-bf16"])
     func modelsComeBack(_ name: String) throws {
         let folder = try TemporaryFolder()
-        let ends = ["7", "<|endoftext|>"]
+        let ends = ["7", "<|endoftext|>", "9"]
         let model = try convert(CheckpointModel(path: fixture(name), endsOfText: ends), to: folder.at("a.phi"))
         var shares: [Double] = []
         try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("a.gguf"))) {

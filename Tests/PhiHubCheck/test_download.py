@@ -4,10 +4,12 @@
 """
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import threading
@@ -76,6 +78,16 @@ class PlainDownload(HubTest):
         self.assertEqual(hub.paths("store"), [])
         self.assertEqual((self.entry / "refs/main").read_text(), OTHER_COMMIT)
         self.assertEqual((self.snapshot / "config.json").read_bytes(), MODEL["config.json"])
+
+    def test_an_adapter_of_another_model_is_named(self) -> None:
+        hub = self.hub()
+        for base, warns in ((ID, False), (ID.upper(), False), ("some.one/other", True), ("./here", False)):
+            config = json.loads(ADAPTER["adapter_config.json"]) | {"base_model_name_or_path": base}
+            hub.repositories["some.one/adapter"] = ADAPTER | {"adapter_config.json": json.dumps(config).encode()}
+            shutil.rmtree(self.home / "hub/models--some.one--adapter", ignore_errors=True)
+            result = self.run_phi(hub, "--adapter", "some.one/adapter")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(f"is an adapter of some.one/other, not of {ID}" in result.stderr, warns, result.stderr)
 
     def test_an_adapter_is_an_id_with_a_factor(self) -> None:
         hub = self.hub()

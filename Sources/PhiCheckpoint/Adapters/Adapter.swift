@@ -8,7 +8,11 @@ import PhiFormat
 /// It updates weights by products of two matrices, and may replace others, such as biases and the head, by its own.
 package struct Adapter: Sendable {
     package let files: [ReadableFile]
-    let directory: FilePath
+    package let directory: FilePath
+    /// The factor of its update.
+    package let weight: Float
+    /// The name of the model that it was made of, if it has one.
+    package let baseModel: String?
     private let factors = LowRankFactors()
     private(set) var updates: [Parameter: LowRankUpdate] = [:]
     /// What is added to biases (`lora_bias`), with its factor.
@@ -20,7 +24,7 @@ package struct Adapter: Sendable {
     package init(directory: FilePath, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
         var settings = try AdapterConfig(directory: directory)
         let stored = try Self.tensors(in: directory)
-        self.directory = directory
+        (self.directory, self.weight, baseModel) = (directory, weight, settings.baseModel)
         files = [settings.file, stored.file]
         var tensors: [String: StoredTensor] = [:]
         for tensor in stored.tensors {
@@ -62,7 +66,7 @@ package struct Adapter: Sendable {
             let rank = a.shape[0]
             guard rank > 0 else { throw FormatError(a.file.path, "tensor \(a.name.shown) is empty") }
             if isTransposed {
-                try Self.check(a, rank, rows, isPadded: true)
+                try Self.check(a, rank, rows, isPadded: true, vocabularyIsLast: true)
                 try Self.check(b, columns, rank)
             } else {
                 try Self.check(a, rank, columns)
@@ -78,7 +82,8 @@ package struct Adapter: Sendable {
         let leftOver = stored.tensors.map(\.name).filter { !used.contains($0) }.sorted()
         if let name = leftOver.first {
             throw FormatError(
-                stored.file.path, "has tensor \(name.shown), which cannot be merged (\(leftOver.count) in all)")
+                stored.file.path,
+                "has tensor \(name.shown), which cannot be merged (\(leftOver.count) in all); \(AdapterConfig.advice)")
         }
     }
 
@@ -134,18 +139,16 @@ package struct Adapter: Sendable {
     }
 
     private static func check(
-        _ tensor: StoredTensor, _ rows: Int, _ columns: Int?, isPadded: Bool = false
+        _ tensor: StoredTensor, _ rows: Int, _ columns: Int?, isPadded: Bool = false, vocabularyIsLast: Bool = false
     ) throws(FormatError) {
-        let last = columns.map { [$0] } ?? []
+        let shape = [rows] + (columns.map { [$0] } ?? [])
         // The vocabulary may be padded; of an embedding's A it is the second dimension.
-        let fits =
-            tensor.shape.count == 1 + last.count
-            && (tensor.shape == [rows] + last
-                || isPadded && (tensor.shape[0] >= rows && Array(tensor.shape.dropFirst()) == last)
-                || isPadded && columns.map { tensor.shape[0] == rows && tensor.shape[1] >= $0 } == true)
-        guard fits else {
+        let padded = vocabularyIsLast ? shape.count - 1 : 0
+        var unpadded = tensor.shape
+        if isPadded, unpadded.count == shape.count { unpadded[padded] = min(unpadded[padded], shape[padded]) }
+        guard unpadded == shape else {
             throw FormatError(
-                tensor.file.path, "tensor \(tensor.name.shown) has shape \(tensor.shape), not \([rows] + last)")
+                tensor.file.path, "tensor \(tensor.name.shown) has shape \(tensor.shape), not \(shape)")
         }
         if let refusal = tensor.refusal { throw FormatError(tensor.file.path, refusal) }
     }

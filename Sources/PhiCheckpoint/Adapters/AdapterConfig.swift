@@ -14,6 +14,11 @@ struct AdapterConfig {
     /// Reads the file in `directory`. Throws ``FormatError`` when it is missing or damaged, and by name for every kind of
     /// adapter whose weights are more than a product of two matrices.
     init(directory: FilePath) throws(FormatError) {
+        switch PathKind(directory) {
+        case .directory: break
+        case .missing(let fault): throw FormatError(directory, fault + " or directory")
+        default: throw FormatError(directory, "is not a directory; give the one that holds the adapter's files")
+        }
         guard let file = try openIfPresent(directory, CheckpointFiles.adapterConfig) else {
             throw FormatError(directory, "holds no adapter: no adapter_config.json")
         }
@@ -36,14 +41,29 @@ struct AdapterConfig {
         }
         let flags = [
             ("use_dora", keys.use_dora == true), ("use_qalora", keys.use_qalora == true),
-            ("use_bdlora", keys.use_bdlora == true), ("layer_replication", keys.layer_replication != nil),
+            ("use_bdlora", keys.use_bdlora != nil), ("layer_replication", keys.layer_replication != nil),
             ("alora_invocation_tokens", keys.alora_invocation_tokens != nil), ("kasa_config", keys.kasa_config != nil),
             ("monteclora_config", keys.monteclora_config != nil), ("arrow_config", keys.arrow_config != nil),
         ]
         if let name = flags.first(where: \.1)?.0 {
-            throw FormatError(file.path, "\(name) is set; merge this adapter with peft's merge_and_unload first")
+            throw FormatError(file.path, "\(name) is set; \(Self.advice)")
+        }
+        if case .named(let name)? = keys.init_lora_weights, !Self.harmlessStarts.contains(name.lowercased()) {
+            throw FormatError(
+                file.path,
+                "init_lora_weights is \(name.shown), which changes the base model's weights too; \(Self.advice)")
         }
     }
+
+    /// What to do about an adapter that cannot be merged here.
+    static let advice = "merge this adapter with peft's merge_and_unload first"
+
+    /// Names of ways to choose the first matrices that leave the base model's weights as they are. Others, such as PiSSA and OLoRA,
+    /// take the first product from them, and peft does so again when it loads the adapter.
+    private static let harmlessStarts = ["gaussian", "eva", "orthogonal", "mica"]
+
+    /// The name of the model that the adapter was made of, as its trainer was given it.
+    var baseModel: String? { keys.base_model_name_or_path }
 
     /// The factor of the update of `module`, whose matrices have rank `rank`.
     mutating func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
@@ -72,12 +92,24 @@ struct AdapterConfig {
         let use_rslora: Bool?
         let use_dora: Bool?
         let use_qalora: Bool?
-        let use_bdlora: Bool?
+        let use_bdlora: Anything?
+        let init_lora_weights: Start?
+        let base_model_name_or_path: String?
         let layer_replication: Anything?
         let alora_invocation_tokens: Anything?
         let kasa_config: Anything?
         let monteclora_config: Anything?
         let arrow_config: Anything?
+    }
+
+    /// A way to choose the first matrices: true and false leave the choice to the module.
+    private enum Start: Decodable {
+        case standard, named(String)
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            self = if let name = try? value.decode(String.self) { .named(name) } else { .standard }
+        }
     }
 
     /// Any value but null.

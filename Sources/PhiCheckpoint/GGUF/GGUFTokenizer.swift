@@ -79,7 +79,7 @@ struct GGUFTokenizer {
 extension EndsOfText {
     /// Finds the ends of text that a GGUF file names; `named` as in ``init(directory:_:named:)``.
     init(_ gguf: GGUFFile, _ vocabulary: Vocabulary, named: [String]) throws(FormatError) {
-        let keys = ["eos", "eot"].map { "tokenizer.ggml.\($0)_token_id" }
+        let keys = ["eos", "eot", "eom"].map { "tokenizer.ggml.\($0)_token_id" }
         let ids = try keys.map { key throws(FormatError) in try gguf.integer(key) }
         try self.init(
             named: named, found: ids.compactMap { $0 }, in: keys[0], of: gguf.file.path, vocabulary, files: [])

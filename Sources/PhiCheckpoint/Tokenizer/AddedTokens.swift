@@ -113,8 +113,8 @@ struct AddedTokens {
     func isInBase(_ content: String) -> Bool { baseID(of: content) != nil }
 
     /// Adds a token. Throws ``FormatError`` when `listed`, the id that a file gives it, is another: then Hugging Face's slow and
-    /// fast tokenizers differ.
-    mutating func add(_ token: TokenText, listed: Int?) throws(FormatError) {
+    /// fast tokenizers differ. `isListed` is true if a file gives it an id that is not compared.
+    mutating func add(_ token: TokenText, listed: Int?, isListed: Bool? = nil) throws(FormatError) {
         if token.content.isEmpty { return }
         if let listed, listed < 0 || TokenID(exactly: listed) == nil {
             throw FormatError(file, "token \(token.content.shown) has id \(listed)")
@@ -126,7 +126,7 @@ struct AddedTokens {
             tokens[position].text.isSpecial = token.isSpecial || wasSpecial
             return
         }
-        let added = Token(id: baseID(of: token.content) ?? next, text: token, isListed: listed != nil)
+        let added = Token(id: baseID(of: token.content) ?? next, text: token, isListed: isListed ?? (listed != nil))
         if let listed, added.id == next, listed != next {
             throw FormatError(
                 file,

@@ -117,7 +117,7 @@ extension AddedTokens {
     mutating func merge(
         _ config: TokenizerSettings?, _ map: TokenizerSettings?, fast: [TokenText], slow: [String: Int], isGPT2: Bool
     ) throws(FormatError) {
-        if !isGPT2 { for token in fast { try add(token, listed: nil) } }
+        if !isGPT2 { for token in fast { try add(token, listed: nil, isListed: token.id != nil) } }
         let hasDecoder = config?.listed != nil
         var named = SpecialTokens(config, hasDecoder ? nil : map)
         var listed = config?.listed ?? [:]

@@ -10,6 +10,8 @@ package struct CalibrationText: Sendable {
     /// Its origin, for errors.
     let path: String
     let bytes: [UInt8]
+    /// Whether sequences come from all of it, rather than from its beginning.
+    private let isSpread: Bool
 
     /// Most tokens that are used: four for each of phi-1's hidden columns.
     static let mostTokens = 8192
@@ -21,19 +23,37 @@ package struct CalibrationText: Sendable {
     /// The built-in text: generated exercises and this repository's own Python.
     package static var builtIn: CalibrationText {
         let bytes = UnsafeRawBufferPointer(start: phi_calibration_text(), count: phi_calibration_text_size())
-        return CalibrationText(name: "builtin", path: "the built-in calibration text", bytes: [UInt8](bytes))
+        return CalibrationText(
+            name: "builtin", path: "the built-in calibration text", bytes: [UInt8](bytes), isSpread: false)
     }
 
-    /// Its first tokens in sequences of at most 512. Throws ``FormatError`` when there are fewer than a calibration needs.
+    /// Tokens in sequences of at most 512: all of them, or as many as are used. Throws ``FormatError`` when there are fewer than a
+    /// calibration needs.
     func sequences(_ tokenizer: Tokenizer, context: Int) throws(FormatError) -> [[TokenID]] {
-        // No text needs more than 32 bytes a token.
-        let tokens = tokenizer.encode(bytes: Array(bytes.prefix(32 * Self.mostTokens)), specialTokens: false)
-            .prefix(Self.mostTokens)
-        guard tokens.count >= Self.leastTokens else {
-            throw FormatError(path, "has \(tokens.count) tokens, a calibration needs \(Self.leastTokens)")
-        }
         let size = min(Self.window, context)
-        return stride(from: 0, to: tokens.count, by: size).map { Array(tokens[$0..<min($0 + size, tokens.count)]) }
+        func tokens(from start: Int, atMost count: Int) -> ArraySlice<TokenID> {
+            // No text needs more than 32 bytes a token.
+            let end = min(start + 32 * count, bytes.count)
+            return tokenizer.encode(bytes: Array(bytes[start..<end]), specialTokens: false).prefix(count)
+        }
+        let first = tokens(from: 0, atMost: Self.mostTokens + 1)
+        if isSpread, first.count > Self.mostTokens {
+            let count = Self.mostTokens / size
+            return (0..<count).map { Array(tokens(from: lineStart(from: $0 * bytes.count / count), atMost: size)) }
+        }
+        let all = Array(first.prefix(Self.mostTokens))
+        guard all.count >= Self.leastTokens else {
+            throw FormatError(path, "has \(all.count) tokens, a calibration needs \(Self.leastTokens)")
+        }
+        return stride(from: 0, to: all.count, by: size).map { Array(all[$0..<min($0 + size, all.count)]) }
+    }
+
+    /// The first start of a line from `place` on; where lines are long, of a character.
+    private func lineStart(from place: Int) -> Int {
+        if place == 0 { return 0 }
+        let near = bytes[place..<min(place + 4096, bytes.count)]
+        if let end = near.firstIndex(of: UInt8(ascii: "\n")), end + 1 < bytes.count { return end + 1 }
+        return near.firstIndex { $0 & 0xC0 != 0x80 } ?? place
     }
 
     /// Sequences of random tokens, for a conversion without a text: 1024 tokens, the same on any machine.
@@ -52,6 +72,6 @@ extension CalibrationText {
         let file = try ReadableFile(path)
         let bytes = try file.readAll(limit: 64_000_000)
         guard String(validating: bytes, as: UTF8.self) != nil else { throw FormatError(path, "is not UTF-8 text") }
-        self.init(name: file.name, path: file.path, bytes: bytes)
+        self.init(name: file.name, path: file.path, bytes: bytes, isSpread: true)
     }
 }

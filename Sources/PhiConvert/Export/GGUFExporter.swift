@@ -11,6 +11,9 @@ import PhiTokenizer
 ///
 /// A `.phi` file has the sum of a block's two output biases; the sum becomes `ffn_down.bias`, and `attn_output.bias` is zero.
 package struct GGUFExporter {
+    /// Ends of text that a GGUF file can have: those of text, turn and message.
+    package static let mostEnds = 3
+
     private let model: LanguageModel
     private let type: ExportType
     private let plan: ConversionPlan
@@ -122,8 +125,8 @@ package struct GGUFExporter {
             })
         header.add("tokenizer.ggml.bos_token_id", UInt32(model.textBounds.start))
         header.add("tokenizer.ggml.eos_token_id", UInt32(model.textBounds.ends[0]))
-        if model.textBounds.ends.count > 1 {
-            header.add("tokenizer.ggml.eot_token_id", UInt32(model.textBounds.ends[1]))
+        for (name, end) in zip(["eot", "eom"], model.textBounds.ends.dropFirst()) {
+            header.add("tokenizer.ggml.\(name)_token_id", UInt32(end))
         }
         header.add("tokenizer.ggml.add_bos_token", false)
     }

@@ -3,11 +3,11 @@
     python Bench/serving.py --phi-server .build/release/phi-server --phi phi1-q4.phi \
         --llama-server llama.cpp/build/bin/llama-server --gguf phi1-q4_0.gguf --clients 8 --rounds 3
 
-Every client streams completions of prompts of its own, given as random token ids, so that neither server can reuse
-anything. Both servers get the same slots, threads, prompts and numbers of tokens. Meanwhile /health is asked fifty
-times a second. What is printed as JSON and as a table: all tokens a second from the first request to the last token, of
-which each client's share; the time to the first token; between a client's tokens; until /health answers. Nothing else
-should run on the machine.
+Every client streams completions of prompts of its own, given as random token ids, no two of which are the same in a
+round, so that neither server can reuse anything. Both servers get the same slots, threads, prompts and numbers of
+tokens. Meanwhile /health is asked fifty times a second. What is printed as JSON and as a table: all tokens a second
+from the first request to the last token, of which each client's share; the time to the first token; between a
+client's tokens; until /health answers. Nothing else should run on the machine.
 
     python Bench/serving.py --phi-server .build/release/phi-server --phi phi1-q4.phi --clients 8 --long 1500
 
@@ -165,10 +165,15 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     healths: list[float] = []
     is_over = threading.Event()
 
+    faults: list[Exception] = []
+
     def work(number: int) -> None:
-        numbers = random.Random(seed * 1000 + number)
-        for _ in range(requests):
-            server.complete([numbers.randrange(1000, 40000) for _ in range(prompt)], tokens, seen[number])
+        numbers = random.Random(f"{seed}/{clients}/{number}")
+        try:
+            for _ in range(requests):
+                server.complete([numbers.randrange(1000, 40000) for _ in range(prompt)], tokens, seen[number])
+        except Exception as fault:
+            faults.append(fault)
 
     def watch() -> None:
         while not is_over.wait(0.02):
@@ -186,6 +191,8 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     seconds = time.perf_counter() - start
     is_over.set()
     watcher.join()
+    if faults:
+        raise RuntimeError(f"{len(faults)} of {clients} clients failed, one of them: {faults[0]}")
     between = [gap for client in seen for gap in client.between]
     first = [gap for client in seen for gap in client.first]
     return {

@@ -1,7 +1,7 @@
 """Tests of the table of serving.py."""
 import unittest
 
-from serving import Client, ratios, table
+from serving import Client, load, ratios, table
 
 
 class ServingTests(unittest.TestCase):
@@ -17,6 +17,27 @@ class ServingTests(unittest.TestCase):
         self.assertEqual(len(lines), 4)
         self.assertEqual(lines[2], "| a | 1 | 12.0 | 1.00 | 0.50 s | 50 ms | 100 ms | 2.0 ms | 4.0 ms |")
         self.assertEqual(lines[3], "| a | 8 | 36.0 | 3.00 | 0.50 s | 50 ms | 100 ms | 2.0 ms | 4.0 ms |")
+
+    def test_a_client_that_fails_is_no_result(self) -> None:
+        class Broken:
+            prompts: list[list[int]] = []
+
+            def complete(self, prompt: list[int], tokens: int, client: Client) -> None:
+                self.prompts.append(prompt)
+                if len(self.prompts) == 5:
+                    raise OSError("connection reset")
+                client.first.append(0.1)
+                client.between.append(0.1)
+                client.tokens += tokens
+
+            def health(self) -> int:
+                return 200
+
+        server = Broken()
+        load(server, 1, 2, 6, 4, seed=0)
+        with self.assertRaisesRegex(RuntimeError, "1 of 3 clients failed, one of them: connection reset"):
+            load(server, 3, 2, 6, 4, seed=0)
+        self.assertEqual(len(set(map(tuple, server.prompts))), len(server.prompts))
 
     def test_gaps_before_and_beside_a_long_prompt(self) -> None:
         clients = [

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import numpy as np
 from datatrove.data import Document
 
 from phitools.data import __main__ as main
-from phitools.data import annotate, bpe, collect, decontaminate, select
+from phitools.data import annotate, bpe, collect, decontaminate, select, steps
 from phitools.data.__main__ import part_of
 from phitools.data.pack import pack
 from phitools.data.steps import finish, read
@@ -178,6 +179,14 @@ class Parts(unittest.TestCase):
         keep, _, near = decontaminate.judge(texts, problems, 2, 0.0)
         self.assertEqual((keep, "distance" in near[0]), ([True] * 3, False))
 
+    def test_any_rate_may_be_the_least(self) -> None:
+        problem = decontaminate.Problem("b", "1", "p", "def f(a):\n    return a + 1 + 2 + 3\n")
+        text = "def f(a):\n    return a * 1 + 2 + 3 + 4\n"
+        rate = float(decontaminate.match_rates([text], [problem], 0.0)[0][0])
+        self.assertTrue(0.3 < rate < 0.79, rate)
+        for tau, kept in ((rate - 0.01, False), (rate + 0.01, True)):
+            self.assertEqual(decontaminate.judge([text], [problem], tau, 0.0)[0], [kept], tau)
+
     def test_forest_learns_and_reports(self) -> None:
         r = np.random.default_rng(1)
         labels = r.integers(0, 2, 400)
@@ -200,6 +209,15 @@ class Parts(unittest.TestCase):
 
 
 class Tokens(unittest.TestCase):
+    def test_a_tokenizer_that_cuts_and_pads_does_not_here(self) -> None:
+        tokenizer = bpe.train([GOOD] * 40, 300)
+        whole = tokenizer.encode(GOOD).ids
+        tokenizer.enable_truncation(8)
+        tokenizer.enable_padding(length=400, pad_id=299, pad_token=bpe.END_OF_TEXT)
+        with tempfile.TemporaryDirectory() as folder:
+            bpe.save(tokenizer, Path(folder), 64)
+            self.assertEqual(bpe.load(Path(folder)).encode(GOOD).ids, whole)
+
     def test_every_byte_and_runs_of_spaces(self) -> None:
         tokenizer = bpe.train([GOOD] * 3, 340)
         sample = bytes(range(256)).decode("latin-1") + "def f(x):\n\treturn 'é中😀'\n"
@@ -360,6 +378,23 @@ class Steps(unittest.TestCase):
         self.assertEqual(len(self.texts("t")), 20)
         for text in self.texts("t"):
             self.assertIn("This prints:", text)
+
+    def test_an_unfinished_step_goes_on_with_its_own_options_only(self) -> None:
+        out = self.folder / "begun"
+        options = ("textbooks", "--count", "40", "--tasks", "4", "--out", out)
+        step(*options)
+        whole = self.texts("begun")
+        for name in ("manifest.json", "documents/00003.jsonl"):  # as if killed in its last task
+            (out / name).unlink()
+        steps.begin(self.folder / "x", main.options_of(main.parser().parse_args([*map(str, options)])), [])
+        shutil.move(self.folder / "x" / "logs", out / "logs")
+        for other in (("--seed", "9"), ("--tasks", "2"), ("--count", "10")):
+            self.assertRegex(step(*options, *other, fails=True), "was begun with other options or inputs; remove it")
+        shutil.rmtree(out / "logs")
+        self.assertRegex(step(*options, fails=True), "not begun by this version")
+        shutil.rmtree(out)
+        step(*options)
+        self.assertEqual(self.texts("begun"), whole)
 
     def test_killed_and_started_again_it_gives_the_same(self) -> None:
         options = ("exercises", "--count", "1200", "--tasks", "4", "--out")

@@ -1,6 +1,8 @@
 """Tests of the endpoint's client: retries, checks of answers, what is kept, and the requests."""
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import tempfile
 import threading
@@ -18,6 +20,7 @@ packages("datatrove", "orjson", "tokenizers", "sklearn", "rapidfuzz", "torch")
 
 from test_data import GOOD, POOR, step
 
+from phitools.data import __main__ as data_command
 from phitools.data import annotate, prompts
 from phitools.data.endpoint import Answer, Endpoint
 from phitools.data.steps import read
@@ -145,6 +148,28 @@ class Asked(unittest.TestCase):
         self.assertEqual(told["documents"], 4)
         self.assertEqual(len(Server.texts), 3 + 5)
 
+    def test_a_prompt_that_is_refused_is_left_out(self) -> None:
+        command = ("exercises", "--count", "20", "--endpoint", self.url, "--model", "m", "--out")
+        Server.faults = [None, 400, 413, 422]
+        told = json.loads(step(*command, self.folder / "e"))
+        self.assertEqual((told["documents"], told["left out: refused by the server"]), (17, 3))
+        Server.faults = [400] * 40  # then it is not the prompts
+        self.assertRegex(step(*command, self.folder / "f", fails=True), "HTTP 400")
+        Server.faults = [400] * 40
+        self.assertRegex(
+            step(*command[:2], "3", *command[3:], self.folder / "g", fails=True), "HTTP 400")
+
+    def test_answers_outlive_a_full_disk(self) -> None:
+        command = ("exercises", "--count", "8", "--out", self.folder / "e", "--endpoint", self.url, "--model", "m")
+        full = OSError(28, "No space left on device")
+        with (unittest.mock.patch("phitools.data.steps.count", side_effect=full),
+              unittest.mock.patch("sys.argv", ["data", *map(str, command)]), contextlib.redirect_stderr(io.StringIO())):
+            self.assertEqual(data_command.main(), 1)
+        self.assertFalse((self.folder / "e" / "documents").exists())
+        Server.texts = []
+        step(*command)
+        self.assertEqual((len(list(read(self.folder / "e"))), Server.texts), (8, []))
+
     def test_answers_are_kept_when_it_gives_up(self) -> None:
         command = ("exercises", "--count", "40", "--out", self.folder / "e", "--endpoint", self.url, "--model", "m")
         Server.faults = [("stop", EXERCISE)] * 20 + [401]
@@ -166,13 +191,18 @@ class Answers(unittest.TestCase):
         for text in (
                 EXERCISE, f"```python\n{EXERCISE}```",
                 f"Sure! Here is your exercise:\n\n```python\n{EXERCISE}```\nEnjoy!",
-                f"Here is the code:\n{EXERCISE}"):
+                f"Here is the code:\n{EXERCISE}", f"\nOK, here it is.\n\n{EXERCISE}"):
             self.assertEqual(prompts.exercise_of(Answer(text, True)), EXERCISE, text)
         for text in (
                 "", "```python\n```", "Sure! Here is", "x = 1\n", "def f(:\n", 'def f():\n    """Say."""\n',
                 'def f():\n    """Say."""\n    pass\n', "def f():\n    return 1\n", f"```python\n{EXERCISE}"):
             self.assertIsNone(prompts.exercise_of(Answer(text, True)), text)
         self.assertIsNone(prompts.exercise_of(Answer(EXERCISE, False)))
+        # Its words occur within others, and in comments.
+        for text in (
+                EXERCISE.replace("Return n.", "Measure a book,\n    to ensure that it is okay\n    and here is n."),
+                EXERCISE.replace("    return", "    # ensure that nothing is lost\n    return")):
+            self.assertEqual(prompts.exercise_of(Answer(text, True)), text)
 
     def test_pages(self) -> None:
         for text in (PAGE, f"Sure! Here is a page:\n\n{PAGE}"):
@@ -182,6 +212,8 @@ class Answers(unittest.TestCase):
         for text in ("", "Sure! Here is", "A page without code. " * 40):
             self.assertIsNone(prompts.page_of(Answer(text, True)), text)
         self.assertIsNone(prompts.page_of(Answer(PAGE, False)))
+        ledger = "A ledger is a book of amounts. To ensure that it balances,\ncount twice.\n\n" + PAGE
+        self.assertEqual(prompts.page_of(Answer(ledger, True)), ledger)
 
     def test_thousands_of_prompts_are_distinct(self) -> None:
         for kind in ("textbooks", "exercises"):

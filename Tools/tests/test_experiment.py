@@ -184,6 +184,16 @@ class Plan(unittest.TestCase):
         self.assertEqual(len(plan.runs(plan.SCALES["cpu"], (1, 2, 3))), 3 * 26)
         self.assertTrue(all(abs(sum(s for _, s in a.pools) - 1) < 1e-9 for a in plan.ARMS.values()))
 
+    def test_products_of_other_options_are_not_mixed(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "x" / "scale.json"
+            plan.keep(path, {"scale": "gpu"}, False)
+            self.assertFalse(path.exists())
+            plan.keep(path, {"scale": "cpu"}, True)
+            plan.keep(path, {"scale": "cpu"}, True)
+            with self.assertRaisesRegex(ValueError, "was made with {'scale': 'cpu'}, not {'scale': 'gpu'}"):
+                plan.keep(path, {"scale": "gpu"}, False)
+
 
 if __name__ == "__main__":
     unittest.main()

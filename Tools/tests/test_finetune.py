@@ -36,10 +36,10 @@ PHI = TOOLS.parent / ".build" / "release" / "phi"
 SHAPE = Shape(420, 32, 2, 2, 48, 256)
 
 
-def make_base(folder: Path) -> None:
+def make_base(folder: Path, seed: int = 3) -> None:
     """Write a phi as transformers does, with a tokenizer."""
     from transformers import PhiConfig, PhiForCausalLM
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     PhiForCausalLM(PhiConfig(
         vocab_size=420, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
         max_position_embeddings=256, layer_norm_eps=1e-4, bos_token_id=399, eos_token_id=399)
@@ -98,6 +98,8 @@ class Examples(unittest.TestCase):
         path = self.folder / "a.jsonl"
         for line, why in (
                 ("{", "line 2: not JSON"), ("[]", "line 2: needs the strings"), ('{"prompt": "x"}', "line 2: needs"),
+                ('{"text": "\\ud800"}', "line 2: has half of a surrogate pair"),
+                ('{"prompt": "\\ud800", "completion": "c"}', "line 2: has half"),
                 ('{"text": 1}', "line 2: needs"), ('{"text": "t"}', "1 examples are too few")):
             path.write_text(f'{{"text": "t"}}\n{line}\n')
             with self.assertRaisesRegex(ValueError, why):
@@ -230,6 +232,7 @@ class Command(unittest.TestCase):
         folder = self.folder / "lora" / "best"
         adapter = json.loads((folder / "adapter_config.json").read_text())
         self.assertEqual((adapter["r"], adapter["lora_alpha"]), (4, 8.0))
+        self.assertEqual(adapter["base_model_name_or_path"], "base")
         theirs = PeftModel.from_pretrained(
             AutoModelForCausalLM.from_pretrained(self.folder / "base", dtype=torch.float32), folder).eval()
         model = Phi(base.read_shape(self.folder / "base"))
@@ -253,6 +256,14 @@ class Command(unittest.TestCase):
             shutil.rmtree(path)  # as if killed before
         self.tune("--out", "lora", "--lora", "4", "--epochs", "4", "--sequences", "4", "--rate", "0.01")
         self.assertEqual(self.losses("lora"), before)
+        self.assertNotIn("Warning", told)
+        # Another run in its folder: of all weights, or of another base.
+        self.assertRegex(self.failure("--out", "lora"), "lora/checkpoints/.*belongs to a run of another configuration")
+        shutil.copytree(self.folder / "base", self.folder / "base-2")
+        make_base(self.folder / "base-2", seed=2)
+        other = ("--base", "base-2", "--lora", "4", "--epochs", "4", "--sequences", "4", "--rate", "0.01")
+        told = self.failure("--out", "lora", *other, "--set", "lora.base=base")
+        self.assertRegex(told, "belongs to a run of another configuration")
 
     def test_full_learns_and_writes_a_checkpoint(self) -> None:
         told = self.tune("--out", "full", "--epochs", "6", "--sequences", "4", "--rate", "0.01", "--prompt", "def f(")

@@ -8,8 +8,8 @@ import random
 import re
 import unittest
 
-from phitools.exercises import heldout
-from phitools.exercises.tasks import classes, stream
+from phitools.exercises import generate, heldout
+from phitools.exercises.tasks import classes, stream, wordings
 from phitools.exercises.tasks.forms import FORMS, Function
 from phitools.exercises.tasks.kinds import KINDS
 from phitools.exercises.tasks.table import tasks
@@ -145,6 +145,14 @@ class ProblemSets(unittest.TestCase):
                 exec(p["prompt"] + "\n" * (p["prompt"][-1] != "\n") + p["canonical_solution"].lstrip("\n"), space)
                 exec(p["test"], space)
                 space["check"](space[p["entry_point"]])
+
+    def test_wordings_are_trained_under_no_other_number(self) -> None:
+        self.assertEqual(wordings.twins("-3.0"), ["-3.0", "-3.1", "-3.2"])
+        for p in rows("heldout-tasks"):
+            if p["split"] == "wording":
+                task, wording = p["composition"].split(" / ")
+                for twin in wordings.twins(wording):
+                    self.assertTrue(generate.held_out_kind(p["family"], f"{task} / {twin}"), p["task_id"])
 
     def test_the_committed_file_is_what_the_script_makes(self) -> None:
         made = heldout.lines(heldout.choose_tasks(heldout.SEED), "heldout-tasks")

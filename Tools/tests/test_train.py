@@ -221,6 +221,12 @@ class Configuration(unittest.TestCase):
         self.refused(tuned, "dropout.residual must be 0 with lora")
         self.refused(tuned.replace("residual = 0.1", "residual = 0") + 'targets = ["q"]\n', r"lora.targets \['q'\]")
         self.refused("[model", "c.toml")
+        for override, why in (
+                ("data.train=[1]", r"data.train = \[1\] must be of type"),
+                ("data.validation={a=1}", "data.validation = {'a': 1} must be of type"),
+                ("run.out.x=1", "run.out.x: out is no table")):
+            with self.assertRaisesRegex(ValueError, why):
+                config.load(Path("nano.toml"), [override])
 
     def test_the_repository_s_files_load(self) -> None:
         for path in sorted(config.CONFIGS.glob("*.toml")):
@@ -479,6 +485,19 @@ class Runs(unittest.TestCase):
         shutil.rmtree(out / "final")  # as if killed after the last checkpoint, which is in parts
         self.near(self.train("run.out=parts", *plain), one, 1e-4)
         self.assertTrue((out / "final" / "model.safetensors").exists())
+        self.train("run.out=parts-two", *parts, *plain, processes=2)
+        last = checkpoint.checkpoints(self.folder / "parts-two")[-1].relative_to(self.folder)
+        self.assertRegex(
+            self.failure("run.out=f5", "run.mode=finetune", f"run.init={last}"),
+            "holds the parts of a sharded run.* take its final checkpoint")
+
+    def test_a_run_killed_before_its_first_checkpoint_begins_once(self) -> None:
+        self.train("run.out=early", "schedule.steps=6")
+        shutil.rmtree(self.folder / "early" / "checkpoints")
+        again = self.train("run.out=early", "schedule.steps=6")
+        lines = [json.loads(t) for t in (self.folder / "early" / "log.jsonl").read_text().splitlines()]
+        self.assertEqual([r["step"] for r in lines], list(range(7)))
+        self.assertEqual(again, self.train("run.out=early-whole", "schedule.steps=6"))
 
     def test_the_best_checkpoint_is_kept(self) -> None:
         self.train("run.out=best", "run.best=same", "run.validate_every=3", "schedule.peak=0.5", "schedule.warmup=24")
@@ -567,6 +586,7 @@ class Runs(unittest.TestCase):
         self.assertRegex(
             self.failure("run.out=f2", "run.mode=finetune", "run.init=packed"),
             "packed/config.json: not a phi checkpoint")
+        self.assertRegex(self.failure("run.out=f2", 'run.prompts=[""]'), "a prompt, '', has no tokens")
         with lock(self.folder / "f4" / "lock"):
             self.assertRegex(self.failure("run.out=f4"), "f4: another process")
         self.assertRegex(self.failure("run.out=f3", "optimizer.muon=-1.0"), "optimizer.muon must not be negative")

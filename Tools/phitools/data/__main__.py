@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -297,7 +296,7 @@ def main() -> int:
         for folder in inputs:
             verify(folder)
         if a.step != "pack":  # which writes its folder in one go, with its manifest
-            a.out.mkdir(parents=True, exist_ok=True)
+            steps.begin(a.out, options, inputs)
         counts = a.do(a)
         if a.step != "pack":
             counts = counts if a.step == "tokenizer" else steps.count(a.out) | counts
@@ -307,7 +306,7 @@ def main() -> int:
     except (OSError, ValueError) as error:
         where = ""
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            shutil.rmtree(a.out / "logs", ignore_errors=True)
+            steps.clear(a.out)
             where = "" if error.filename else f"{a.out}: "
         print(f"phitools.data {a.step}: {where}{error}", file=sys.stderr)
         return 1

@@ -52,11 +52,15 @@ def save(tokenizer: Tokenizer, folder: Path, positions: int) -> None:
 
 
 def load(folder: Path) -> Tokenizer:
-    """Load a folder's tokenizer; raise FileNotFoundError if there is none."""
+    """Load a folder's tokenizer; raise FileNotFoundError if there is none. Whoever saved it may have left it set to
+    truncate or to pad texts, and it does neither here."""
     path = folder / "tokenizer.json"
     if not path.exists():
         raise FileNotFoundError(f"{path}: no tokenizer here; `python -m phitools.data tokenizer` trains one")
-    return Tokenizer.from_file(str(path))
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:

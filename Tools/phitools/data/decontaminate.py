@@ -114,9 +114,10 @@ class _Signs:
         return [f for f in found if f]
 
 
-def match_rates(texts: list[str], benchmark: list[Problem]) -> tuple[np.ndarray, np.ndarray]:
+def match_rates(
+        texts: list[str], benchmark: list[Problem], least: float = min(TAUS)) -> tuple[np.ndarray, np.ndarray]:
     """Return each text's largest match rate between its functions and the solutions, and each problem's with any text;
-    0 if it is far below every tau. float32 [texts], [problems]"""
+    0 if it is below `least` and every tau. float32 [texts], [problems]"""
     signs = _Signs()
     of_problems = [signs.functions(p.solution) for p in benchmark]
     solutions = sorted({f for found in of_problems for f in found})
@@ -129,7 +130,8 @@ def match_rates(texts: list[str], benchmark: list[Problem]) -> tuple[np.ndarray,
     for start in range(0, len(functions) if solutions else 0, 2048):
         part = functions[start:start + 2048]
         rates = cdist(
-            part, solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=min(TAUS) - 0.01, dtype=np.float32)
+            part, solutions, scorer=Levenshtein.normalized_similarity, score_cutoff=max(0.0, min(least, *TAUS) - 0.01),
+            dtype=np.float32)
         nearest = np.maximum(nearest, rates.max(0, initial=0))
         for function, rate in zip(part, rates.max(1, initial=0)):
             where = having[function]
@@ -158,7 +160,7 @@ def judge(texts: list[str], benchmark: list[Problem], tau: float, distance: floa
     distance of 0 disables its measure."""
     forbidden = set().union(*(grams(p.prompt) for p in benchmark)) if benchmark else set()
     shared = np.array([not forbidden.isdisjoint(grams(t)) for t in texts], bool)
-    rates, matches = match_rates(texts, benchmark)
+    rates, matches = match_rates(texts, benchmark, tau)
     near = [
         {"benchmark": p.benchmark, "task_id": p.id, "match": round(float(m), 4)} for p, m in zip(benchmark, matches)]
     far = None

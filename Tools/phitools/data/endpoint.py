@@ -31,6 +31,14 @@ KEY = "PHITOOLS_API_KEY"
 """The environment variable with the endpoint's key, which thus appears in no command line or manifest."""
 PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 """HTTP statuses that may pass."""
+OF_THE_PROMPT = {400, 413, 422}
+"""HTTP statuses of a prompt that the server does not take: too long, or kept out by a filter."""
+MOST_REFUSED = 16
+"""Prompts that may be refused before the first answer: then the requests themselves are wrong."""
+
+
+class Refused(OSError):
+    """The server does not take a prompt."""
 
 
 class Answer(NamedTuple):
@@ -58,7 +66,7 @@ class Endpoint:
 
     def ask(self, prompt: str, tokens: int, temperature: float) -> Answer:
         """Return an answer; OSError names the address and the last fault when the tries are used up, or at once for a
-        fault that another try won't mend."""
+        fault that another try won't mend; Refused is one of this prompt alone."""
         body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
                 "temperature": temperature}
         headers = {"Content-Type": "application/json"}
@@ -74,7 +82,8 @@ class Endpoint:
             except urllib.error.HTTPError as error:
                 fault = f"HTTP {error.code}: {_body(error) or error.reason}"
                 if error.code not in PASSING:
-                    raise OSError(f"{self.address}: {' '.join(fault.split())}") from None
+                    kind = Refused if error.code in OF_THE_PROMPT else OSError
+                    raise kind(f"{self.address}: {' '.join(fault.split())}") from None
                 wait = max(wait, _retry_after(error.headers.get("Retry-After")))
             except (OSError, http.client.HTTPException) as error:
                 fault = str(getattr(error, "reason", "") or error) or type(error).__name__
@@ -122,7 +131,8 @@ class Ask(PipelineStep):
     """A pipeline step that puts a question about each document and hands on what `take` makes of the answer.
 
     `take(document, answer)` returns a document, or None for an unusable answer, which is asked for `again` times and
-    then left out. A document for which `question` returns None passes unchanged.
+    then left out, as is one whose prompt the server refuses. A document for which `question` returns None passes
+    unchanged.
     """
 
     name, type = "endpoint", "GENERATOR"
@@ -137,6 +147,7 @@ class Ask(PipelineStep):
     def run(self, data=None, rank: int = 0, world_size: int = 1):
         kept = _Kept(self.answers / f"{rank:05d}.jsonl")
         stop = threading.Event()
+        refused = list[Refused]()
 
         def answer(document: Any, prompt: str) -> Any:
             for attempt in range(self.again + 1):
@@ -146,7 +157,13 @@ class Ask(PipelineStep):
                 if found is None:
                     if stop.is_set():
                         return None
-                    found = self.endpoint.ask(prompt, self.tokens, self.temperature)
+                    try:
+                        found = self.endpoint.ask(prompt, self.tokens, self.temperature)
+                    except Refused as error:
+                        refused.append(error)
+                        if not kept.count and len(refused) >= MOST_REFUSED:
+                            raise
+                        return error
                     kept.put(key, found)
                 if (taken := self.take(document, found)) is not None:
                     return taken
@@ -155,8 +172,11 @@ class Ask(PipelineStep):
         with ThreadPoolExecutor(self.concurrent) as pool:
             def handed_on(most: int) -> Iterator[Any]:
                 while len(waiting) > most:
-                    if (taken := waiting.popleft().result()) is None:
+                    taken = waiting.popleft().result()
+                    if taken is None:
                         self.stat_update("left out: unusable answer")
+                    elif isinstance(taken, Refused):
+                        self.stat_update("left out: refused by the server")
                     else:
                         yield taken
             try:
@@ -169,6 +189,8 @@ class Ask(PipelineStep):
                         waiting.append(pool.submit(answer, document, prompt))
                     yield from handed_on(2 * self.concurrent)
                 yield from handed_on(0)
+                if refused and not kept.count:
+                    raise refused[0]
             finally:
                 stop.set()
                 pool.shutdown(cancel_futures=True)
@@ -189,10 +211,16 @@ class _Kept:
         self._file = open(path, "a", encoding="utf-8")
         self._file.write("\n")
 
+    @property
+    def count(self) -> int:
+        """Number of answers."""
+        return len(self._found)
+
     def get(self, key: str) -> Answer | None:
         return self._found.get(key)
 
     def put(self, key: str, answer: Answer) -> None:
         with self._lock:
+            self._found[key] = answer
             self._file.write(json.dumps({"key": key, "text": answer.text, "whole": answer.whole}) + "\n")
             self._file.flush()

@@ -99,7 +99,7 @@ class Requests(PipelineStep):
 
 FENCE = re.compile(r"```[^\n`]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 CHATTER = re.compile(
-    r"(?:sure|certainly|of course|here is|here's|here are|absolutely|okay|ok)\b[^\n]*\n+", re.IGNORECASE)
+    r"\A\s*(?:sure|certainly|of course|here is|here's|here are|absolutely|okay|ok)\b[^\n]*\n+", re.IGNORECASE)
 
 
 def exercise_of(answer: Answer) -> str | None:

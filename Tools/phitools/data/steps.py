@@ -1,8 +1,9 @@
 """The form of every step: documents in, a folder with documents and a manifest out, on datatrove's executors.
 
 A step's folder contains `documents/00000.jsonl`, ... and `manifest.json`, written last: a folder without it is
-incomplete, and running the step again resumes with the unfinished tasks. The manifest lists options, counts, and hashes
-of inputs and outputs. Data sets are reproducible to the byte: shards are uncompressed and contain no times.
+incomplete, and running the step again with the same options resumes with the unfinished tasks. The manifest lists
+options, counts, and hashes of inputs and outputs. Data sets are reproducible to the byte: shards are uncompressed and
+contain no times.
 """
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ from ..durable import write_text
 from ..packed import sha256
 
 MANIFEST, DOCUMENTS = "manifest.json", "documents"
+LOGS, ANSWERS, BEGUN = "logs", "answers", "begun.json"
+"""Of an unfinished step: the executors' notes, an endpoint's answers and what the step was begun with."""
 Item = TypeVar("Item")
 
 
@@ -163,15 +166,41 @@ def finished(out: Path, options: dict[str, Any], inputs: list[Path]) -> bool:
     return True
 
 
+def begin(out: Path, options: dict[str, Any], inputs: list[Path]) -> None:
+    """Note in a step's folder what it is made with, or go on with one that was begun so; with others it is an error:
+    finished tasks would be of the others."""
+    path = out / LOGS / BEGUN
+    wanted = {"options": json.loads(json.dumps(options)), "inputs": digests(inputs)}
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            found = None
+        if found != wanted:
+            raise ValueError(f"{out}: was begun with other options or inputs; remove it or choose another folder")
+    elif (out / LOGS).exists() or (out / DOCUMENTS).exists():
+        raise ValueError(f"{out}: holds a step that was not begun by this version; remove it or choose another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(wanted, sort_keys=True) + "\n")
+
+
+def clear(out: Path) -> None:
+    """Remove what an unfinished step has made, for its place on the disk, but not an endpoint's answers."""
+    shutil.rmtree(out / DOCUMENTS, ignore_errors=True)
+    for path in (out / LOGS).glob("*"):
+        if path.name not in (ANSWERS, BEGUN):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], counts: dict[str, Any]) -> None:
     """Write the manifest, which marks the folder as complete."""
     files = sorted(
-        p for p in out.rglob("*") if p.is_file() and "logs" not in p.relative_to(out).parts and p.name != MANIFEST)
+        p for p in out.rglob("*") if p.is_file() and LOGS not in p.relative_to(out).parts and p.name != MANIFEST)
     manifest = {
         "step": step, "options": options, "inputs": digests(inputs), "counts": counts,
         "files": {str(p.relative_to(out)): sha256(p) for p in files}, "python": platform.python_version()}
     write_text(out / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    shutil.rmtree(out / "logs", ignore_errors=True)
+    shutil.rmtree(out / LOGS, ignore_errors=True)
 
 
 def read(folder: Path) -> Iterator[Document]:

@@ -52,6 +52,8 @@ def choose_tasks(seed: int) -> list[tuple[str, stream.Drawn]]:
             break
         kind = {"composition": "pair", "class method": "method"}.get(e.family, "wording" if e.table else "")
         asked = kind == "method" or f"def {e.name}(" in e.prompt
+        if kind == "wording" and not e.never_trained:
+            continue
         if e.held_out and left.get(kind) and asked and e.composition not in seen and e.prompt.count("\n") <= 20:
             seen.add(e.composition)
             left[kind] -= 1

@@ -54,6 +54,10 @@ def main() -> int:
         for path in (*o.benchmarks.values(), *([o.phi] if a.do in ("run", "efficiency") else [])):
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file")
+        plan.keep(o.folder / "scale.json", {"scale": a.scale}, a.do in ("run", "efficiency"))
+        if a.do == "efficiency":
+            kept = {"limit": a.limit, "set": a.set}
+            plan.keep(o.folder / "efficiency" / "options.json", kept, True)
         if a.do == "run":
             return queue.run(plan.jobs(o), o.folder / "logs", a.workers, a.nice)
         if a.do == "efficiency":

@@ -24,6 +24,8 @@ GOAL = 0.5
 def counts(o: Options, least: int) -> list[int]:
     """Return every n: `least` and its doublings, as far as there are exercises to train on."""
     found = json.loads((o.folder / "clean-exercises" / "manifest.json").read_text(encoding="utf-8"))
+    if least > found["counts"]["documents"]:
+        raise ValueError(f"--least {least}: there are {found['counts']['documents']} exercises")
     out = [least]
     while 2 * out[-1] <= found["counts"]["documents"]:
         out.append(2 * out[-1])

@@ -2,10 +2,13 @@
 dependencies, the most telling ones first."""
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from ..durable import write_text
 from ..exercises.heldout import FILE as HELD_OUT
 
 CONFIG = Path(__file__).with_name("experiment.toml")
@@ -135,6 +138,18 @@ def _pools(o: Options) -> list[Job]:
         _step(o, "data", "exercises", "exercises", (), "--count", str(s.exercises)),
         _step(o, "data", "decontaminate", "clean-exercises", ("exercises",), *near),
     ]
+
+
+def keep(path: Path, options: dict[str, Any], writes: bool) -> None:
+    """Note in a folder what its products are made with, if this run makes some; ValueError if they were made with other
+    options, since their names don't tell."""
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found != options:
+            raise ValueError(f"{path.parent}: was made with {found}, not {options}; choose another --out, or remove it")
+    elif writes:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps(options) + "\n")
 
 
 def runs(scale: Scale, seeds: tuple[int, ...]) -> list[tuple[str, str, int]]:

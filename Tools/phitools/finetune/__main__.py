@@ -22,6 +22,9 @@ from ..train.loop import Training
 from ..train.shape import Shape
 from . import estimate, examples, packing
 
+MOST_VALIDATED = 1 << 18
+"""Tokens of the examples held back that a validation takes at most."""
+
 
 def find(given: str) -> Path:
     """Return the folder of a base, downloading a model of the hub into Hugging Face's cache."""
@@ -65,12 +68,14 @@ def table(a: argparse.Namespace, shape: Shape, packed: dict[str, int], context: 
     sequences = min(a.sequences, packed["rows"])
     steps = max(1, ceil(a.epochs * packed["rows"] / sequences))
     rate = a.rate or min(5e-3, 2e-5 * 2048 / shape.hidden * (10 if a.lora else 1))
-    lora: dict[str, Any] = {"rank": a.lora, "alpha": float(2 * a.lora)}
+    lora: dict[str, Any] = {"rank": a.lora, "alpha": float(2 * a.lora), "base": a.name if a.lora else ""}
     if a.targets:
         lora["targets"] = a.targets.split(",")
     data = a.out / "data"
     return {
-        "data": {"train": [str(data / "train")], "validation": {"held out": str(data / "validation")}},
+        "data": {
+            "train": [str(data / "train")], "validation": {"held out": str(data / "validation")},
+            "validation_tokens": MOST_VALIDATED},
         "batch": {"sequences": sequences, "context": context, "separate": True},
         "schedule": {"steps": steps, "peak": rate, "warmup": min(steps // 10, 100), "kind": "cosine", "floor": 0.1},
         "optimizer": {"decay": 0.0 if a.lora else 0.01, "beta2": 0.999},
@@ -89,7 +94,7 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
         if not least <= getattr(a, name) < float("inf"):
             raise ValueError(f"--{name} {getattr(a, name)} is to be {least} or more")
     given, folder = a.base, find(a.base)
-    a.base = str(folder)
+    a.base, a.name = str(folder), given
     shape, tokenizer = base.read_shape(folder), bpe.load(folder)
     end = bpe.end_of_text(tokenizer)
     found, left = examples.read(a.data)

@@ -36,6 +36,10 @@ def _lines(path: Path, text: str) -> Iterator[Example]:
         keys = ("prompt", "completion") if isinstance(d, dict) and "prompt" in d else ("text",)
         if not isinstance(d, dict) or not all(isinstance(d.get(k), str) for k in keys):
             raise ValueError(f"{path}, line {number}: needs the strings prompt and completion, or text")
+        try:
+            "".join(d[k] for k in (*keys, "completion") if k in d).encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{path}, line {number}: has half of a surrogate pair, which is no text") from None
         yield Example(d["prompt"], d["completion"]) if "prompt" in d else Example("", d["text"])
 
 
@@ -46,7 +50,12 @@ def _files(path: Path) -> list[Path]:
         return [path]
     manifest = path / "manifest.json"
     if manifest.exists() and '"step"' in manifest.read_text(encoding="utf-8"):
-        from ..data.steps import verify
+        try:
+            from ..data.steps import verify
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"{path}: is a step's folder, which is checked by the extra `data` ({error.name} is missing); "
+                f"install that, or give {path / 'documents'}") from None
         verify(path)
     return [p for p in sorted(path.rglob("*")) if p.suffix in TEXTS | {".jsonl"} and not p.is_dir()]
 

@@ -95,7 +95,8 @@ def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, fol
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": o.decay}, {"params": vectors, "weight_decay": 0.0}], lr=s.peak,
         betas=(o.beta1, o.beta2), eps=o.epsilon, fused=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: learning_rate(i, 1.0, s.warmup, s.steps))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda i: learning_rate(i, 1.0, s.warmup, s.steps, s.kind, s.decay, s.floor))
     _InOrder(
         model=model, args=arguments, train_dataset=_Rows(training, steps), optimizers=(optimizer, schedule),
         callbacks=[clock]).train()

@@ -99,6 +99,8 @@ class Lora:
     """0: all weights are trained."""
     alpha: float = 16.0
     targets: list[str] = field(default_factory=lambda: list(MODULES))
+    base: str = ""
+    """What adapter_config.json calls the base, such as its id on the hub; otherwise run.init."""
 
 
 @dataclass
@@ -168,6 +170,9 @@ def _build(kind: type, table: dict[str, Any], where: str) -> Any:
             value = float(value)
         elif type(value) is not (getattr(hint, "__origin__", None) or hint):
             raise ValueError(f"{where}{name} = {value!r} must be of type {getattr(hint, '__name__', hint)}")
+        for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            if type(item) is not hint.__args__[-1]:
+                raise ValueError(f"{where}{name} = {value!r} must be of type {hint}")
         values[name] = value
     return kind(**values)
 
@@ -245,5 +250,7 @@ def build(table: dict[str, Any], overrides: list[str]) -> Config:
         inner = table
         for parent in parents:
             inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ValueError(f"{key}: {parent} is no table")
         inner[last] = value
     return check(_build(Config, table, ""))

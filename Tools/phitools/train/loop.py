@@ -30,6 +30,8 @@ from .report import check as check_report
 from .report import reporter
 from .shape import Shape
 
+OTHER_RUN = "{}: belongs to a run of another configuration or other data; choose another run.out or remove it"
+
 
 def matmul_rate(device: torch.device, precision: str) -> float:
     """Floating-point operations per second of a large matrix product, the reference of the FLOPs share."""
@@ -78,7 +80,12 @@ class Training:
         if self.share % self.micro:
             raise ValueError(f"batch.micro = {self.micro} does not divide the {self.share} sequences of a process")
 
+        for prompt in c.run.prompts:
+            if not self.tokenizer.encode(prompt).ids:
+                raise ValueError(f"a prompt, {prompt!r}, has no tokens to complete")
         existing = checkpoint.checkpoints(self.out)
+        if existing and lora.is_adapter(existing[-1]) != bool(c.lora.rank):
+            raise ValueError(OTHER_RUN.format(existing[-1]))
         start = Path(c.run.init) if c.run.init and (c.lora.rank or not existing) else existing[-1] if existing else None
         self.shape = self._shape(start)
         torch.manual_seed(c.run.seed)
@@ -86,8 +93,13 @@ class Training:
         self.done, self.best = 0, float("inf")
         self.settings = checkpoint.hugging_face_config(self.shape, self.end, c.dropout)
         if start:
+            resumes = bool(existing) and start == existing[-1]
             if not (start / sharded.FOLDER).exists():
                 model.load_state_dict(base.load_weights(start, self.shape))
+            elif not resumes:
+                raise ValueError(
+                    f"{start}: holds the parts of a sharded run, which alone goes on from them; take its final "
+                    "checkpoint")
             self.settings = base.read_config(start) | {k: self.settings[k] for k in checkpoint.OURS}
         if c.lora.rank:
             lora.adapt(model, c.lora)
@@ -103,9 +115,7 @@ class Training:
         if existing:
             state = checkpoint.read_training(existing[-1])
             if state["identity"] != self.identity:
-                raise ValueError(
-                    f"{existing[-1]}: belongs to a run of another configuration or other data; choose another run.out "
-                    "or remove it")
+                raise ValueError(OTHER_RUN.format(existing[-1]))
             if (existing[-1] / sharded.FOLDER).exists():
                 state["optimizer"] = sharded.load(existing[-1], self._plain())
             self._restore(state)
@@ -139,6 +149,8 @@ class Training:
                 "report", "sharded"):
             c["run"].pop(key)
         c["data"] = {"tokenizer": tokenizer, "tokens": self.sampler.stream.digest}
+        if self.c.lora.rank:  # which goes on from the base, too
+            c["run"]["init"] = [sha256(path) for path in base.weight_files(Path(self.c.run.init))]
         c["batch"].pop("micro")
         return hashlib.sha256(json.dumps(c, sort_keys=True).encode()).hexdigest()
 
@@ -208,7 +220,7 @@ class Training:
             with self._autocast():
                 loss = self.call(*self._rows(wanted, self.done, self.p.rank * self.share))
                 loss.backward()
-            float(loss)  # synchronises with a GPU
+            float(loss.detach())  # synchronises with a GPU
             for optimizer in self.optimizers:
                 optimizer.zero_grad(set_to_none=True)
         return (time.monotonic() - begun) * (self.share // self.micro)
@@ -298,7 +310,7 @@ class Training:
         c, p = self.c, self.p
         final = self.out / "final"
         tokens, peak = c.batch.sequences * c.batch.context, matmul_rate(p.device, c.run.precision) * p.world
-        if p.first and self.done == 0:
+        if p.first and self.done == 0 and not self.log.kept:
             self.log.add(
                 step=0, parameters=sum(w.numel() for w in self.model.parameters()), tokens_per_step=tokens,
                 data_tokens=len(self.sampler.stream),

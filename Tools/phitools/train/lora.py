@@ -57,6 +57,11 @@ class Adapted(nn.Module):
             for name, part in zip(self.parts, y.split(sizes, -1))], -1)
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether a checkpoint is an adapter."""
+    return (folder / CONFIG).exists()
+
+
 def adapt(model: Phi, lora: Lora) -> None:
     """Freeze a model, except for updates of its blocks' projections."""
     h, f = model.shape.hidden, model.shape.intermediate
@@ -91,9 +96,9 @@ def load(folder: Path, model: Phi) -> None:
 
 
 def write_config(folder: Path, lora: Lora, base: str) -> None:
-    """Write PEFT's adapter_config.json."""
+    """Write PEFT's adapter_config.json; `base` is a folder or a model's id."""
     settings: dict[str, Any] = {
-        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, "r": lora.rank,
+        "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": lora.base or base, "r": lora.rank,
         "lora_alpha": lora.alpha, "lora_dropout": 0.0, "bias": "none", "fan_in_fan_out": False, "inference_mode": True,
         "target_modules": sorted(lora.targets), "modules_to_save": None}
     (folder / CONFIG).write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -12,6 +12,8 @@ class Record:
 
     def __init__(self, path: Path, after: int) -> None:
         kept = [line for line in _lines(path) if line.get("step", 0) <= after]
+        self.kept = len(kept)
+        """Number of lines of an earlier start."""
         self._file = open(path, "w", encoding="utf-8")
         for line in kept:
             self.add(**line)

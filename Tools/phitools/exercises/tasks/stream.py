@@ -17,7 +17,7 @@ from ..generate import FAMILIES, distinct, held_out, held_out_kind
 from . import classes, compose
 from .forms import FORMS, NAMED, WEIGHTS, Function
 from .table import Task, tasks
-from .wordings import sentence
+from .wordings import sentence, twins
 
 SHARES = {"task": 50, "composition": 12, "class": 6, "grammar": 22, "reworded": 10}
 """Of a hundred exercises: single tasks, two composed, classes, the grammar's own, and those in the forms of this package."""
@@ -35,6 +35,8 @@ class Drawn:
     test: str
     table: bool = False
     """Whether it is a single task of a table."""
+    bare: bool = False
+    """Whether its words are not in the prompt."""
 
     @property
     def source(self) -> str:
@@ -44,6 +46,12 @@ class Drawn:
     def held_out(self) -> str:
         """"family" or "composition" for an exercise that is held out from training, else ""."""
         return held_out_kind(self.family, self.composition)
+
+    @property
+    def never_trained(self) -> bool:
+        """Whether training never has the words of a held-out single task either."""
+        task, _, wording = self.composition.rpartition(" / ")
+        return not self.bare and all(held_out_kind(self.family, f"{task} / {w}") for w in twins(wording))
 
 
 def function_name(r: random.Random, names: list[str], taken: set[str]) -> str:
@@ -119,7 +127,8 @@ def whole(task: Task, r: random.Random, family: str, form: str = "") -> Drawn | 
     f = Function(
         name, [(names[p.name], p.kind.annotation) for p in task.parameters], task.returns, imports, lines, *found, before)
     prompt, solution = FORMS[form](r, f, text)
-    return checked(Drawn(family, task.pair or f"{task.name} / {wording}", prompt, solution, name, f.test, not task.pair))
+    composition = task.pair or f"{task.name} / {wording}"
+    return checked(Drawn(family, composition, prompt, solution, name, f.test, not task.pair, form == "bare"))
 
 
 def helped(task: Task, names: dict[str, str], lines: list[str]) -> tuple[list[str], list[str]]:
@@ -201,7 +210,7 @@ def draw(seed: int) -> Iterator[Drawn]:
 
 
 def training(seed: int, count: int) -> Iterator[Drawn]:
-    """Yield `count` training exercises with distinct texts."""
+    """Yield `count` training exercises with distinct texts. Another seed may have some of them, too."""
     return islice(distinct(e for e in draw(seed) if not e.held_out), count)
 
 

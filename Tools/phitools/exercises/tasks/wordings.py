@@ -37,6 +37,14 @@ AFTER_NAME = "and|is|in|or|are|at|as|if|into|on|of|also|occurs|added|element by|
 IRREGULAR = {"dictionary": "dictionaries", "matrix": "matrices", "list": "lists"}
 
 
+def twins(wording: str) -> list[str]:
+    """Return the names of the wordings that have the same words as this one, itself included: lists of templates have
+    frequent ones several times."""
+    mark, phrase, number = re.fullmatch(r"(\D+)(\d+)\.(\d+)", wording).groups()
+    texts = TEMPLATES[mark]
+    return [f"{mark}{phrase}.{n}" for n, text in enumerate(texts) if text == texts[int(number)]]
+
+
 def choose(r: random.Random, text: str) -> str:
     """Replace each [a|b] by one of its alternatives; the innermost first."""
     while re.search(r"\[([^\[\]]*\|[^\[\]]*)\]", text):

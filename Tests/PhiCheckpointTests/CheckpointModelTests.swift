@@ -145,7 +145,7 @@ import Testing
         try copy.replace(
             #""vocab_size": 296"#, #""vocab_size": 296, "quantization_config": \#(settings)"#, in: "config.json")
         #expect(fault { _ = try CheckpointModel(path: copy.path) } == "", "its weights are floats")
-        try copy.rewrite { $0[Self.query]?.shape = [128, 1] }
+        try copy.rewrite { $0[Self.query] = TestTensor(shape: [128, 1]) }
         let text = fault { _ = try CheckpointModel(path: copy.path) }
         #expect(text.hasPrefix("the weights are quantised by \(name); convert the original model"), "\(text)")
     }

@@ -45,7 +45,7 @@ struct ForeignFieldTests {
         (#""custom_logit_processor":"x""#, "custom_logit_processor"), (#""bad_words":["x"]"#, "bad_words"),
         (#""use_beam_search":true"#, "use_beam_search"), (#""mirostat":2"#, "mirostat"),
         (#""typical_p":0.9"#, "typical_p"),
-        (#""samplers":["top_k"]"#, "samplers"), (#""return_tokens":true"#, "return_tokens"),
+        (#""samplers":["top_k"]"#, "samplers"),
         (#""skip_special_tokens":false"#, "skip_special_tokens"),
         (#""truncate_prompt_tokens":5"#, "truncate_prompt_tokens"), (#""lora":[{"id":0}]"#, "lora"),
         (#""include_stop_str_in_output":true"#, "include_stop_str_in_output"),

@@ -98,6 +98,17 @@ struct LlamaServerTests {
         }
     }
 
+    /// The answers of the other dialect have no place for them.
+    @Test func tokensAreOfItsOwnAnswers() async throws {
+        try await TestServer.run { server in
+            let fields = #"{"prompt":"x","max_tokens":1,"return_tokens":true}"#
+            let response = try await server.send(.post, "/v1/completions", fields)
+            let error = try response.error
+            #expect(response.status == .badRequest && error.param == "return_tokens")
+            #expect(error.message.contains("not supported: "))
+        }
+    }
+
     @Test func streamsEndWithTheWhole() async throws {
         try await TestServer.run { server in
             let response = try await complete(

@@ -61,7 +61,7 @@ package struct CompletionRequest: Sendable {
         echoes = try fields.flag("echo")
         wantsTokens = try fields.flag("return_tokens")
         guard !wantsTokens || dialect == .llamaServer else {
-            throw .invalid("return_tokens", "return_tokens is not supported here: use /completion, or /tokenize")
+            throw .invalid("return_tokens", "return_tokens is not supported: use /completion, or /tokenize")
         }
         cacheSalts = try ["cache_salt", "extra_key"].map { name throws(APIError) in
             try fields.value(name, "a string") ?? ""

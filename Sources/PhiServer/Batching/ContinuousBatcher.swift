@@ -15,8 +15,8 @@ final class ContinuousBatcher {
     private var running: [RunningSequence] = []
     private var prefixCache: PrefixCache
     private var budget = PrefillBudget()
-    /// Requests that failed in the current step.
-    private var failed: [SubmittedRequest] = []
+    /// Requests that failed in the current step, and why.
+    private var failed: [(owner: SubmittedRequest, error: APIError)] = []
 
     init(
         _ engine: Engine, _ settings: BatchingSettings, _ directory: PrefixDirectory?, _ queue: RequestQueue,
@@ -62,6 +62,7 @@ final class ContinuousBatcher {
         while let owner = waiting.first(where: { isOver($0.owner) })?.owner
             ?? running.first(where: { isOver($0.owner) })?.owner
         {
+            drop(owner)
             if owner.isCancelled {
                 metrics.cancelled.increment()
                 owner.finish()
@@ -71,15 +72,15 @@ final class ContinuousBatcher {
             } else {
                 owner.fail(.shuttingDown)
             }
-            drop(owner)
         }
     }
 
-    /// Removes a request's sequences. Their tokens may serve as prefixes of others.
+    /// Removes a request's sequences, before its client learns of it. Their tokens may serve as prefixes of others.
     private func drop(_ owner: SubmittedRequest) {
         waiting.removeAll { $0.owner === owner }
         for sequence in running where sequence.owner === owner { prefixCache.insert(sequence.session, of: owner.scope) }
         running.removeAll { $0.owner === owner }
+        queue.sequencesEnded(waiting: waiting.count, running: running.count)
     }
 
     // MARK: Start of sequences
@@ -92,8 +93,8 @@ final class ContinuousBatcher {
                 running.append(try start(sequence))
                 metrics.inQueue.record(duration: .now - sequence.owner.arrival)
             } catch {
-                sequence.owner.fail(.cannotCompute(error))
                 drop(sequence.owner)
+                sequence.owner.fail(.cannotCompute(error))
             }
         }
     }
@@ -217,17 +218,18 @@ final class ContinuousBatcher {
     }
 
     private func fail(_ sequence: RunningSequence, _ error: SessionError) {
-        sequence.owner.fail(.cannotCompute(error))
-        failed.append(sequence.owner)
+        failed.append((sequence.owner, .cannotCompute(error)))
     }
 
     // MARK: End of sequences
 
     private func removeFinished() {
-        for owner in failed { drop(owner) }
-        failed.removeAll()
+        for (owner, _) in failed { drop(owner) }
         let finished = running.filter { $0.stopReason != nil }
         running.removeAll { $0.stopReason != nil }
+        queue.sequencesEnded(waiting: waiting.count, running: running.count)
+        for (owner, error) in failed { owner.fail(error) }
+        failed.removeAll()
         for sequence in finished {
             prefixCache.insert(sequence.session, of: sequence.owner.scope)
             queue.slotIsFree(after: (ContinuousClock.now - sequence.start).seconds)

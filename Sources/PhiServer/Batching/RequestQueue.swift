@@ -87,6 +87,14 @@ package final class RequestQueue: Sendable {
         }
     }
 
+    /// Notes that so many sequences remain: before a client learns that its request has ended, as the next one may follow at once.
+    func sequencesEnded(waiting: Int, running: Int) {
+        state.withLock { state in
+            state.running = running
+            state.waiting = waiting + state.newSequences
+        }
+    }
+
     /// Notes how long a finished sequence had its slot.
     func slotIsFree(after seconds: Double) {
         state.withLock { $0.secondsInSlot = 0.9 * $0.secondsInSlot + 0.1 * seconds }

@@ -122,7 +122,7 @@ typedef struct phi_session_options {
     int32_t no_speculation;  /* 1: generations choose every token before the next is computed, with no draft_ field below;
                                 results are the same */
     const phi_token *draft_corpus; /* a text, for example one's own code, that drafts are taken from too */
-    size_t draft_corpus_count;
+    size_t draft_corpus_count;     /* the first 4,194,304 are taken */
     const phi_model *draft_model;  /* a smaller model with the same tokenizer that drafts too, or NULL */
 } phi_session_options;
 #define PHI_SESSION_OPTIONS_INIT {sizeof(phi_session_options), 0, 0, PHI_CACHE_BY_MODEL, 0, NULL, 0, NULL}

@@ -57,8 +57,9 @@ class Session(Handle):
     not depend on it. `cache`: the cache's encoding, "f32", "f16" or "q8", by default chosen by the model's.
 
     Generations draft tokens that are likely to come, where that pays, and compute several in one step; results are the
-    same. `speculate=False` turns that off. `draft_corpus`: tokens of a text, for example one's own code, that drafts
-    are taken from too. `draft_model`: a smaller model with the same tokenizer that drafts too.
+    same. `speculate=False` turns that off, and excludes both of the following. `draft_corpus`: tokens of a text, for
+    example one's own code, that drafts are taken from too, the first 4,194,304. `draft_model`: a smaller model with
+    the same tokenizer that drafts too.
     """
 
     _close = "phi_session_close"

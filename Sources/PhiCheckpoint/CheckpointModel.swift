@@ -28,8 +28,9 @@ package struct CheckpointModel: Sendable {
 
     /// Opens the checkpoint at `path`, a GGUF file or as ``CheckpointPlace`` says. `endsOfText` are ids or tokens to take as ends
     /// of text instead of those that the checkpoint names. `tokenizers` are directories that may have a tokenizer, as those of
-    /// adapters do: one that is another than the checkpoint's takes its place, with a warning; two such are refused. Throws ``FormatError`` with the first fault found; among tensors, the
-    /// first in the order of the forward pass and how many more there are. No weight is read.
+    /// adapters do: one that is another than the checkpoint's takes its place, with a warning; two such are refused. Throws
+    /// ``FormatError`` with the first fault found; among tensors, the first in the order of the forward pass and how many more
+    /// there are. No weight is read.
     package init(
         _ path: FilePath, endsOfText: [String] = [], tokenizers: [FilePath] = []
     ) throws(FormatError) {

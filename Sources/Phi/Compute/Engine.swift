@@ -69,9 +69,9 @@ public final class Engine {
     /// Starts threads, so that there are `count` with the caller's, and returns how many there are.
     package static func startThreads(_ count: Int) -> Int { Int(phi_reserve_threads(Int32(count))) }
 
-    /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each that got any has the logits that
-    /// follow its last token, until the engine's next step; without any tokens there is no step. Throws ``SessionError``, leaving all unchanged, when tokens
-    /// do not fit or an id is not a token.
+    /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each that got any has the logits
+    /// that follow its last token, until the engine's next step; without any tokens there is no step. Throws ``SessionError``,
+    /// leaving all unchanged, when tokens do not fit or an id is not a token.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
         try append(work.map { (session: $0.session, tokens: $0.tokens, drafted: 0) })
     }

@@ -23,7 +23,7 @@ package final class RequestQueue: Sendable {
     private let slots: Int
     private let metrics: ServerMetrics
 
-    /// A queue that refuses requests while `limit` or more sequences wait for one of `slots` slots that is not free.
+    /// A queue that refuses requests while `limit` or more sequences wait because all `slots` slots are taken.
     init(limit: Int, slots: Int, _ metrics: ServerMetrics) {
         self.limit = limit
         self.slots = slots

@@ -131,6 +131,13 @@ class Pruned(Scratch):
                     run(pruned.main, "--near", near, "--scores", wrong)
         self.assertRegex(told.getvalue(), "not a report of phi eval.*\n.*to be NAME=FILE\n.*no task in common")
 
+    def test_the_pages_table_is_that_of_the_kept_scores(self) -> None:
+        tools = Path(__file__).resolve().parents[1]
+        kept = json.loads(gzip.decompress((tools / "experiment/pruned.json.gz").read_bytes()))
+        models = {name: {t: float(t in solved) for t in kept["near"]} for name, solved in kept["solved"].items()}
+        self.assertEqual(len(kept["near"]), 164)
+        self.assertIn(pruned.table(kept["near"], models), (tools / "README.md").read_text(encoding="utf-8"))
+
 
 class Beyond(Scratch):
     def test_references_pass_and_no_exercise_is_like_them(self) -> None:

@@ -1,4 +1,4 @@
-"""Sends phi-server bodies that are nearly valid, and bodies that are not valid at all.
+"""Sends phi-server each number in each field, bodies that are nearly valid, and bodies that are not valid at all.
 
     python Tests/PhiServerCheck/fuzz.py --count 10000 --seed 1
 
@@ -14,6 +14,8 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
 
 from served import Served
 
@@ -95,6 +97,17 @@ def body(chance: random.Random) -> bytes:
     return data
 
 
+def every() -> Iterator[tuple[str, bytes]]:
+    """Each field that takes a number with each number, and what no token can fulfil, at both completion endpoints."""
+    numbers = [n for n, values in FIELDS.items() if any(type(v) in (int, float) for v in values)]
+    impossible = {"regex": "a", "logit_bias": {}, "stop_token_ids": [64], "n": 100}  # 64 is the token "a"
+    for path in ("/v1/completions", "/completion"):
+        for name in numbers:
+            for number in NUMBERS:
+                yield path, json.dumps({"prompt": "x", "max_tokens": 1, name: number}).encode()
+        yield path, json.dumps({"prompt": "x = ", "max_tokens": 5} | impossible).encode()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000)
@@ -106,8 +119,8 @@ def main() -> None:
     with Served("--parallel", "8") as server:
         before = server.post("/v1/completions", good)["choices"]
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
-        for number in range(options.count):
-            path, data = chance.choice(PATHS), body(chance)
+        drawn = ((chance.choice(PATHS), body(chance)) for _ in range(options.count))
+        for number, (path, data) in enumerate(chain(every(), drawn)):
             try:
                 connection.request("POST", path, data, {"Content-Type": "application/json"})
                 answer = connection.getresponse()
@@ -131,7 +144,7 @@ def main() -> None:
         after = server.post("/v1/completions", good)["choices"]
         assert after == before, (before, after)
     print(
-        f"fuzz: {options.count} bodies, seed {options.seed}: "
+        f"fuzz: {sum(counts.values())} bodies, seed {options.seed}: "
         + ", ".join(f"{n} x {status}" for status, n in sorted(counts.items())))
 
 

@@ -100,7 +100,7 @@ def body(chance: random.Random) -> bytes:
 def every() -> Iterator[tuple[str, bytes]]:
     """Each field that takes a number with each number, and what no token can fulfil, at both completion endpoints."""
     numbers = [n for n, values in FIELDS.items() if any(type(v) in (int, float) for v in values)]
-    impossible = {"regex": "a", "logit_bias": {}, "stop_token_ids": [64], "n": 100}  # 64 is the token "a"
+    impossible = {"regex": "a", "stop_token_ids": [64], "n": 100}  # 64 is the token "a"
     for path in ("/v1/completions", "/completion"):
         for name in numbers:
             for number in NUMBERS:

@@ -55,12 +55,10 @@ def main() -> int:
             if not path.is_file():
                 raise FileNotFoundError(f"{path}: no such file")
         plan.keep(o.folder / "scale.json", {"scale": a.scale}, a.do in ("run", "efficiency"))
-        if a.do == "efficiency":
-            kept = {"limit": a.limit, "set": a.set}
-            plan.keep(o.folder / "efficiency" / "options.json", kept, True)
         if a.do == "run":
             return queue.run(plan.jobs(o), o.folder / "logs", a.workers, a.nice)
         if a.do == "efficiency":
+            plan.keep(o.folder / "efficiency" / "options.json", {"limit": a.limit, "set": a.set}, True)
             done = efficiency.run(o, a.workers, a.nice, a.least, tuple(a.set), a.limit)
             print(efficiency.report(o))
             return done

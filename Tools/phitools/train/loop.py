@@ -93,10 +93,9 @@ class Training:
         self.done, self.best = 0, float("inf")
         self.settings = checkpoint.hugging_face_config(self.shape, self.end, c.dropout)
         if start:
-            resumes = bool(existing) and start == existing[-1]
             if not (start / sharded.FOLDER).exists():
                 model.load_state_dict(base.load_weights(start, self.shape))
-            elif not resumes:
+            elif start not in existing:
                 raise ValueError(
                     f"{start}: holds the parts of a sharded run, which alone goes on from them; take its final "
                     "checkpoint")

@@ -13,8 +13,10 @@ package struct CheckpointModel: Sendable {
     package let endsOfText: EndsOfText
     /// How the checkpoint names its tensors.
     package let naming: NamingScheme
-    /// All files that were read: config.json, the tokenizer's, the weights'.
-    package internal(set) var files: [ReadableFile]
+    /// The checkpoint's files that were read: config.json, the tokenizer's, the weights'.
+    package let ownFiles: [ReadableFile]
+    /// These and the adapters'.
+    package var files: [ReadableFile] { ownFiles + adapters.flatMap(\.files) }
     /// What was passed over as Hugging Face does, in one line each.
     package let warnings: [String]
 
@@ -86,7 +88,7 @@ package struct CheckpointModel: Sendable {
         self.endsOfText = ends
         naming = table.scheme
         self.table = table
-        files = [config.file] + ends.files + tokenizer.files + checkpoint.files
+        ownFiles = [config.file] + ends.files + tokenizer.files + checkpoint.files
         if !table.attention.isSplit, config.model.kvHeads != config.model.heads {
             let fault = "grouped-query attention is not known with \(table.scheme.rawValue) names"
             throw FormatError(config.file.path, fault)
@@ -173,7 +175,6 @@ package struct CheckpointModel: Sendable {
     package func merging(_ adapters: [Adapter]) throws(FormatError) -> CheckpointModel {
         var model = self
         for adapter in adapters {
-            model.files += adapter.files
             for (parameter, replacement) in adapter.replaced {
                 if model.adapters.contains(where: { $0.replaced[parameter] != nil }) {
                     let name = replacement.tensor.name.shown

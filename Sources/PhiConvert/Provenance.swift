@@ -55,8 +55,7 @@ struct Provenance: Encodable {
         func source(_ file: ReadableFile) throws -> Source {
             Source(name: file.name, bytes: file.size, sha256: try file.sha256(while: shouldContinue))
         }
-        let ofAdapters = checkpoint.adapters.flatMap(\.files)
-        sources = try checkpoint.files.dropLast(ofAdapters.count).map(source)
+        sources = try checkpoint.ownFiles.map(source)
         adapters =
             checkpoint.adapters.isEmpty
             ? nil : try checkpoint.adapters.map { MergedAdapter(factor: $0.weight, sources: try $0.files.map(source)) }

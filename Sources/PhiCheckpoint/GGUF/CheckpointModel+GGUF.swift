@@ -18,7 +18,7 @@ extension CheckpointModel {
         tensors = try GGUFNames.tensors(of: gguf, config, rows: tokenizer.rows)
         naming = .gguf
         table = NameTable.all[0]  // fused tensors are in `tensors` part by part, rows in their order
-        files = [file]
+        ownFiles = [file]
         warnings = []
     }
 }

@@ -15,7 +15,11 @@ package final class RequestQueue: Sendable {
         /// Running mean of the seconds that a sequence keeps its slot.
         var secondsInSlot = 1.0
 
-        var newSequences: Int { new.reduce(0) { $0 + $1.request.sequenceCount } }
+        /// Takes the engine's counts, to which new requests are added.
+        mutating func set(waiting: Int, running: Int) {
+            self.running = running
+            self.waiting = waiting + new.reduce(0) { $0 + $1.request.sequenceCount }
+        }
     }
     private let state = Mutex(State())
     private let wake = DispatchSemaphore(value: 0)
@@ -69,7 +73,6 @@ package final class RequestQueue: Sendable {
         while true {
             let (new, shutdownDeadline) = state.withLock { state in
                 state.stepStart = nil
-                if isIdle { (state.running, state.waiting) = (0, state.newSequences) }
                 defer { state.new = [] }
                 return (state.new, state.shutdownDeadline)
             }
@@ -81,18 +84,14 @@ package final class RequestQueue: Sendable {
     /// Notes that a step begins while `waiting` sequences have no slot and `running` have one.
     func stepBegins(waiting: Int, running: Int) {
         state.withLock { state in
-            state.running = running
-            state.waiting = waiting + state.newSequences
+            state.set(waiting: waiting, running: running)
             state.stepStart = .now
         }
     }
 
     /// Notes that so many sequences remain: before a client learns that its request has ended, as the next one may follow at once.
     func sequencesEnded(waiting: Int, running: Int) {
-        state.withLock { state in
-            state.running = running
-            state.waiting = waiting + state.newSequences
-        }
+        state.withLock { $0.set(waiting: waiting, running: running) }
     }
 
     /// Notes how long a finished sequence had its slot.

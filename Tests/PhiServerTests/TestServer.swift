@@ -26,6 +26,7 @@ struct TestServer: Sendable {
     ) async throws {
         var settings = ServerSettings()
         settings.batching.threads = 1
+        settings.limits.sequences = 20_000
         change(&settings)
         let registry = PrometheusRegistry()
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -105,8 +106,8 @@ struct TestServer: Sendable {
         for _ in 0..<2000 where metric(name) < value { try await Task.sleep(for: .milliseconds(5)) }
     }
 
-    /// A request that takes minutes: many sequences without an end.
-    static let endless = #""prompt":"x","n":100,"max_tokens":1000,"logit_bias":{"2047":-100}"#
+    /// A request that takes an hour, on any machine longer than a test: many sequences without an end.
+    static let endless = #""prompt":"x","n":20000,"max_tokens":1000,"logit_bias":{"2047":-100}"#
 }
 
 /// The bytes of a response's body.

@@ -7,13 +7,14 @@ import json
 import random
 import re
 import unittest
+from dataclasses import replace
 
 from phitools.exercises import generate, heldout
 from phitools.exercises.tasks import classes, stream, wordings
 from phitools.exercises.tasks.forms import FORMS, Function
 from phitools.exercises.tasks.kinds import KINDS
 from phitools.exercises.tasks.table import tasks
-from phitools.exercises.tasks.wordings import articles, choose, inverted, plural, sentence, third
+from phitools.exercises.tasks.wordings import Words, articles, choose, inverted, plural, sentence, third
 
 
 def rows(name: str) -> list[dict]:
@@ -81,7 +82,34 @@ class Wordings(unittest.TestCase):
         self.assertEqual(inverted("all items are equal"), "are all items equal")
         self.assertEqual([plural(n) for n in ("list of strings", "dictionary")], ["lists of strings", "dictionaries"])
         self.assertEqual(articles("Return a integer"), "Return an integer")
+        self.assertEqual(articles("is a even? a only, a odd list"), "is a even? a only, an odd list")
         self.assertIn(choose(random.Random(1), "[a|b [c|d]]"), ("a", "b c", "b d"))
+
+    def test_a_beginners_request_stands_as_it_is(self) -> None:
+        task = replace(next(t for t in tasks() if t.name == "strings.reverse_string"), phrases=[
+            ("-", "{text} backwards"), ("~", "turn {text} around"), ("~", "aB becomes Ba. {text} is what i have")])
+        r, found = random.Random(4), set()
+        for _ in range(400):
+            found.add(sentence(r, task, {"text": "s"}, True)[0])
+        requests = {t for t in found if "around" in t}
+        self.assertLessEqual({"turn s around", "Turn s around."}, requests)
+        self.assertFalse([t for t in requests if not re.fullmatch(r"[Tt]urn .*around\.?", t)])
+        examples = {t for t in found if "Ba" in t}
+        self.assertTrue(examples and all(t.startswith("aB becomes Ba. ") for t in examples))
+        self.assertTrue([t for t in found if t.endswith("backwards.")])
+
+    def test_mentions_of_several_parameters(self) -> None:
+        three = next(t for t in tasks() if t.name == "numbers.max_of_three")
+        names = {p.name: p.name for p in three.parameters}
+        r = random.Random(5)
+        texts = {Words(r, three, names, n % 2 == 0).fill(t) for n in range(200)
+                 for t in ("the largest of {a}, {b} and {c}", "both {a} and {b}")}
+        self.assertFalse([t for t in texts if re.search(r", (the )?two|both (the )?two", t)])
+        prices = next(t for t in tasks() if any("prices" in p.names and p.described for p in t.parameters))
+        names = {p.name: "prices" if "prices" in p.names else p.name for p in prices.parameters}
+        plural_name = next(p for p in prices.parameters if names[p.name] == "prices")
+        mentions = {Words(r, prices, names, False).mention(plural_name) for _ in range(50)}
+        self.assertEqual(mentions, {"prices", "the prices", "the given prices"})
 
     def test_no_slot_is_left(self) -> None:
         r = random.Random(3)
@@ -131,6 +159,13 @@ class Stream(unittest.TestCase):
     def test_nothing_of_the_problem_sets_is_trained(self) -> None:
         compositions = {e.composition for e in self.drawn}
         self.assertFalse(compositions & {p["composition"] for p in rows("heldout") + rows("heldout-tasks")})
+        asked = [(p["task_id"], set(re.findall(r"\w+", re.split(r'"""|# ', p["prompt"])[1].split("\n")[0].lower())))
+                 for p in rows("everyday")]
+        r = random.Random(6)
+        for task in tasks():
+            for mark, phrase in task.phrases:
+                w = set(re.findall(r"\w+", choose(r, phrase).lower())) if mark == "~" else set()
+                self.assertFalse([i for i, a in asked if len(a & w) >= 0.7 * len(a | w)], f"{task.name}: {phrase}")
         prompts = set().union(*(words(p["prompt"]) for p in rows("everyday")))
         self.assertFalse([e.source for e in self.drawn if words(e.source) & prompts])
 

@@ -42,7 +42,8 @@ def pair(r: random.Random, tasks: tuple[Task, ...]) -> Task | None:
     if taken & {q.name for q in others}:
         return None
     noun = r.choice(_nouns(first))
-    phrases = [(m, t.replace(f"{{{p.name}}}", noun, 1)) for m, t in second.phrases if t.count(f"{{{p.name}}}") == 1]
+    phrases = [(m, t.replace(f"{{{p.name}}}", noun, 1)) for m, t in second.phrases
+               if m != "~" and t.count(f"{{{p.name}}}") == 1]
     if not phrases:
         return None
     imports, lines = second.bodies[0]

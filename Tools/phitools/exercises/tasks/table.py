@@ -6,6 +6,7 @@
         - the [number|count] of <chars> in {text}     a noun phrase; [a|b] is a choice, {text} a mention of a parameter
         ! count the <chars> in {text}                 an imperative
         ? {n} is prime                                a clause, for functions that return a bool
+        ~ how often are there <chars> in there?       a request as a beginner words it, which stands as it is
         + If {n} is 0, return 1.                      a note, which some wordings add
         > f("a1") == 1                                an example worked by hand
         return sum(1 for c in text if <test>)         a body; `or` stands between bodies, imports come first
@@ -26,7 +27,7 @@ from typing import Any
 from .kinds import KINDS, Kind
 
 HEAD = re.compile(r"([\w<>, -]+?) \(([^()]*)\) -> ([^:]+?)(?: for ([A-Z, ]+))?$")
-MARKS = "-!?+>"
+MARKS = "-!?~+>"
 ALIGNED = {
     "int": ("a|x|num1|first|m", "b|y|num2|second|n", "c|z|num3|third|k"),
     "float": ("a|x|num1|first", "b|y|num2|second", "c|z|num3|third"),
@@ -116,7 +117,7 @@ def _task(topic: str, head: str, lines: list[str]) -> Task:
     for line in lines:
         if line[0] in MARKS and line[1:2] == " ":
             marked[line[0]].append(line[2:])
-            if line[0] in "-!?":
+            if line[0] in "-!?~":
                 phrases.append((line[0], line[2:]))
         elif line == "or":
             bodies.append(([], []))

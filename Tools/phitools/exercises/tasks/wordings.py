@@ -4,6 +4,7 @@ from __future__ import annotations
 import random
 import re
 
+from .kinds import KINDS
 from .table import Parameter, Task
 
 # {p} is the phrase, {a} the arguments ("a list of numbers nums and a number k"), {c} the clause's subject inverted.
@@ -30,9 +31,12 @@ Write a function to {p}.|Write a function that {t}.|Write a python function that
 Function to {p}.|Create a function to {p}.|Implement a function that {t}.|Given {a}, {q}.|You are given {a}. {Q}.
 Write a function that takes {a} and {u}.|Takes {a} and {u}.|Given {a}, {q} and return the result.
 I want to {p}|how to {p}|{p}|please {p}|function which {t}|this should {p}|{t}|need to {p}"""
+ASIS = "{p}|{P}."
+REQUESTS = 0.45
+"""Of the texts for a task that has requests as a beginner words them, the share of those."""
 TEMPLATES = {mark: [t for line in text.split("\n") for t in line.split("|")] for mark, text in (
-    ("-", NOUN), ("how", MANY), ("?", CLAUSE), ("!", ORDER))}
-AFTER_NAME = "and|is|in|or|are|at|as|if|into|on|of|also|occurs|added|element by|equals"
+    ("-", NOUN), ("how", MANY), ("?", CLAUSE), ("!", ORDER), ("~", ASIS))}
+AFTER_NAME = "and|is|in|or|are|at|as|if|into|on|of|also|occurs|added|element by|equals|only|appears|even\\?|odd\\?"
 """Words before which "a" is a parameter's name."""
 IRREGULAR = {"dictionary": "dictionaries", "matrix": "matrices", "list": "lists"}
 
@@ -77,12 +81,21 @@ def plural(noun: str) -> str:
     return f"{start} {IRREGULAR.get(last, last + 's')}{of}{rest}".strip()
 
 
+def is_plural(noun: str) -> bool:
+    """Return whether a parameter's name, such as `prices`, is a plural."""
+    return bool(re.search(r"[^su]s$", noun)) and " " not in noun
+
+
 class Words:
     """The words for a task's parameters in one exercise."""
 
     def __init__(self, r: random.Random, task: Task, names: dict[str, str], named: bool) -> None:
         self.r, self.task, self.names, self.named = r, task, names, named
         self.nouns = {p.name: self._noun(p) for p in task.parameters}
+
+    def given(self, p: Parameter) -> str:
+        """Return the noun as something that is given: "a given number", "the given prices"."""
+        return f"{'the' if is_plural(self.nouns[p.name]) else 'a'} given {self.nouns[p.name]}"
 
     def _noun(self, p: Parameter) -> str:
         name = self.names[p.name]
@@ -94,13 +107,15 @@ class Words:
             return name
         if p.described:
             return self.r.choice([name] * 6 + [f"`{name}`", f"the given {noun}"] if self.named else [
-                noun, f"a given {noun}", f"the {noun}"])
+                noun, self.given(p), f"the {noun}"])
         short = noun.split(" of ")[0].split(" in ")[0].split(" that ")[0]
         if introduced:
             return self.r.choice([name, name, f"the {short}"]) if self.named else f"the {short}"
         if self.named:
             return self.r.choice([name] * 6 + [
                 f"the {noun} {name}", f"`{name}`", f"the given {noun}", f"a {noun}", f"the {noun}"])
+        if p.kind is KINDS["char"]:  # "words that start with a letter" would be another task
+            return self.r.choice([f"a given {noun}", f"the given {noun}"])
         return self.r.choice([f"a {noun}", f"the given {noun}", f"a given {noun}", f"the {noun}", f"a {noun}"])
 
     def fill(self, phrase: str, introduced: bool = False) -> str:
@@ -109,11 +124,11 @@ class Words:
             r"(?<=first )\{(\w+)\}|(?<=last )\{(\w+)\}|\{(\w+)\}(?=-th)", lambda m: self.names[m[m.lastindex]], phrase)
         for a, b in zip(self.task.parameters, self.task.parameters[1:]):
             pair = f"{{{a.name}}} and {{{b.name}}}"
-            if a.kind == b.kind and pair in phrase and not a.described:
+            if a.kind == b.kind and pair in phrase and not a.described and f"}}, {pair}" not in phrase:
                 nouns = plural(self.nouns[a.name])
                 two = [f"{self.names[a.name]} and {self.names[b.name]}"] * 3 if self.named else []
                 two += ["the two " + nouns] if introduced else [f"two {nouns}", f"two given {nouns}", f"the two {nouns}"]
-                phrase = phrase.replace(pair, self.r.choice(two))
+                phrase = re.sub(r"\bboth (?=the two |two )", "", phrase.replace(pair, self.r.choice(two)))
         for p in self.task.parameters:
             first, later = f"{{{p.name}}}", self.names[p.name] if self.named else "the " + self.nouns[p.name]
             if first in phrase:
@@ -129,7 +144,8 @@ class Words:
         for p in ps:
             noun, name = self.nouns[p.name], self.names[p.name]
             if p.described:
-                parts.append(f"a {noun}" if len(name) > 2 else f"a {noun} {name}")
+                one = noun if is_plural(noun) else f"a {noun}"
+                parts.append(one if len(name) > 2 else f"{one} {name}")
             else:
                 parts.append(self.r.choice([f"a {noun} {name}", f"a {noun} `{name}`", f"a {noun}"])
                              if self.named else f"a {noun}")
@@ -140,7 +156,7 @@ def articles(text: str) -> str:
     """Mend what filling in leaves: "a integer", "a given years", "the years years"."""
     text = re.sub(r"\b(\w+) \1\b", r"\1", text)
     text = re.sub(r"\ba (?=(given )?(years|minutes|hours|days|seconds|miles|kilograms|pounds|meters|feet|inches|cents|people)\b)", "", text)
-    return re.sub(rf"\b([Aa]) (?!({AFTER_NAME})\b)(?=[aeio]|8\b|unordered|uppercase|upper)", r"\1n ", text)
+    return re.sub(rf"\b([Aa]) (?!({AFTER_NAME})(?!\w))(?=[aeio]|8\b|unordered|uppercase|upper)", r"\1n ", text)
 
 
 def upper_first(text: str) -> str:
@@ -149,7 +165,9 @@ def upper_first(text: str) -> str:
 
 def sentence(r: random.Random, task: Task, names: dict[str, str], named: bool) -> tuple[str, str]:
     """Return a text that asks for the task and the wording's name; `named` if the parameters' names are known."""
-    index = r.randrange(len(task.phrases))
+    requests = [i for i, (mark, _) in enumerate(task.phrases) if mark == "~"]
+    others = [i for i, (mark, _) in enumerate(task.phrases) if mark != "~"]
+    index = r.choice(requests if requests and r.random() < REQUESTS else others)
     mark, phrase = task.phrases[index]
     phrase = choose(r, phrase)
     words = Words(r, task, names, named)
@@ -165,8 +183,11 @@ def sentence(r: random.Random, task: Task, names: dict[str, str], named: bool) -
     if mark == "!":
         fields |= {"t": third(p), "T": third(p), "u": third(p)}
     text = template.format(**fields)
+    if mark == "~" and p[-1] in ".?!":
+        text = text.removesuffix(".") if template[-1] == "." else text
+    is_example = mark == "~" and re.match(r"\S+ (becomes|gives|turns|and|is)\b", p)  # "aB becomes Ab" must stay
     if not template[0].islower() and not (template[0] == "{" and template[-1] not in ".?"):
-        text = upper_first(text) if not any(text.startswith(n + " ") for n in names.values()) else text
+        text = text if is_example or any(text.startswith(n + " ") for n in names.values()) else upper_first(text)
     text = text.replace(", False otherwise", ", otherwise False") if r.random() < 0.3 else text
     if r.random() < 0.07:
         text = text[:1].lower() + text[1:].rstrip(".")

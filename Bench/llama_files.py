@@ -1,4 +1,4 @@
-"""llama.cpp's files for `quantisation.py`: made by its tools, run by its engine."""
+"""llama.cpp's and ik_llama.cpp's files for `quantisation.py`: made by their tools, run by their engines."""
 from __future__ import annotations
 
 import re
@@ -20,24 +20,28 @@ def run(*command: object, stdin: bytes = b"") -> bytes:
 
 
 class Llama:
-    """A build of llama.cpp with llama-quantize and llama-imatrix, and the program for its engine's logits."""
+    """A build of llama.cpp, or of ik_llama.cpp, with llama-quantize and llama-imatrix, and the program for its engine's
+    logits."""
 
     def __init__(self, build: Path, scratch: Path) -> None:
         cache = (build / "CMakeCache.txt").read_text(encoding="utf-8")
         found = {key: re.search(rf"^{key}:\w+=(.*)$", cache, re.M)
                  for key in ("CMAKE_HOME_DIRECTORY", "CMAKE_C_COMPILER")}
         source, compiler = (match[1] if match else "" for match in found.values())
+        scratch.mkdir(exist_ok=True)
         self.scratch, self.binaries, self.logits_tool = scratch, build / "bin", scratch / "llama_logits"
-        run(compiler, "-O2", Path(__file__).with_name("llama_logits.c"), "-I", f"{source}/include", "-I",
-            f"{source}/ggml/include", "-L", self.binaries, f"-Wl,-rpath,{self.binaries}", "-lllama", "-lggml",
-            "-lggml-base", "-o", self.logits_tool)
+        is_ik = "llama_kv_cache_clear" in Path(source, "include/llama.h").read_text(encoding="utf-8")
+        self.importance_file = scratch / ("imatrix.dat" if is_ik else "imatrix.gguf")
+        libraries = [f for name in ("llama", "ggml", "ggml-base") for f in sorted(build.rglob(f"lib{name}.so"))[:1]]
+        run(compiler, "-O2", *(["-DIK_LLAMA"] if is_ik else []), Path(__file__).with_name("llama_logits.c"), "-I",
+            f"{source}/include", "-I", f"{source}/ggml/include", *libraries,
+            *(f"-Wl,-rpath,{f.resolve().parent}" for f in libraries), "-o", self.logits_tool)
 
     def importance(self, whole: Path, text: Path, window: int, tokens: int) -> Path:
         """An importance matrix by the first `tokens` tokens of a text."""
-        target = self.scratch / "imatrix.gguf"
-        run(self.binaries / "llama-imatrix", "-m", whole, "-f", text, "-o", target, "-c", window, "-t", 2,
+        run(self.binaries / "llama-imatrix", "-m", whole, "-f", text, "-o", self.importance_file, "-c", window, "-t", 2,
             "--chunks", tokens // window, "--no-ppl")
-        return target
+        return self.importance_file
 
     def quantise(self, whole: Path, kind: str, importance: Path | None) -> Path:
         target = self.scratch / f"{kind}{'-imatrix' if importance else ''}.gguf"

@@ -1,4 +1,4 @@
-/* Writes the logits of llama.cpp's engine: llama_logits MODEL WINDOW JUDGED < token ids > floats
+/* Writes the logits of llama.cpp's engine, or with -DIK_LLAMA of ik_llama.cpp's: llama_logits MODEL WINDOW JUDGED < token ids > floats
  *
  * Standard input has windows of WINDOW 32-bit token ids. The size of the vocabulary goes to standard output as a 32-bit integer,
  * then of each window the logits of the JUDGED positions before its last. (llama-perplexity stores log-probabilities in 16 bits, the
@@ -31,7 +31,11 @@ int main(int argc, char **argv) {
     struct llama_batch batch = llama_batch_init(window, 0, 1);
     batch.n_tokens = window;
     while (fread(batch.token, sizeof *batch.token, (size_t)window, stdin) == (size_t)window) {
+#ifdef IK_LLAMA
+        llama_kv_cache_clear(context);
+#else
         llama_memory_clear(llama_get_memory(context), true);
+#endif
         for (int i = 0; i < window; i++) {
             batch.pos[i] = i;
             batch.n_seq_id[i] = 1;

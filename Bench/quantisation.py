@@ -1,13 +1,13 @@
 """Measures the loss of quantised files, swift-phi's and other runtimes', of one checkpoint on one text, and its parts.
 
     python Bench/quantisation.py --checkpoint DIR --text FILE --scratch DIR [--phi .build/release/phi] [--calibrate
-    FILE] [--llama BUILD] [--onnxruntime PYTHON] [--openvino PYTHON] [--humaneval FILE] [--mbpp FILE]
+    FILE] [--llama BUILD] [--ik-llama BUILD] [--onnxruntime PYTHON] [--openvino PYTHON] [--humaneval FILE] [--mbpp FILE]
 
-Needs torch and transformers; for llama.cpp's rows its build folder with llama-quantize and llama-imatrix, for the
-other runtimes' an environment each, see `int4_runtimes.py`. All engines are judged as they run, integer activations
-and KV cache included, by their logits against Hugging Face in fp32. Windows have 512 tokens, of which the second half
-is predicted, as llama-perplexity does. llama.cpp's files "imatrix" have an importance matrix of the text and tokens
-that calibrate swift-phi's.
+Needs torch and transformers; for llama.cpp's and ik_llama.cpp's rows their build folders with llama-quantize and
+llama-imatrix, for the other runtimes' an environment each, see `int4_runtimes.py`. All engines are judged as they run,
+integer activations and KV cache included, by their logits against Hugging Face in fp32. Windows have 512 tokens, of
+which the second half is predicted, as llama-perplexity does. Files "imatrix" have an importance matrix of the text and
+tokens that calibrate swift-phi's.
 
 Prints tables:
 
@@ -42,7 +42,7 @@ from phitools.program import program  # noqa: E402
 WINDOW, CALIBRATION_TOKENS = 512, 8192
 JUDGED = WINDOW // 2 - 1
 # With an importance matrix and, as most published files of phi are, without.
-GGUF_TYPES = ["Q3_K_M", "Q4_0", "IQ4_XS", "Q4_K_M", "Q8_0"]
+GGUF_TYPES = {"llama.cpp": ["Q3_K_M", "Q4_0", "IQ4_XS", "Q4_K_M", "Q8_0"], "ik_llama.cpp": ["IQ4_KSS", "IQ4_KS"]}
 HEADER = "mean KL, 1e-3 | median | 99% | perplexity ratio | same top token |"
 
 
@@ -148,6 +148,7 @@ def main() -> None:
     parser.add_argument("--calibrate", type=Path, default=ROOT / "Sources/CPhiCalibration/text.txt",
                         help="the text that calibrated files are made with, by default the built-in one")
     parser.add_argument("--llama", type=Path, help="the folder in which llama.cpp was built")
+    parser.add_argument("--ik-llama", type=Path, help="the folder in which ik_llama.cpp was built")
     parser.add_argument("--onnxruntime", type=program, help="the Python of an environment with onnxruntime-genai")
     parser.add_argument("--openvino", type=program, help="the Python of an environment with optimum-intel")
     parser.add_argument("--windows", type=int, default=10**9, help="use no more windows of 512 tokens")
@@ -177,16 +178,19 @@ def main() -> None:
         for name, text in ((kind, args.calibrate), (f"{kind}, no text", "none")):
             files[name] = phi.convert(name.replace(",", ""), "--type", kind, "--calibrate", text)
             row(f"swift-phi {name}", files[name], phi.logits(files[name], windows, vocabulary))
-    if args.llama:
-        llama = Llama(args.llama, args.scratch)
-        whole = args.scratch / "f32.gguf"
+    whole = args.scratch / "f32.gguf"
+    if args.llama or args.ik_llama:
         run(args.phi, "export", "-m", exact, "-o", whole, "--type", "f32", "--force")
+    for engine, build in (("llama.cpp", args.llama), ("ik_llama.cpp", args.ik_llama)):
+        if not build:
+            continue
+        llama = Llama(build, args.scratch / engine)
         importance = llama.importance(whole, args.calibrate, WINDOW, CALIBRATION_TOKENS)
-        for kind in GGUF_TYPES:
+        for kind in GGUF_TYPES[engine]:
             for chosen in (None, importance) if kind != "Q8_0" else (None,):
                 file = llama.quantise(whole, kind, chosen)
                 found = (judged(logits, vocabulary) for logits in llama.logits(file, windows, JUDGED))
-                row(f"llama.cpp {kind}{', imatrix' if chosen else ''}", file, found)
+                row(f"{engine} {kind}{', imatrix' if chosen else ''}", file, found)
 
     runtime = Path(__file__).with_name("int4_runtimes.py")
     others: list[tuple[str, Path, str, list[object]]] = []

@@ -3,7 +3,7 @@
 # make build       .build/release/phi
 # make server      .build/release/phi-server
 # make install     phi, and on Linux the C library (phi.h, libphi, phi.pc), to $(PREFIX); make install-server: phi-server
-# make package     a tarball, Debian packages and a Python wheel in .build/packages, none of which needs Swift
+# make package     on Debian or Ubuntu: a tarball, Debian packages and a Python wheel in .build/packages, none of which needs Swift
 # make release-check   the packages in root file systems of Debian 12 and of the next Debian: install, convert, serve, embed, remove; needs root
 # make test-full   phi-1's full shape against Hugging Face: makes a 6 GB checkpoint in $(FULL), see Tools/golden/full_shape.py
 # make bench       swift-phi beside its peers, into Bench/results; BENCH="--rounds 3 --peers swift-phi,llama.cpp" has options
@@ -27,8 +27,10 @@ PYTHON ?= python3
 # Packages have the versions of Tools/package/versions.json, which the target deps copies; to update it, swift package update with SWIFT_PHI_SERVER.
 SWIFT_BUILD = swift build -c release --force-resolved-versions
 PHI = .build/release/phi
+# A path as one word of the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
 
-.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx check-recipe check-cluster lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
+.PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps before-install before-python before-package install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx check-recipe check-cluster lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
 
 demo: build
 	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
@@ -47,9 +49,16 @@ server: deps
 # Package.swift. The C library is for Linux only.
 VERSION = $(shell sed -n 's/.*swiftPhiVersion = "\(.*\)"/\1/p' Sources/Phi/Version.swift)
 LIBPHI = libphi.so.$(VERSION)
-TO = $(DESTDIR)$(PREFIX)
+TO = $(call quoted,$(DESTDIR)$(PREFIX))
 ZSH = share/zsh/site-functions
 INSTALL_BUILD = SWIFT_PHI_INSTALL=1 $(SWIFT_BUILD) --disable-local-rpath
+# New files and folders can be read by all users, whatever the umask.
+PUBLIC = umask 022;
+
+# What would fail after the build is said before it.
+before-install before-python before-package: before-%:
+	@PYTHON=$(call quoted,$(PYTHON)) DESTDIR=$(call quoted,$(DESTDIR)) PREFIX=$(call quoted,$(PREFIX)) \
+	  GOALS='$(MAKECMDGOALS)' Tools/package/before.sh $*
 
 # The C++ library, alone in a folder: the linker would prefer the shared one beside it.
 static-deps: deps
@@ -61,49 +70,47 @@ install: install-command
 	@[ "$$(uname)" = Linux ] || echo "The C library is left out: it is for Linux only."
 	[ "$$(uname)" != Linux ] || $(MAKE) install-c
 
-install-command: static-deps
+install-command: before-install before-python static-deps
 	$(INSTALL_BUILD) --product phi
 	$(call install_command,phi)
 
-install-server: static-deps
+install-server: before-install before-python static-deps
 	$(INSTALL_BUILD) --product phi-server
 	$(call install_command,phi-server)
 
 # A command with its manual pages and completions, which it describes itself.
 define install_command
-	install -d $(TO)/bin $(TO)/share/bash-completion/completions $(TO)/$(ZSH) $(TO)/share/fish/vendor_completions.d
+	$(PUBLIC) mkdir -p $(TO)/bin $(TO)/share/bash-completion/completions $(TO)/$(ZSH) $(TO)/share/fish/vendor_completions.d
 	install -m 755 -s .build/release/$(1) $(TO)/bin/$(1)
-	$(PYTHON) Tools/package/man.py .build/release/$(1) $(TO)/share/man/man1
-	.build/release/$(1) --generate-completion-script bash | sed '1{/^#!/d}' > $(TO)/share/bash-completion/completions/$(1)
-	.build/release/$(1) --generate-completion-script zsh > $(TO)/$(ZSH)/_$(1)
-	.build/release/$(1) --generate-completion-script fish > $(TO)/share/fish/vendor_completions.d/$(1).fish
+	$(PUBLIC) $(PYTHON) Tools/package/man.py .build/release/$(1) $(TO)/share/man/man1
+	$(PUBLIC) .build/release/$(1) --generate-completion-script bash | sed '1{/^#!/d}' > $(TO)/share/bash-completion/completions/$(1)
+	$(PUBLIC) .build/release/$(1) --generate-completion-script zsh > $(TO)/$(ZSH)/_$(1)
+	$(PUBLIC) .build/release/$(1) --generate-completion-script fish > $(TO)/share/fish/vendor_completions.d/$(1).fish
 endef
 
-install-c: static-deps
+install-c: before-install static-deps
 	$(INSTALL_BUILD) --product CPhi
-	install -d $(TO)/lib/pkgconfig $(TO)/include
+	$(PUBLIC) mkdir -p $(TO)/lib/pkgconfig $(TO)/include
 	install -m 644 -s .build/release/libCPhi.so $(TO)/lib/$(LIBPHI)
 	ln -sf $(LIBPHI) $(TO)/lib/libphi.so.$(firstword $(subst ., ,$(VERSION)))
 	ln -sf $(LIBPHI) $(TO)/lib/libphi.so
 	install -m 644 Sources/CPhi/include/phi.h $(TO)/include/phi.h
-	sed 's|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
-	@$(if $(DESTDIR),:,Tools/package/ldconfig.sh $(PREFIX)/lib)
+	$(PUBLIC) sed 's|@VERSION@|$(VERSION)|' Sources/CPhi/phi.pc.in > $(TO)/lib/pkgconfig/phi.pc
+	@$(if $(DESTDIR),:,Tools/package/ldconfig.sh $(call quoted,$(PREFIX)/lib))
 
-# Everything that is published, in $(PACKAGES).
-STAGE = $(CURDIR)/.build/stage
-PACKAGES = .build/packages
+# Everything that is published, in .build/packages. Only folders within .build are ever removed.
 package: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || date +%s)
-package:
-	rm -rf $(STAGE) $(PACKAGES)
-	$(MAKE) install install-server DESTDIR=$(STAGE) PREFIX=/usr
-	$(PYTHON) Tools/package/make.py --stage $(STAGE) --checkouts .build/checkouts --out $(PACKAGES)
+package: before-package before-python
+	rm -rf .build/stage .build/packages
+	$(MAKE) install install-server DESTDIR=.build/stage PREFIX=/usr
+	$(PYTHON) Tools/package/make.py --stage .build/stage --checkouts .build/checkouts --out .build/packages
 
 # The packages, in the machine's system without Swift; in Debian's present and next release, to which they are installed.
 test-package: package-deps package
 	PHI_TOOLS=$(PACKAGE_TOOLS)/bin $(PYTHON) -m unittest discover -s Tests/PackageTests
 
 release-check: test-package
-	PHI_STAGE=$(STAGE) $(PYTHON) -m unittest discover -s Tests/PackageTests -k made_the_same_again
+	PHI_STAGE=.build/stage $(PYTHON) -m unittest discover -s Tests/PackageTests -k made_the_same_again
 	Tools/package/roots.sh bookworm $(PYTHON) -m unittest discover -s Tests/PackageTests -p test_trials.py
 	Tools/package/roots.sh testing $(PYTHON) -m unittest discover -s Tests/PackageTests -p test_trials.py
 
@@ -119,7 +126,7 @@ test-python: python-deps
 	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
 
 # The C library and the Python package, as installed.
-C_PREFIX = $(CURDIR)/.build/c-api
+C_PREFIX = $(call quoted,$(CURDIR)/.build/c-api)
 test-c:
 	$(MAKE) install PREFIX=$(C_PREFIX) DESTDIR=
 	PHI_PREFIX=$(C_PREFIX) $(PYTHON_WITH_RECIPE) -m unittest discover -s Tests/CPhiTests
@@ -179,7 +186,7 @@ test-asan: deps sandbox-deps
 TSAN = -c release --sanitize=thread --scratch-path .build/tsan
 test-tsan: deps
 	swift build $(TSAN) --build-tests
-	TSAN_OPTIONS=halt_on_error=1:suppressions=$(CURDIR)/Tests/tsan.suppressions \
+	TSAN_OPTIONS=halt_on_error=1:suppressions=$(call quoted,$(CURDIR)/Tests/tsan.suppressions) \
 	  swift test $(TSAN) --skip-build --filter '^(PhiTests|PhiTokenizerTests|PhiFormatTests|PhiCheckpointTests|CPhiKernelsTests)\.' \
 	  --skip timedShapesEqualTheReference
 
@@ -198,7 +205,7 @@ check-fuzz: deps
 DOCS = .build/docs
 docs: deps
 	swift build --scratch-path $(DOCS)/build --target Phi -Xswiftc -emit-symbol-graph -Xswiftc -emit-symbol-graph-dir \
-	  -Xswiftc $(CURDIR)/$(DOCS)/build
+	  -Xswiftc $(call quoted,$(CURDIR)/$(DOCS)/build)
 	rm -rf $(DOCS)/graphs && mkdir -p $(DOCS)/graphs && cp $(DOCS)/build/Phi*.symbols.json $(DOCS)/graphs
 	docc convert Sources/Phi/Phi.docc --additional-symbol-graph-dir $(DOCS)/graphs --output-path $(DOCS)/Phi.doccarchive \
 	  --fallback-display-name Phi --fallback-bundle-identifier swift-phi.Phi
@@ -249,7 +256,7 @@ hub-deps:
 	  $(ADMIN) apt-get update -q && $(ADMIN) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q libcurl4; }
 
 # What checks the packages.
-PACKAGE_TOOLS = $(CURDIR)/.build/package-tools
+PACKAGE_TOOLS = .build/package-tools
 package-deps: sandbox-deps venv-deps
 	@command -v lintian >/dev/null && command -v readelf >/dev/null || { \
 	  echo "lintian is missing; installing it: $(ADMIN) apt-get install -y lintian binutils"; \
@@ -294,7 +301,7 @@ check-recipe: build venv-deps sandbox-deps
 	$(call install-torch,$(FRESH))
 	$(FRESH)/bin/pip install --quiet --require-hashes -r Tools/requirements.lock || echo 'not the locked versions: these are for another platform'
 	$(FRESH)/bin/pip install --quiet './Tools[cpu]'
-	cd Tools/tests && PHITOOLS_BIN=$(CURDIR)/$(FRESH)/bin $(CURDIR)/$(FRESH)/bin/python -m unittest test_readme
+	cd Tools/tests && PHITOOLS_BIN=$(call quoted,$(CURDIR)/$(FRESH)/bin) $(call quoted,$(CURDIR)/$(FRESH)/bin/python) -m unittest test_readme
 
 check-cluster: recipe-deps
 	@command -v slurmctld >/dev/null && command -v munged >/dev/null || { \

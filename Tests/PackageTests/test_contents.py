@@ -135,6 +135,14 @@ class ManualPages(unittest.TestCase):
         self.assertIn("[\\fB\\-\\-number\\fR \\fIn\\fR ...]\n\\fIfile\\fR\n", page)
         self.assertNotIn("secret", page)
         self.assertIn("\\fBdo\\-part\\fR(1)", whole)
+        self.assertIn("\\fBdo\\fR\n\\fIsubcommand\\fR\n", whole)
+        self.assertNotIn("number", whole)
+        # Without a name the default subcommand is meant, so its options are the command's, too.
+        whole = man.page(
+            ["do"], {"commandName": "do", "abstract": "Do.", "subcommands": [command], "defaultSubcommand": "part"},
+            "1.2.3", "2026-01-02")
+        self.assertIn("[\\fIsubcommand\\fR]\n[\\fB\\-\\-number\\fR", whole)
+        self.assertIn("\\fB\\-\\-number\\fR \\fIn\\fR\nA number.", whole)
 
 
 if __name__ == "__main__":

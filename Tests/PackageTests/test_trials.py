@@ -47,11 +47,11 @@ class Trial(unittest.TestCase):
         self.assertIn(PROMPT, self.succeeds("phi", "complete", "-n", "4", PROMPT))
 
     def serves(self, **more) -> None:
-        """As the Dockerfile says: its entry point, its arguments and its health check."""
+        """As the Dockerfile says: its entry point, with an option of one's own, and its health check."""
         body = json.dumps({"prompt": PROMPT, "max_tokens": 8, "temperature": 0})
         answer = self.succeeds(
             "bash", "/repository/Tests/PackageTests/serve.sh", body, *dockerfile("HEALTHCHECK"), "--",
-            *dockerfile("ENTRYPOINT"), *dockerfile("CMD"), **more)
+            *dockerfile("ENTRYPOINT"), "--parallel", "2", **more)
         self.assertRegex(answer, r"\AHTTP/1\.[01] 200 ")
         self.assertEqual(
             json.loads(answer.split("\n\n", 1)[1])["choices"][0]["text"] + "\n",

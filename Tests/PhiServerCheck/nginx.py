@@ -3,11 +3,13 @@
     python Tests/PhiServerCheck/nginx.py
 
 Streams must arrive piece by piece and both servers must get requests. When one is killed, only its streams break off:
-the other server answers every request that had no answer yet, with the text of `phi complete`. Needs nginx.
+the other server answers every request that had no answer yet, with the text of `phi complete`. While the queues of both
+are full, which stand-ins play, clients are told when to come again. Needs nginx.
 """
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
 import os
 import shutil
@@ -18,11 +20,13 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from served import END_OF_TEXT, REPOSITORY, Served, completed
 
 PROMPT = "def add(a, b):\n"
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 
 
 def free_port() -> int:
@@ -37,32 +41,135 @@ def post(port: int, fields: dict) -> tuple[http.client.HTTPConnection, http.clie
     return connection, connection.getresponse()
 
 
-def main() -> None:
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None:
-        raise SystemExit("nothing was checked: there is no nginx")
-    expected = {n: completed(PROMPT, n) for n in range(1, 60)}
-    with Served("--parallel", "2") as one, Served("--parallel", "2") as two, tempfile.TemporaryDirectory() as folder:
-        port = free_port()
+class Balancer:
+    """nginx with the repository's file before servers at two ports, ended with the block that it is for.
+
+    It listens on a free port. It is started as the file says, by an ordinary user.
+    """
+
+    def __init__(self, one: int, two: int, *changes: tuple[str, str]) -> None:
+        self.port = free_port()
+        self.folder = tempfile.TemporaryDirectory()
         text = (REPOSITORY / "Tools/deploy/nginx.conf").read_text()
+        assert "/usr/sbin/nginx -e stderr -p " in text
         for old, new in (
-                ("8081", one.port), ("8082", two.port), ("127.0.0.1:8080", f"127.0.0.1:{port}"),
-                ("/dev/stdout", "access.log")):
+                ("127.0.0.1:8081", f"127.0.0.1:{one}"), ("127.0.0.1:8082", f"127.0.0.1:{two}"),
+                ("127.0.0.1:8080", f"127.0.0.1:{self.port}"), ("/dev/stdout", "access.log"), *changes):
             assert old in text, old
-            text = text.replace(str(old), str(new))
-        (Path(folder) / "nginx.conf").write_text(text)
-        # Started by root, nginx would serve as nobody, who may not write here.
-        command = [nginx, "-p", folder, "-c", f"{folder}/nginx.conf"] + (
-            ["-g", "user root;"] if os.getuid() == 0 else [])
-        balancer = subprocess.Popen(command, stderr=subprocess.PIPE)
-        try:
-            wait_for(port, balancer)
-            unbuffered(port)
-            kill_one(port, one, two, expected)
-        finally:
-            balancer.send_signal(signal.SIGQUIT)
-            balancer.wait(30)
-    print("nginx: streams are unbuffered; one server killed in mid-load cost its streams only; the other took over")
+            text = text.replace(old, new)
+        file = Path(self.folder.name) / "nginx.conf"
+        file.write_text(text)
+        ordinary = {}
+        if os.getuid() == 0:
+            ordinary = {"user": 65534, "group": 65534, "extra_groups": []}
+            os.chown(self.folder.name, 65534, 65534)
+        self.process = subprocess.Popen(
+            [NGINX, "-e", "stderr", "-p", self.folder.name, "-c", file], stderr=subprocess.PIPE, **ordinary)
+
+    def __enter__(self) -> Balancer:
+        wait_for(self.port, self.process)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait(30)
+        self.folder.cleanup()
+
+
+class StandIn(http.server.ThreadingHTTPServer):
+    """Stands for a phi-server: answers every request with one status after some seconds, and counts them."""
+
+    request_queue_size = 64
+
+    def __init__(self, status: int, seconds: float = 0) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.status, self.seconds, self.count = status, seconds, 0
+        self.lock = threading.Lock()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_: object) -> None:
+        """nginx ends connections that it keeps when it ends itself."""
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: StandIn
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        with self.server.lock:
+            self.server.count += 1
+        time.sleep(self.server.seconds)
+        self.send_response(self.server.status)
+        if self.server.status != 200:
+            self.send_header("Retry-After", "7")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def main() -> None:
+    if NGINX is None:
+        raise SystemExit("nothing was checked: there is no nginx")
+    full_queues()
+    once_after_a_timeout()
+    expected = {n: completed(PROMPT, n) for n in range(1, 60)}
+    with Served("--parallel", "2") as one, Served("--parallel", "2") as two, Balancer(one.port, two.port) as balancer:
+        unbuffered(balancer.port)
+        kill_one(balancer.port, one, two, expected)
+    print("nginx: streams are unbuffered; one server killed in mid-load cost its streams only; the other took over; "
+          "full queues are told to clients")
+
+
+def statuses(port: int, count: int) -> set[tuple[int, str | None]]:
+    """What that many requests are answered with, eight at a time: statuses and when to come again."""
+
+    def ask(_: int) -> tuple[int, str | None]:
+        connection, answer = post(port, {"prompt": PROMPT})
+        answer.read()
+        connection.close()
+        return answer.status, answer.getheader("Retry-After")
+
+    with ThreadPoolExecutor(8) as pool:
+        return set(pool.map(ask, range(count)))
+
+
+def full_queues() -> None:
+    """While both queues are full the servers' own answer comes, and at once another when one is free again."""
+    with StandIn(429) as one, StandIn(429) as two, Balancer(one.server_port, two.server_port) as balancer:
+        told = statuses(balancer.port, 40)
+        assert told == {(429, "7")}, told
+        for free, other in ((one, two), (two, one)):
+            free.status = 200
+            told = statuses(balancer.port, 40)
+            assert told == {(200, None)}, told
+            # The other one is shutting down; then the queue of the first is full, too.
+            other.status, free.status = 503, 429
+            told = statuses(balancer.port, 40)
+            assert told <= {(429, "7"), (503, "7")}, told
+        # One is dead, and the queue of the other full.
+        one.shutdown()
+        one.server_close()
+        one.status = two.status = 429
+        told = statuses(balancer.port, 40)
+        assert told <= {(429, "7"), (503, "1")}, told
+        two.status = 200
+        told = statuses(balancer.port, 40)
+        assert told == {(200, None)}, told
+        two.shutdown()
+
+
+def once_after_a_timeout() -> None:
+    """A request that a server gives up after a while is not computed again by the other."""
+    with StandIn(503, 1.5) as one, StandIn(503, 1.5) as two, Balancer(
+            one.server_port, two.server_port, ("next_upstream_timeout 10s", "next_upstream_timeout 1s")) as balancer:
+        told = statuses(balancer.port, 8)
+        assert (told, one.count + two.count) == ({(503, "7")}, 8), (told, one.count, two.count)
+        one.shutdown()
+        two.shutdown()
 
 
 def wait_for(port: int, balancer: subprocess.Popen) -> None:

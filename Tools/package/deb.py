@@ -4,19 +4,30 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import textwrap
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from parts import MACHINE, ROOT, SUMMARY, Tree, build_time, version
 
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(MACHINE, MACHINE)
-MAINTAINER = os.environ.get("DEBEMAIL", "swift-phi <swift-phi@users.noreply.github.com>")
 DEPLOY = ROOT / "Tools/deploy"
+
+
+def maintainer(variables: Mapping[str, str]) -> str:
+    """The maintainer as Debian's tools take it from DEBEMAIL, an address or "Name <address>", and DEBFULLNAME."""
+    if not (given := variables.get("DEBEMAIL")):
+        return "swift-phi <swift-phi@users.noreply.github.com>"
+    name, address = found.groups() if (found := re.fullmatch(r"(.*?)\s*<(.*)>", given)) else ("", given)
+    return f"{variables.get('DEBFULLNAME') or name or 'swift-phi'} <{address}>"
+
+
+MAINTAINER = maintainer(os.environ)
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Package:
     control: dict[str, str] = field(default_factory=dict)
     #: Files from elsewhere in the repository, by the path where they are installed.
     added: dict[str, Path] = field(default_factory=dict)
+    #: Installed files that root alone may read.
+    private: tuple[str, ...] = ()
 
 
 def packages(tree: Tree) -> list[Package]:
@@ -76,7 +89,8 @@ def packages(tree: Tree) -> list[Package]:
             added={
                 "usr/lib/systemd/system/phi-server@.service": DEPLOY / "phi-server.service",
                 "etc/default/phi-server": DEPLOY / "phi-server.default",
-            }),
+            },
+            private=("etc/default/phi-server",)),
     ]
 
 
@@ -84,14 +98,27 @@ RELOAD = """if [ -d /run/systemd/system ]; then
     systemctl --system daemon-reload >/dev/null || true
 fi
 """
-SERVER_POSTINST = f"#!/bin/sh\nset -e\n{RELOAD}"
+# An upgrade goes on with the new program in the services that run.
+SERVER_POSTINST = f"""#!/bin/sh
+set -e
+{RELOAD}if [ "$1" = configure ] && [ -n "$2" ] && [ -d /run/systemd/system ]; then
+    deb-systemd-invoke try-restart 'phi-server@*.service' >/dev/null || true
+fi
+"""
 SERVER_PRERM = """#!/bin/sh
 set -e
 if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
     deb-systemd-invoke stop 'phi-server@*.service' >/dev/null || true
 fi
 """
-SERVER_POSTRM = f"#!/bin/sh\nset -e\n{RELOAD}"
+# What `systemctl enable` wrote, and the services: folders in private, and links to them.
+SERVER_POSTRM = f"""#!/bin/sh
+set -e
+if [ "$1" = purge ]; then
+    rm -f /etc/systemd/system/*.wants/phi-server@*.service
+    rm -rf /var/cache/phi-server /var/cache/private/phi-server
+fi
+{RELOAD}"""
 
 
 def write(tree: Tree, folder: Path) -> list[Path]:
@@ -113,6 +140,8 @@ def build(package: Package, tree: Tree, folder: Path) -> Path:
     for path in [root, *root.rglob("*")]:
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    for name in package.private:
+        (root / name).chmod(0o600)
     out = folder / f"{package.name}_{version()}_{ARCHITECTURE}.deb"
     subprocess.run(
         ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, out], check=True, stdout=subprocess.DEVNULL,

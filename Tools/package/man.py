@@ -66,13 +66,18 @@ def children(command: dict) -> list[dict]:
 
 def page(names: list[str], command: dict, version: str, date: str) -> str:
     title = "-".join(names)
-    options = sorted(arguments(command), key=lambda a: (a["kind"] == "positional", a["isOptional"]))
     subcommands = children(command)
+    # Without a subcommand's name its default is meant, so its options may follow.
+    default = next((c for c in subcommands if c["commandName"] == command.get("defaultSubcommand")), {})
+    own = {argument["valueName"] for argument in arguments(command)}
+    options = sorted(
+        [*arguments(command), *(a for a in arguments(default) if a["valueName"] not in own)],
+        key=lambda a: (a["kind"] == "positional", a["isOptional"]))
     abstract = command["abstract"].rstrip(".")
     lines = [
         f'.TH {title.upper()} 1 {date} "swift\\-phi {version}" "swift\\-phi"', ".nh", ".SH NAME",
         f"{escape(title)} \\- {escape(abstract[0].lower() + abstract[1:])}", ".SH SYNOPSIS", bold(" ".join(names)),
-        *map(synopsis, options), *(["\\fIsubcommand\\fR"] if subcommands else []),
+        *(["[\\fIsubcommand\\fR]" if default else "\\fIsubcommand\\fR"] if subcommands else []), *map(synopsis, options),
     ]
     if "discussion" in command:
         lines += [".SH DESCRIPTION", escape(command["discussion"]).replace("\n\n", "\n.PP\n")]

@@ -22,6 +22,9 @@ def write(tree: Tree, folder: Path) -> Path:
         contents[f"share/doc/swift-phi/licences/{file_name}"] = licence.text.encode()
 
     def plain(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        # Modes do not depend on the umask of who staged or checked out the files.
+        if info.isfile():
+            info.mode = 0o755 if info.mode & 0o100 else 0o644
         info.uid = info.gid = 0
         info.uname = info.gname = "root"
         info.mtime = build_time()

@@ -33,9 +33,11 @@ def write(tree: Tree, folder: Path) -> Path:
     files[f"{information}/RECORD"] = ("\n".join([*record, f"{information}/RECORD,,"]) + "\n", 0o644)
 
     out = folder / f"{stem}-{tag}.whl"
+    # ZIP has no earlier time than that of 1980.
+    date = time.gmtime(max(build_time(), 315_532_800))[:6]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, (data, mode) in files.items():
-            info = zipfile.ZipInfo(name, time.gmtime(build_time())[:6])
+            info = zipfile.ZipInfo(name, date)
             info.compress_type, info.external_attr = zipfile.ZIP_DEFLATED, (0o100000 | mode) << 16
             archive.writestr(info, data)
     return out

@@ -5,14 +5,16 @@ import ctypes
 import ctypes.util
 import operator
 import os
+import threading
 from collections.abc import Callable, Iterable
 from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int, c_int32, c_int64, c_size_t, c_uint32
 from ctypes import c_uint64, c_void_p
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import Any, NoReturn, Self, SupportsIndex
 
 OK, END = 0, 1
-_ARGUMENT, _TOKEN, _ROOM, _CANCELLED = 2, 6, 9, 11
+ROOM = 9
+_ARGUMENT, _TOKEN, _CANCELLED = 2, 6, 11
 ALL = c_size_t(-1).value
 
 
@@ -124,6 +126,19 @@ def refused(message: str) -> Error:
     return Error(_ARGUMENT, message)
 
 
+def utf8(name: str, text: str) -> bytes:
+    """An argument that is text, which may have no surrogates."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise refused(f"{name} has a surrogate, which is no character") from None
+
+
+def _shown(number: int) -> str:
+    """A number in a message. Python does not print those of thousands of digits."""
+    return str(number) if number.bit_length() <= 256 else f"an integer of {number.bit_length()} bits"
+
+
 def integer(name: str, value: SupportsIndex, low: int = -(1 << 31), high: int = (1 << 31) - 1) -> int:
     """An argument as an integer from `low` to `high`."""
     try:
@@ -131,7 +146,7 @@ def integer(name: str, value: SupportsIndex, low: int = -(1 << 31), high: int = 
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}") from None
     if not low <= number <= high:
-        raise refused(f"{name} must be from {low} to {high}, got {number}")
+        raise refused(f"{name} must be from {low} to {high}, got {_shown(number)}")
     return number
 
 
@@ -150,7 +165,7 @@ def token_array(tokens: Iterable[SupportsIndex]) -> ctypes.Array[c_int32]:
         raise TypeError(f"tokens must be integers: {error}") from None
     for number in numbers:
         if not -(1 << 31) <= number < 1 << 31:
-            raise Error(_TOKEN, f"{number} is not a token")
+            raise Error(_TOKEN, f"{_shown(number)} is not a token")
     return (c_int32 * len(numbers))(*numbers)
 
 
@@ -159,7 +174,7 @@ def listed(element: Any, call: Callable[..., int]) -> ctypes.Array[Any]:
     count = c_size_t()
     status = call(None, 0, byref(count))
     output: ctypes.Array[Any] = (element * count.value)()
-    check(call(output, count.value, byref(count)) if status == _ROOM else status)
+    check(call(output, count.value, byref(count)) if status == ROOM else status)
     return output
 
 
@@ -168,6 +183,17 @@ class Handle:
 
     _close = ""
     _handle: c_void_p | None = None
+    _lock: threading.RLock
+    """Held while the handle is taken away, and while another thread uses it. A signal's handler may come in between."""
+
+    def __new__(cls, *_: object, **__: object) -> Self:
+        made = super().__new__(cls)
+        made._lock = threading.RLock()
+        return made
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """Two Python objects must not close one object of the library."""
+        raise TypeError(f"a phi.{type(self).__name__} cannot be copied or pickled")
 
     @property
     def closed(self) -> bool:
@@ -175,7 +201,8 @@ class Handle:
 
     def close(self) -> None:
         """Releases the object; it cannot be used any more. A second call has no effect."""
-        handle, self._handle = self._handle, None
+        with self._lock:
+            handle, self._handle = self._handle, None
         if handle:
             getattr(library, self._close)(handle)
 

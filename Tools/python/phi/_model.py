@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ctypes import byref, c_char, c_int32, c_void_p
 from typing import SupportsIndex
 
-from ._library import Handle, ModelInfo, check, library, listed, token_array
+from ._library import Handle, ModelInfo, check, library, listed, refused, token_array, utf8
 
 
 class Model(Handle):
@@ -32,9 +32,12 @@ class Model(Handle):
 
     def __init__(self, path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> None:
         self.path = os.fspath(path)
-        encoded = os.fsencode(path)
+        try:
+            encoded = os.fsencode(path)
+        except UnicodeEncodeError:
+            raise refused("the path has characters that the system's encoding does not have") from None
         if b"\0" in encoded:
-            raise ValueError("the path has a zero byte")
+            raise refused("the path has a zero byte")
         handle = c_void_p()
         check(library.phi_model_open(encoded, byref(handle)))
         self._handle = handle
@@ -61,7 +64,7 @@ class Model(Handle):
         """Encodes text. `special_tokens` recognises those, such as <|endoftext|>: not for untrusted text."""
         if not isinstance(text, (str, bytes)):
             raise TypeError(f"text must be str or bytes, not {type(text).__name__}")
-        data = text.encode() if isinstance(text, str) else text
+        data = utf8("the text", text) if isinstance(text, str) else text
         handle = self._open()
         return list(listed(c_int32, lambda *output: library.phi_tokenize(
             handle, data, len(data), int(bool(special_tokens)), *output)))

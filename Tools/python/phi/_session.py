@@ -3,14 +3,15 @@ from __future__ import annotations
 
 import ctypes
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_uint64, c_void_p
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsFloat, SupportsIndex, cast
 
 from ._library import (
     ALL,
     END,
+    ROOM,
     GenerationOptions,
     GenerationPiece,
     Handle,
@@ -23,6 +24,7 @@ from ._library import (
     listed,
     refused,
     token_array,
+    utf8,
 )
 from ._model import Model
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     import numpy
     import numpy.typing
 
+# Tokens that the library computes in one step, PHI_BATCH_TOKENS.
+_BATCH = 256
 _CACHES = {None: 0, "f32": 1, "f16": 2, "q8": 3}
 _STOPS = [None, "end_of_text", "stop_string", "max_tokens", "context_full", "complete"]
 
@@ -37,7 +41,10 @@ _STOPS = [None, "end_of_text", "stop_string", "max_tokens", "context_full", "com
 def _real(name: str, value: SupportsFloat) -> float:
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    return float(value)
+    try:
+        return float(value)
+    except (OverflowError, ValueError) as error:
+        raise refused(f"{name} must be a number that fits a float: {error}") from None
 
 
 def _text(name: str, value: str | None) -> bytes | None:
@@ -47,7 +54,23 @@ def _text(name: str, value: str | None) -> bytes | None:
         raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     if "\0" in value:
         raise refused(f"{name} has a zero byte")
-    return value.encode()
+    return utf8(name, value)
+
+
+def _schema(value: str | Mapping[str, object] | None) -> str | None:
+    """A schema as text."""
+    if not isinstance(value, Mapping):
+        return value
+
+    def mapping(value: object) -> dict[object, object]:
+        if isinstance(value, Mapping):
+            return dict(value)
+        raise TypeError(f"json_schema has a {type(value).__name__}, which is no JSON")
+
+    try:
+        return json.dumps(value, default=mapping)
+    except (ValueError, RecursionError) as error:
+        raise refused(f"json_schema cannot be written as JSON: {error}") from None
 
 
 class Session(Handle):
@@ -60,6 +83,10 @@ class Session(Handle):
     same. `speculate=False` turns that off, and excludes both of the following. `draft_corpus`: tokens of a text, for
     example one's own code, that drafts are taken from too, the first 4,194,304. `draft_model`: a smaller model with
     the same tokenizer that drafts too.
+
+    A call of `append` or `score` that fails, also by Ctrl-C, leaves the session as it was. A session has one generation
+    at a time: whatever else then changes the sequence (a piece of another generation, `complete`, `append`, `score`,
+    `truncate`, `restore`) overtakes it, and its next piece raises Error. A fork is another session.
     """
 
     _close = "phi_session_close"
@@ -83,6 +110,7 @@ class Session(Handle):
         check(library.phi_session_open(model._open(), byref(options), byref(handle)))
         self._handle = handle
         self.model = model
+        self._context: int = options.context or model.context
 
     def __enter__(self) -> Session:
         return self
@@ -93,14 +121,39 @@ class Session(Handle):
     def append(self, tokens: Iterable[SupportsIndex]) -> None:
         """Appends tokens. Results do not depend on how a sequence is split into calls."""
         array = token_array(tokens)
-        check(library.phi_session_append(self._open(), array, len(array)))
+        self._compute(array, lambda part, size, _: library.phi_session_append(self._open(), part, size))
 
     def score(self, tokens: Iterable[SupportsIndex]) -> list[float]:
         """Appends tokens and returns each one's log-probability; NaN for the first token of the sequence."""
         array = token_array(tokens)
         out = (c_double * len(array))()
-        check(library.phi_session_score(self._open(), array, len(array), out))
+        self._compute(array, lambda part, size, start: library.phi_session_score(
+            self._open(), part, size, (c_double * size).from_buffer(out, start * ctypes.sizeof(c_double))))
         return list(out)
+
+    def _compute(
+        self, array: ctypes.Array[c_int32], call: Callable[[ctypes.Array[c_int32], int, int], int],
+    ) -> None:
+        """Passes tokens to `call(part, size, start)`, a batch at a time; Python handles signals in between."""
+        count = len(array)
+        before = self.tokens if count > _BATCH else []
+        fits = len(before) + count <= self._context and all(0 <= token < self.model.vocabulary for token in array)
+        if count <= _BATCH or not fits:
+            # The library changes nothing when it refuses them.
+            check(call(array, count, 0))
+            return
+        has_logits = library.phi_session_logits(self._open(), None, 0, byref(c_size_t())) == ROOM
+        try:
+            for start in range(0, count, _BATCH):
+                size = min(_BATCH, count - start)
+                part = (c_int32 * size).from_buffer(array, start * ctypes.sizeof(c_int32))
+                check(call(part, size, start))
+        except BaseException:
+            # The logits of the last token go with what is removed, so it is computed again.
+            last = before[-1:] if has_logits else []
+            self.truncate(len(before) - len(last))
+            self.append(last)
+            raise
 
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """The logits of the next token, float32 [vocabulary]. Without NumPy, a memoryview of as many floats."""
@@ -134,7 +187,7 @@ class Session(Handle):
         handle = c_void_p()
         check(library.phi_session_fork(self._open(), length("count", count), byref(handle)))
         fork = Session.__new__(Session)
-        fork._handle, fork.model = handle, self.model
+        fork._handle, fork.model, fork._context = handle, self.model, self._context
         return fork
 
     def save(self, count: int | None = None) -> bytes:
@@ -152,6 +205,7 @@ class Session(Handle):
         """Completes a prompt, piece by piece; options as for `Generation`.
 
         Special tokens are recognised in a prompt of text. Tokens that the session has already are not computed again.
+        The first piece overtakes an earlier generation of the session.
         """
         return Generation(self, prompt, **options)
 
@@ -184,8 +238,12 @@ class Generation(Handle):
     `presence_penalty` and `frequency_penalty` discourage tokens that occurred.
     `stop`: strings that end the completion and are not part of it. `logit_bias`: added to tokens' logits.
     `log_probabilities`: a number of alternatives, each with its log-probability. `ignore_end_of_text`: go on after
-    tokens that end a text. `regex` or `json_schema`, a text or a dict: keeps the completion to texts that match, as
+    tokens that end a text. `regex` or `json_schema`, a text or a mapping: keeps the completion to texts that match, as
     `phi complete --help` and the library's documentation tell.
+
+    Nothing is computed before the first piece, which takes the time of the prompt. Ctrl-C acts when a piece is there,
+    `cancel` within the time of a piece or of 256 tokens of the prompt. Once anything else has changed the session's
+    sequence, the generation is overtaken: its next piece raises Error.
     """
 
     _close = "phi_generation_end"
@@ -203,8 +261,8 @@ class Generation(Handle):
         tokens = token_array(
             session.model.tokenize(prompt, special_tokens=True) if isinstance(prompt, str) else prompt)
         stops = [stop] if isinstance(stop, str) else list(stop)
-        if isinstance(json_schema, Mapping):
-            json_schema = json.dumps(json_schema)
+        if not isinstance(logit_bias, (Mapping, type(None))):
+            raise TypeError(f"logit_bias must be a mapping, not {type(logit_bias).__name__}")
         biases = [
             LogitBias(integer("a token of logit_bias", token), _real("logit_bias", bias))
             for token, bias in (logit_bias or {}).items()]
@@ -221,7 +279,7 @@ class Generation(Handle):
             stop=(c_char_p * len(stops))(*[_text("a stop string", text) for text in stops]), stop_count=len(stops),
             logit_bias=(LogitBias * len(biases))(*biases), logit_bias_count=len(biases),
             ignore_end_of_text=int(bool(ignore_end_of_text)), regex=_text("regex", regex),
-            json_schema=_text("json_schema", json_schema))
+            json_schema=_text("json_schema", _schema(json_schema)))
         handle = c_void_p()
         check(library.phi_generation_begin(session._open(), tokens, len(tokens), byref(options), byref(handle)))
         self._handle = handle
@@ -249,6 +307,7 @@ class Generation(Handle):
             alternatives)
 
     def cancel(self) -> None:
-        """Makes the current or next call raise Cancelled. May be called from any thread."""
-        if self._handle:
-            library.phi_generation_cancel(self._handle)
+        """Makes the current or next call raise Cancelled. May be called from any thread, also while another closes."""
+        with self._lock:
+            if self._handle:
+                library.phi_generation_cancel(self._handle)

@@ -4,14 +4,22 @@ Needs nothing but the package, and runs with and without NumPy.
 """
 from __future__ import annotations
 
+import copy
+import ctypes
 import json
 import math
 import os
+import pickle
+import signal
 import subprocess
 import tempfile
 import threading
+import types
 import unittest
+from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 import phi
 
@@ -173,6 +181,105 @@ class PackageTest(unittest.TestCase):
         with self.assertRaises(phi.Error):
             session.append([1])
 
+    def test_an_overtaken_generation_is_refused(self) -> None:
+        """It does not go on with the text of whatever changed its session."""
+        session = self.session()
+        options = {"maximum_tokens": 20, "ignore_end_of_text": True}
+        saved = session.save()
+        for name, change in [
+            ("generate", lambda: next(session.generate("x = 1", **options))),
+            ("complete", lambda: session.complete("x = 1", maximum_tokens=2)),
+            ("append", lambda: session.append([1])),
+            ("score", lambda: session.score([1])),
+            ("truncate", lambda: session.truncate(2)),
+            ("restore", lambda: session.restore(saved)),
+        ]:
+            with self.subTest(name):
+                generation = session.generate(PROMPT, **options)
+                next(generation)
+                change()
+                before = session.tokens
+                with self.assertRaises(phi.Error) as caught:
+                    next(generation)
+                self.assertEqual((caught.exception.status, session.tokens), (10, before))
+        expected = self.session().complete(PROMPT, **options)
+        generation = session.generate(PROMPT, **options)
+        text = next(generation).text
+        self.assertEqual(session.fork().complete(PROMPT, **options), expected)
+        self.assertEqual(text + "".join(piece.text for piece in generation), expected)
+
+    def many_tokens(self) -> list[int]:
+        """More than the library computes in one step, and not a multiple."""
+        tokens = (self.model.tokenize(PROMPT) * 100)[:600]
+        self.assertEqual(len(tokens), 600)
+        return tokens
+
+    def test_many_tokens(self) -> None:
+        """Passed in parts they give what they give at once."""
+        tokens, library = self.many_tokens(), phi._library.library
+        whole = self.session()
+        scores = (ctypes.c_double * len(tokens))()
+        array = (ctypes.c_int32 * len(tokens))(*tokens)
+        self.assertEqual(library.phi_session_score(whole._open(), array, len(array), scores), 0)
+        appended, scored = self.session(), self.session()
+        appended.append(tokens)
+        self.assertEqual(scored.score(tokens)[1:], list(scores)[1:])
+        for session in (appended, scored):
+            self.assertEqual((session.tokens, bytes(session.logits())), (tokens, bytes(whole.logits())))
+
+    def test_an_interrupted_call_changes_nothing(self) -> None:
+        tokens, library = self.many_tokens(), phi._library.library
+        self.addCleanup(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
+        for name in ("append", "score"):
+            for start in ([], tokens[:5]):
+                with self.subTest(name, start=start):
+                    session = self.session()
+                    session.append(start)
+                    function, calls = getattr(library, f"phi_session_{name}"), []
+
+                    def interrupts(
+                        *arguments: object, function: Callable[..., int] = function, calls: list[object] = calls
+                    ) -> int:
+                        calls.append(arguments)
+                        status = function(*arguments)
+                        if len(calls) == 2:
+                            signal.raise_signal(signal.SIGINT)
+                        return status
+
+                    with mock.patch.object(library, f"phi_session_{name}", interrupts), \
+                            self.assertRaises(KeyboardInterrupt):
+                        getattr(session, name)(tokens)
+                    self.assertEqual(session.tokens, start)
+                    if start:
+                        again = self.session()
+                        again.append(start)
+                        self.assertEqual(bytes(session.logits()), bytes(again.logits()))
+                    session.append(tokens[:3])
+                    # Neither do those that the library refuses.
+                    for refused in (tokens + [self.model.vocabulary], tokens * 2):
+                        before = session.tokens, bytes(session.logits())
+                        with self.assertRaises(phi.Error):
+                            getattr(session, name)(refused)
+                        self.assertEqual((session.tokens, bytes(session.logits())), before)
+
+    def test_a_generation_is_not_freed_while_another_thread_cancels(self) -> None:
+        library = phi._library.library
+        cancel = library.phi_generation_cancel
+        generation = self.session().generate(PROMPT)
+        closing = threading.Thread(target=generation.close)
+
+        def cancels(handle: ctypes.c_void_p) -> None:
+            closing.start()
+            closing.join(0.2)
+            self.assertTrue(closing.is_alive())
+            cancel(handle)
+
+        with mock.patch.object(library, "phi_generation_cancel", cancels):
+            generation.cancel()
+            closing.join()
+            self.assertTrue(generation.closed)
+            generation.cancel()
+
     def test_another_thread_cancels(self) -> None:
         session = self.session()
         generation = session.generate("x = 1\n", logit_bias={self.model.end_of_text: -math.inf}, temperature=1)
@@ -214,9 +321,54 @@ class PackageTest(unittest.TestCase):
             lambda: self.session().generate("x", maximum_tokens="1"),
             lambda: self.session().generate("x", tokens=1),
             lambda: phi.Generation(self.model, "x"),
+            lambda: self.session().generate("x", logit_bias=[1]),
+            lambda: self.session().generate("x", logit_bias=0),
+            lambda: self.session().generate("x", json_schema={"enum": {1}}),
+            lambda: self.session().generate("x", json_schema=True),
         ]:
             with self.subTest(line=call.__code__.co_firstlineno), self.assertRaises(TypeError):
                 call()
+
+    def test_wrong_values(self) -> None:
+        """Each is one of the package's errors, in one line."""
+        loop: dict[str, object] = {}
+        loop["items"] = loop
+        session, huge = self.session(), 10**5000
+        for message, call in [
+            ("surrogate", lambda: self.model.tokenize("\ud800")),
+            ("surrogate", lambda: session.complete("\udc80")),
+            ("surrogate", lambda: session.complete("x", stop="\ud800")),
+            ("surrogate", lambda: session.complete("x", regex="\ud800")),
+            ("surrogate", lambda: session.complete("x", json_schema='"\ud800"')),
+            ("zero byte", lambda: phi.Model("a\0b")),
+            ("zero byte", lambda: phi.Model(b"a\0b")),
+            ("encoding", lambda: phi.Model("\ud800")),
+            ("no such file", lambda: phi.Model(b"/no/such/\xff")),
+            ("temperature", lambda: session.complete("x", temperature=10**400)),
+            ("top_p", lambda: session.complete("x", top_p=Fraction(10**400))),
+            ("logit_bias", lambda: session.complete("x", logit_bias={1: huge})),
+            ("bits is not a token", lambda: session.append([huge])),
+            ("bits", lambda: session.complete("x", maximum_tokens=huge)),
+            ("written as JSON", lambda: session.complete("x", json_schema=loop)),
+            ("written as JSON", lambda: session.complete("x", json_schema={"const": huge})),
+        ]:
+            with self.subTest(line=call.__code__.co_firstlineno), self.assertRaisesRegex(phi.Error, message) as caught:
+                call()
+            self.assertNotIn("\n", str(caught.exception))
+
+    def test_a_schema_is_any_mapping(self) -> None:
+        inner = types.MappingProxyType({"enum": ["a", "b"]})
+        schema = types.MappingProxyType({"type": "array", "items": inner, "minItems": 2, "maxItems": 2})
+        made = json.loads(self.session().complete(PROMPT, json_schema=schema))
+        self.assertTrue(len(made) == 2 and set(made) <= {"a", "b"}, made)
+
+    def test_copies_are_refused(self) -> None:
+        """Each would free the same object of the library."""
+        session = self.session()
+        for one in (self.model, session, session.generate("x")):
+            for call in (copy.copy, copy.deepcopy, pickle.dumps):
+                with self.subTest(type(one).__name__, call=call), self.assertRaisesRegex(TypeError, "cannot be copied"):
+                    call(one)
 
     def test_numbers_out_of_range(self) -> None:
         """None of them wraps around to a valid one."""

@@ -58,7 +58,8 @@ let package = Package(
         // The C API: phi.h and its Swift implementation, with Swift's runtime inside; only phi.h's functions are visible.
         .target(name: "CPhi", exclude: ["phi.pc.in"], cSettings: [.unsafeFlags(["-Wall", "-Wextra"])]),
         .target(
-            name: "PhiCAPI", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiTokenizer"], exclude: ["exports.map"],
+            name: "PhiCAPI", dependencies: ["CPhi", "Phi", "PhiFormat", "PhiSystem", "PhiTokenizer"],
+            exclude: ["exports.map"],
             linkerSettings: [
                 .unsafeFlags(
                     [

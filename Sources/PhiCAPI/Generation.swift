@@ -86,6 +86,7 @@ extension Generation {
         guard options.log_probabilities >= -1 else {
             throw Failure.argument("log_probabilities must be -1 or more, got \(options.log_probabilities)")
         }
+        guard options.reserved == 0 else { throw Failure.argument("reserved must be 0, got \(options.reserved)") }
         guard (0...1).contains(options.ignore_end_of_text) else {
             throw Failure.argument("ignore_end_of_text must be 0 or 1, got \(options.ignore_end_of_text)")
         }

@@ -3,6 +3,8 @@
 
 import CPhi
 import Phi
+import PhiFormat
+import PhiSystem
 import PhiTokenizer
 
 @c @implementation
@@ -26,7 +28,9 @@ public func phi_model_open(_ path: UnsafePointer<CChar>?, _ model: UnsafeMutable
 {
     status {
         let place = try given(model, "model")
-        place.pointee = handle(to: try LanguageModel(contentsOf: String(cString: try given(path, "path"))))
+        let bytes = UnsafeBufferPointer(start: try given(path, "path"), count: strlen(try given(path, "path")))
+        let file = try PhiFile(MappedFile(FilePath(bytes: bytes.map(UInt8.init(bitPattern:)))))
+        place.pointee = handle(to: try LanguageModel(file))
         return PHI_OK
     }
 }

@@ -162,7 +162,7 @@ public func phi_session_save(
         let session: Session = try object(session, "session")
         let needed = session.snapshotSize(first: number(count))
         try given(size, "size").pointee = needed
-        guard needed <= capacity else {
+        guard needed <= number(capacity) else {
             throw Failure(PHI_ERROR_ROOM, "the capacity is \(capacity), \(needed) bytes are needed")
         }
         session.save(
@@ -180,6 +180,3 @@ public func phi_session_restore(_ session: OpaquePointer?, _ bytes: UnsafeRawPoi
         return PHI_OK
     }
 }
-
-/// A caller's size_t as Int; larger values, such as PHI_ALL, become Int.max.
-private func number(_ count: Int) -> Int { count < 0 ? .max : count }

@@ -47,7 +47,8 @@ func status(_ body: () throws -> phi_status) -> phi_status {
         return try body()
     } catch {
         let failure = Failure(error)
-        var message = failure.message
+        // Paths and names in it can be anything.
+        var message = failure.message.printable
         message.withUTF8 { bytes in
             bytes.withMemoryRebound(to: CChar.self) { phi_set_error_message($0.baseAddress, $0.count) }
         }
@@ -69,17 +70,20 @@ func elements<Element>(
     return UnsafeBufferPointer(start: count == 0 ? nil : try given(start, name), count: count)
 }
 
+/// A caller's size_t as Int; larger values, such as PHI_ALL, become Int.max.
+func number(_ count: Int) -> Int { count < 0 ? .max : count }
+
 /// Sets `count` to the length of `list` and writes it to `out` if `capacity` suffices.
 func write<Element: BitwiseCopyable>(
     _ list: some Collection<Element>, to out: UnsafeMutablePointer<Element>?, _ capacity: Int,
     _ count: UnsafeMutablePointer<Int>?
 ) throws -> phi_status {
     try given(count, "count").pointee = list.count
-    guard list.count <= capacity else {
+    guard list.count <= number(capacity) else {
         throw Failure(PHI_ERROR_ROOM, "the capacity is \(capacity), \(list.count) elements are needed")
     }
     if !list.isEmpty {
-        _ = UnsafeMutableBufferPointer(start: try given(out, "the output"), count: capacity).update(from: list)
+        _ = UnsafeMutableBufferPointer(start: try given(out, "the output"), count: list.count).update(from: list)
     }
     return PHI_OK
 }

@@ -73,6 +73,15 @@ struct BenchModel: ParsableCommand {
             throw ValidationError("--no-speculate, --draft-corpus and --draft-model go with --replay.")
         }
         if let threads { try ThreadCounts.validate(threads.numbers, of: "-t") }
+        if replay.isEmpty, cases(threads: [1]).isEmpty {
+            throw ValidationError("There is nothing to time: -p and -n are 0, and there is no -pg.")
+        }
+    }
+
+    private func cases(threads: [Int]) -> [BenchmarkCase] {
+        BenchmarkCase.all(
+            prompts: nPrompt?.numbers ?? [512], generations: nGen?.numbers ?? [128],
+            pairs: pairs.map { ($0.first, $0.second) }, depths: nDepth?.numbers ?? [0], threads: threads)
     }
 
     func run() throws {
@@ -82,7 +91,15 @@ struct BenchModel: ParsableCommand {
         var report = BenchmarkReport(format)
         ThreadCounts.start(threads.max())
         // Before hours of measuring, not after.
-        for file in files { _ = try ModelOptions.open(file) }
+        for file in files {
+            let model = try LanguageModel(ModelOptions.open(file))
+            let limit = model.config.context
+            if replay.isEmpty, let large = cases(threads: threads).first(where: { $0.positions > limit }) {
+                throw FormatError(
+                    model.file.path,
+                    "has a context of \(limit) tokens; \(large.name) needs \(large.positions) (-p, -n, -pg and -d)")
+            }
+        }
         if !replay.isEmpty {
             var report = ReplayReport(format)
             let cases = ReplayCases(files: replay, repetitions: repetitions, speculation: speculation)
@@ -97,11 +114,8 @@ struct BenchModel: ParsableCommand {
         let start = ContinuousClock.now
         let model = try LanguageModel(ModelOptions.open(file))
         let startup = try Startup(model, threads: threads[0], since: start)
-        let cases = BenchmarkCase.all(
-            prompts: nPrompt?.numbers ?? [512], generations: nGen?.numbers ?? [128],
-            pairs: pairs.map { ($0.first, $0.second) }, depths: nDepth?.numbers ?? [0], threads: threads)
         let benchmark = Benchmark(model, repetitions: repetitions, warmUp: !noWarmup)
-        for item in cases {
+        for item in cases(threads: threads) {
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K\(item.name), \(item.threads) threads ...") }
             let record = BenchmarkRecord(result: try benchmark.run(item), model: model, startup: startup)
             if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
@@ -119,7 +133,9 @@ struct ModelList: ExpressibleByArgument {
         if case .file = PathKind(whole) {
             paths = [whole]
         } else {
-            paths = argument.split(separator: ",").map { FilePath(argument: String($0)) }
+            paths = argument.split(separator: ",", omittingEmptySubsequences: false).map {
+                FilePath(argument: String($0))
+            }
         }
     }
 

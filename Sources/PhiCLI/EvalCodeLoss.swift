@@ -21,7 +21,7 @@ struct EvalCodeLoss: ParsableCommand {
 
     @OptionGroup var model: ModelOptions
 
-    @Option(help: "The problem file, .jsonl or .jsonl.gz; not needed where one is built in.")
+    @Option(help: "The problem file, .jsonl, .jsonl.gz or a JSON array; not needed where one is built in.")
     var problems: FilePath?
 
     @Option(help: "Take only this many problems, the first ones.")
@@ -50,6 +50,10 @@ struct EvalCodeLoss: ParsableCommand {
             guard let reference = problem.reference else {
                 throw FormatError(
                     kind.fileName(problems), "has no solution of \(problem.id), whose loss would be measured")
+            }
+            guard !reference.isEmpty else {
+                throw FormatError(
+                    kind.fileName(problems), "has an empty solution of \(problem.id), which has no bits per byte")
             }
             return (id: problem.id, prompt: problem.prompt, completion: reference)
         }

@@ -25,7 +25,7 @@ struct EvalKL: ParsableCommand {
     @Option(help: "The base: its logits in a NumPy file, for the same text and windows.")
     var baseLogits: FilePath?
 
-    @Option(help: "Write the base's logits to a NumPy file.")
+    @Option(help: "Write the base's logits to a NumPy file, which is replaced if there is one.")
     var saveLogits: FilePath?
 
     @Flag(help: "Print JSON.")
@@ -43,7 +43,12 @@ struct EvalKL: ParsableCommand {
     func run() throws {
         let model = try model.open()
         let windows = try text.windows(model)
-        let result = try evaluate("kl", model) { try measure(model, on: windows, while: $0) }
+        let result: Divergence
+        do {
+            result = try evaluate("kl", model) { try measure(model, on: windows, while: $0) }
+        } catch is BaseLogitsFault {
+            throw FormatError((base ?? baseLogits)?.description ?? "the base", "has logits that are not finite")
+        }
         let report = TextReport(
             model, base: (base ?? baseLogits)?.description, windows, text, result.json, summary: result.summary)
         try Console.write(report, json: json)

@@ -12,7 +12,8 @@ struct EvalPairs: ParsableCommand {
         abstract: "Measure how often a right completion is likelier than a wrong one.",
         discussion: """
             The file has a pair on each line: {"task_id", "prompt", "right", "wrong"}. A pair counts if the model gives "right" \
-            a higher probability than "wrong", each as a whole. python -m phitools.experiment.pairs makes pairs from a problem \
+            a higher probability than "wrong", each as a whole; where prompt and completion exceed the context, the beginning is \
+            left out. python -m phitools.experiment.pairs makes pairs from a problem \
             set: mutants of its solutions, which were run and fail.
             """)
 
@@ -31,10 +32,11 @@ struct EvalPairs: ParsableCommand {
         let model = try model.open()
         let session = try options.session(model)
         let results = try evaluate("pairs", model, each: pairs) { pair in
-            try PairReport.Result(
-                task_id: pair.task_id,
-                right: CompletionLoss.measure(pair.right, after: pair.prompt, in: session).bits,
-                wrong: CompletionLoss.measure(pair.wrong, after: pair.prompt, in: session).bits)
+            let right = try CompletionLoss.measure(pair.right, after: pair.prompt, in: session)
+            let wrong = try CompletionLoss.measure(pair.wrong, after: pair.prompt, in: session)
+            return PairReport.Result(
+                task_id: pair.task_id, right: right.bits, wrong: wrong.bits,
+                truncated: right.isTruncated || wrong.isTruncated)
         }
         try Console.write(
             PairReport(model: model, session: session, pairs: self.pairs, results: results), json: json)
@@ -60,11 +62,12 @@ private struct CompletionPair: Decodable {
 
 /// The report of `phi eval pairs`.
 private struct PairReport: Report {
-    /// A pair's result: the bits of both completions.
+    /// A pair's result: the bits of both completions, and whether the beginning of one of the texts did not fit the context.
     struct Result: Encodable, Sendable {
         let task_id: TaskID
         let right: Double
         let wrong: Double
+        let truncated: Bool
     }
 
     let model: LanguageModel
@@ -79,9 +82,12 @@ private struct PairReport: Report {
         return mean.estimate
     }
 
+    private var truncated: Int { results.filter(\.truncated).count }
+
     var text: String {
         """
-        the right one of \(results.count) pairs is likelier: \(preferred.percent(2))
+        the right one of \(results.count) pairs is likelier: \(preferred.percent(2)); \(truncated) did not fit the \
+        context of \(session.context)
         \(model.shown(session.cacheEncoding)); pairs \(pairs)
 
         """
@@ -89,8 +95,8 @@ private struct PairReport: Report {
 
     var json: JSONObject {
         model.fields(session.cacheEncoding) + [
-            "context": session.context, "pairs": results.count, "preferred": preferred.value,
-            "preferred_error": preferred.error, "results": results,
+            "context": session.context, "pairs": results.count, "truncated": truncated,
+            "preferred": preferred.value, "preferred_error": preferred.error, "results": results,
         ]
     }
 }

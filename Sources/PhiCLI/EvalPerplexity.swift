@@ -20,7 +20,10 @@ struct EvalPerplexity: ParsableCommand {
     @OptionGroup var text: EvalText
 
     @Option(
-        help: "Write the logits of every prediction to a NumPy file, float32 [predictions, vocabulary], for eval kl.")
+        help: """
+            Write the logits of every prediction to a NumPy file, which is replaced if there is one: float32 \
+            [predictions, vocabulary], for eval kl.
+            """)
     var saveLogits: FilePath?
 
     @Flag(help: "Print JSON.")

@@ -122,7 +122,9 @@ struct TextReport: Report {
 
 extension Estimate {
     /// `value ± error` with this many digits after the point.
-    func shown(_ digits: Int) -> String { "\(value.fixed(digits)) ± \(error.fixed(digits))" }
+    func shown(_ digits: Int) -> String {
+        value.fixed(digits) + (error.isFinite ? " ± \(error.fixed(digits))" : "")
+    }
 
     /// The same of a share in percent.
     func percent(_ digits: Int) -> String { Estimate(value: 100 * value, error: 100 * error).shown(digits) + " %" }

@@ -48,6 +48,15 @@ struct GradingOptions: ParsableArguments {
     }
 }
 
+extension Grader.Unusable {
+    /// A line for people about answers of a model.
+    func shown(_ model: String) -> String {
+        let said = first?.split(whereSeparator: \.isWhitespace).joined(separator: " ").shown
+        return "\(count) \(count == 1 ? "answer" : "answers") of \(model) could not be used; the first one "
+            + (said.map { "is \($0)" } ?? "was cut off, refused or empty")
+    }
+}
+
 /// Throws a `ValidationError` when a problem set that is not built in has no file.
 func requireProblems(_ path: FilePath?, of problems: any ProblemSet.Type) throws {
     guard path != nil || problems.builtIn != nil else {

@@ -17,6 +17,10 @@ struct Info: ParsableCommand {
     @Flag(help: "Show the instruction sets and the default number of threads of this machine instead.")
     var cpu = false
 
+    func validate() throws {
+        if cpu, model.isGiven { throw ValidationError("--cpu describes this machine and takes no file.") }
+    }
+
     func run() throws {
         if cpu {
             try Console.write(Machine(), json: json)

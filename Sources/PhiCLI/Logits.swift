@@ -17,7 +17,7 @@ struct Logits: ParsableCommand {
     @Option(help: "A JSON array of token ids; - for standard input.")
     var ids: FilePath
 
-    @Option(name: [.short, .long], help: "The .npy file to write.")
+    @Option(name: [.short, .long], help: "The .npy file to write, which is replaced if there is one.")
     var output: FilePath
 
     @Flag(help: "Decode one token at a time instead of in batches. The result is the same, bit for bit.")

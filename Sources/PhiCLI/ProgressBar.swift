@@ -58,8 +58,8 @@ private final class ProgressBar: Sendable {
 extension Double {
     /// The number with this many digits after the point, without Foundation.
     func fixed(_ digits: Int) -> String {
-        guard isFinite, magnitude < 1e15 else { return "\(self)" }
         let unit = (0..<digits).reduce(1) { value, _ in value * 10 }
+        guard isFinite, magnitude * Double(unit) < 1e18 else { return "\(self)" }
         let scaled = Int((magnitude * Double(unit)).rounded())
         let fraction = String(scaled % unit + unit).dropFirst()
         return (self < 0 && scaled > 0 ? "-" : "") + "\(scaled / unit)" + (digits > 0 ? ".\(fraction)" : "")

@@ -21,7 +21,7 @@ extension FilePath: ExpressibleByArgument {
 
 extension FilePath {
     /// Whether it is `-`, which stands for standard input where a command reads.
-    var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
+    package var isStandardInput: Bool { bytes == [UInt8(ascii: "-")] }
 }
 
 /// A text in an option, which need not be UTF-8.

@@ -18,7 +18,10 @@ extension ParsableCommand {
         var joined: [String] = []
         var isOpen = true
         for argument in arguments {
-            let isNumber = argument.first == "-" && argument.dropFirst().first.map { $0.isNumber || $0 == "." } ?? false
+            // A prompt such as "-1 + 2" is none.
+            let isNumber =
+                argument.first == "-" && argument.dropFirst().first.map { $0.isNumber || $0 == "." } ?? false
+                && !argument.contains(where: \.isWhitespace)
             if isOpen, isNumber, let option = joined.last, option.first == "-", option.count > 1, !option.contains("=")
             {
                 joined[joined.count - 1] = option + "=" + argument
@@ -33,9 +36,10 @@ extension ParsableCommand {
     /// Throws when the arguments begin with the name of a subcommand that there is not, at any depth.
     private static func checkSubcommand(_ arguments: [String]) throws {
         var command: any ParsableCommand.Type = self
-        for name in arguments {
+        for (index, name) in arguments.enumerated() {
+            if index == 0, name == "help" { continue }
             let subcommands = command.configuration.subcommands.map { (names: names(of: $0), type: $0) }
-            guard !subcommands.isEmpty, name.first != "-", name != "help" else { return }
+            guard !subcommands.isEmpty, name.first != "-" else { return }
             guard let next = subcommands.first(where: { $0.names.contains(name) }) else {
                 let names = subcommands.flatMap(\.names)
                 var advice = ": it has \(names.joined(separator: ", "))."

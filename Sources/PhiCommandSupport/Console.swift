@@ -49,23 +49,33 @@ package enum Console {
 
     /// All of standard input. Throws ``FormatError`` when it cannot be read or is longer than `limit`.
     package static func readInput(limit: Int = 1 << 30) throws -> [UInt8] {
+        try read(STDIN_FILENO, inputName, limit: limit)
+    }
+
+    /// All of what can be read from a descriptor.
+    private static func read(_ descriptor: Int32, _ name: String, limit: Int) throws -> [UInt8] {
         var bytes: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         while true {
-            let count = piece.withUnsafeMutableBytes { PhiSystem.read(STDIN_FILENO, $0.baseAddress, $0.count) }
+            let count = piece.withUnsafeMutableBytes { PhiSystem.read(descriptor, $0.baseAddress, $0.count) }
             if count == 0 { return bytes }
             if count < 0 {
                 if errno == EINTR { continue }
-                throw FormatError(inputName, String(cString: strerror(errno)))
+                throw FormatError(name, String(cString: strerror(errno)))
             }
             bytes += piece[..<count]
-            guard bytes.count <= limit else { throw FormatError(inputName, "is longer than \(limit) bytes") }
+            guard bytes.count <= limit else { throw FormatError(name, "is longer than \(limit) bytes") }
         }
     }
 
-    /// The bytes of the file at `path`, or of standard input when it is `-`.
+    /// The bytes of the file at `path`, which may be a pipe, or of standard input when it is `-`.
     package static func read(_ path: FilePath, limit: Int = 1 << 30) throws -> [UInt8] {
-        path.isStandardInput ? try readInput(limit: limit) : try ReadableFile(path).readAll(limit: limit)
+        if path.isStandardInput { return try readInput(limit: limit) }
+        guard case .other = PathKind(path) else { return try ReadableFile(path).readAll(limit: limit) }
+        let descriptor = path.withCString { open($0, O_RDONLY | O_CLOEXEC) }
+        guard descriptor >= 0 else { throw FormatError(path, String(cString: strerror(errno))) }
+        defer { close(descriptor) }
+        return try read(descriptor, path.description, limit: limit)
     }
 
     /// The name of a source of ``read(_:limit:)`` in errors.

@@ -37,6 +37,9 @@ package struct ModelOrPath: ParsableArguments {
         if option.model != nil, path != nil { throw ValidationError("Give the .phi file by -m or alone, not both.") }
     }
 
+    /// Whether a file is named; if not, the built-in model is meant.
+    package var isGiven: Bool { option.model != nil || path != nil }
+
     /// Opens the file.
     package func openFile() throws -> PhiFile { try ModelOptions.open(option.model ?? path) }
 }

@@ -1,21 +1,27 @@
 import Dispatch
 import Synchronization
 
-/// Returns the results of `work` for 0 to `count` - 1, in order. At most `workers` calls run at a time; each is given its worker's number
-/// and the index. `shouldContinue` is called with the number that are done.
+/// Returns the results of `work` for 0 to `count` - 1, in order. `workers` calls run at a time, on a thread each, however many processors
+/// there are: they wait for other processes. Each is given its worker's number and the index. `shouldContinue` is called with the number
+/// that are done.
 ///
 /// Throws the first error of `work`, after which no further call begins, and `CancellationError` when `shouldContinue` returns false.
 func inParallel<Value: Sendable>(
-    _ count: Int, workers: Int, while shouldContinue: @Sendable (Int) -> Bool,
-    _ work: @Sendable (_ worker: Int, _ index: Int) throws -> Value
+    _ count: Int, workers: Int, while shouldContinue: @escaping @Sendable (Int) -> Bool,
+    _ work: @escaping @Sendable (_ worker: Int, _ index: Int) throws -> Value
 ) throws -> [Value] {
     let state = Mutex(ParallelState<Value>(values: Array(repeating: nil, count: count)))
-    DispatchQueue.concurrentPerform(iterations: max(1, min(workers, count))) { worker in
-        while let index = state.withLock({ $0.take() }) {
-            let result = Result { try work(worker, index) }
-            state.withLock { $0.put(result, at: index, shouldContinue) }
+    let group = DispatchGroup()
+    for worker in 0..<min(workers, count) {
+        // A queue each, because a concurrent one has no more threads than the machine processors.
+        DispatchQueue(label: "worker \(worker)").async(group: group) {
+            while let index = state.withLock({ $0.take() }) {
+                let result = Result { try work(worker, index) }
+                state.withLock { $0.put(result, at: index, shouldContinue) }
+            }
         }
     }
+    group.wait()
     return try state.withLock { state in
         if let fault = state.fault { throw fault }
         return state.values.compactMap(\.self)

@@ -1,7 +1,8 @@
 import PhiSystem
 
 /// A new file that appears under its name only when it is complete: until ``commit()`` it has a temporary name in the same
-/// directory, and is deleted with this object. What a killed process has left there of the same file is deleted by the next one.
+/// directory, and is deleted with this object. A link is followed: the file that it leads to is replaced. What a killed process has
+/// left there of the same file is deleted by the next one.
 package final class AtomicFile {
     /// Path of the finished file, for errors.
     package let path: String
@@ -25,14 +26,17 @@ package final class AtomicFile {
 
     /// Throws ``FormatError`` when `path` exists and may not be replaced, is one of the `sources` of its contents, or cannot be
     /// written.
+    ///
+    /// With a `mode` that is not for others, a link is replaced instead: somebody else may have made it.
     package init(
         _ path: FilePath, overwrite: Bool, sources: [FilePath] = [], mode: mode_t = 0o644
     ) throws(FormatError) {
         try Self.check(path, overwrite: overwrite, sources: sources)
         self.path = path.description
-        location = path
-        Self.removeRemains(of: path)
-        temporaryPath = path.extended(".\(getpid()).part")
+        let target = mode & 0o077 == 0 ? path : try Self.target(of: path)
+        location = target
+        Self.removeRemains(of: target)
+        temporaryPath = target.extended(".\(getpid()).part")
         descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
         _ = flock(descriptor, LOCK_EX | LOCK_NB)
@@ -53,6 +57,27 @@ package final class AtomicFile {
         guard case .directory = PathKind(path.parent) else {
             throw FormatError(path, "cannot be written: its directory does not exist")
         }
+    }
+
+    /// Where `path` leads if it is a link, to a file or to nothing; else itself.
+    private static func target(of path: FilePath) throws(FormatError) -> FilePath {
+        var target = path
+        for _ in 0..<40 {
+            guard PathKind.isLink(target) else { return target }
+            var bytes = [UInt8](repeating: 0, count: Int(PATH_MAX))
+            let count = bytes.withUnsafeMutableBytes { bytes in
+                bytes.withMemoryRebound(to: CChar.self) { characters in
+                    target.withCString { path in
+                        characters.baseAddress.map { readlink(path, $0, characters.count) } ?? -1
+                    }
+                }
+            }
+            guard count > 0 else { break }
+            let isAbsolute = bytes[0] == UInt8(ascii: "/")
+            let link = Array(bytes[..<count])
+            target = isAbsolute ? FilePath(bytes: link) : target.parent.appending(bytes: link)
+        }
+        throw FormatError(path, "cannot be written: " + String(cString: strerror(ELOOP)))
     }
 
     /// Deletes the temporary files of `path` whose processes are gone. The lock tells of processes with other numbers, in another

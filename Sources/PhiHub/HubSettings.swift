@@ -40,7 +40,7 @@ package struct HubSettings: Sendable {
         func isSet(_ name: String) -> Bool { Self.isTrue(text(name)) }
         func path(_ name: String) -> FilePath? { bytes(name).map { FilePath(bytes: Self.expanded($0, bytes)) } }
 
-        let home = bytes("HOME") ?? []
+        let home = bytes("HOME") ?? Self.homeOfUser()
         let system = FilePath(bytes: bytes("XDG_CACHE_HOME").map { Self.expanded($0, bytes) } ?? home + "/.cache".utf8)
         let folder = path("HF_HOME") ?? system.appending("huggingface")
         cache = path("HF_HUB_CACHE") ?? path("HUGGINGFACE_HUB_CACHE") ?? folder.appending("hub")
@@ -66,6 +66,12 @@ package struct HubSettings: Sendable {
         HTTPConnection.Settings(
             endpoint: endpoint, source: "HF_ENDPOINT", token: token?.text, patience: patience,
             certificates: certificates, agent: agent, advice: "install it (Debian: libcurl4), or use `hf download`")
+    }
+
+    /// The home directory that the system's list of users has; empty if it has none.
+    private static func homeOfUser() -> [UInt8] {
+        guard let user = getpwuid(getuid()), let home = user.pointee.pw_dir else { return [] }
+        return UnsafeBufferPointer(start: home, count: strlen(home)).map { UInt8(bitPattern: $0) }
     }
 
     static func isTrue(_ value: String?) -> Bool {

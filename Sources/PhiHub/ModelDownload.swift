@@ -34,15 +34,23 @@ package final class ModelDownload {
         if revision.isCommit, let whole = try? entry.wholeSnapshot(revision.description, kind, isListed: true) {
             return whole
         }
-        let client = HubClient(
-            settings: settings, connection: try HTTPConnection(settings.http(agent: agent)), observer: observer)
+        func cachedInstead(_ fault: FormatError) throws(FormatError) -> FilePath {
+            let snapshot = try cached(entry, revision, kind, because: "\(fault)")
+            observer.notice("\(fault); taking \(id) from the cache, commit \(snapshot.name)")
+            return snapshot
+        }
+        let connection: HTTPConnection
+        do throws(FormatError) {
+            connection = try HTTPConnection(settings.http(agent: agent))
+        } catch {
+            return try cachedInstead(error)
+        }
+        let client = HubClient(settings: settings, connection: connection, observer: observer)
         let listing: RepositoryListing
         do {
             listing = try client.listing(id, revision)
         } catch let unreachable as HubClient.Unreachable {
-            let snapshot = try cached(entry, revision, kind, because: "\(unreachable.error)")
-            observer.notice("\(unreachable.error); taking \(id) from the cache, commit \(snapshot.name)")
-            return snapshot
+            return try cachedInstead(unreachable.error)
         }
         try download(listing, entry, kind, client)
         try? entry.keep(listing.commit, of: revision)

@@ -1,4 +1,4 @@
-/// A JSON object made of named values; those that are nil are left out.
+/// A JSON object made of named values; those that are nil are left out. Numbers that are not finite, which JSON lacks, are null.
 ///
 ///     try JSONText.encode(["name": file.path, "size": file.size, "comment": comment] as JSONObject)
 package struct JSONObject: Encodable, Sendable, ExpressibleByDictionaryLiteral {
@@ -16,7 +16,14 @@ package struct JSONObject: Encodable, Sendable, ExpressibleByDictionaryLiteral {
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: JSONKey.self)
-        for case (let name, let value?) in members { try container.encode(value, forKey: JSONKey(name)) }
+        for case (let name, let value?) in members {
+            switch value {
+            case let number as Double where !number.isFinite: try container.encodeNil(forKey: JSONKey(name))
+            case let numbers as [Double]:
+                try container.encode(numbers.map { $0.isFinite ? $0 : nil }, forKey: JSONKey(name))
+            default: try container.encode(value, forKey: JSONKey(name))
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int failures;
 
@@ -86,6 +87,15 @@ static void models(const char *path, const char *bad) {
     phi_model_info info = PHI_MODEL_INFO_INIT;
     REFUSED(PHI_ERROR_FILE, phi_model_open("/no/such/file.phi", &model));
     CHECK(strstr(phi_error_message(), "/no/such/file.phi") != NULL);
+    REFUSED(PHI_ERROR_FILE, phi_model_open("/no/\x1b[31m\nfile.phi", &model));
+    CHECK(strchr(phi_error_message(), 27) == NULL && strstr(phi_error_message(), "file.phi: no such file") != NULL);
+    char lengthy[3000];
+    memset(lengthy, 'x', sizeof lengthy - 1);
+    lengthy[0] = '/';
+    lengthy[sizeof lengthy - 1] = 0;
+    REFUSED(PHI_ERROR_FILE, phi_model_open(lengthy, &model));
+    CHECK(strncmp(phi_error_message(), "/xxx", 4) == 0 && strstr(phi_error_message(), "x...x") != NULL);
+    CHECK(strlen(phi_error_message()) == 1023 && strstr(phi_error_message(), "xxx: ") != NULL);
     REFUSED(PHI_ERROR_FILE, phi_model_open(bad, &model));
     REFUSED(PHI_ERROR_ARGUMENT, phi_model_open(NULL, &model));
     REFUSED(PHI_ERROR_ARGUMENT, phi_model_open(path, NULL));
@@ -106,6 +116,18 @@ static void models(const char *path, const char *bad) {
     REFUSED(PHI_ERROR_ARGUMENT, phi_model_describe(model, &info));
     phi_model_close(model);
     phi_model_close(NULL);
+}
+
+/* A file's name is bytes, which need not be UTF-8. */
+static void odd_names(const char *path) {
+    char name[] = "caf\xe9-XXXXXX";
+    phi_model *model = NULL;
+    int file = mkstemp(name);
+    CHECK(file >= 0 && unlink(name) == 0 && symlink(path, name) == 0);
+    CHECK(phi_model_open(name, &model) == PHI_OK);
+    phi_model_close(model);
+    unlink(name);
+    close(file);
 }
 
 static void tokens(phi_model *model) {
@@ -347,6 +369,43 @@ static void generations(phi_model *model) {
     phi_generation_end(text);
     phi_generation_end(NULL);
     phi_generation_cancel(NULL);
+}
+
+/* A generation whose session another call changes says so. */
+static void superseded(phi_model *model) {
+    phi_session *session = open_session(model, 1);
+    phi_generation_options options = PHI_GENERATION_OPTIONS_INIT;
+    phi_piece piece = PHI_PIECE_INIT;
+    phi_token token = 1;
+    size_t count = 0;
+    int change;
+    options.maximum_tokens = 20;
+    options.ignore_end_of_text = 1;
+    for (change = 0; change < 4; change++) {
+        phi_generation *first = NULL, *second = NULL;
+        CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &options, &first) == PHI_OK);
+        CHECK(phi_generation_next(first, &piece) == PHI_OK && phi_generation_next(first, &piece) == PHI_OK);
+        CHECK(phi_session_tokens(session, NULL, 0, &count) == PHI_ERROR_ROOM);
+        if (change == 0) {
+            CHECK(phi_generation_begin_text(session, "x", 1, &options, &second) == PHI_OK);
+            CHECK(phi_generation_next(second, &piece) == PHI_OK);
+        }
+        if (change == 1) CHECK(phi_session_append(session, &token, 1) == PHI_OK);
+        if (change == 2) CHECK(phi_session_truncate(session, 1) == PHI_OK);
+        if (change == 3) CHECK(phi_session_truncate(session, PHI_ALL) == PHI_OK); /* changes nothing */
+        if (change < 3) REFUSED(PHI_ERROR_STATE, phi_generation_next(first, &piece));
+        else CHECK(phi_generation_next(first, &piece) == PHI_OK);
+        if (second) CHECK(phi_generation_next(second, &piece) == PHI_OK);
+        phi_generation_end(first);
+        phi_generation_end(second);
+    }
+    options.reserved = 1;
+    phi_generation *refused = NULL;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &refused));
+    phi_token list[64];
+    CHECK(phi_session_truncate(session, 5) == PHI_OK);
+    CHECK(phi_session_tokens(session, list, PHI_ALL, &count) == PHI_OK && count == 5); /* room for any number */
+    phi_session_close(session);
 }
 
 static void *alone(void *argument) {

@@ -4,6 +4,14 @@ import Testing
 
 /// Options and output of `phi bench`, not its speed.
 @Suite struct BenchTests {
+    /// Before hours of measuring, not after; and an empty name is not the built-in model.
+    @Test func refusesWhatCannotBeTimed() throws {
+        expectRefusal(
+            try Command.run("bench", "-p", "8,99999", "-n", "0", "-d", "0,16", "-o", "json"),
+            "has a context of 1024 tokens; pp99999 needs 99999")
+        for name in ["", ",", "a.phi,"] { expectRefusal(try Command.run("bench", "-m", name), "no such file") }
+    }
+
     @Test func printsLlamaBenchsFields() throws {
         let outcome = try Command.run(
             "bench", "-m", Models.path(), "-p", "8", "-n", "2,3", "-pg", "4,2", "-d", "0,16", "-t", "1-2", "-r", "2",

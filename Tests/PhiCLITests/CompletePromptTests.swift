@@ -20,6 +20,12 @@ import Testing
         #expect(try complete("-f", "-", input: Array(Self.prompt.utf8)).output == expected.output)
         let piped = #"printf '%s' "$2" | "$PHI" complete -m "$1" -n 5 -"#
         #expect(try Command.shell(piped, Models.path(), Self.prompt).output == expected.output)
+        for source in ["/dev/stdin", "-"] {
+            #expect(try complete("-f", source, input: Array(Self.prompt.utf8)).output == expected.output)
+        }
+        let fifo = folder.at("fifo")
+        let named = #"mkfifo "$3" && (printf '%s' "$2" > "$3" & "$PHI" complete -m "$1" -n 5 -f "$3")"#
+        #expect(try Command.shell(named, Models.path(), Self.prompt, fifo).output == expected.output)
         #expect(try complete("--no-echo", Self.prompt).output == Array(expected.output[Self.prompt.utf8.count...]))
     }
 

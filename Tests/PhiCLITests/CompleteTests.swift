@@ -100,9 +100,12 @@ import Testing
         let result = try Completed.of("def", "-n", "5", "--ignore-eos", path: Models.silent())
         #expect(result.ids == [256, 256, 256, 256, 256] && result.text.isEmpty && result.stop_reason == "max_tokens")
         // Stop strings match special tokens whether these end a text or not.
-        let stopped = try Completed.of(
-            "def", "-n", "5", "--ignore-eos", "--stop", "text|><|end", path: Models.silent())
-        #expect(stopped.ids == [256, 256] && stopped.text.isEmpty && stopped.stop_string == "text|><|end")
+        let twice = "<|endoftext|><|endoftext|>"
+        let stopped = try Completed.of("def", "-n", "5", "--ignore-eos", "--stop", twice, path: Models.silent())
+        #expect(stopped.ids == [256, 256] && stopped.text.isEmpty && stopped.stop_string == twice)
+        // A part of their text is in no text.
+        let whole = try Completed.of("def", "-n", "5", "--ignore-eos", "--stop", "endof", path: Models.silent())
+        #expect(whole.ids.count == 5 && whole.stop_string == nil)
     }
 
     @Test func endsWhereTheContextDoes() throws {

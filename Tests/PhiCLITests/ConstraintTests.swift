@@ -32,6 +32,8 @@ import Testing
                 outcome.status == 64 && outcome.errorText.contains(fault) && outcome.output.isEmpty,
                 "\(outcome.errorText)")
         }
+        let folder = try TemporaryFolder()
+        expectRefusal(try complete("--json-schema", folder.write("damaged.json", "[")), "damaged.json: is no schema")
         let missing = try complete("--json-schema", "/no/such/schema.json")
         #expect(missing.status == 1 && missing.errorText.contains("/no/such/schema.json"))
     }

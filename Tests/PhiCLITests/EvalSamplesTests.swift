@@ -33,7 +33,7 @@ import Testing
             "--samples", try folder.write("samples.jsonl", samples.joined(separator: "\n")), "--json"
         ).json(Report.self)
         #expect(report.results.map { $0.samples[0].verdict == "passed" } == [true, true, false, false, false, false])
-        let bad = try folder.write("bad.jsonl", #"{"task_id":"a","solution":"x"}"#)
+        let bad = try folder.write("bad.jsonl", #"{"task_id":"a"}"#)
         let refused = try Command.run(
             "eval", "humaneval", "--problems", folder.at("problems.jsonl"), "--samples", bad)
         expectRefusal(refused, "bad.jsonl: line 1: has no 'completion'")

@@ -199,6 +199,26 @@ import Testing
         expectRefusal(try Command.run(kl + [base]), "base.npy: holds 62 x 300 logits")
         expectRefusal(try Command.run(kl + [file]), "text.py: is not a .npy file")
         let bytes = try readFile(base)
+        // A base that is very sure of another token once, so that its mean loss is so large, and one that gives no number.
+        func stored(_ loss: Float) throws -> String {
+            let count = 300
+            let all = try Command.run(
+                "eval", "perplexity", "-m", model, "-f", file, "-c", "64", "--save-logits", folder.at("all.npy"))
+            try #require(all.status == 0)
+            var content = try readFile(folder.at("all.npy"))
+            let start = content.count - count * 4
+            let values = [loss * Float(content.count / (4 * count))] + [Float](repeating: 0, count: count - 1)
+            values.withUnsafeBytes { content.replaceSubrange(start..., with: $0) }
+            return try folder.write("stored.npy", content)
+        }
+        expectRefusal(try Command.run(kl + [stored(.nan)]), "stored.npy: has logits that are not finite")
+        for loss: Float in [32, 800] {  // a perplexity of more digits than an integer, and none that is finite
+            let base = try stored(loss)
+            let text = try Command.run(kl + [base])
+            #expect(text.status == 0 && text.error.isEmpty && text.outputText.contains("base "), "\(text.errorText)")
+            let json = try Command.run(kl + [base, "--json"])
+            #expect(json.status == 0 && json.outputText.contains(#""base_perplexity""#), "\(json.errorText)")
+        }
         for (name, damaged) in [
             ("cut", Array(bytes.dropLast())), ("long", bytes + [0]), ("head", Array(bytes[..<40])),
             ("type", bytes.map { $0 == UInt8(ascii: "4") ? UInt8(ascii: "8") : $0 }),

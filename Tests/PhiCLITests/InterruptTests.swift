@@ -116,8 +116,8 @@ import Testing
         #expect(outcome.outputText == "d")
         #expect(outcome.errorText == "status 141\n")
         #expect(outcome.seconds < 20)
-        for command in ["info", "info --json", "info --cpu", "tokenize", "tokenize --ids"] {
-            let line = "{ sleep 0.1; \"$PHI\" \(command) -m \"$1\"; echo \"status $?\" >&2; } | true"
+        for command in ["info -m $1", "info --json -m $1", "info --cpu", "tokenize -m $1", "tokenize --ids -m $1"] {
+            let line = "{ sleep 0.1; \"$PHI\" \(command); echo \"status $?\" >&2; } | true"
             #expect(try Command.shell(line, Models.path(), input: Array("text".utf8)).errorText == "status 141\n")
         }
     }

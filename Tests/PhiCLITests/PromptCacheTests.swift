@@ -81,6 +81,6 @@ import Testing
         try refused("is open to other users; chmod go-w closes it")
         try FileManager.default.removeItem(atPath: cache)
         try FileManager.default.createDirectory(atPath: cache, withIntermediateDirectories: false)
-        try refused("is not a regular file")
+        try refused("is a directory")
     }
 }

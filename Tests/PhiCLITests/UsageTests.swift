@@ -51,12 +51,17 @@ import Testing
         expectWrongUsage(try Command.run("logits", "--ids", "x", "-o", "y", "--threads", "0"), "--threads")
         expectWrongUsage(try Command.run("verify", "x", "y"), "y")
         expectWrongUsage(try Command.run("info", "x", "y"), "y")
+        expectWrongUsage(try Command.run("info", "--cpu", "x"), "--cpu")
+        expectWrongUsage(try Command.run("bench", "-p", "0", "-n", "0"), "nothing to time")
+        expectWrongUsage(try Command.run("complete", "--json-schema", "-", "-"), "Standard input is one text")
+        expectWrongUsage(try Command.run("complete", "--no-echo", "-1 + 2"), "behind --")
     }
 
     @Test(arguments: [
         (["complet"], "'phi' has no subcommand 'complet'; did you mean 'complete'?"),
         (["xyzzy", "--help"], "'phi' has no subcommand 'xyzzy': it has convert, complete,"),
         (["bench", "kernel"], "'bench' has no subcommand 'kernel'; did you mean 'kernels'?"),
+        (["help", "complet"], "'phi' has no subcommand 'complet'; did you mean 'complete'?"),
         (["eval", "human-eval", "-m", "x"], "'eval' has no subcommand 'human-eval'; did you mean 'humaneval'?"),
     ])
     func namesTheNearestSubcommand(_ arguments: [String], _ message: String) throws {

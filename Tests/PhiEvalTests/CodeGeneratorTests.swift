@@ -6,6 +6,14 @@ import Testing
 
 /// Samples do not depend on what was computed with them, nor on drafts.
 struct CodeGeneratorTests {
+    @Test func takesTheLargestNumberOfTokens() throws {
+        let set = try #require(ProblemSets.all.first { $0.builtIn != nil })
+        let problems = try set.read(nil, mode: .raw, promptTests: 0)
+        let settings = GenerationSettings(
+            maximumTokens: .max, sampling: try SamplingOptions(temperature: 0), samples: 1, stops: [])
+        _ = try CodeGenerator(TinyPhi(context: 256).model(.q8), problems, settings, run: "run", threads: 1)
+    }
+
     @Test(arguments: [0.0, 0.9])
     func samplesAreTheSameWithDrafts(_ temperature: Double) throws {
         let folder = try TemporaryFolder()

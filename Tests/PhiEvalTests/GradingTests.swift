@@ -33,8 +33,24 @@ import Testing
         for url in ["http://a", "http://a/", "http://a/v1", "http://a/v1/", "http://a/v1/chat/completions"] {
             #expect(ChatEndpoint.address(url) == "http://a/v1/chat/completions")
         }
-        #expect(ChatEndpoint.address("https://a:1/api/v4beta") == "https://a:1/api/v4beta/chat/completions")
-        #expect(ChatEndpoint.address("http://a/video") == "http://a/video/v1/chat/completions")
+        for (url, address) in [
+            ("https://a:1/api/v4beta", "https://a:1/api/v4beta/chat/completions"),
+            ("http://a/video", "http://a/video/v1/chat/completions"),
+            ("https://a/v1beta/openai/", "https://a/v1beta/openai/chat/completions"),
+            ("https://a/v1beta/openai/chat/completions", "https://a/v1beta/openai/chat/completions"),
+            ("https://a/chat/completions", "https://a/chat/completions"),
+            (
+                "https://a/openai/deployments/b/chat/completions?api-version=1",
+                "https://a/openai/deployments/b/chat/completions?api-version=1"
+            ),
+            (
+                "https://a/openai/deployments/b?api-version=1#c",
+                "https://a/openai/deployments/b/chat/completions?api-version=1"
+            ),
+            ("https://a/openai/v1/?api-version=x", "https://a/openai/v1/chat/completions?api-version=x"),
+            ("http://v1", "http://v1/v1/chat/completions"),
+            ("http://v2host:8000/", "http://v2host:8000/v1/chat/completions"),
+        ] { #expect(ChatEndpoint.address(url) == address, "\(url)") }
     }
 
     @Test func theRequestHasTaskReferenceCompletionAndSchema() throws {
@@ -95,13 +111,57 @@ import Testing
         }
     }
 
+    /// Servers that ignore the schema give a grade in other words, in a fence, after thoughts or as a string.
+    @Test func findsGradesInOtherWords() throws {
+        let folder = try TemporaryFolder()
+        let grade = #"{"explanation": "A {set}.", "grade": 7}"#
+        for (number, text) in [
+            "```json\n\(grade)\n```", "Here it is: \(grade) I hope {it} helps",
+            "<think>{\"grade\": 3} or 4?</think>\n\(grade)",
+            #"The {set} is right. {"explanation": "a", "grade": "7"}"#, #"{"explanation": "a", "grade": "7"}"#,
+        ].enumerated() {
+            let server = try ChatServer { _, _ in .completion(text) }
+            #expect(try grades(server.url, FilePath(folder.at("\(number)"))) == [7], "\(text)")
+        }
+    }
+
+    @Test func countsAnswersThatCannotBeUsed() throws {
+        let folder = try TemporaryFolder()
+        let server = try ChatServer { _, _ in .completion("No comment.") }
+        let problem = try #require(try problems().first)
+        let grader = Grader(try endpoint(server.url), try GradeFile(FilePath(folder.at("g"))))
+        var unusable: [Grader.Unusable] = []
+        let completions = ["a", "b", "a"].map { (problem: problem, text: $0) }
+        let grades = try grader.grades(of: completions) { _ in
+            true
+        } onUnusable: {
+            unusable.append($0)
+        }
+        #expect(grades == [nil, nil, nil])
+        #expect(unusable.count == 1 && unusable.first?.count == 4 && unusable.first?.first == "No comment.")
+    }
+
+    @Test func asksMoreAtOnceThanThereAreProcessors() throws {
+        let folder = try TemporaryFolder()
+        let waiting = Mutex((now: 0, most: 0))
+        let server = try ChatServer { _, _ in
+            waiting.withLock { $0 = ($0.now + 1, max($0.most, $0.now + 1)) }
+            for _ in 0..<500 where waiting.withLock({ $0.most }) < 8 { usleep(10_000) }
+            waiting.withLock { $0.now -= 1 }
+            return Self.good
+        }
+        let texts = (0..<8).map { "    return \($0)\n" }
+        #expect(try grades(server.url, FilePath(folder.at("g")), of: texts) == Array(repeating: 9, count: 8))
+        #expect(waiting.withLock { $0.most } == 8)
+    }
+
     /// What is no grade is asked for once more, and then there is none.
     @Test func checksAnswers() throws {
         let folder = try TemporaryFolder()
         for (number, text) in [
             "Nine.", #"{"grade": 9}"#, #"{"explanation": "a", "grade": 11}"#, #"{"explanation": "a", "grade": -1}"#,
             #"{"explanation": " ", "grade": 5}"#, #"{"explanation": "a", "grade": 5.5}"#, "",
-            #"{"explanation": "a", "grade": "9"}"#,
+            #"{"explanation": "a", "grade": "nine"}"#, "{{{", "}",
         ].enumerated() {
             let server = try ChatServer { _, _ in .completion(text) }
             #expect(try grades(server.url, FilePath(folder.at("\(number)"))) == [nil], "\(text)")

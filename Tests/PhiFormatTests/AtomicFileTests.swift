@@ -41,6 +41,27 @@ struct AtomicFileTests {
         #expect(folder.names == ["a.phi"])
     }
 
+    /// A model may be a link to another disk: the file that it leads to is replaced, or made.
+    @Test func followsLinks() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("old", "old")
+        for (link, target) in [("a", "old"), ("b", folder.at("new")), ("c", "a"), ("loop", "loop")] {
+            #expect(symlink(target, folder.at(link)) == 0)
+        }
+        for (link, target) in [("a", "old"), ("b", "new"), ("c", "old")] {
+            let file = try AtomicFile(FilePath(folder.at(link)), overwrite: true)
+            try file.append(Array(link.utf8))
+            try file.commit()
+            #expect(PathKind.isLink(FilePath(folder.at(link))))
+            #expect(try ReadableFile(path: folder.at(target)).readAll(limit: 10) == Array(link.utf8))
+        }
+        #expect(throws: FormatError.self) { try AtomicFile(FilePath(folder.at("loop")), overwrite: true) }
+        // Of what is this user's alone, somebody else may have made the link.
+        try AtomicFile(FilePath(folder.at("a")), overwrite: true, mode: 0o600).commit()
+        #expect(!PathKind.isLink(FilePath(folder.at("a"))))
+        #expect(try ReadableFile(path: folder.at("old")).readAll(limit: 10) == Array("c".utf8))
+    }
+
     @Test func isDeletedWithoutCommit() throws {
         let folder = try TemporaryFolder()
         do {

@@ -1,3 +1,4 @@
+import Foundation
 import PhiFormat
 import PhiHub
 import PhiTestSupport
@@ -26,6 +27,12 @@ import Testing
     ])
     func placesTheCache(_ variables: [String: String], _ cache: String) throws {
         #expect(try settings(variables).cache.description == cache)
+    }
+
+    /// Where there is no HOME, as in a service, the system's list of users has the home directory.
+    @Test func findsTheHomeWithoutHOME() throws {
+        let home = try #require(getpwuid(getuid())?.pointee.pw_dir.map { String(cString: $0) })
+        #expect(try HubSettings { _ in nil }.cache.description == home + "/.cache/huggingface/hub")
     }
 
     @Test func takesPathsThatAreNotUTF8() throws {

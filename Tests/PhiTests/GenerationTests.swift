@@ -34,6 +34,46 @@ struct GenerationTests {
         return tokens
     }
 
+    /// Another generation, an append or a truncation between two tokens would otherwise change the text without a word.
+    @Test
+    func aChangedSessionEndsAGeneration() throws {
+        let changes: [(Session) throws -> Void] = [
+            { _ = try $0.complete([1, 2, 3], self.options(2)) }, { try $0.append(TokenID(1)) }, { $0.truncate(to: 2) },
+            { try $0.restore($0.save(first: 3)) },
+        ]
+        for change in changes {
+            let session = try Session(model, threads: 1)
+            var first = Generation(session, prompt, try options(20))
+            for _ in 0..<2 { #expect(try first.next() != nil) }
+            try change(session)
+            #expect(throws: SessionError.superseded) { try first.next() }
+        }
+        // What changes nothing does no harm, and each session counts for itself.
+        let session = try Session(model, threads: 1)
+        var first = Generation(session, prompt, try options(20))
+        var tokens: [TokenID] = []
+        while let next = try first.next() {
+            tokens.append(next.token)
+            session.truncate(to: .max)
+            try session.fork().append(TokenID(1))
+        }
+        #expect(tokens.starts(with: try Session(model, threads: 1).complete(prompt, options(20)).tokens))
+    }
+
+    /// Text that may begin a stop string, and a character's first bytes, belong to a completion that is cancelled.
+    @Test
+    func aCancelledCompletionHasAllItsText() throws {
+        let whole = try Session(model, threads: 1).complete(prompt, options(12))
+        let stop = whole.text + "never"
+        var calls = 0
+        let cancelled = try Session(model, threads: 1).complete(prompt, options(40, stop: [stop])) { _ in
+            calls += 1
+            return calls < 12
+        }
+        #expect(cancelled.stopReason == .cancelled && cancelled.tokens == Array(whole.tokens.prefix(12)))
+        #expect(cancelled.text == model.tokenizer.decode(cancelled.tokens, skipSpecial: true))
+    }
+
     @Test
     func tokensAndTextAreThoseOfTheSampler() throws {
         let session = try Session(model, threads: 1)

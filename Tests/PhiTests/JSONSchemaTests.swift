@@ -36,6 +36,45 @@ struct JSONSchemaTests {
         try Constraint.jsonSchema(schema).automaton.matches(text.utf8)
     }
 
+    /// An accented letter in one scalar and in two, and two signs that are canonically equivalent.
+    @Test func keysAndConstraintsAreComparedByScalars() throws {
+        let (one, two) = ("\u{E9}", "e\u{301}")
+        #expect(try Constraint.regex(one) != Constraint.regex(two))
+        #expect(try Constraint.choice([one]) != Constraint.choice([two]))
+        #expect(try Constraint.regex("[K]") != Constraint.regex("[\u{212A}]"))
+        let both =
+            #"{"type":"object","properties":{"\#(one)":{"const":1},"\#(two)":{"const":2}},"required":["\#(two)"]}"#
+        #expect(try accepts(both, #"{"\#(two)":2}"#))
+        #expect(try accepts(both, #"{"\#(one)":1,"\#(two)":2}"#))
+        #expect(try !accepts(both, #"{"\#(one)":1}"#))
+    }
+
+    @Test func referencesLeadWhereTheyShould() throws {
+        let spaced = ##"{"$ref":"#/$defs/a%20b","$defs":{"a b":{"const":7}}}"##
+        #expect(try accepts(spaced, "7"))
+        // Names and data that look like keywords.
+        let named = ##"{"type":"object","properties":{"definitions":{"type":"array","items":{"$ref":"#"}}}}"##
+        #expect(try accepts(named, #"{"definitions":[{"definitions":[]}]}"#))
+        let data = ##"{"anyOf":[{"$ref":"#/$defs/a"}],"$defs":{"a":{"const":{"$ref":"x"},"examples":[{"$ref":"y"}]}}}"##
+        #expect(try accepts(data, #"{"$ref":"x"}"#))
+        let embedded = ##"{"$ref":"#/$defs/x","$defs":{"x":{"$id":"http://e.org/x","items":{"$ref":"#/$defs/i"}}}}"##
+        let error = #expect(throws: OptionError.self) { try Constraint.jsonSchema(embedded) }
+        #expect(error?.fault.contains("$id") ?? false)
+        #expect(try accepts(##"{"$id":"http://e.org/x","$ref":"#/$defs/a","$defs":{"a":{"$id":"y","const":1}}}"##, "1"))
+    }
+
+    @Test func lengthsAndNumbersHaveRoom() throws {
+        let long = String(repeating: "x", count: 5000)
+        #expect(try accepts(#"{"type":"string","maxLength":5000}"#, #""\#(long)""#))
+        #expect(try !accepts(#"{"type":"string","maxLength":5000}"#, #""\#(long)x""#))
+        #expect(try accepts(#"{"type":"integer","enum":[100000000000000000000]}"#, "100000000000000000000"))
+        #expect(try !accepts(#"{"type":"integer","enum":[1.5,2]}"#, "1.5"))
+        #expect(try accepts(#"{"prefixItems":[{},{},{}],"maxItems":2}"#, "[1,2]"))
+        #expect(try !accepts(#"{"prefixItems":[{},{},{}],"maxItems":2}"#, "[1,2,3]"))
+        #expect(try !accepts(#"{"type":"string","format":"date"}"#, #""0000-05-01""#))
+        #expect(try accepts(#"{"type":"string","format":"date"}"#, #""0001-05-01""#))
+    }
+
     @Test func usualTextsAreAccepted() throws {
         let person =
             #"{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}},"required":["name"]}"#

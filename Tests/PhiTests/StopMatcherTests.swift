@@ -1,4 +1,5 @@
 import Phi
+import PhiTokenizer
 import Testing
 
 /// Stop strings in pieces of text against a search in the whole text.
@@ -80,23 +81,28 @@ struct StopMatcherTests {
         #expect(matcher.finish() == "EN")
     }
 
-    /// A stop string may be, contain, or stand between special tokens, which the text does not have.
+    /// A stop string may be, contain, or stand between special tokens, which the text does not have; a part of their text is in none.
     @Test
     func specialTokensMatchAndAreNotText() {
-        let pieces: [(text: String, isText: Bool)] = [
-            ("ab", true), ("<|im_end|>", false), ("c", true), ("<|im_start|>", false), ("d<|im_end|>", true),
+        let special: [(id: TokenID, text: ArraySlice<UInt8>)] = [
+            (7, Array("<|im_end|>".utf8)[...]), (9, Array("<|im_start|>".utf8)[...]),
+            (11, Array("<|im_end|>>".utf8)[...]),
+        ]
+        let pieces: [(text: String, special: TokenID?)] = [
+            ("ab", nil), ("", 7), ("c", nil), ("", 9), ("d<|im_end|>", nil),
         ]
         for (stops, text, stop) in [
             (["<|im_end|>"], "ab", "<|im_end|>"), (["b<|im_end|>c"], "a", "b<|im_end|>c"),
-            (["<|im_start|>d"], "abc", "<|im_start|>d"), (["end|>c<|"], "ab", "end|>c<|"),
-            (["bc"], "abcd<|im_end|>", nil),
+            (["<|im_start|>d"], "abc", "<|im_start|>d"), (["end|>c<|"], "abcd<|im_end|>", nil),
+            (["im"], "abcd<|", "im"), (["bc"], "a", "bc"), (["bcd"], "a", "bcd"), (["cd", "bcd"], "a", "bcd"),
+            (["b<|im_end|>>"], "abcd<|im_end|>", nil), (["cx"], "abcd<|im_end|>", nil),
             (["d<|im_end|>"], "abc", "d<|im_end|>"), ([], "abcd<|im_end|>", nil),
             (["<|im_end|>e"], "abcd<|im_end|>", nil),
         ] as [([String], String, String?)] {
-            var matcher = StopMatcher(stops)
+            var matcher = StopMatcher(stops, specialTokens: special)
             var found = "", stopped: String?
             for piece in pieces where stopped == nil {
-                let (more, stop) = matcher.push(piece.text, isText: piece.isText)
+                let (more, stop) = piece.special.map { matcher.push(special: $0) } ?? matcher.push(piece.text)
                 found += more
                 stopped = stop
             }

@@ -63,9 +63,13 @@ struct TextBoundsTests {
         let tokens: [TokenID] = [68, 256, 70, 71]
         let whole = try complete(model, tokens, stop: ["<|endoftext|>"])
         #expect(whole.stopReason == .stopString("<|endoftext|>") && whole.text == "e" && whole.tokens == [68, 256])
-        let across = try complete(model, tokens, stop: ["text|>g"])
-        #expect(across.stopReason == .stopString("text|>g") && across.text == "e" && across.tokens == [68, 256, 70])
-        let none = try complete(model, tokens, stop: ["eg"])
+        let across = try complete(model, tokens, stop: ["<|endoftext|>g"])
+        #expect(across.stopReason == .stopString("<|endoftext|>g") && across.text == "e")
+        #expect(across.tokens == [68, 256, 70])
+        // A part of its text is in no text, and what stands on both sides of it is one.
+        let none = try complete(model, tokens, stop: ["text|>g", "end"])
         #expect(none.stopReason == .maximumTokens && none.text == "egh")
+        let around = try complete(model, tokens, stop: ["eg"])
+        #expect(around.stopReason == .stopString("eg") && around.text.isEmpty && around.tokens == [68, 256, 70])
     }
 }

@@ -26,7 +26,8 @@
  * model alive, a generation its session. Closing NULL has no effect. No argument has to outlive the call.
  *
  * Compatibility. Structures begin with their size, which their INIT macros set. Later versions append fields, in which
- * zero means the earlier behaviour; a library refuses fields that it does not know unless they are zero. */
+ * zero means the earlier behaviour; a library refuses fields that it does not know, and those called reserved, unless they are
+ * zero. */
 #ifndef PHI_H
 #define PHI_H
 
@@ -58,12 +59,12 @@ typedef enum phi_status {
     PHI_ERROR_MEMORY = 7,    /* out of memory */
     PHI_ERROR_SNAPSHOT = 8,  /* not a snapshot of this model */
     PHI_ERROR_ROOM = 9,      /* a result exceeds the capacity; its count is the capacity needed */
-    PHI_ERROR_STATE = 10,    /* no logits: nothing was appended */
+    PHI_ERROR_STATE = 10,    /* no logits: nothing was appended; or the session of a generation was changed by another call */
     PHI_ERROR_CANCELLED = 11 /* phi_generation_cancel was called */
 } phi_status;
 
-/* Describes the calling thread's last error in one line of UTF-8; "" before the first. Valid until the thread's next
- * error. */
+/* Describes the calling thread's last error in one line of UTF-8, without control characters; "" before the first. Valid until
+ * the thread's next error. */
 const char *phi_error_message(void);
 
 /* A token id. */
@@ -225,8 +226,8 @@ typedef struct phi_piece {
 #define PHI_PIECE_INIT {sizeof(phi_piece), 0, PHI_STOP_NOT, NULL, 0, 0.0, NULL, 0}
 
 /* Begins a completion of `count` tokens; an empty prompt stands for the token that begins texts. The session's tokens are reused as
- * far as they agree with the prompt. `options` may be NULL. Nothing is computed yet. Nothing else may change the
- * session before the generation ends. */
+ * far as they agree with the prompt. `options` may be NULL. Nothing is computed yet. If anything else changes the
+ * session before the generation ends, its next call returns PHI_ERROR_STATE. */
 phi_status phi_generation_begin(phi_session *session, const phi_token *prompt, size_t count,
                                 const phi_generation_options *options, phi_generation **generation);
 /* Begins a completion of `length` bytes of text, in which special tokens are recognised. */

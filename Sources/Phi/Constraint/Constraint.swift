@@ -17,9 +17,9 @@ public struct Constraint: Sendable, Equatable {
     package let automaton: Automaton
 
     enum Source: Hashable {
-        case regex(String)
-        case jsonSchema(String)
-        case choice([String])
+        case regex(ExactText)
+        case jsonSchema(ExactText)
+        case choice([ExactText])
     }
 
     private init(_ source: Source, _ rules: () throws(OptionError) -> [TextExpression]) throws(OptionError) {
@@ -30,11 +30,12 @@ public struct Constraint: Sendable, Equatable {
     /// The texts that `pattern` matches as a whole.
     ///
     /// The syntax is that of Python's `re` and ECMAScript, as far as both agree: `.` is any character but a line break; classes
-    /// such as `[a-z]` and `[^"]`; `\d`, `\w`, `\s` of ASCII, and `\D`, `\W`, `\S`; groups, `|`, `*`, `+`, `?`, `{m,n}`. `^` and `$`
-    /// may stand at the ends of alternatives, where they have no effect. Throws ``OptionError`` for other anchors, references back,
+    /// such as `[a-z]` and `[^"]`; `\d`, `\w`, `\s` of ASCII, and `\D`, `\W`, `\S` without what either may take for a digit, a letter
+    /// or a space beyond ASCII; groups, `|`, `*`, `+`, `?`, `{m,n}`. `^` and `$` may stand at the ends of the pattern's own
+    /// alternatives, where they have no effect, but not within groups. Throws ``OptionError`` for other anchors, references back,
     /// lookaround and flags, and for patterns whose automaton would be too large.
     public static func regex(_ pattern: String) throws(OptionError) -> Constraint {
-        try Constraint(.regex(pattern)) { () throws(OptionError) in [try RegexParser.parse(pattern)] }
+        try Constraint(.regex(ExactText(pattern))) { () throws(OptionError) in [try RegexParser.parse(pattern)] }
     }
 
     /// JSON values that are valid under a schema: `{"type": "object"}` for any object.
@@ -42,11 +43,12 @@ public struct Constraint: Sendable, Equatable {
     /// Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, `minItems`,
     /// `maxItems`, `minLength`, `maxLength`, `pattern`, `format` (`date`, `time`, `date-time`, `email`, `ipv4`, `uuid`), bounds of numbers, `anyOf`
     /// and `oneOf` (as alternatives), `allOf` of one schema, and `$ref` within the schema, also to itself. Throws ``OptionError``
-    /// naming any other keyword but annotations.
+    /// naming any other keyword but annotations, and for an `$id` below the root with references in it.
     ///
-    /// Properties come in the schema's order; further ones, and any order of them, only with `additionalProperties`. White space is
-    /// a space, or a line break and up to 32 spaces, and numbers have up to 16 digits, so that a text cannot go on with them.
-    /// Values nest up to 64 deep.
+    /// Properties come in the schema's order; further ones, and any order of them, only with `additionalProperties`, where a key may
+    /// come several times. All of `prefixItems` come, as far as `maxItems` allows. White space is a space, or a line break and up
+    /// to 32 spaces, and numbers have up to 16 digits, so that a text cannot go on with them. Values, and schemas with the
+    /// references in them followed, nest up to 64 deep. A `maxLength` may be some 5,000.
     public static func jsonSchema(_ schema: String) throws(OptionError) -> Constraint {
         let value: JSONValue
         do throws(JSONFault) {
@@ -63,12 +65,12 @@ public struct Constraint: Sendable, Equatable {
         guard text.utf8.count <= schemaLimit else {
             throw OptionError(fault: "the JSON schema is longer than \(schemaLimit) bytes")
         }
-        return try Constraint(.jsonSchema(text)) { () throws(OptionError) in try JSONSchema.rules(schema) }
+        return try Constraint(.jsonSchema(ExactText(text))) { () throws(OptionError) in try JSONSchema.rules(schema) }
     }
 
     /// One of `texts`. Throws ``OptionError`` when there are none or too many.
     public static func choice(_ texts: [String]) throws(OptionError) -> Constraint {
-        try Constraint(.choice(texts)) { [.choice(texts.map(TextExpression.text))] }
+        try Constraint(.choice(texts.map(ExactText.init))) { [.choice(texts.map(TextExpression.text))] }
     }
 
     /// Bytes that a schema may have.

@@ -2,7 +2,8 @@
 ///
 /// There are more ways to write a value than these: white space is a space, or a line break and up to 32 spaces, and stands after
 /// `{`, `[`, `,` and `:` and before `}` and `]`; numbers have up to 16 digits on each side of the point, and surrogates are not
-/// escaped. What is left out keeps a model from writing white space or digits without an end.
+/// escaped; of a string whose length is limited to many, no character is but by the short escapes. What is left out keeps a model from
+/// writing white space or digits without an end.
 enum JSONExpressions {
     /// The number of the rule for white space, and of that for any value.
     static let (space, any) = (1, 2)
@@ -96,8 +97,16 @@ enum JSONExpressions {
         ])
     }
 
+    /// A character with the short escapes only.
+    private static var shortCharacter: TextExpression {
+        .choice([.scalars(plain), .sequence([.one(of: "\\"), .one(of: "\"\\/bfnrt")])])
+    }
+    /// Characters of a string that are counted one by one, up to which each may be any escape.
+    private static let fewCharacters = 1024
+
     static func string(least: Int = 0, most: Int? = nil) -> TextExpression {
-        quoted(.repeated(character, least: least, most: most))
+        let counted = max(least, most ?? 0)
+        return quoted(.repeated(counted > fewCharacters ? shortCharacter : character, least: least, most: most))
     }
 
     static func quoted(_ content: TextExpression) -> TextExpression {

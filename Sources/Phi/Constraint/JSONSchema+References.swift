@@ -3,8 +3,8 @@ extension JSONSchema {
 
     /// The rule of the value at a place.
     mutating func rule(_ schema: JSONValue, _ place: String) -> TextExpression {
-        if let number = numbers[place] { return .rule(number) }
-        numbers[place] = rules.count
+        if let number = numbers[ExactText(place)] { return .rule(number) }
+        numbers[ExactText(place)] = rules.count
         pending.append((schema, place, rules.count))
         rules.append(.choice([]))
         return .rule(rules.count - 1)
@@ -27,10 +27,12 @@ extension JSONSchema {
         if nests, try refersToItself(target, from: place) {
             return rule(try self.target(target, from: place), target)
         }
-        if let known = known[target] { return known }
-        guard same.insert(target).inserted else { throw wrong("$ref", place, "to another value than itself") }
+        if let known = known[ExactText(target)] { return known }
+        guard same.insert(ExactText(target)).inserted else {
+            throw wrong("$ref", place, "to another value than itself")
+        }
         let texts = try value(self.target(target, from: place), target)
-        known[target] = texts
+        known[ExactText(target)] = texts
         return texts
     }
 
@@ -41,6 +43,9 @@ extension JSONSchema {
         }
         var value = root
         for part in pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
+            guard let part = Self.decoded(part) else {
+                throw wrong("$ref \(Self.shown(pointer))", place, "a place in the schema")
+            }
             let name = Self.unescaped(part)
             switch value {
             case .object(let members): value = members[name] ?? .null
@@ -60,7 +65,27 @@ extension JSONSchema {
         name.map { $0 == "~" ? "~0" : $0 == "/" ? "~1" : String($0) }.joined()
     }
 
-    private static func unescaped(_ part: Substring) -> String {
+    /// A part of a URI's fragment with its percent-encoding removed; nil if that is none.
+    private static func decoded(_ part: Substring) -> String? {
+        guard part.utf8.contains(UInt8(ascii: "%")) else { return String(part) }
+        var bytes: [UInt8] = []
+        var rest = Array(part.utf8)[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+            guard digits.utf8.count == 2, digits.allSatisfy(\.isHexDigit), let value = UInt8(digits, radix: 16) else {
+                return nil
+            }
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func unescaped(_ part: String) -> String {
         var (text, isEscape) = ("", false)
         for character in part {
             switch (isEscape, character) {
@@ -76,33 +101,37 @@ extension JSONSchema {
 
     /// Whether the references within a reference's target lead back to it.
     private mutating func refersToItself(_ target: String, from place: String) throws(OptionError) -> Bool {
-        if let known = selfReferring[target] { return known }
-        var (seen, pending): (Set<String>, [String]) = ([], [target])
+        if let known = selfReferring[ExactText(target)] { return known }
+        var (seen, pending): (Set<ExactText>, [String]) = ([], [target])
         while let next = pending.popLast() {
             let found =
-                if let known = references[next] { known } else {
+                if let known = references[ExactText(next)] { known } else {
                     Self.references(in: try self.target(next, from: place))
                 }
-            references[next] = found
+            references[ExactText(next)] = found
             guard references.count <= Self.referenceLimit else {
                 throw OptionError(fault: "the JSON schema has references to more than \(Self.referenceLimit) places")
             }
-            for place in found where seen.insert(place).inserted { pending.append(place) }
+            for place in found where seen.insert(ExactText(place)).inserted { pending.append(place) }
         }
-        selfReferring[target] = seen.contains(target)
-        return seen.contains(target)
+        let leadsBack = seen.contains(ExactText(target))
+        selfReferring[ExactText(target)] = leadsBack
+        return leadsBack
     }
 
-    private static func references(in json: JSONValue) -> [String] {
-        switch json {
-        case .object(let members):
-            members.flatMap { key, value -> [String] in
-                if key == "$defs" || key == "definitions" { return [] }
-                if key == "$ref", case .string(let target) = value { return [target] }
-                return references(in: value)
+    /// The references in a schema and in the schemas that it is made of; not in data such as `const`, nor in definitions.
+    static func references(in schema: JSONValue) -> [String] {
+        guard case .object(let members) = schema else { return [] }
+        return members.flatMap { key, value -> [String] in
+            switch (key, value) {
+            case ("$ref", .string(let target)): [target]
+            case ("properties", .object(let schemas)): schemas.flatMap { references(in: $0.value) }
+            case ("items", _), ("additionalProperties", _): references(in: value)
+            case ("prefixItems", .array(let schemas)), ("anyOf", .array(let schemas)), ("oneOf", .array(let schemas)),
+                ("allOf", .array(let schemas)):
+                schemas.flatMap(references)
+            default: []
             }
-        case .array(let values): values.flatMap(references)
-        default: []
         }
     }
 }

@@ -77,11 +77,11 @@ extension JSONSchema {
             }
         }
         var items: [(item: TextExpression, isRequired: Bool)] = []
-        let isRequired = Set(required)
+        let isRequired = Set(required.map(ExactText.init))
         for (name, schema) in properties {
             let key = TextExpression.text(JSONExpressions.text(of: name))
             let value = try value(schema, "\(place)/properties/\(Self.escaped(name))", nests: true)
-            items.append((JSONExpressions.member(key, value), isRequired.contains(name)))
+            items.append((JSONExpressions.member(key, value), isRequired.contains(ExactText(name))))
         }
         let isOpen = further ?? .bool(properties.keys.isEmpty && members["properties"] == nil)
         guard isOpen != .bool(false) else { return JSONExpressions.object(items, repeats: false) }
@@ -105,6 +105,7 @@ extension JSONSchema {
         let items = members["items"] ?? .bool(true)
         var most = try count(members, "maxItems", place)
         if items == .bool(false) { most = min(most ?? .max, first.count) }
+        if let most { first = Array(first.prefix(most)) }
         return JSONExpressions.array(
             try value(items, "\(place)/items", nests: true), after: first,
             least: try count(members, "minItems", place) ?? 0, most: most)
@@ -115,7 +116,7 @@ extension JSONSchema {
             #"(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])"#, #"(?:0[469]|11)-(?:0[1-9]|[12]\d|30)"#,
             #"02-(?:0[1-9]|1\d|2[0-8])"#,
         ]
-        let date = #"\d{4}-(?:"# + days.joined(separator: "|") + ")"
+        let date = #"(?:[1-9]\d{3}|0[1-9]\d\d|00[1-9]\d|000[1-9])-(?:"# + days.joined(separator: "|") + ")"
         let time = #"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"#
         let (name, octet) = ("[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", #"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"#)
         return [

@@ -18,15 +18,15 @@ struct JSONSchema {
     let root: JSONValue
     var rules: [TextExpression] = []
     /// By place, the number of its rule.
-    var numbers: [String: Int] = [:]
+    var numbers: [ExactText: Int] = [:]
     var pending: [(schema: JSONValue, place: String, number: Int)] = []
     /// By place, what a reference to it stands for.
-    var known: [String: TextExpression] = [:]
+    var known: [ExactText: TextExpression] = [:]
     /// The places that the value being compiled is by reference.
-    var same: Set<String> = []
+    var same: Set<ExactText> = []
     /// By place, the references within it, and whether one of them leads back.
-    var references: [String: [String]] = [:]
-    var selfReferring: [String: Bool] = [:]
+    var references: [ExactText: [String]] = [:]
+    var selfReferring: [ExactText: Bool] = [:]
     private var depth = 0
 
     private init(root: JSONValue) { self.root = root }
@@ -57,7 +57,8 @@ struct JSONSchema {
         _ schema: JSONValue, _ place: String, nests: Bool = false
     ) throws(OptionError) -> TextExpression {
         guard depth < JSONValue.depthLimit else {
-            throw OptionError(fault: "the JSON schema nests deeper than \(JSONValue.depthLimit)")
+            throw OptionError(
+                fault: "the JSON schema, with its references followed, nests deeper than \(JSONValue.depthLimit)")
         }
         depth += 1
         let outer = same
@@ -67,6 +68,10 @@ struct JSONSchema {
         case .bool(false): return .choice([])
         case .bool(true): return anything(nests)
         case .object(let members):
+            // References in it would be to places in it, or by it.
+            if members["$id"] != nil, place != "#", !Self.references(in: schema).isEmpty {
+                throw unsupported("$id", place, " below the root, with references in it,")
+            }
             let keywords = members.keys.filter { !Self.annotations.contains($0) }
             return keywords.isEmpty ? anything(nests) : try value(members, keywords, place, nests)
         default: throw wrong("the value", place, "an object, true or false")
@@ -127,7 +132,7 @@ struct JSONSchema {
         switch value {
         case .null: type == "null"
         case .bool: type == "boolean"
-        case .number(let number): type == "number" || type == "integer" && number.whole(Int64.self) != nil
+        case .number(let number): type == "number" || type == "integer" && number.isWhole
         case .string: type == "string"
         case .array: type == "array"
         case .object: type == "object"

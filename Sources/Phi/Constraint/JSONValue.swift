@@ -31,30 +31,33 @@ package struct JSONNumber: Sendable, Equatable {
         Integer(text) ?? Integer(exactly: double)
     }
 
+    /// Whether the value is a whole number, of any size.
+    var isWhole: Bool { double.isFinite && double == double.rounded() }
+
     package static func == (first: JSONNumber, second: JSONNumber) -> Bool { first.double == second.double }
 }
 
 /// The members of a JSON object, in their order, which does not count when two are compared.
 package struct JSONMembers: Sendable, Equatable, Sequence, ExpressibleByDictionaryLiteral {
     package private(set) var keys: [String] = []
-    private var values: [String: JSONValue] = [:]
+    private var values: [ExactText: JSONValue] = [:]
 
     package init(dictionaryLiteral members: (String, JSONValue)...) {
         for (key, value) in members { append(key, value) }
     }
 
-    package subscript(key: String) -> JSONValue? { values[key] }
+    package subscript(key: String) -> JSONValue? { values[ExactText(key)] }
 
     /// Appends a member; returns whether its key is new.
     @discardableResult
     mutating func append(_ key: String, _ value: JSONValue) -> Bool {
-        guard values.updateValue(value, forKey: key) == nil else { return false }
+        guard values.updateValue(value, forKey: ExactText(key)) == nil else { return false }
         keys.append(key)
         return true
     }
 
     package func makeIterator() -> some IteratorProtocol<(key: String, value: JSONValue)> {
-        keys.lazy.map { (key: $0, value: values[$0] ?? .null) }.makeIterator()
+        keys.lazy.map { (key: $0, value: self[$0] ?? .null) }.makeIterator()
     }
 
     package static func == (first: JSONMembers, second: JSONMembers) -> Bool { first.values == second.values }

@@ -10,7 +10,7 @@ package struct GeneratedText {
     private let ends: [TokenID]
     private let minimumTokens: Int
     private let maximumTokens: Int?
-    private let stops: [String]
+    private let stops: StopMatcher
     private var decoder: StreamDecoder
     private var matcher: StopMatcher
 
@@ -18,9 +18,12 @@ package struct GeneratedText {
     package init(_ model: LanguageModel, _ options: GenerationOptions) {
         vocabulary = model.tokenizer.vocabulary
         ends = options.ends(of: model)
-        (minimumTokens, maximumTokens, stops) = (options.minimumTokens, options.maximumTokens, options.stop)
+        (minimumTokens, maximumTokens) = (options.minimumTokens, options.maximumTokens)
         decoder = StreamDecoder(vocabulary, skipSpecial: true)
-        matcher = StopMatcher(options.minimumTokens > 0 ? [] : options.stop)
+        let vocabulary = vocabulary
+        let special = options.stop.isEmpty ? [] : vocabulary.addedTokens.filter(\.isSpecial)
+        stops = StopMatcher(options.stop, specialTokens: special.map { ($0.id, vocabulary.bytes(of: $0.id)) })
+        matcher = options.minimumTokens > 0 ? StopMatcher([]) : stops
     }
 
     /// Appends the next token, after which its session can take `remainingContext` tokens and, if it `isComplete`, a constraint
@@ -36,12 +39,9 @@ package struct GeneratedText {
             end = .endOfText
         } else {
             tokens.append(token)
-            // Stop strings may contain special tokens, which are not part of the text.
             (piece, stop) =
-                vocabulary.isSpecial(token)
-                ? matcher.push(String(decoding: vocabulary.bytes(of: token), as: UTF8.self), isText: false)
-                : matcher.push(decoder.push(token))
-            if tokens.count == minimumTokens { matcher = StopMatcher(stops) }
+                vocabulary.isSpecial(token) ? matcher.push(special: token) : matcher.push(decoder.push(token))
+            if tokens.count == minimumTokens { matcher = stops }
             if isComplete {
                 end = .complete
             } else if tokens.count == maximumTokens {
@@ -50,13 +50,20 @@ package struct GeneratedText {
                 end = .contextFull
             }
         }
-        if stop == nil, end != nil {
-            // Held-back text is part of the output unless it completes a stop string.
-            let held: String
-            (held, stop) = matcher.push(decoder.finish())
-            piece += stop == nil ? held + matcher.finish() : held
-        }
         text += piece
+        if stop == nil, end != nil {
+            let (held, stop) = finish()
+            return (piece + held, stop.map(StopReason.stopString) ?? end)
+        }
         return (piece, stop.map(StopReason.stopString) ?? end)
+    }
+
+    /// Ends the text: what was held back is part of it, unless it completes a stop string. Returns both.
+    @discardableResult
+    package mutating func finish() -> (piece: String, stop: String?) {
+        var (held, stop) = matcher.push(decoder.finish())
+        if stop == nil { held += matcher.finish() }
+        text += held
+        return (held, stop)
     }
 }

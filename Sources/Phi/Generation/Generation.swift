@@ -8,7 +8,8 @@ import PhiTokenizer
 /// ```
 ///
 /// ``Session/complete(_:_:onText:)-([TokenID],_,_)`` runs one to its end; in asynchronous code ``TokenSequence`` does.
-/// The first call prefills the prompt. The session must not be changed otherwise before the generation has ended.
+/// The first call prefills the prompt. If anything else changes the session before the generation has ended, the next call throws
+/// ``SessionError/superseded``.
 public struct Generation {
     /// The session that generates.
     public var session: Session { decoder.session }
@@ -23,6 +24,8 @@ public struct Generation {
 
     private let prompt: [TokenID]
     private var hasPrefilled = false
+    /// The session's changes up to the last call's.
+    private var knownChanges = 0
     private let decoder: SequenceDecoder
     private(set) var clock = GenerationClock()
 
@@ -43,8 +46,10 @@ public struct Generation {
     /// `shouldContinue` is called a few times a second; false ends the completion as ``StopReason/cancelled``.
     ///
     /// Throws ``SessionError``, leaving the session unchanged, when the prompt exceeds the context or contains an id
-    /// that is not a token; also when the sampler returns an id that is not a token.
+    /// that is not a token; also when the sampler returns an id that is not a token, and when the session was changed otherwise.
     public mutating func next(while shouldContinue: () -> Bool = { true }) throws(SessionError) -> GeneratedToken? {
+        guard decoder.next == nil || session.changes == knownChanges else { throw .superseded }
+        defer { knownChanges = session.changes }
         if decoder.next != nil {
             if !decoder.acceptDraft() { try session.engine.append(decoding: decoder) }
         } else if !hasPrefilled {
@@ -58,6 +63,11 @@ public struct Generation {
         clock.markToken()
         return token
     }
+}
+
+extension Generation {
+    /// Ends the completion as ``StopReason/cancelled``, unless it has ended. Text that was held back becomes part of it.
+    func cancel() { decoder.end(.cancelled) }
 }
 
 extension Session {

@@ -19,9 +19,9 @@ public struct GenerationOptions: Sendable, Equatable {
     /// Whether a token that ends a text (``TextBounds/ends``) is a token like others.
     public private(set) var ignoresEndOfText = false
 
-    /// The number of tokens before which nothing but ``maximumTokens`` and the context ends the completion: until then, tokens
-    /// that would end it are not chosen and stop strings not looked for. A sampler of one's own, which takes the place of these options',
-    /// may choose them.
+    /// The number of tokens before which nothing but ``maximumTokens``, the context and a ``constraint`` that allows no more ends the
+    /// completion: until then, tokens that would end it are not chosen and stop strings not looked for. A sampler of one's own, which
+    /// takes the place of these options', may choose them.
     public private(set) var minimumTokens = 0
     /// Tokens that end the completion like an end of text and are not part of it.
     public private(set) var stopTokens: [TokenID] = []

@@ -16,7 +16,7 @@ import PhiTokenizer
 /// A ``Sampler`` applies any number of them. Decoding stays free of allocations if its processors do not allocate.
 public protocol LogitProcessor: Sendable {
     /// Edits `logits`, [vocabulary], in place. `history` is the sequence so far, including the prompt. A token whose
-    /// logit is minus infinity is never drawn.
+    /// logit is minus infinity is never drawn, unless all are: then the first token is.
     mutating func process(_ logits: inout MutableSpan<Float>, history: [TokenID])
 }
 

@@ -64,8 +64,11 @@ package final class SequenceDecoder {
         return true
     }
 
-    /// Ends the sequence from outside, for example because its request was cancelled.
+    /// Ends the sequence from outside, for example because its request was cancelled. Text that was held back becomes part of the
+    /// output.
     package func end(_ reason: StopReason) {
+        guard stopReason == nil else { return }
+        output.finish()
         stopReason = reason
         next = nil
     }

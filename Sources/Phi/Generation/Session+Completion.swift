@@ -44,7 +44,7 @@ extension Session {
         var choices: [TokenChoice] = []
         while let next = try generation.next(while: { onText("") }) {
             if let choice = next.choice, next.stopReason != .endOfText { choices.append(choice) }
-            if !onText(next.text) { break }
+            if !onText(next.text) { generation.cancel() }
         }
         return Completion(
             text: generation.output.text, tokens: generation.output.tokens, choices: choices,

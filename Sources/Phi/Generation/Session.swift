@@ -18,6 +18,8 @@ public final class Session {
     /// their logits are in the next rows. Without logits they are void.
     private var draft: [TokenID] = []
     private var nextToken = [TokenID](repeating: 0, count: 1)
+    /// How often the sequence was changed, for ``Generation`` to notice that another did so.
+    private(set) var changes = 0
 
     /// Creates a session with an engine of its own. `context` is by default and at most the model's; `threads` is by
     /// default ``Engine/defaultThreads``; `cache` is by default ``LanguageModel/cacheEncoding``; `speculation` does not
@@ -109,6 +111,7 @@ public final class Session {
         guard logitsStep == engine.step, draft.first == token else { return false }
         draft.removeFirst()
         tokens.append(token)
+        changes += 1
         cache.count = tokens.count
         logitsRow += 1
         return true
@@ -123,6 +126,7 @@ public final class Session {
     /// Removes all tokens from index `count` on. There are no logits until the next append.
     public func truncate(to count: Int) {
         guard count < tokens.count else { return }
+        changes += 1
         tokens.removeLast(tokens.count - max(0, count))
         cache.count = tokens.count
         logitsStep = -1
@@ -159,6 +163,7 @@ public final class Session {
 
     /// Adds tokens whose keys and values are in the KV cache now. There are no logits until ``setLogits(inRow:)``.
     func commit(_ new: ArraySlice<TokenID>) {
+        changes += 1
         tokens.append(contentsOf: new)
         cache.count = tokens.count
         logitsStep = -1
@@ -222,7 +227,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case notAToken(TokenID, vocabulary: Int)
     /// The thread of an ``AsyncSession`` could not be created.
     case noThread
-    /// Another generation was started in the ``AsyncSession``.
+    /// Another generation was started in the ``AsyncSession``, or the session of a ``Generation`` was changed by another.
     case superseded
     /// The draft model has another tokenizer than the model.
     case otherTokenizer
@@ -240,7 +245,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
         case .noThread: "cannot create a thread for the session"
         case .otherTokenizer: "the draft model has another tokenizer than the model"
         case .noTokenFits: "no token continues the constraint's text without ending it"
-        case .superseded: "another generation was started in this session"
+        case .superseded: "the session was changed by another generation or call before this generation ended"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }
     }

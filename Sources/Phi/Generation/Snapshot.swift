@@ -52,8 +52,9 @@ extension Session {
     /// Replaces the session's tokens, keys and values by those of a snapshot; later results are those of the saved
     /// session. There are no logits until the next append, which ``rewind(to:)`` and completions take care of.
     ///
-    /// Throws ``SnapshotError``, leaving the session unchanged, when the bytes are not an intact snapshot, the model file, the
-    /// version of swift-phi or the encoding of the KV cache differs, or the tokens do not fit.
+    /// Throws ``SnapshotError``, leaving the session unchanged (without tokens, if a file changes while it is read), when the bytes
+    /// are not an intact snapshot, the model file, the version of swift-phi or the encoding of the KV cache differs, or the tokens
+    /// do not fit.
     public func restore(_ snapshot: [UInt8]) throws(SnapshotError) {
         try snapshot.withUnsafeBufferPointer { bytes throws(SnapshotError) in
             try restore(UnsafeRawBufferPointer(bytes))

@@ -17,8 +17,8 @@ package struct ChatEndpoint: Sendable {
     private let pause: Double
     private let notice: @Sendable (String) -> Void
 
-    /// The URL may end in the server's name, in `/v1`, or be that of chat completions. `notice` takes a line for people before a request
-    /// is repeated. Throws ``FormatError`` when the key cannot be sent, the URL is none of HTTP, or libcurl is missing.
+    /// `url` is one of ``address(_:)``. `notice` takes a line for people before a request is repeated. Throws ``FormatError`` when the key
+    /// cannot be sent, the URL is none of HTTP, or libcurl is missing.
     package init(
         _ url: String, model: String, key: String?, agent: String, tries: Int = 6, pause: Double = 1,
         notice: @escaping @Sendable (String) -> Void
@@ -34,14 +34,20 @@ package struct ChatEndpoint: Sendable {
         _ = try HTTPConnection(settings)
     }
 
-    /// The URL of requests.
+    /// The URL of requests. `url` may be that of chat completions, which is taken as it is, or what precedes it; where no part of its path
+    /// names a version, as `v1` or `v1beta`, and it has no query, `/v1` is added. A query stays at the end.
     package static func address(_ url: String) -> String {
-        var base = url[...]
+        let end = url.firstIndex(of: "#") ?? url.endIndex
+        let mark = url[..<end].firstIndex(of: "?") ?? end
+        let query = url[mark..<end]
+        var base = url[..<mark]
         while base.hasSuffix("/") { base.removeLast() }
-        if base.hasSuffix("/chat/completions") { base.removeLast("/chat/completions".count) }
-        let last = base.split(separator: "/").last?.utf8.prefix(2) ?? "".utf8.prefix(0)
-        let isVersion = last.first == UInt8(ascii: "v") && (0x30...0x39).contains(last.last ?? 0)
-        return base + (isVersion ? "" : "/v1") + "/chat/completions"
+        if base.hasSuffix("/chat/completions") { return "\(base)\(query)" }
+        let place = base.firstRange(of: "://").map { base[$0.upperBound...] } ?? base
+        let isVersioned = place.split(separator: "/").dropFirst().contains { part in
+            part.first == "v" && (0x30...0x39).contains(part.utf8.dropFirst().first ?? 0)
+        }
+        return "\(base)\(isVersioned || !query.isEmpty ? "" : "/v1")/chat/completions\(query)"
     }
 
     /// The text that the model answers to a request; nil if it is not whole: cut off, refused or empty.

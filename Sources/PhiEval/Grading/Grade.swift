@@ -23,12 +23,60 @@ package struct Grade: Codable, Sendable, Equatable {
 }
 
 extension Grade {
-    /// The grade in a model's answer; nil if it is none, as from a server that ignores the schema.
+    /// The grade in a model's answer, which may follow thoughts, stand between other words as in a fence, and be a string of digits: servers
+    /// that ignore the schema give such. Nil if there is none.
     init?(answer: String) {
-        guard let grade = try? JSONText.decode(Self.self, from: Array(answer.utf8), of: "the answer"),
-            Self.range.contains(grade.grade), grade.explanation.contains(where: { !$0.isWhitespace })
-        else { return nil }
-        self = grade
+        let text = Array((answer.ranges(of: "</think>").last.map { answer[$0.upperBound...] } ?? answer[...]).utf8)
+        let starts = text.indices.lazy.filter { text[$0] == UInt8(ascii: "{") }
+        for start in starts.prefix(64) {
+            let object = Array(text[start..<Self.endOfObject(from: start, in: text)])
+            guard let said = try? JSONText.decode(Said.self, from: object, of: "the answer") else { continue }
+            let isWhole = said.explanation.contains { !$0.isWhitespace }
+            guard Self.range.contains(said.grade), isWhole else { return nil }
+            self.init(grade: said.grade, explanation: said.explanation)
+            return
+        }
+        return nil
+    }
+
+    /// The index after the brace that closes the one at `start`, or the end of the text.
+    private static func endOfObject(from start: Int, in text: [UInt8]) -> Int {
+        var depth = 0
+        var isInString = false, isEscaped = false
+        for index in start..<text.count {
+            let byte = text[index]
+            if isInString {
+                isInString = isEscaped || byte != UInt8(ascii: "\"")
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{"): depth += 1
+            case UInt8(ascii: "}"): depth -= 1
+            default: break
+            }
+            if depth == 0 { return index + 1 }
+        }
+        return text.count
+    }
+
+    /// A grade as models write it.
+    private struct Said: Decodable {
+        let grade: Int
+        let explanation: String
+
+        private enum CodingKeys: CodingKey { case grade, explanation }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            explanation = try container.decode(String.self, forKey: .explanation)
+            if let text = try? container.decode(String.self, forKey: .grade), let number = Int(text) {
+                grade = number
+            } else {
+                grade = try container.decode(Int.self, forKey: .grade)
+            }
+        }
     }
 }
 

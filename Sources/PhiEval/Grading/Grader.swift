@@ -14,13 +14,21 @@ package struct Grader: Sendable {
         let request: [UInt8]
     }
 
+    /// The answers that could not be used.
+    package struct Unusable: Sendable, Equatable {
+        package fileprivate(set) var count = 0
+        /// What the first one said; nil if it was cut off, refused or empty.
+        package fileprivate(set) var first: String?
+    }
+
     /// The grades of completions; nil where the model gave no usable answer. Equal completions of a problem are graded once.
-    /// `shouldContinue` is called with the share that is done, and while answers are waited for.
+    /// `shouldContinue` is called with the share that is done, and while answers are waited for; `onUnusable` at the end, if an answer
+    /// could not be used.
     ///
     /// Throws ``PhiFormat/FormatError`` when the endpoint fails, and `CancellationError` when `shouldContinue` returns false.
     package func grades(
         of completions: [(problem: CodeProblem, text: String)],
-        while shouldContinue: @escaping @Sendable (Double) -> Bool
+        while shouldContinue: @escaping @Sendable (Double) -> Bool, onUnusable: (Unusable) -> Void = { _ in }
     ) throws -> [Grade?] {
         let requests = try completions.map { try request($0.problem, $0.text) }
         var places: [[UInt8]: Int] = [:]
@@ -31,12 +39,22 @@ package struct Grader: Sendable {
         }
         let total = Double(max(1, questions.count))
         let count = Atomic(0)
+        let unusable = Mutex(Unusable())
+        defer {
+            let found = unusable.withLock { $0 }
+            if found.count > 0 { onUnusable(found) }
+        }
         let goesOn: @Sendable () -> Bool = { shouldContinue(Double(count.load(ordering: .relaxed)) / total) }
         let grades = try inParallel(questions.count, workers: Self.concurrent) { done in
             count.store(done, ordering: .relaxed)
             return goesOn()
         } _: { [questions] _, index in
-            try grade(questions[index], while: goesOn)
+            try grade(questions[index], while: goesOn) { answer in
+                unusable.withLock { unusable in
+                    if unusable.count == 0 { unusable.first = answer }
+                    unusable.count += 1
+                }
+            }
         }
         return requests.map { request in places[request].flatMap { grades[$0] } }
     }
@@ -45,12 +63,16 @@ package struct Grader: Sendable {
     /// How often a question is put as long as its answers are unusable.
     private static let times = 2
 
-    private func grade(_ question: Question, while shouldContinue: @escaping () -> Bool) throws -> Grade? {
+    private func grade(
+        _ question: Question, while shouldContinue: @escaping () -> Bool, onUnusable: (String?) -> Void
+    ) throws -> Grade? {
         if let known = file.grade(of: question.request) { return known }
         for _ in 0..<Self.times {
-            guard let answer = try endpoint.ask(question.request, while: shouldContinue),
-                let grade = Grade(answer: answer)
-            else { continue }
+            let answer = try endpoint.ask(question.request, while: shouldContinue)
+            guard let grade = answer.flatMap({ Grade(answer: $0) }) else {
+                onUnusable(answer)
+                continue
+            }
             try file.append(grade, of: question.request, task: question.task)
             return grade
         }

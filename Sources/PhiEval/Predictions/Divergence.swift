@@ -38,8 +38,8 @@ package struct Divergence: Sendable {
     /// Compares `model`, with a KV cache in `cache` or by default its own encoding, with stored logits, which `next` returns in
     /// the order of the windows' predictions. `shouldContinue` is called before each window with the fraction done.
     ///
-    /// Throws ``SessionError`` when a window exceeds the model's context, ``OptionError`` when logits are not finite, what
-    /// `next` throws, and `CancellationError` when `shouldContinue` returns false.
+    /// Throws ``SessionError`` when a window exceeds the model's context, ``OptionError`` when the model's logits are not finite,
+    /// ``BaseLogitsFault`` when the base's are not, what `next` throws, and `CancellationError` when `shouldContinue` returns false.
     package static func measure(
         _ model: LanguageModel, against next: NextLogits, on windows: TextWindows, threads: Int? = nil,
         cache: CacheEncoding? = nil, while shouldContinue: (Double) -> Bool = { _ in true }
@@ -82,6 +82,9 @@ package struct Divergence: Sendable {
     }
 }
 
+/// Logits of the base that are not finite.
+package struct BaseLogitsFault: Error {}
+
 /// The running sums of a ``Divergence``.
 private struct DivergenceSums: Sendable {
     var loss = RunningMean()
@@ -93,8 +96,8 @@ private struct DivergenceSums: Sendable {
     var changeSquared = RunningMean()
     var divergences: [Double] = []
 
-    mutating func add(_ model: LogProbabilities, against base: LogProbabilities, token: TokenID) throws(OptionError) {
-        guard base.logPartition.isFinite else { throw OptionError(fault: "the base's logits are not finite") }
+    mutating func add(_ model: LogProbabilities, against base: LogProbabilities, token: TokenID) throws {
+        guard base.logPartition.isFinite else { throw BaseLogitsFault() }
         guard model.logPartition.isFinite else { throw OptionError(fault: "gives logits that are not finite") }
         let divergence = base.divergence(of: model)
         let change = DeterministicMath.exp(model.of(token)) - DeterministicMath.exp(base.of(token))

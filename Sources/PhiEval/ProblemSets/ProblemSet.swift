@@ -55,7 +55,7 @@ package struct PromptTests: Sendable {
 extension ProblemSet {
     package static var builtIn: [UInt8]? { nil }
 
-    /// The problems in the file at `path`, `.jsonl` or `.jsonl.gz`, or, if it is nil, in the built-in one. Throws ``FormatError`` naming
+    /// The problems in the file at `path`, `.jsonl`, `.jsonl.gz` or a JSON array, or, if it is nil, in the built-in one. Throws ``FormatError`` naming
     /// the first line that is not a problem.
     package static func read(
         _ path: FilePath?, mode: PromptMode, promptTests: Int
@@ -66,7 +66,16 @@ extension ProblemSet {
         let lines = if let path { try TextLines.read(path) } else { TextLines.split(builtIn ?? []) }
         for line in lines {
             let place = "\(file): line \(line.number)"
-            let row = try JSONText.decode(Row.self, from: line.bytes, of: place)
+            let row: Row
+            do throws(FormatError) {
+                row = try JSONText.decode(Row.self, from: line.bytes, of: place)
+            } catch {
+                guard (try? JSONText.decode(InputRow.self, from: line.bytes, of: place)) != nil else { throw error }
+                throw FormatError(
+                    place,
+                    "\(error.fault): it is EvalPlus's own format, whose checks are inputs; its humanevalplus and "
+                        + "mbppplus at Hugging Face have them as code")
+            }
             guard var problem = problem(row, promptTests: promptTests) else { continue }
             problem.prompt = mode.apply(to: problem.prompt)
             guard seen.insert(problem.id).inserted else { throw FormatError(place, "has the task \(problem.id) again") }
@@ -80,6 +89,9 @@ extension ProblemSet {
     package static func fileName(_ path: FilePath?) -> String { path?.description ?? "built-in problems" }
 }
 
+/// A row of EvalPlus's own files.
+private struct InputRow: Decodable { let base_input: JSONText.Anything }
+
 /// A programming problem with its checks.
 package struct CodeProblem: Sendable {
     package let id: TaskID
@@ -91,24 +103,34 @@ package struct CodeProblem: Sendable {
     /// A correct completion, if the file has one.
     package let reference: String?
 
-    /// The program that `completion` makes, and its checks.
-    package func program(_ completion: String) -> CheckedProgram {
-        CheckedProgram(before + completion + "\n", checks: checks)
+    /// The program that a sample makes, and its checks.
+    package func program(_ sample: CodeSample) -> CheckedProgram {
+        CheckedProgram((sample.solution ?? before + sample.completion) + "\n", checks: checks)
     }
 }
 
-/// The name of a problem: a string in HumanEval, a number in MBPP.
+/// The name of a problem: a string in HumanEval, a number in MBPP, `Mbpp/11` in EvalPlus's files of MBPP, which is read as 11. A number
+/// equals the string of its digits, which other programs write.
 package struct TaskID: Hashable, Sendable, Codable, CustomStringConvertible {
     package let description: String
     private let number: Int?
 
     package init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        number = try? container.decode(Int.self)
-        description = try number.map(String.init) ?? container.decode(String.self)
+        let prefix = "Mbpp/"
+        var number = try? container.decode(Int.self)
+        var name = try number.map(String.init) ?? container.decode(String.self)
+        if name.hasPrefix(prefix), let index = Int(name.dropFirst(prefix.count)) {
+            (number, name) = (index, "\(index)")
+        }
+        (self.number, description) = (number, name)
     }
 
     init(_ number: Int) { (self.number, description) = (number, "\(number)") }
+
+    package static func == (one: TaskID, other: TaskID) -> Bool { one.description == other.description }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(description) }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()

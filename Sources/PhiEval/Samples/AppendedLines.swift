@@ -7,8 +7,8 @@ final class AppendedLines {
     let path: FilePath
     private let descriptor: Int32
 
-    /// Opens or creates the file, gives its lines to `read` and removes an incomplete last one, which begins with `head` as every line
-    /// does. Throws what `read` throws, and ``FormatError`` when the file cannot be written or ends in something else.
+    /// Opens or creates the file, gives its lines to `read` and removes an incomplete last one, which is no whole JSON and begins with
+    /// `head` as every line does. Throws what `read` throws, and ``FormatError`` when the file cannot be written or ends in something else.
     init(
         _ path: FilePath, head: String, _ read: ([(number: Int, bytes: [UInt8])]) throws(FormatError) -> Void
     ) throws(FormatError) {
@@ -19,9 +19,17 @@ final class AppendedLines {
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else { throw FormatError(path, "is being written already") }
         let bytes = try ReadableFile(path).readAll(limit: 1 << 32)
         let whole = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let end = bytes[whole...]
+        if !end.isEmpty, Self.isJSON(Array(end)) {
+            // Only its line break is missing, as editors leave it.
+            try read(TextLines.split(bytes))
+            guard lseek(descriptor, 0, SEEK_END) >= 0, writeAll([UInt8(ascii: "\n")], to: descriptor) else {
+                throw Self.fault(path)
+            }
+            return
+        }
         try read(TextLines.split(Array(bytes[..<whole])))
         // Any other file belongs to someone and must not be truncated.
-        let end = bytes[whole...]
         guard end.starts(with: head.utf8) || head.utf8.starts(with: end) else {
             throw FormatError(path, "does not end with a line of its own kind")
         }
@@ -32,6 +40,10 @@ final class AppendedLines {
 
     // Called for an initialiser that throws, too, once all properties are set.
     deinit { if descriptor >= 0 { close(descriptor) } }
+
+    private static func isJSON(_ bytes: [UInt8]) -> Bool {
+        (try? JSONText.decode(JSONText.Anything.self, from: bytes, of: "")) != nil
+    }
 
     /// Appends a line; it is written when this returns.
     func append(_ value: some Encodable) throws {

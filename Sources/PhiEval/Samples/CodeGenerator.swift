@@ -37,8 +37,9 @@ package struct CodeGenerator {
         }
         let longest = prompts.map(\.count).max() ?? 1
         let limit = settings.context ?? model.config.context
+        let (needed, isTooMany) = longest.addingReportingOverflow(settings.maximumTokens)
         engine = try Engine(
-            model, context: max(1, min(limit, longest + settings.maximumTokens)), threads: threads,
+            model, context: max(1, isTooMany ? limit : min(limit, needed)), threads: threads,
             speculation: speculation)
         self.settings = settings
         self.problems = problems

@@ -12,16 +12,20 @@ package final class SampleFile {
     package private(set) var samples: [CodeSample]
 
     /// Opens or creates the file for samples of `run`. Throws ``FormatError`` when it cannot be written, or holds anything but
-    /// samples of that run.
+    /// samples of that run, each once.
     package init(_ path: FilePath, run: String) throws(FormatError) {
         self.path = path
         var samples: [CodeSample] = []
+        var seen: [TaskID: Set<Int>] = [:]
         lines = try AppendedLines(path, head: #"{"completion":"#) { lines throws(FormatError) in
             for line in lines {
                 let place = "\(path): line \(line.number)"
                 let sample = try JSONText.decode(CodeSample.self, from: line.bytes, of: place)
-                guard sample.run == run, sample.sample != nil else {
+                guard sample.run == run, let number = sample.sample else {
                     throw FormatError(place, "is of another run: other model, problems or options; give another file")
+                }
+                guard seen[sample.task_id, default: []].insert(number).inserted else {
+                    throw FormatError(place, "has sample \(number) of \(sample.task_id) again")
                 }
                 samples.append(sample)
             }

@@ -1,9 +1,10 @@
 import CZlib
 import PhiFormat
 
-/// Reader of the lines of a text file, plain or gzip.
+/// Reader of the lines of a text file, plain or gzip, or of the elements of a JSON array that a file holds in place of lines.
 package enum TextLines {
-    /// The lines that are not blank, numbered from 1. Throws ``FormatError`` when the file cannot be read, is damaged, or
+    /// The lines that are not blank, numbered from 1, without a byte order mark; of an array, its elements with the lines that they
+    /// begin on. Throws ``FormatError`` when the file cannot be read, is damaged, or
     /// unpacks to more than `limit` bytes.
     package static func read(_ path: FilePath, limit: Int = 1 << 30) throws(FormatError) -> [(
         number: Int, bytes: [UInt8]
@@ -25,7 +26,53 @@ package enum TextLines {
         var code: Int32 = 0
         gzerror(file, &code)
         guard code == Z_OK || code == Z_STREAM_END else { throw FormatError(path, "is a damaged gzip file") }
-        return split(bytes)
+        let text = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes[3...]) : bytes
+        return elements(text) ?? split(text)
+    }
+
+    /// The elements of a JSON array; nil if the text as a whole is none. What they hold is not checked.
+    static func elements(_ bytes: [UInt8]) -> [(number: Int, bytes: [UInt8])]? {
+        var elements: [(number: Int, bytes: [UInt8])] = []
+        var depth = 0
+        var line = 1
+        var isOpened = false, isInString = false, isEscaped = false
+        // The element that is being read.
+        var start: (line: Int, index: Int)?
+        func close(at index: Int) {
+            if let begin = start { elements.append((begin.line, Array(bytes[begin.index..<index]))) }
+            start = nil
+        }
+        for (index, byte) in bytes.enumerated() {
+            if byte == UInt8(ascii: "\n") { line += 1 }
+            if isInString {
+                isInString = isEscaped || byte != UInt8(ascii: "\"")
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            if byte <= 32 { continue }
+            if depth == 0 {
+                // Another value, or text behind the array.
+                guard !isOpened, byte == UInt8(ascii: "[") else { return nil }
+                (isOpened, depth) = (true, 1)
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: ",") where depth == 1:
+                close(at: index)
+                continue
+            case UInt8(ascii: "]") where depth == 1:
+                close(at: index)
+            default:
+                if depth == 1, start == nil { start = (line, index) }
+            }
+            switch byte {
+            case UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+            case UInt8(ascii: "\""): isInString = true
+            default: break
+            }
+        }
+        return isOpened && depth == 0 ? elements : nil
     }
 
     /// The lines of `bytes` that are not blank, numbered from 1.

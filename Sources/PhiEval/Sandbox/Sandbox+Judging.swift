@@ -4,7 +4,8 @@ extension Sandbox {
     ///
     /// Throws ``PhiFormat/FormatError`` when the sandbox fails, and `CancellationError` when `shouldContinue` returns false.
     package func judge(
-        _ programs: [CheckedProgram], workers: Int, while shouldContinue: @Sendable (Int) -> Bool = { _ in true }
+        _ programs: [CheckedProgram], workers: Int,
+        while shouldContinue: @escaping @Sendable (Int) -> Bool = { _ in true }
     ) throws -> [Verdict] {
         try inParallel(programs.count, workers: workers, while: shouldContinue) { try run(programs[$1], slot: $0) }
     }

@@ -59,7 +59,9 @@ package struct Sandbox: Sendable {
     /// sandbox fails, not the program.
     package func run(_ program: CheckedProgram, slot: Int = 0) throws -> Verdict {
         func job(_ text: String?, _ checks: CheckedProgram.Checks?) -> Harness.Job {
-            Harness.Job(text: text, checks: checks, user: user(slot), limits: rlimits, waits: isConfined)
+            Harness.Job(
+                text: text, checks: checks, user: user(slot), numpy: program.mentions("numpy"), limits: rlimits,
+                waits: isConfined)
         }
         let ends = try ChildProcess.channel()
         let checks = Result { try start(Harness.checks, job(nil, program.checks), channel: ends.0) }

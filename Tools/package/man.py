@@ -77,7 +77,8 @@ def page(names: list[str], command: dict, version: str, date: str) -> str:
     lines = [
         f'.TH {title.upper()} 1 {date} "swift\\-phi {version}" "swift\\-phi"', ".nh", ".SH NAME",
         f"{escape(title)} \\- {escape(abstract[0].lower() + abstract[1:])}", ".SH SYNOPSIS", bold(" ".join(names)),
-        *(["[\\fIsubcommand\\fR]" if default else "\\fIsubcommand\\fR"] if subcommands else []), *map(synopsis, options),
+        *(["[\\fIsubcommand\\fR]" if default else "\\fIsubcommand\\fR"] if subcommands else []),
+        *map(synopsis, options),
     ]
     if "discussion" in command:
         lines += [".SH DESCRIPTION", escape(command["discussion"]).replace("\n\n", "\n.PP\n")]

@@ -10,8 +10,8 @@ LARGEST = 1 << 24
 
 
 def read_file(path: Path, largest: int = LARGEST) -> str:
-    """Return a regular file's text; ValueError says why it is left out. No symbolic link is followed, so nothing from
-    outside the folder comes in, and nothing that isn't a regular file is waited for."""
+    """Return a regular file's text, without a byte order mark; ValueError says why it is left out. No symbolic link is
+    followed, so nothing from outside the folder comes in, and nothing that isn't a regular file is waited for."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -23,6 +23,6 @@ def read_file(path: Path, largest: int = LARGEST) -> str:
         if about.st_size > largest:
             raise ValueError("large file")
         try:
-            return f.read().decode("utf-8")
+            return f.read().decode("utf-8-sig")
         except (OSError, UnicodeDecodeError):
             raise ValueError("unreadable") from None

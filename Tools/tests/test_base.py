@@ -96,7 +96,13 @@ class Base(unittest.TestCase):
         for keys, why in (
                 ({"model_type": "llama"}, "model_type is 'llama'"), ({"hidden_size": "48"}, "no phi's shape"),
                 ({"num_attention_heads": 5, "num_key_value_heads": 5}, "no phi's shape"),
-                ({"num_hidden_layers": 1 << 40}, "no phi's shape")):
+                ({"num_hidden_layers": 1 << 40}, "no phi's shape"),
+                ({"rope_scaling": "linear"}, 'rope_scaling = "linear" is not supported'),
+                ({"rope_parameters": [1]}, r"rope_parameters = \[1\] is not supported"),
+                ({"rope_parameters": None, "partial_rotary_factor": 1.5}, "partial_rotary_factor = 1.5 is not between"),
+                ({"rope_parameters": {"partial_rotary_factor": -1}}, "partial_rotary_factor = -1.0 is not between"),
+                ({"rope_parameters": {"rope_theta": 0}}, "rope_theta = 0.0 is not positive"),
+                ({"vocab_size": 70_000}, "vocab_size = 70000: more than 65,536 tokens are not supported")):
             before = (self.folder / "config.json").read_text()
             self.settings(**keys)
             with self.assertRaisesRegex(ValueError, why):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,39 @@ class Parts(unittest.TestCase):
         for head in ("# SPDX-License-Identifier: GPL-2.0-only\n", "# under the GNU Affero General Public License\n"):
             self.assertFalse(collect.permissive_file(head + "x = 1\n"), head)
 
+    def test_of_several_licences_all_are_to_be_permissive(self) -> None:
+        for name in ("MIT AND ISC", "Apache License, Version 2.0", "BSD, 3-clause", "BSD-3-Clause AND CC0-1.0"):
+            self.assertTrue(collect.permissive(name), name)
+        for name in ("MIT AND MS-PL", "MIT, unknown", "mit; other", collect.row_licence(["mit", "ms-pl"])):
+            self.assertFalse(collect.permissive(name), name)
+
+    def test_heads_of_files_that_restrict(self) -> None:
+        for head in (
+                "This Source Code Form is subject to the terms of the Mozilla Public\n# License, v. 2.0.", "MPL-2.0",
+                "Licensed under the GPLv3", "GPL version 2", "GNU AGPL", "LGPL-2.1-or-later", "under the EUPL v1.2",
+                "CC-BY-NC 4.0", "CC BY-SA", "Proprietary and confidential", "Copyright 2020 X. All rights\n# reserved.",
+                "All Rights Reserved. Unauthorized copying of this file is strictly prohibited.",
+                "SPDX-License-Identifier: MIT AND GPL-2.0", "GNU Lesser General\n# Public License"):
+            self.assertFalse(collect.permissive_file(f"# {head}\nx = 1\n"), head)
+        for head in (
+                "All rights reserved.\n# Redistribution and use in source and binary forms are permitted",
+                "All rights reserved. Use is governed by a BSD-style license that is in LICENSE.",
+                "Copyright X. All Rights Reserved.\n# Licensed to PSF under a Contributor Agreement.",
+                "for any purpose, commercial or non-commercial", "import matplotlib as mpl",
+                "Licensed under the MIT License"):
+            self.assertTrue(collect.permissive_file(f"# {head}\nx = 1\n"), head)
+
+    def test_strings_stay_whole_and_as_they_are(self) -> None:
+        text = 'A = """one  \n\n\n\n\n# Copyright\n\n\tx\n\ndef no():\n"""\n'
+        code = text + "\n\nB = [\n\n1,\n]\n\ntry:\n    x = '\t'\n\nexcept ValueError:\n\tx = 1 \t\n\n\n\n\nC = 1"
+        self.assertEqual(
+            collect.without_notices(code.replace("\n", "\r\n")),
+            text + "\n\nB = [\n\n1,\n]\n\ntry:\n    x = '\t'\n\nexcept ValueError:\n    x = 1\n\n\nC = 1\n")
+        parts = list(collect.pieces(collect.without_notices(code), 1))
+        self.assertEqual([p.split("\n")[0][:3] for p in parts], ["A =", "B =", "try", "C ="])
+        self.assertEqual(parts[0], text)
+        self.assertEqual(list(collect.pieces('x = """\n\ny', 1))[0][:1], "x")  # no Python, but no fault
+
     def test_rows_without_a_permissive_licence_are_left_out(self) -> None:
         licences = ["mit", ["mit", "apache-2.0"], "agpl-3.0", ["mit", "gpl-2.0"], None, "", []]
         rows = [
@@ -158,6 +192,17 @@ class Parts(unittest.TestCase):
             [changed.split("\n\n\n")[0]], [decontaminate.Problem("b", "1", "p", GOOD.split("\n\n\n")[0])])
         self.assertTrue(0.9 < only[0] < 1, only)
 
+    def test_any_constants_and_many_kinds_of_nodes_have_a_sign(self) -> None:
+        problem = decontaminate.Problem("b", "1", "p", f"def f():\n    return 0x{'f' * 4000}\n")
+        other = f"def g():\n    return 0x{'e' * 4000}\n"
+        rates, _ = decontaminate.match_rates([problem.solution, other], [problem])
+        self.assertEqual((rates[0], rates[1] < 1), (1.0, True))
+        signs = decontaminate._Signs()
+        known = signs.sign("a")
+        signs.closed = True
+        self.assertEqual(len({signs.sign(str(i)) for i in range(1_200_000)} - {known}), 1)
+        self.assertEqual(signs.sign("a"), known)
+
     def test_thirteen_words(self) -> None:
         text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
         problem = decontaminate.Problem("b", "1", f"def f():\n    '''{text}'''", "")
@@ -217,6 +262,21 @@ class Tokens(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             bpe.save(tokenizer, Path(folder), 64)
             self.assertEqual(bpe.load(Path(folder)).encode(GOOD).ids, whole)
+
+    def test_sizes_that_no_vocabulary_has_are_told(self) -> None:
+        for size in (20, 100, bpe.LEAST - 1, 65_537):
+            with self.assertRaisesRegex(ValueError, f"vocabulary of {size} tokens is to have 287 or more, at most 655"):
+                bpe.train([GOOD], size)
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+                main.parser().parse_args(["tokenizer", "--input", "x", "--out", "y", "--vocabulary", str(size)])
+        self.assertEqual(bpe.train([GOOD], bpe.LEAST).get_vocab_size(), bpe.LEAST)
+
+    def test_a_damaged_tokenizer_is_named(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            for text in ("{", "[]", '{"model": 1}'):
+                (Path(folder) / "tokenizer.json").write_text(text)
+                with self.assertRaisesRegex(ValueError, "tokenizer.json: cannot be read"):
+                    bpe.load(Path(folder))
 
     def test_every_byte_and_runs_of_spaces(self) -> None:
         tokenizer = bpe.train([GOOD] * 3, 340)
@@ -395,6 +455,90 @@ class Steps(unittest.TestCase):
         shutil.rmtree(out)
         step(*options)
         self.assertEqual(self.texts("begun"), whole)
+
+    def told(self, *options: str | Path, code: int = 1) -> str:
+        """Run a step in this process; return what it tells on standard error."""
+        with (contextlib.redirect_stderr(io.StringIO()) as told, contextlib.redirect_stdout(io.StringIO()),
+              unittest.mock.patch("sys.argv", ["data", *map(str, options)])):
+            self.assertEqual(main.main(), code, told.getvalue())
+        return told.getvalue().strip()
+
+    def test_a_step_that_did_nothing_may_be_begun_with_other_options(self) -> None:
+        out = self.folder / "e"
+        options = ("exercises", "--count", "4", "--out", out)
+        with unittest.mock.patch.object(main.endpoint.Endpoint, "ask", side_effect=OSError("no such model")):
+            self.assertIn("no such model", self.told(*options, "--endpoint", "http://127.0.0.1:9", "--model", "m"))
+        self.assertFalse((out / "logs" / "begun.json").exists())
+        self.told(*options, code=0)
+        self.assertEqual(len(self.texts("e")), 4)
+        self.assertIn("other options", self.told(*options, "--seed", "2"))
+
+    def test_options_without_effect_are_refused(self) -> None:
+        f = self.folder
+        for options, why in (
+                (("exercises", "--count", "1", "--model", "m"), "--model needs --endpoint"),
+                (("textbooks", "--count", "1", "--endpoint", "http://h"), "--endpoint needs --model"),
+                (("decontaminate", "--input", f, "--benchmark", "heldout", "--distance", "0.1"), "--distance needs"),
+                (("collect", "--data-set", "a/b", "--packages"), "--packages has no effect with --data-set"),
+                (("collect", "--data-set", "a/b", "--folder", f), "--folder has no effect"),
+                (("collect", "--standard-library", "--limit", "5"), "--limit needs --data-set"),
+                (("tasks", "--count", "1", "--partition", "p"), "--partition needs --executor slurm")):
+            self.assertRegex(self.told(*options, "--out", f / "none"), f"^phitools.data {options[0]}: .*{why}")
+        self.assertFalse((f / "none").exists())
+
+    def test_folders_are_identified_by_their_files(self) -> None:
+        def options(*given: str | Path) -> dict[str, Any]:
+            return main.options_of(main.parser().parse_args(["collect", "--out", "x", *map(str, given)]))
+        other = self.folder / "more" / "source"
+        shutil.copytree(self.source, other)
+        first = options("--folder", f"{self.source}:MIT")
+        self.assertEqual(first, options("--folder", f"{other}:MIT"))
+        self.assertNotEqual(first, options("--folder", f"{other}:ISC"))
+        (other / "good0.py").write_text((other / "good0.py").read_text().replace("0", "9"))  # of the same size
+        self.assertNotEqual(first, options("--folder", f"{other}:MIT"))
+        before = options("--packages-in", other)
+        (other / "thing-1.dist-info").mkdir()
+        (other / "thing-1.dist-info" / "METADATA").write_text("Name: thing\nVersion: 1\nLicense: MIT\n")
+        self.assertNotEqual(before, options("--packages-in", other))
+        with unittest.mock.patch.object(steps, "CHEAP", 0):  # then names and sizes tell
+            self.assertNotEqual(first, options("--folder", f"{self.source}:MIT"))
+
+    def test_checkpoints_are_identified_by_their_weights(self) -> None:
+        seen = set()
+        for name in ("model-1.safetensors", "model-2.safetensors", "pytorch_model.bin"):
+            for data in (b"a", b"b"):
+                folder = self.folder / f"{name}-{data.decode()}" / "final"
+                folder.mkdir(parents=True)
+                (folder / name).write_bytes(data)
+                (folder / "tokenizer.json").write_text("{}")
+                seen.add(main._identity(folder))
+        self.assertEqual(len(seen), 6)
+
+    def test_missing_packages_are_named_by_the_steps_that_need_them(self) -> None:
+        heavy = "torch", "safetensors", "matplotlib", "sklearn", "datasets", "transformers"
+        step("textbooks", "--count", "3", "--out", self.folder / "t")
+        code = f"import sys\nfor n in {heavy}: sys.modules[n] = None\nfrom phitools.data.__main__ import main\nmain()"
+        for command, why in (
+                (["textbooks", "--count", "2"], ""),
+                (["filter", "--input", str(self.folder / "t"), "--checkpoint", "x"], "filter: needs the package "),
+                (["decontaminate", "--input", str(self.folder / "t"), "--benchmark", "everyday", "--checkpoint", "x"],
+                 "decontaminate: needs the package torch: pip install")):
+            done = subprocess.run(
+                [sys.executable, "-c", code, *command, "--out", str(self.folder / command[0])], env=environment(),
+                capture_output=True, text=True)
+            self.assertRegex(done.stderr, f"^phitools.data {why}.*\n$" if why else "^$")
+
+    def test_damaged_benchmarks_are_named(self) -> None:
+        path = self.folder / "b.jsonl.GZ"
+        path.write_bytes(heldout.FILE.read_bytes())
+        self.assertEqual(len(decontaminate.problems(path)), 400)
+        for data in (path.read_bytes()[:5000], b"{}"):
+            path.write_bytes(data)
+            with self.assertRaisesRegex(ValueError, "b.jsonl.GZ: is damaged"):
+                decontaminate.problems(path)
+        marked = self.folder / "c.jsonl"
+        marked.write_bytes(b'\xef\xbb\xbf{"task_id": 1, "text": "t", "code": "c"}\r\n\r\n')
+        self.assertEqual([p.id for p in decontaminate.problems(marked)], ["1"])
 
     def test_killed_and_started_again_it_gives_the_same(self) -> None:
         options = ("exercises", "--count", "1200", "--tasks", "4", "--out")

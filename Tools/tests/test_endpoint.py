@@ -4,8 +4,14 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 import unittest
 import unittest.mock
 from collections import Counter
@@ -18,7 +24,7 @@ from needs import packages
 
 packages("datatrove", "orjson", "tokenizers", "sklearn", "rapidfuzz", "torch")
 
-from test_data import GOOD, POOR, step
+from test_data import GOOD, POOR, environment, step
 
 from phitools.data import __main__ as data_command
 from phitools.data import annotate, prompts
@@ -116,7 +122,51 @@ class Asked(unittest.TestCase):
     def test_the_address_has_one_v1(self) -> None:
         for end in ("", "/", "/v1", "/v1/", "/v1/chat/completions"):
             self.assertEqual(self.client(f"http://h:1{end}").address, "http://h:1/v1/chat/completions")
-        self.assertEqual(self.client("https://h/api/v2beta").address, "https://h/api/v2beta/chat/completions")
+        for url in ("https://h/api/v2beta", "https://h/v1beta/openai", "https://h/openai/deployments/d"):
+            self.assertEqual(self.client(url).address, f"{url}/chat/completions")
+            self.assertEqual(self.client(f"{url}/?a=1").address, f"{url}/chat/completions?a=1")
+        whole = "https://h/api/chat/completions?api-version=2024-10-21"
+        self.assertEqual(self.client(whole).address, whole)
+
+    def test_no_address_is_refused_at_once(self) -> None:
+        for url in ("localhost:8000", "h/v1", "ftp://h", "http://", "http://h:x", "http://h\n", "http://[h"):
+            with self.assertRaisesRegex(ValueError, "no address; it is like"):
+                self.client(url)
+
+    def test_a_key_is_never_shown(self) -> None:
+        for key in ("s3cret\rx", "s3cret\nx", "s3cret x", "s3crét", "s3cret\x01"):
+            with unittest.mock.patch.dict("os.environ", {"PHITOOLS_API_KEY": key}):
+                with self.assertRaisesRegex(ValueError, "^PHITOOLS_API_KEY: has white space") as told:
+                    self.client().ask("exercise", 9, 0.0)
+                self.assertNotIn("s3c", str(told.exception))
+        with unittest.mock.patch.dict("os.environ", {"PHITOOLS_API_KEY": " s3cret\r\n"}):
+            self.assertEqual(self.client().ask("exercise", 9, 0.0), Answer(EXERCISE, True))
+            with unittest.mock.patch("urllib.request.urlopen", side_effect=OSError("Bearer s3cret is bad")):
+                with self.assertRaisesRegex(OSError, r"Bearer \(the key\) is bad"):
+                    self.client(tries=1).ask("x", 9, 0.0)
+
+    def test_an_interrupted_step_waits_for_no_server(self) -> None:
+        stop = threading.Event()
+        threading.Timer(0.2, stop.set).start()
+        begun = time.monotonic()
+        with self.assertRaisesRegex(OSError, "stopped"):
+            Endpoint("http://127.0.0.1:9", "m", pause=60).ask("x", 9, 0.0, stop)
+        silent = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing
+        self.addCleanup(silent.close)
+        for url in (f"http://127.0.0.1:{silent.getsockname()[1]}", "http://127.0.0.1:9"):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "phitools.data", "exercises", "--count", "3", "--out", str(self.folder / "e"),
+                 "--endpoint", url, "--model", "m"], env=environment(), stderr=subprocess.PIPE, text=True)
+            while process.poll() is None and not list(self.folder.glob("e/logs/answers/*")):
+                time.sleep(0.05)
+            time.sleep(0.5)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            told = process.communicate(timeout=100)[1]
+            self.assertLess(time.monotonic() - begun, 60)
+            self.assertEqual((process.returncode, told.strip().splitlines()[-1]), (
+                130, "phitools.data exercises: interrupted; start it again to go on"))
+            shutil.rmtree(self.folder / "e")
 
     def test_it_labels_and_writes(self) -> None:
         source = self.folder / "source"

@@ -74,7 +74,58 @@ class Examples(unittest.TestCase):
         found, left = examples.read(data)
         self.assertEqual(set(found), {Example("p", "c"), Example("", "t"), Example("", "x = 1\n")})
         self.assertEqual(
-            left, {"duplicate": 1, "empty": 1, "unreadable": 2, "symbolic link": 2, "not a regular file": 2})
+            left, {
+                "duplicate": 1, "empty": 1, "unreadable": 2, "symbolic link": 2, "not a regular file": 2,
+                "of another kind of file": 1})
+
+    def test_marks_line_ends_and_capitals_are_as_elsewhere(self) -> None:
+        (self.folder / "A.JSONL").write_bytes(b'\xef\xbb\xbf{"text": "t"}\r\n{"text": "u\\r\\n"}\r\n')
+        (self.folder / "B.Txt").write_bytes(b"\xef\xbb\xbfx\r\ny\n")
+        found, left = examples.read(self.folder)
+        self.assertEqual((set(found), left), ({Example("", t) for t in ("t", "u\r\n", "x\ny\n")}, {}))
+        self.assertEqual(len(examples.read(self.folder / "A.JSONL")[0]), 2)
+
+    def step(self, folder: Path, done: bool = True) -> None:
+        """Make a folder as a step of the data leaves it."""
+        (folder / "documents").mkdir(parents=True)
+        (folder / "documents" / "00000.jsonl").write_text('{"text": "a"}\n{"text": "b"}\n')
+        (folder / "problems.jsonl").write_text('{"task_id": 1}\n')
+        (folder / "merges.txt").write_text("a b\n")
+        (folder / "logs" / "answers").mkdir(parents=True)
+        (folder / "logs" / "answers" / "00000.jsonl").write_text('{"text": "c"}\n{"text": "d"}\n')
+        if done:
+            inside = folder / "documents" / "00000.jsonl"
+            (folder / "manifest.json").write_text(json.dumps(
+                {"step": "decontaminate", "files": {"documents/00000.jsonl": sha256(inside)}}))
+        else:
+            (folder / "logs" / "begun.json").write_text("{}")
+
+    def test_of_a_step_only_its_documents_are_read(self) -> None:
+        packages("datatrove", "orjson")
+        self.step(self.folder / "all" / "clean")
+        for data in (self.folder / "all" / "clean", self.folder / "all"):
+            self.assertEqual(examples.read(data), ([Example("", "a"), Example("", "b")], {}))
+        (self.folder / "packed").mkdir()
+        (self.folder / "packed" / "manifest.json").write_text('{"step": "pack", "shards": []}')
+        with self.assertRaisesRegex(ValueError, "packed: is the folder of a step without documents"):
+            examples.read(self.folder / "packed")
+
+    def test_an_unfinished_step_is_refused(self) -> None:
+        self.step(self.folder / "all" / "begun", done=False)
+        for inside in (
+                "all", "all/begun", "all/begun/logs/answers", "all/begun/documents", "all/begun/documents/00000.jsonl"):
+            with self.assertRaisesRegex(ValueError, "begun: is of a step that has not finished"):
+                examples.read(self.folder / inside)
+
+    def test_what_a_run_writes_is_not_its_data(self) -> None:
+        data, out = self.folder / "data", self.folder / "data" / "out"
+        (out / "data").mkdir(parents=True)
+        (data / "a.jsonl").write_text('{"text": "t"}\n{"text": "u"}\n')
+        (out / "samples.jsonl").write_text('{"step": 1}\n')
+        (out / "data" / "note.txt").write_text("x")
+        self.assertEqual(examples.read(data, out), ([Example("", "t"), Example("", "u")], {}))
+        with self.assertRaisesRegex(ValueError, "data: is the folder of --out too"):
+            examples.read(data, data)
 
     def test_a_file_that_cannot_be_read_is_named(self) -> None:
         for suffix in (".jsonl", ".txt"):
@@ -213,6 +264,14 @@ class Command(unittest.TestCase):
             os.chdir(here)
         return told.getvalue().strip().splitlines()[-1]
 
+    def interrupted(self, error: BaseException, code: int) -> str:
+        """Run the command with an error in its first step; return what it tells."""
+        with (unittest.mock.patch.object(finetune, "run", side_effect=error),
+              unittest.mock.patch("sys.argv", ["finetune", "--base", "b", "--data", "d", "--out", "o"]),
+              contextlib.redirect_stderr(io.StringIO()) as told):
+            self.assertEqual(finetune.main(), code)
+        return told.getvalue().strip()
+
     def losses(self, out: str) -> list[tuple[float, float]]:
         lines = [json.loads(text) for text in (self.folder / out / "log.jsonl").read_text().splitlines()]
         return [(r["loss"], r["norm"]) for r in lines if "loss" in r]
@@ -295,6 +354,10 @@ class Command(unittest.TestCase):
         told = self.tune("--out", "here", *(x for key in keys for x in ("--set", key)))
         self.assertIn("kept in elsewhere/best", told)
         self.assertIn("phi convert base --adapter elsewhere/best -o elsewhere/model.phi", told)
+        adapter = json.loads((self.folder / "elsewhere" / "best" / "adapter_config.json").read_text())
+        self.assertEqual((adapter["r"], adapter["lora_alpha"]), (2, 4.0))  # or nothing would be learned
+        told = self.failure("--lora", "4", "--set", "lora.alpha=0")
+        self.assertIn("lora.alpha must be positive", told)
 
     def test_faults_are_one_line(self) -> None:
         other = "cpu" if torch.cuda.is_available() else "cuda"
@@ -302,12 +365,17 @@ class Command(unittest.TestCase):
                 (("--base", "nowhere"), "nowhere: no such folder, and no id of a model"),
                 (("--data", "nowhere.jsonl"), "nowhere.jsonl: no such file"),
                 (("--context", "999"), "--context 999: base has 256 positions"),
+                (("--validation", "10"), "--validation 10.0 is to be below 1: it is a share"),
+                (("--targets", "fc1"), "--targets fc1 needs --lora"),
                 (("--epochs", "-1"), "--epochs -1.0 is to be"), (("--lora", "4", "--targets", "qkv"), "lora.targets"),
                 (("--context", "8"), "examples are longer than 8 tokens"),
                 (("--set", "run.x=1"), "run.x: no such key"),
                 (("--set", f"run.device={other}"), f"run.device = {other}: this runs on "),
                 (("--set", "optimizer.clip"), "expected table.key=VALUE")):
             self.assertRegex(self.failure(*options), f"^phitools.finetune: .*{why}")
+        told = self.interrupted(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ..."), 1)
+        self.assertRegex(told, "^phitools.finetune: out of memory; use --lora")
+        self.assertRegex(self.interrupted(KeyboardInterrupt(), 130), "^phitools.finetune: interrupted; start it again")
         settings = self.folder / "base" / "config.json"
         before = settings.read_text()
         settings.write_text(before.replace('"qk_layernorm": false', '"qk_layernorm": true'))

@@ -31,7 +31,7 @@ from phitools.durable import lock
 from phitools.exercises.generate import training
 from phitools.packed import Sampler, open_stream, sha256
 from phitools.train import __main__ as train_command
-from phitools.train import base, checkpoint, config, processes
+from phitools.train import base, checkpoint, config, processes, record
 from phitools.train.loop import Training
 from phitools.train.loss import IGNORED, next_token_loss
 from phitools.train.model import Phi, from_hugging_face, to_hugging_face
@@ -221,6 +221,7 @@ class Configuration(unittest.TestCase):
         self.refused(tuned, "dropout.residual must be 0 with lora")
         self.refused(tuned.replace("residual = 0.1", "residual = 0") + 'targets = ["q"]\n', r"lora.targets \['q'\]")
         self.refused("[model", "c.toml")
+        self.refused(tuned.replace("residual = 0.1", "residual = 0") + "alpha = 0\n", "lora.alpha must be positive")
         for override, why in (
                 ("data.train=[1]", r"data.train = \[1\] must be of type"),
                 ("data.validation={a=1}", "data.validation = {'a': 1} must be of type"),
@@ -280,6 +281,11 @@ class Solutions(unittest.TestCase):
         for e in training(5, 50):
             self.assertEqual(e.source[solution_start(e.source):], "\n" + e.solution)
 
+    def test_a_text_too_deep_for_the_parser_has_no_solution(self) -> None:
+        for error in (MemoryError, RecursionError):
+            with unittest.mock.patch("ast.parse", side_effect=error):
+                self.assertEqual(solution_start('def f():\n    "x"\n'), 0)
+
     def test_only_solutions_are_targets(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -309,6 +315,32 @@ class Solutions(unittest.TestCase):
             (folder / "packed" / "targets-00001.bin").write_bytes(b"")
             with self.assertRaisesRegex(ValueError, "targets-00001.bin: 0 bytes instead of"):
                 open_stream([folder / "packed"], digest, False)
+
+
+class Records(unittest.TestCase):
+    def test_lines_of_an_earlier_start_outlive_a_full_disk(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            path = Path(name) / "log.jsonl"
+            path.write_text("".join(json.dumps({"step": i}) + "\n" for i in range(5)))
+            before = path.read_bytes()
+            with unittest.mock.patch("os.fsync", side_effect=OSError(28, "No space left on device")):
+                with self.assertRaises(OSError):
+                    record.Record(path, 2)
+            self.assertEqual((path.read_bytes(), len(list(Path(name).iterdir()))), (before, 1))
+            log = record.Record(path, 2)
+            log.add(step=9)
+            log._file.close()
+            self.assertEqual([json.loads(t)["step"] for t in path.read_text().splitlines()], [0, 1, 2, 9])
+
+    def test_an_interrupted_run_and_one_without_memory_tell_so_in_a_line(self) -> None:
+        for error, code, why in (
+                (KeyboardInterrupt(), 130, "interrupted; start it again"), (MemoryError(), 1, "out of memory"),
+                (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), 1, "out of memory")):
+            with (unittest.mock.patch.object(train_command, "load", side_effect=error),
+                  unittest.mock.patch("sys.argv", ["train", "--config", "x"]),
+                  contextlib.redirect_stderr(io.StringIO()) as told):
+                self.assertEqual(train_command.main(), code)
+            self.assertRegex(told.getvalue(), f"^phitools.train: {why}.*\n$")
 
 
 class Runs(unittest.TestCase):

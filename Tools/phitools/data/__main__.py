@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +29,10 @@ def where_of(a: argparse.Namespace) -> Where:
 
 
 def run_collect(a: argparse.Namespace) -> dict[str, Any]:
-    if not (a.data_set or a.folder or a.standard_library or a.packages or a.packages_in):
-        raise ValueError(
-            "nothing to collect: name a --folder, --standard-library, --packages, --packages-in or a --data-set")
     if a.data_set:
         source = collect.streamed(a.data_set, a.column, a.licence_column, a.limit)
     else:
-        cut = [f.rpartition(":") if ":" in f else (f, ":", "unknown") for f in a.folder]
-        folders = [(Path(path), licence) for path, _, licence in cut]
+        folders = [collect.with_licence(f) for f in a.folder]
         source = [collect.Collect(folders, a.standard_library, a.packages, a.size, a.share, a.packages_in)]
     left = where_of(a).run([*source, writer(a.out)], a.out / "logs" / "run")
     licences: dict[str, int] = {}
@@ -47,8 +44,7 @@ def run_collect(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def _asked(a: argparse.Namespace, question: Any, take: Any, tokens: int, temperature: float) -> endpoint.Ask:
-    if not a.model:
-        raise ValueError("--endpoint needs --model")
+    endpoint.key()
     return endpoint.Ask(
         endpoint.Endpoint(a.endpoint, a.model), question, take, a.out / "logs" / "answers", tokens, temperature,
         again=1 if temperature == 0 else 2)
@@ -64,13 +60,15 @@ def run_annotate(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_filter(a: argparse.Namespace) -> dict[str, Any]:
+    import matplotlib  # noqa: F401  needed at the end: a missing package is told at once
+
     from . import select
+    from .embed import Embedder
     documents = [d for folder in a.input for d in read(folder)]
     known = np.array([i for i, d in enumerate(documents) if "label" in d.metadata], dtype=int)
     known = np.sort(np.random.default_rng(a.seed).permutation(known)[:a.labelled])
     labels = np.array([int(documents[i].metadata["label"]) for i in known])
     select.check(labels)  # before the embedding of all
-    from .embed import Embedder
     vectors = Embedder(a.checkpoint)(steps.told((d.text for d in documents), "documents embedded", 0, len(documents)))
     score, report, curve = select.judge(vectors, labels, known, a.seed)
     steps.write_documents(a.out, (
@@ -112,11 +110,11 @@ def run_textbooks(a: argparse.Namespace) -> dict[str, Any]:
 
 def run_decontaminate(a: argparse.Namespace) -> dict[str, Any]:
     benchmark = [p for path in a.benchmark for p in decontaminate.problems(path)]
-    documents = [d for folder in a.input for d in read(folder)]
     embed = None
     if a.checkpoint:
         from .embed import Embedder
         embed = Embedder(a.checkpoint)
+    documents = [d for folder in a.input for d in read(folder)]
     keep, report, near = decontaminate.judge([d.text for d in documents], benchmark, a.tau, a.distance, embed)
     steps.write_documents(a.out, (d for d, stays in zip(documents, keep) if stays))
     (a.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
@@ -169,21 +167,66 @@ def _unfinished(out: Path) -> Any:
 
 
 def _identity(value: Any) -> Any:
-    """A file or a model's folder is identified by its contents, not by its path."""
+    """A file or a folder, such as a model's, is identified by its name and contents, not by its path."""
     if isinstance(value, list):
         return [_identity(v) for v in value]
     if not isinstance(value, Path):
         return value
-    for path in (value, value / "model.safetensors", value / "tokenizer.json"):
+    for path in (value, value / "model.safetensors"):
         if path.is_file():
             return f"{value.name}: {sha256(path)}"
-    return value.name
+    weights = [p for p in value.glob("*") if p.suffix in (".safetensors", ".bin") and p.is_file()]
+    found = {p.name: sha256(p) for p in sorted(weights) or [value / "tokenizer.json"] if p.is_file()}
+    if weights:  # in several files, or of PyTorch's form
+        return f"{value.name}: {hashlib.sha256(json.dumps(found).encode()).hexdigest()}"
+    return f"{value.name}: {found['tokenizer.json']}" if found else value.name
+
+
+def _collected(a: argparse.Namespace) -> dict[str, Any]:
+    """What `collect` reads is identified by it: folders by their files, packages by their versions."""
+    found: dict[str, Any] = {}
+    if a.folder:
+        found["folder"] = [collect.identity(*collect.with_licence(f)) for f in a.folder]
+    if a.packages:
+        found["packages"] = collect.installed()
+    if a.packages_in:
+        found["packages_in"] = f"{a.packages_in.name}: {collect.installed(a.packages_in)}"
+    return found | ({"standard_library": f"Python {platform.python_version()}"} if a.standard_library else {})
 
 
 def options_of(a: argparse.Namespace) -> dict[str, Any]:
     """The options that the output depends on: neither the executor nor the output folder."""
     skip = {"out", "input", "step", "do", "workers", "executor", "partition", "verbose"}
-    return {k: _identity(v) for k, v in sorted(vars(a).items()) if k not in skip}
+    more = _collected(a) if a.step == "collect" else {}
+    return {k: more[k] if k in more else _identity(v) for k, v in sorted(vars(a).items()) if k not in skip}
+
+
+def check(a: argparse.Namespace) -> None:
+    """Raise ValueError for options that contradict each other or would have no effect."""
+    def need(condition: Any, why: str) -> None:
+        if not condition:
+            raise ValueError(why)
+    need(not a.partition or a.executor == "slurm", "--partition needs --executor slurm")
+    if "endpoint" in a:
+        need(a.model or not a.endpoint, "--endpoint needs --model")
+        need(a.endpoint or not a.model, "--model needs --endpoint: without it no model is asked")
+        if a.endpoint:
+            endpoint.Endpoint(a.endpoint, a.model)
+    if a.step == "decontaminate":
+        need(a.checkpoint or not a.distance, "--distance needs --checkpoint, the model for embeddings")
+    if a.step == "collect":
+        files, rows = ("folder", "standard_library", "packages", "packages_in", "size", "share"), (
+            "column", "licence_column", "limit")
+        usual = vars(parser().parse_args(["collect", "--out", "x"]))
+        for name in files if a.data_set else rows:
+            given = f"--{name.replace('_', '-')}"
+            need(
+                getattr(a, name) == usual[name],
+                f"{given} has no effect with --data-set; collect each into a folder of its own" if a.data_set else
+                f"{given} needs --data-set")
+        need(
+            a.data_set or a.folder or a.standard_library or a.packages or a.packages_in,
+            "nothing to collect: name a --folder, --standard-library, --packages, --packages-in or a --data-set")
 
 
 def number(kind: type, least: float, most: float = float("inf")) -> Any:
@@ -264,7 +307,7 @@ def parser() -> argparse.ArgumentParser:
         "--distance", type=number(float, 0), default=0.0, help="remove below this distance between embeddings")
     c.add_argument("--checkpoint", type=Path, help="the model for embeddings")
     c = command("tokenizer", run_tokenizer, "Train a BPE tokenizer.")
-    c.add_argument("--vocabulary", type=POSITIVE, required=True)
+    c.add_argument("--vocabulary", type=number(int, bpe.LEAST, bpe.MOST), required=True)
     c.add_argument("--positions", type=POSITIVE, default=1024)
     c.add_argument("--characters", type=NATURAL, default=0, help="maximum characters from each input; 0: all")
     c = command("pack", run_pack, "Write token shards.")
@@ -288,6 +331,7 @@ def main() -> int:
         logger.disable("datatrove")
         logging.disable(logging.INFO)
     try:
+        check(a)
         inputs = getattr(a, "input", [])
         options = options_of(a)
         if finished(a.out, options, inputs):
@@ -297,7 +341,12 @@ def main() -> int:
             verify(folder)
         if a.step != "pack":  # which writes its folder in one go, with its manifest
             steps.begin(a.out, options, inputs)
-        counts = a.do(a)
+        try:
+            counts = a.do(a)
+        except BaseException as error:
+            if isinstance(error, Exception) or a.executor == "local":  # a job of Slurm's goes on
+                steps.fail(a.out)
+            raise
         if a.step != "pack":
             counts = counts if a.step == "tokenizer" else steps.count(a.out) | counts
             finish(a.out, a.step, options, inputs, counts)
@@ -309,6 +358,10 @@ def main() -> int:
             steps.clear(a.out)
             where = "" if error.filename else f"{a.out}: "
         print(f"phitools.data {a.step}: {where}{error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        wanted = f"needs the package {error.name}: pip install './Tools[data,train]'"
+        print(f"phitools.data {a.step}: {wanted}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"phitools.data {a.step}: interrupted; start it again to go on", file=sys.stderr)

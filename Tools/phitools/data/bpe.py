@@ -20,10 +20,14 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 
 END_OF_TEXT = "<|endoftext|>"
 RUNS = [" " * n for n in range(31, 1, -1)]
+LEAST, MOST = 256 + len(RUNS) + 1, 1 << 16
+"""The sizes of a vocabulary: the bytes, the runs and the end of text at least; ids are packed in 16 bits."""
 
 
 def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
     """Train a tokenizer of exactly `vocabulary` tokens; raise ValueError if the texts have too few pairs to merge."""
+    if not LEAST <= vocabulary <= MOST:
+        raise ValueError(f"a vocabulary of {vocabulary} tokens is to have {LEAST} or more, at most {MOST}")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
@@ -57,7 +61,10 @@ def load(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.exists():
         raise FileNotFoundError(f"{path}: no tokenizer here; `python -m phitools.data tokenizer` trains one")
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # its own have no type
+        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]})") from None
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -4,10 +4,13 @@ Each document states its origin and licence; files without a permissive licence 
 """
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
+import io
 import re
 import sysconfig
+import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +19,37 @@ from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from ..regular import read_file
-from .steps import name, told
+from .steps import name, told, tree_digest
 
 PERMISSIVE = re.compile(
-    r"\b(mit|bsd|apache|psf|python software foundation|isc|unlicense|zlib|hpnd|0bsd)\b", re.IGNORECASE)
+    r"\b(mit|bsd|apache|psf|python software foundation|isc|unlicense|zlib|hpnd|0bsd|cc0|bsl-1\.0|cnri-python)\b",
+    re.IGNORECASE)
 RESTRICTED = re.compile(
     r"gpl|gnu|mozilla|mpl|proprietary|eupl|nvidia|commercial|creative|commons|cc[- ]by|sspl|busl|elastic|cddl|epl|osl",
     re.IGNORECASE)
-IN_FILE = re.compile(
-    r"SPDX-License-Identifier:[ \t]*(.+)|(GNU (?:Lesser |Library |Affero )?General Public License)", re.IGNORECASE)
-"""A file's own statement of its licence, among its first lines."""
+SEVERAL = re.compile(r"\band\b|[;&]|,(?!\s*(?:version|v\.?\s*\d|\d|inc))", re.IGNORECASE)
+"""What stands between licences that all apply."""
+IN_FILE = re.compile(r"SPDX-License-Identifier:[ \t]*(.+)", re.IGNORECASE)
+"""A file's own statement of its licence, among its first characters."""
+HEAD = 4000
+RESTRICTED_HEAD = re.compile(
+    r"\b[al]?gpl(?![a-uw-z])|general public licen[cs]e|mozilla public|\beupl\b|european union public|\bcc[- ]by\b"
+    r"|creative commons|common development and distribution|eclipse public|server side public|open software licen[cs]e"
+    r"|business source licen[cs]e|elastic licen[cs]e|commons clause"
+    r"|(?<!commercial and )(?<!commercial or )non-?commercial"
+    r"|\b(?:mpl|cddl|epl|osl|sspl)[- ]?v?\d(?:\.|\b)|under (?:the )?(?:mpl|cddl|epl|osl|sspl)\b"
+    r"|confidential and proprietary|proprietary (?:and confidential|software|code|information|licen[cs]e)"
+    r"|(?:company|strictly) confidential|unauthori[sz]ed (?:copying|reproduction|distribution|use of this)",
+    re.IGNORECASE)
+"""Words of a file's head, with spaces between them, that say that its licence is not a permissive one."""
+RESERVED = re.compile(r"all rights reserved", re.IGNORECASE)
+PERMITTED = re.compile(
+    r"permission (?:is|to)\b|redistribution and use|(?:is|are) permitted|see .{0,80}(?:licen[cs]e|redistribution)"
+    r"|licen[cs]e(?: file|\.(?:md|rst|txt))|licensed to psf|same (?:licen[cs]e|terms) as python|can be redistributed"
+    r"|(?:licen[cs]ed?|under|governed by)\b.{0,60}\b(?:mit|bsd|apache|psf|isc|unlicense|zlib|hpnd|0bsd)\b"
+    r"|\b(?:mit|bsd|apache|psf|python software foundation|isc|unlicense|zlib|hpnd|0bsd)\b.{0,30}licen[cs]e",
+    re.IGNORECASE)
+"""What permits something although all rights are reserved, or names the licence of all files, which is known."""
 SKIPPED = {
     "test", "tests", "testing", "idlelib", "lib2to3", "site-packages", "dist-packages", "turtledemo", "pydoc_data",
     "ensurepip", "__pycache__", "_vendor", "vendor", "vendored"}
@@ -48,18 +72,24 @@ def licence_of(distribution: importlib.metadata.Distribution) -> str:
     classifiers = [c.rsplit("::", 1)[1].strip() for c in m.get_all("Classifier") or [] if c.startswith("License ::")]
     field = (m.get("License") or "").strip().splitlines()
     return (
-        m.get("License-Expression") or ", ".join(c for c in classifiers if c != "OSI Approved")
+        m.get("License-Expression") or " AND ".join(c for c in classifiers if c != "OSI Approved")
         or (field[0] if field else "")).strip()
 
 
 def permissive(licence: str) -> bool:
-    """Return whether a licence's name is known to be permissive."""
-    return bool(PERMISSIVE.search(licence)) and not RESTRICTED.search(licence)
+    """Return whether a licence's name, or all of several, is known to be permissive."""
+    return all(PERMISSIVE.search(part) for part in SEVERAL.split(licence)) and not RESTRICTED.search(licence)
 
 
 def permissive_file(source: str) -> bool:
     """Return whether a file states no licence of its own, or a permissive one."""
-    return all(permissive(m[1] or m[2]) for m in IN_FILE.finditer(source[:4000]))
+    head = source[:HEAD]
+    if not all(permissive(m[1]) for m in IN_FILE.finditer(head)):
+        return False
+    text = re.sub(r"[\s#*]+", " ", head)  # a sentence may go on in the next line of a comment
+    if RESTRICTED_HEAD.search(text):
+        return False
+    return not RESERVED.search(text) or bool(PERMITTED.search(text) or IN_FILE.search(head))
 
 
 def standard_library() -> Origin:
@@ -83,28 +113,99 @@ def packages(folder: Path | None = None) -> Iterator[Origin]:
 def folder(path: Path, licence: str) -> Origin:
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder")
-    return Origin(path.name, licence, [(str(p.relative_to(path)), p) for p in sorted(path.rglob("*.py"))])
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".py")
+    return Origin(path.name or path.resolve().name, licence, [(str(p.relative_to(path)), p) for p in found])
+
+
+def with_licence(given: str) -> tuple[Path, str]:
+    """Return the path and the licence of a --folder."""
+    path, _, licence = given.rpartition(":") if ":" in given else (given, "", "unknown")
+    return Path(path), licence
+
+
+def identity(path: Path, licence: str) -> str:
+    """Return what a folder is identified by: its name, licence and files."""
+    origin = folder(path, licence)
+    return f"{origin.name}:{licence}: {tree_digest(origin.files)}"
+
+
+def installed(folder: Path | None = None) -> str:
+    """Return a hash of the installed packages' names, versions and licences."""
+    if folder and not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder")
+    found = sorted(f"{origin.name}: {origin.licence}, {len(origin.files)}" for origin in packages(folder))
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()
+
+
+def _spans(source: str) -> tuple[set[int], set[int]]:
+    """Return the numbers of the lines that begin within a statement (in brackets, say), and of those that hold a part
+    of a string of several lines."""
+    within, strings = set[int](), set[int]()
+    first, opened = 0, list[int]()
+    try:
+        for t in tokenize.generate_tokens(io.StringIO(source).readline):
+            kind = tokenize.tok_name[t.type]
+            if kind == "FSTRING_START":  # from Python 3.12 on, an f-string is several tokens
+                opened.append(t.start[0])
+            begun = opened.pop() if kind == "FSTRING_END" else t.start[0]
+            if kind in ("STRING", "FSTRING_END") and t.end[0] > begun:
+                strings.update(range(begun, t.end[0] + 1))
+            if kind == "NEWLINE":
+                within.update(range(first + 1, t.start[0] + 1) if first else ())
+                first = 0
+            elif not first and kind not in ("NL", "COMMENT", "INDENT", "DEDENT", "ENDMARKER"):
+                first = t.start[0]
+    except (tokenize.TokenError, SyntaxError):
+        pass  # of another Python, or no code: up to there
+    return within, strings
 
 
 def without_notices(source: str) -> str:
-    """The text without comment blocks about licences and without trailing whitespace."""
+    """The text without comment blocks about licences and without trailing whitespace. Strings stay as they are."""
+    source = re.sub(r"\r\n?", "\n", source)
+    _, strings = _spans(source)
     out: list[str] = []
     block: list[str] = []
-    for line in [*source.expandtabs(4).splitlines(), ""]:
-        if line.startswith("#"):
-            block.append(line)
+    blank = 0
+    for number, line in enumerate([*source.split("\n"), ""], 1):
+        if number in strings:
+            kept = line
+        elif '"' in line or "'" in line:  # a tab may be in a string
+            indent = line[:len(line) - len(line.lstrip())]
+            kept = indent.expandtabs(4) + line[len(indent):].rstrip()
+        else:
+            kept = line.expandtabs(4).rstrip()
+        if kept.startswith("#") and number not in strings:
+            block.append(kept)
             continue
         if block and not any(NOTICE.search(b) for b in block):
             out += block
+            blank = 0
         block = []
-        out.append(line.rstrip())
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(out)).strip() + "\n"
+        blank = blank + 1 if not kept and number not in strings else 0
+        if blank <= 2:
+            out.append(kept)
+    return "\n".join(out).strip() + "\n"
+
+
+def _chunks(source: str) -> Iterator[str]:
+    """Yield the parts of a module between blank lines before a top-level statement."""
+    within, _ = _spans(source)
+    begun = line = 0
+    counted = 0
+    for m in re.finditer(r"\n\n+(?=\S)", source):
+        line += source.count("\n", counted, m.end())
+        counted = m.end()
+        if line + 1 not in within and not re.match(r"(?:elif|else|except|finally)\b", source[m.end():m.end() + 8]):
+            yield source[begun:m.start()]
+            begun = m.end()
+    yield source[begun:]
 
 
 def pieces(source: str, size: int) -> Iterator[str]:
     """Cut a module at top-level statements into pieces of about `size` characters."""
     part = ""
-    for chunk in re.split(r"\n\n+(?=\S)", source):
+    for chunk in _chunks(source):
         if part and len(part) + len(chunk) > size:
             yield part.strip() + "\n"
             part = ""

@@ -17,6 +17,7 @@ import gzip
 import json
 import re
 import warnings
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,15 @@ class Problem:
 
 def problems(path: Path) -> list[Problem]:
     """Read JSONL of HumanEval or MBPP, optionally gzipped; raise ValueError for a line of neither format."""
-    opened: Any = gzip.open if path.suffix == ".gz" else open
+    opened: Any = gzip.open if path.suffix.lower() == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig") as f:
+            lines = list(f)
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: is damaged ({error}); fetch it again") from None
     found = []
-    with opened(path, "rt", encoding="utf-8") as f:
-        for number, line in enumerate(f, 1):
+    for number, line in enumerate(lines, 1):
+        if line.strip():
             try:
                 d = json.loads(line)
                 if "canonical_solution" in d:
@@ -74,8 +80,12 @@ class _Signs:
 
     def __init__(self) -> None:
         self.table: dict[str, str] = {}
+        self.closed = False
+        """Whether kinds that have no character get the same one: those of the solutions match none of them anyway."""
 
     def sign(self, kind: str) -> str:
+        if self.closed:
+            return self.table.get(kind, "?")
         return self.table.setdefault(kind, chr(0x100 + len(self.table)))
 
     def of(self, node: ast.AST) -> str:
@@ -86,7 +96,7 @@ class _Signs:
                 continue
             kind = type(n).__name__
             if isinstance(n, ast.Constant):
-                kind += repr(n.value)
+                kind += hex(n.value) if type(n.value) is int else repr(n.value)  # Python refuses long decimals
             elif isinstance(n, ast.Attribute):
                 kind += n.attr
             elif isinstance(n, ast.Call) and isinstance(n.func, ast.Name):
@@ -120,6 +130,7 @@ def match_rates(
     0 if it is below `least` and every tau. float32 [texts], [problems]"""
     signs = _Signs()
     of_problems = [signs.functions(p.solution) for p in benchmark]
+    signs.closed = True
     solutions = sorted({f for found in of_problems for f in found})
     having: dict[str, list[int]] = {}  # texts by function, of which many have the same
     for i, text in enumerate(texts):

@@ -9,16 +9,18 @@ import email.utils
 import http.client
 import json
 import os
+import queue
 import random
 import re
 import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +37,16 @@ OF_THE_PROMPT = {400, 413, 422}
 """HTTP statuses of a prompt that the server does not take: too long, or kept out by a filter."""
 MOST_REFUSED = 16
 """Prompts that may be refused before the first answer: then the requests themselves are wrong."""
+
+
+def key() -> str:
+    """Return the endpoint's key without white space around it, empty if there is none; ValueError, which doesn't show
+    it, for one that no header can have."""
+    found = os.environ.get(KEY, "").strip()
+    if not re.fullmatch(r"[!-~]*", found):
+        raise ValueError(
+            f"{KEY}: has white space, control or other characters within it that no key has; set it again")
+    return found
 
 
 class Refused(OSError):
@@ -58,20 +70,36 @@ class Endpoint:
     pause: float = 1.0
     """Seconds before the second try; doubled for each further one, at most a minute."""
 
+    def __post_init__(self) -> None:
+        try:
+            parts = urllib.parse.urlsplit(self.url)
+            good = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port)
+        except ValueError:
+            good = False
+        if not good or re.search(r"[^!-~]", self.url):
+            raise ValueError(f"--endpoint {self.url}: no address; it is like http://localhost:8000 or https://HOST/v1")
+
     @property
     def address(self) -> str:
-        """The URL of the requests; --endpoint may end in the server's name, in /v1, or be this URL."""
-        url = self.url.rstrip("/").removesuffix("/chat/completions")
-        return f"{url if re.search(r'/v[0-9][^/]*$', url) else url + '/v1'}/chat/completions"
+        """The URL of the requests; --endpoint may end in the server's name, in a version (/v1, /v1beta/openai), in a
+        deployment, or be this URL. A query stays."""
+        parts = urllib.parse.urlsplit(self.url)
+        path = parts.path.rstrip("/")
+        if not path.endswith("/chat/completions"):
+            versioned = re.search(r"/v[0-9][^/]*(/|$)|/deployments/[^/]+$", path)
+            path += "/chat/completions" if versioned else "/v1/chat/completions"
+        return urllib.parse.urlunsplit(parts._replace(path=path, fragment=""))
 
-    def ask(self, prompt: str, tokens: int, temperature: float) -> Answer:
-        """Return an answer; OSError names the address and the last fault when the tries are used up, or at once for a
-        fault that another try won't mend; Refused is one of this prompt alone."""
+    def ask(self, prompt: str, tokens: int, temperature: float, stop: threading.Event | None = None) -> Answer:
+        """Return an answer; OSError names the address and the last fault when the tries are used up or `stop` is set,
+        or at once for a fault that another try won't mend; Refused is one of this prompt alone."""
+        secret = key()
+        stop = stop or threading.Event()
         body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], "max_tokens": tokens,
                 "temperature": temperature}
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY):
-            headers["Authorization"] = f"Bearer {key}"
+        if secret:
+            headers["Authorization"] = f"Bearer {secret}"
         request = urllib.request.Request(self.address, json.dumps(body).encode(), headers)
         for number in range(1, self.tries + 1):
             wait = min(60.0, self.pause * 2 ** (number - 1)) * random.uniform(0.75, 1.25)
@@ -83,18 +111,26 @@ class Endpoint:
                 fault = f"HTTP {error.code}: {_body(error) or error.reason}"
                 if error.code not in PASSING:
                     kind = Refused if error.code in OF_THE_PROMPT else OSError
-                    raise kind(f"{self.address}: {' '.join(fault.split())}") from None
+                    raise kind(f"{self.address}: {_shown(fault, secret)}") from None
                 wait = max(wait, _retry_after(error.headers.get("Retry-After")))
             except (OSError, http.client.HTTPException) as error:
                 fault = str(getattr(error, "reason", "") or error) or type(error).__name__
             except (ValueError, KeyError, IndexError, TypeError) as error:
                 fault = f"not a chat completion ({type(error).__name__}: {error})"
-            fault = " ".join(fault.split())
+            fault = _shown(fault, secret)
+            if stop.is_set():
+                raise OSError(f"{self.address}: {fault}; stopped")
             if number < self.tries:
                 _say(f"{self.address}: {fault}; try {number + 1} of {self.tries} in {wait:.0f} s")
-                time.sleep(wait)
+                if stop.wait(wait):
+                    raise OSError(f"{self.address}: {fault}; stopped")
         raise OSError(
             f"{self.address}: {fault} ({self.tries} tries); the answers so far are kept, start again to go on")
+
+
+def _shown(fault: str, secret: str) -> str:
+    """Return a fault on one line, without the key that a server may have put into it."""
+    return " ".join((fault.replace(secret, "(the key)") if secret else fault).split())
 
 
 def _body(error: urllib.error.HTTPError) -> str:
@@ -125,6 +161,38 @@ def _say(text: str) -> None:
     if time.monotonic() - _said[0] >= 1:
         _said[0] = time.monotonic()
         print(f"phitools.data: {text}", file=sys.stderr, flush=True)
+
+
+class _Threads:
+    """Threads that do one call after another. A process that ends doesn't wait for them: a server may be silent."""
+
+    def __init__(self, count: int) -> None:
+        self._calls = queue.SimpleQueue[tuple[Future[Any], Callable[..., Any], tuple[Any, ...]] | None]()
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, call: Callable[..., Any], *given: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._calls.put((future, call, given))
+        return future
+
+    def _work(self) -> None:
+        while found := self._calls.get():
+            future, call, given = found
+            try:
+                future.set_result(call(*given))
+            except BaseException as error:
+                future.set_exception(error)
+
+    def end(self) -> None:
+        """Let the threads end after the calls that there are."""
+        for _ in self._threads:
+            self._calls.put(None)
+
+    def wait(self) -> None:
+        for thread in self._threads:
+            thread.join()
 
 
 class Ask(PipelineStep):
@@ -158,7 +226,7 @@ class Ask(PipelineStep):
                     if stop.is_set():
                         return None
                     try:
-                        found = self.endpoint.ask(prompt, self.tokens, self.temperature)
+                        found = self.endpoint.ask(prompt, self.tokens, self.temperature, stop)
                     except Refused as error:
                         refused.append(error)
                         if not kept.count and len(refused) >= MOST_REFUSED:
@@ -169,31 +237,37 @@ class Ask(PipelineStep):
                     return taken
             return None
         waiting: deque[Future[Any]] = deque()
-        with ThreadPoolExecutor(self.concurrent) as pool:
-            def handed_on(most: int) -> Iterator[Any]:
-                while len(waiting) > most:
-                    taken = waiting.popleft().result()
-                    if taken is None:
-                        self.stat_update("left out: unusable answer")
-                    elif isinstance(taken, Refused):
-                        self.stat_update("left out: refused by the server")
-                    else:
-                        yield taken
-            try:
-                for document in data or ():
-                    if (prompt := self.question(document)) is None:
-                        done: Future[Any] = Future()
-                        done.set_result(document)
-                        waiting.append(done)
-                    else:
-                        waiting.append(pool.submit(answer, document, prompt))
-                    yield from handed_on(2 * self.concurrent)
-                yield from handed_on(0)
-                if refused and not kept.count:
-                    raise refused[0]
-            finally:
-                stop.set()
-                pool.shutdown(cancel_futures=True)
+        pool = _Threads(self.concurrent)
+
+        def handed_on(most: int) -> Iterator[Any]:
+            while len(waiting) > most:
+                taken = waiting.popleft().result()
+                if taken is None:
+                    self.stat_update("left out: unusable answer")
+                elif isinstance(taken, Refused):
+                    self.stat_update("left out: refused by the server")
+                else:
+                    yield taken
+        try:
+            for document in data or ():
+                if (prompt := self.question(document)) is None:
+                    done: Future[Any] = Future()
+                    done.set_result(document)
+                    waiting.append(done)
+                else:
+                    waiting.append(pool.submit(answer, document, prompt))
+                yield from handed_on(2 * self.concurrent)
+            yield from handed_on(0)
+            if refused and not kept.count:
+                raise refused[0]
+        except Exception:
+            stop.set()
+            pool.end()
+            pool.wait()  # for answers that are on their way, to keep them; not when it is interrupted
+            raise
+        finally:
+            stop.set()
+            pool.end()
 
 
 class _Kept:

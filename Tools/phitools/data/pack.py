@@ -36,7 +36,7 @@ def solution_start(text: str) -> int:
         functions = [
             n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)
             and ast.get_docstring(n, clean=False) is not None]
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return 0
     if not functions:
         return 0

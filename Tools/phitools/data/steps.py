@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -29,8 +31,11 @@ from ..durable import write_text
 from ..packed import sha256
 
 MANIFEST, DOCUMENTS = "manifest.json", "documents"
-LOGS, ANSWERS, BEGUN = "logs", "answers", "begun.json"
-"""Of an unfinished step: the executors' notes, an endpoint's answers and what the step was begun with."""
+LOGS, ANSWERS, BEGUN, FAILED = "logs", "answers", "begun.json", "failed.json"
+"""Of an unfinished step: the executors' notes, an endpoint's answers, what the step was begun with, and the same of one
+that failed with nothing done."""
+CHEAP = 1 << 28
+"""Bytes of a folder that are read to identify it."""
 Item = TypeVar("Item")
 
 
@@ -125,6 +130,17 @@ def folder_digest(folder: Path) -> str:
     return sha256(folder / MANIFEST)
 
 
+def tree_digest(files: Iterable[tuple[str, Path]]) -> str:
+    """Return a hash of files' names and sizes, and of their bytes if there are not too many."""
+    found = sorted((inside, path, path.lstat()) for inside, path in files)
+    regular = [about.st_size for _, _, about in found if stat.S_ISREG(about.st_mode)]
+    digest = hashlib.sha256()
+    for inside, path, about in found:
+        read = stat.S_ISREG(about.st_mode) and sum(regular) <= CHEAP
+        digest.update(f"{inside}\0{about.st_size}\0{sha256(path) if read else ''}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
 def digests(inputs: list[Path]) -> list[list[str]]:
     """Return each input's name and the hash of its manifest, for the manifest of what is made of them."""
     return [[p.name, folder_digest(p)] for p in inputs]
@@ -170,6 +186,9 @@ def begin(out: Path, options: dict[str, Any], inputs: list[Path]) -> None:
     """Note in a step's folder what it is made with, or go on with one that was begun so; with others it is an error:
     finished tasks would be of the others."""
     path = out / LOGS / BEGUN
+    if (out / LOGS / FAILED).exists():
+        for folder in (out / DOCUMENTS, out / LOGS):
+            shutil.rmtree(folder, ignore_errors=True)
     wanted = {"options": json.loads(json.dumps(options)), "inputs": digests(inputs)}
     if path.exists():
         try:
@@ -190,6 +209,15 @@ def clear(out: Path) -> None:
     for path in (out / LOGS).glob("*"):
         if path.name not in (ANSWERS, BEGUN):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def fail(out: Path) -> None:
+    """Let a step that failed before it had done a task, or had an answer, be begun with other options: its own may have
+    been wrong."""
+    done = any((out / LOGS).glob("*/completions/*")) or any(
+        p.read_text(encoding="utf-8").strip() for p in (out / LOGS / ANSWERS).glob("*"))
+    if not done and (out / LOGS / BEGUN).exists():
+        os.replace(out / LOGS / BEGUN, out / LOGS / FAILED)
 
 
 def finish(out: Path, step: str, options: dict[str, Any], inputs: list[Path], counts: dict[str, Any]) -> None:

@@ -10,11 +10,11 @@ import json
 import re
 import shlex
 import sys
+import time
+from collections.abc import Callable
 from math import ceil
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from ..data import bpe
 from ..train import base, config, processes
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     add("--rate", type=float, default=0.0, help="peak rate; otherwise by the width, ten times as much for LoRA")
     add("--sequences", type=int, default=16, help="sequences per step")
     add("--context", type=int, default=0, help="tokens per sequence; otherwise enough for the longest example, to 2048")
-    add("--validation", type=float, default=0.1, help="share of the examples for validation")
+    add("--validation", type=float, default=0.1, help="share of the examples for validation, below 1")
     add("--prompt", action="append", default=[], help="completed at each validation; otherwise two of its prompts")
     add("--seed", type=int, default=1)
     add("--plan", action="store_true", help="tell memory and time, and stop")
@@ -86,20 +86,44 @@ def table(a: argparse.Namespace, shape: Shape, packed: dict[str, int], context: 
             "validate_every": max(1, ceil(steps / 10)), "keep": 1, "prompts": prompts}}
 
 
+def check(a: argparse.Namespace) -> None:
+    """Raise ValueError for options out of their range or without effect."""
+    for key in a.set:
+        if found := re.fullmatch(r"lora\.rank=(\d+)", key):
+            a.lora = int(found[1])  # alpha, rate and decay follow from it
+    for name, least in (("lora", 0), ("epochs", 0), ("rate", 0), ("sequences", 1), ("context", 0), ("validation", 0)):
+        if not least <= getattr(a, name) < float("inf"):
+            raise ValueError(f"--{name} {getattr(a, name)} is to be {least} or more")
+    if a.validation >= 1:
+        raise ValueError(f"--validation {a.validation} is to be below 1: it is a share of the examples")
+    if a.targets and not a.lora:
+        raise ValueError(f"--targets {a.targets} needs --lora: without it all weights are trained")
+
+
+def encoded(found: list[examples.Example], tokenizer: Any, end: int, say: Callable[[str], None]) -> \
+        dict[examples.Example, packing.Coded]:
+    """Return the examples' tokens, telling how many are done every ten seconds."""
+    coded, last = {}, time.monotonic()
+    for number, e in enumerate(found):
+        if time.monotonic() - last >= 10:
+            last = time.monotonic()
+            say(f"examples encoded: {number:,} of {len(found):,}")
+        coded[e] = packing.encode(e, tokenizer, end)
+    return coded
+
+
 def run(a: argparse.Namespace, p: processes.Processes) -> None:
     def say(text: str) -> None:
         if p.first:
             print(text, file=sys.stderr, flush=True)
-    for name, least in (("lora", 0), ("epochs", 0), ("rate", 0), ("sequences", 1), ("context", 0), ("validation", 0)):
-        if not least <= getattr(a, name) < float("inf"):
-            raise ValueError(f"--{name} {getattr(a, name)} is to be {least} or more")
+    check(a)
     given, folder = a.base, find(a.base)
     a.base, a.name = str(folder), given
     shape, tokenizer = base.read_shape(folder), bpe.load(folder)
     end = bpe.end_of_text(tokenizer)
-    found, left = examples.read(a.data)
+    found, left = examples.read(a.data, a.out)
     train, held = examples.split(found, a.validation, a.seed)
-    coded = {e: packing.encode(e, tokenizer, end) for e in found} if p.first else {}
+    coded = encoded(found, tokenizer, end, say) if p.first else {}
     longest = p.share(max(map(len, coded.values()), default=0))
     context = a.context or min(shape.positions, 2048, max(64, -(-longest // 64) * 64))
     if context > shape.positions:
@@ -137,7 +161,7 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     training = Training(c, p)
     seconds = training.rehearse() * (c.schedule.steps - training.done)
     say(f"time: about {estimate.duration(seconds)} for {c.schedule.steps - training.done} steps of "
-        f"{c.batch.sequences} x {context} tokens")
+        f"{c.batch.sequences} x {context} tokens, without validations, sample completions and checkpoints")
     if a.plan:
         return
     say(f"validation, step {training.done}: " + told(training.validate()))
@@ -175,10 +199,15 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"phitools.finetune: {error}", file=sys.stderr)
         return 1
-    except torch.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not processes.out_of_memory(error):
+            raise
         print("phitools.finetune: out of memory; use --lora, --context, --sequences, or --set batch.micro=1",
               file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("phitools.finetune: interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
+        return 130
     finally:
         if p:
             processes.stop(p)

@@ -1,7 +1,7 @@
 """The examples of a fine-tuning: prompts with completions, or plain texts, from a file or a folder of files.
 
 A `.jsonl` file has an object on each line, with `prompt` and `completion`, or with `text`. `.txt`, `.md` and `.py`
-files are a text each.
+files are a text each. Of a folder that a step of `phitools.data` made only its documents are read.
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from ..regular import read_file
 
 TEXTS = {".txt", ".md", ".py"}
+KNOWN = TEXTS | {".jsonl"}
 LARGEST = 1 << 33
 
 
@@ -43,34 +44,73 @@ def _lines(path: Path, text: str) -> Iterator[Example]:
         yield Example(d["prompt"], d["completion"]) if "prompt" in d else Example("", d["text"])
 
 
-def _files(path: Path) -> list[Path]:
+def _is_step(folder: Path) -> bool:
+    """Whether a folder is a step's; ValueError for one that has not finished."""
+    try:
+        manifest = json.loads(read_file(folder / "manifest.json"))
+    except ValueError:  # none, or none of a step
+        manifest = None
+    if isinstance(manifest, dict) and "step" in manifest:
+        return True
+    if any((folder / "logs" / name).exists() for name in ("begun.json", "failed.json")):
+        raise ValueError(f"{folder}: is of a step that has not finished; start that step again, or choose other data")
+    return False
+
+
+def _documents(folder: Path) -> list[Path]:
+    """Return the files of a step's documents, which are as its manifest says."""
+    try:
+        from ..data.steps import verify
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{folder}: is a step's folder, which is checked by the extra `data` ({error.name} is missing); "
+            f"install that, or give {folder / 'documents'}") from None
+    verify(folder)
+    return sorted((folder / "documents").glob("*.jsonl"))
+
+
+def _within(folder: Path, out: Path | None) -> Iterator[Path]:
+    """Yield a folder's files: of steps their documents, and none of the run's own folder."""
+    if _is_step(folder):
+        yield from _documents(folder)
+        return
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir():
+            yield path
+        elif not path.is_symlink() and path.resolve() != out:
+            yield from _within(path, out)
+
+
+def _files(path: Path, out: Path | None) -> Iterator[Path]:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
+    for folder in path.resolve().parents:
+        _is_step(folder)  # which refuses an unfinished one, such as its logs/answers
     if not path.is_dir():
-        return [path]
-    manifest = path / "manifest.json"
-    if manifest.exists() and '"step"' in manifest.read_text(encoding="utf-8"):
-        try:
-            from ..data.steps import verify
-        except ModuleNotFoundError as error:
-            raise ValueError(
-                f"{path}: is a step's folder, which is checked by the extra `data` ({error.name} is missing); "
-                f"install that, or give {path / 'documents'}") from None
-        verify(path)
-    return [p for p in sorted(path.rglob("*")) if p.suffix in TEXTS | {".jsonl"} and not p.is_dir()]
+        yield path
+        return
+    if path.resolve() == out:
+        raise ValueError(f"{path}: is the folder of --out too, which would mix both; choose another --out")
+    if _is_step(path) and not (path / "documents").is_dir():
+        raise ValueError(f"{path}: is the folder of a step without documents; give that of the texts")
+    yield from _within(path, out)
 
 
-def read(path: Path) -> tuple[list[Example], dict[str, int]]:
-    """Return the distinct examples, and how many were left out for which reason; ValueError names a bad line."""
+def read(path: Path, out: Path | None = None) -> tuple[list[Example], dict[str, int]]:
+    """Return the distinct examples, and how many were left out for which reason; ValueError names a bad line. Nothing
+    is read from the folder `out`, in which a run writes."""
     found: dict[Example, None] = {}
     left: dict[str, int] = {}
 
     def leave(reason: str) -> None:
         left[reason] = left.get(reason, 0) + 1
-    for file in _files(path):
-        if file.suffix not in TEXTS | {".jsonl"}:
-            raise ValueError(f"{file}: is to be .jsonl, {', '.join(sorted(TEXTS))}, or a folder of such files")
-        is_jsonl, given = file.suffix == ".jsonl", file == path
+    for file in _files(path, out.resolve() if out else None):
+        is_jsonl, given = file.suffix.lower() == ".jsonl", file == path
+        if file.suffix.lower() not in KNOWN:
+            if given:
+                raise ValueError(f"{file}: is to be .jsonl, {', '.join(sorted(TEXTS))}, or a folder of such files")
+            leave("of another kind of file")
+            continue
         try:
             text = read_file(file.resolve() if given else file, *([LARGEST] if is_jsonl else []))
         except ValueError as reason:
@@ -78,7 +118,7 @@ def read(path: Path) -> tuple[list[Example], dict[str, int]]:
                 raise ValueError(f"{path}: {reason}") from None
             leave(str(reason))
             continue
-        for example in _lines(file, text) if is_jsonl else [Example("", text)]:
+        for example in _lines(file, text) if is_jsonl else [Example("", text.replace("\r\n", "\n"))]:
             if not example.completion.strip():
                 leave("empty")
             elif example in found:

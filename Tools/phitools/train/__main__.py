@@ -32,6 +32,14 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"phitools.train: {error}", file=sys.stderr)
         return 1
+    except (MemoryError, RuntimeError) as error:
+        if not processes.out_of_memory(error):
+            raise
+        print("phitools.train: out of memory; lower batch.micro or batch.context", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("phitools.train: interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
+        return 130
     finally:
         if p:
             processes.stop(p)

@@ -16,6 +16,8 @@ from .shape import Shape
 
 GELU = {"gelu_new", "gelu_pytorch_tanh"}
 """The names of the tanh approximation."""
+MOST_ROWS = 1 << 16
+"""Tokens that packed data, of 16 bits each, can name."""
 TENSOR = re.compile(
     r"(?:model\.(?:embed_tokens|final_layernorm|layers\.\d+\.(?:input_layernorm|self_attn\.(?:[qkv]_proj|dense)|"
     r"mlp\.fc[12]))|lm_head)\.(?:weight|bias)|.*\.(?:inv_freq|masked_bias|attn\.bias)")
@@ -37,8 +39,10 @@ def read_config(folder: Path) -> dict[str, Any]:
 def read_shape(folder: Path) -> Shape:
     """The shape in config.json of a phi checkpoint; ValueError names a missing or unsupported key."""
     path, c = folder / "config.json", read_config(folder)
-    rope = c.get("rope_parameters") or {}
-    scaling = c.get("rope_scaling") or {}
+    rope, scaling = (c.get(key) or {} for key in ("rope_parameters", "rope_scaling"))
+    for key, value in (("rope_parameters", rope), ("rope_scaling", scaling)):
+        if not isinstance(value, dict):
+            raise ValueError(f"{path}: {key} = {json.dumps(value)} is not supported")
     kind = scaling.get("rope_type", scaling.get("type")) or rope.get("rope_type", "default")
     refused = {
         "qk_layernorm": bool(c.get("qk_layernorm")),
@@ -57,11 +61,17 @@ def read_shape(folder: Path) -> Shape:
             c["max_position_embeddings"],
             float(rope.get("partial_rotary_factor", c.get("partial_rotary_factor", 0.5))),
             float(rope.get("rope_theta", c.get("rope_theta", 10000.0))), float(c.get("layer_norm_eps", 1e-5)))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path}: not a phi checkpoint ({type(error).__name__}: {error})") from None
+    if not 0 <= shape.rotary <= 1:
+        raise ValueError(f"{path}: partial_rotary_factor = {shape.rotary} is not between 0 and 1")
+    if not 0 < shape.theta < float("inf"):
+        raise ValueError(f"{path}: rope_theta = {shape.theta} is not positive")
     sizes = (shape.rows, shape.hidden, shape.layers, shape.heads, shape.intermediate, shape.positions)
     if not all(isinstance(n, int) and 0 < n < 1 << 24 for n in sizes) or shape.hidden % shape.heads:
         raise ValueError(f"{path}: {shape} is no phi's shape")
+    if shape.rows > MOST_ROWS:
+        raise ValueError(f"{path}: vocab_size = {shape.rows}: more than {MOST_ROWS:,} tokens are not supported")
     return shape
 
 

@@ -217,6 +217,7 @@ def check(c: Config) -> Config:
     need(bool(c.data.tokenizer or c.run.init), "data.tokenizer is missing")
     if c.lora.rank:
         need(bool(c.run.init), "lora.rank needs run.init")
+        need(c.lora.alpha > 0, "lora.alpha must be positive: with 0 nothing is learned")
         need(c.optimizer.muon == 0, "optimizer.muon is for whole weights: use lora.rank or optimizer.muon")
         need(c.dropout.residual == 0, "dropout.residual must be 0 with lora.rank")
         unknown = sorted(set(c.lora.targets) - set(MODULES))

@@ -3,6 +3,7 @@ without it there is one."""
 from __future__ import annotations
 
 import os
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,12 @@ def stop(p: Processes) -> None:
     """Leave the process group."""
     if p.world > 1:
         dist.destroy_process_group()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a GPU or this machine has no memory left."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or bool(
+        re.search("can't allocate memory|not enough memory|out of memory", str(error)))
 
 
 def spread(model: nn.Module, p: Processes, strategy: str) -> nn.Module:

@@ -14,9 +14,17 @@ class Record:
         kept = [line for line in _lines(path) if line.get("step", 0) <= after]
         self.kept = len(kept)
         """Number of lines of an earlier start."""
-        self._file = open(path, "w", encoding="utf-8")
-        for line in kept:
-            self.add(**line)
+        fresh = path.with_name(f".{path.name}.new")  # a kill or a full disk leaves the old lines
+        self._file = open(fresh, "w", encoding="utf-8")
+        try:
+            for line in kept:
+                self.add(**line)
+            self.sync()
+            os.replace(fresh, path)
+        except BaseException:
+            self._file.close()
+            fresh.unlink(missing_ok=True)
+            raise
 
     def add(self, **line: Any) -> None:
         self._file.write(json.dumps(line) + "\n")

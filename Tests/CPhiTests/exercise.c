@@ -120,7 +120,7 @@ static void models(const char *path, const char *bad) {
 
 /* A file's name is bytes, which need not be UTF-8. */
 static void odd_names(const char *path) {
-    char name[] = "caf\xe9-XXXXXX";
+    char name[] = "/tmp/caf\xe9-XXXXXX";
     phi_model *model = NULL;
     int file = mkstemp(name);
     CHECK(file >= 0 && unlink(name) == 0 && symlink(path, name) == 0);
@@ -423,11 +423,13 @@ int main(int argc, char **argv) {
     CHECK(strcmp(phi_error_message(), "") == 0);
     CHECK(phi_version_number() == 1000000 * PHI_VERSION_MAJOR + 1000 * PHI_VERSION_MINOR + PHI_VERSION_PATCH);
     models(argv[1], argv[2]);
+    odd_names(argv[1]);
     CHECK(phi_model_open(argv[1], &model) == PHI_OK);
     tokens(model);
     sessions(model);
     speculation(model);
     generations(model);
+    superseded(model);
     for (i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, alone, model) == 0);
     for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     phi_model_close(model);

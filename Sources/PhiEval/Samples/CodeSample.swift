@@ -45,8 +45,9 @@ package struct CodeSample: Codable, Sendable, Equatable {
         return samples
     }
 
-    /// The keys of a samples file that are looked at: `task_id` and `completion`, or `solution` without that. A completion that is no string, or has half of a surrogate pair, is one that Python
-    /// does not run; U+0000 stands for it, with which Python does not run it either.
+    /// The keys of a samples file that are looked at: `task_id` and `completion`, or `solution` without that. A completion that is no
+    /// string, or has half of a surrogate pair, is one that Python does not run; U+0000 stands for it, with which Python does not run it
+    /// either.
     private struct Line: Decodable {
         let task_id: TaskID
         let text: JSONText.PythonString?

@@ -225,9 +225,43 @@ class Model(unittest.TestCase):
 
     def test_the_estimate_counts_what_is_trained(self) -> None:
         self.assertEqual(SHAPE.parameters, sum(p.numel() for p in Phi(SHAPE).parameters()))
-        whole, small = (estimate.memory(SHAPE, config.Lora(r), 100, "float32") for r in (0, 2))
+        whole, small = (estimate.memory(SHAPE, config.Lora(r), 1, 100, "float32") for r in (0, 2))
         self.assertEqual((whole["weights"], whole["training"]), (4 * SHAPE.parameters, 12 * SHAPE.parameters))
         self.assertLess(small["training"], whole["training"] / 4)
+        copies, parts = (
+            estimate.memory(SHAPE, config.Lora(0), 1, 100, "float32", 4, s)["training"] for s in ("ddp", "fsdp"))
+        self.assertEqual((copies, parts), (16 * SHAPE.parameters, 3 * SHAPE.parameters))
+
+    def test_the_estimate_of_a_pass_is_what_autograd_keeps(self) -> None:
+        shape = Shape(500, 128, 4, 4, 512, 256)
+        for rank, documents, precision in (
+                (0, False, "float32"), (0, True, "float32"), (4, True, "float32"), (0, True, "bfloat16"),
+                (4, True, "bfloat16")):
+            with self.subTest(rank=rank, documents=documents, precision=precision):
+                kept = self.kept(shape, config.Lora(rank), 2, 256, documents, precision)
+                told = estimate.memory(shape, config.Lora(rank), 2, 256, precision)
+                passes = told["passes"] - 12 * 512 * shape.rows  # the loss's own, which are gone by then
+                copies = 2 * shape.block_parameters if precision == "bfloat16" else 0
+                self.assertAlmostEqual(kept / (passes + copies), 1, delta=0.1)
+
+    @staticmethod
+    def kept(shape: Shape, settings: config.Lora, sequences: int, context: int, documents: bool, precision: str) -> int:
+        """The bytes of what autograd keeps of a pass."""
+        model, kept = Phi(shape), {}
+        if settings.rank:
+            lora.adapt(model, settings)
+        own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *model.buffers())}
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in own:
+                kept[storage.data_ptr()] = storage  # alive, so that no other has its address
+            return tensor
+        ids = torch.arange(sequences * context).view(sequences, context) % shape.rows
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t), \
+                torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            model(ids, ids, ids // 50 if documents else None)
+        return sum(s.nbytes() for s in kept.values())
 
 
 class Command(unittest.TestCase):

@@ -151,11 +151,12 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     if c.batch.sequences % p.world:
         raise ValueError(f"--sequences {c.batch.sequences} can't be divided among {p.world} processes")
     bytes_ = estimate.memory(
-        shape, c.lora, (c.batch.micro or c.batch.sequences // p.world) * context, c.run.precision)
-    need, there = sum(bytes_.values()), estimate.free(p.device)
+        shape, c.lora, c.batch.micro or c.batch.sequences // p.world, context, c.run.precision, p.world, c.run.strategy)
+    need, there = sum(bytes_.values()), estimate.free(p.device, p.local)
     parts = ", ".join(f"{k} {estimate.size(v)}" for k, v in bytes_.items())
-    say(f"memory: about {estimate.size(need)} besides PyTorch's own ({parts})"
-        + (f"; {estimate.size(there)} are free" if there else ""))
+    each = " in each process" if p.world > 1 else ""
+    say(f"memory: about {estimate.size(need)}{each} besides PyTorch's own ({parts})"
+        + (f"; {estimate.size(there)} are free" + (" for it" if each else "") if there else ""))
     if there and need > there:
         say("that is more than is free: use --lora, --context, --sequences, or --set batch.micro=1")
     training = Training(c, p)

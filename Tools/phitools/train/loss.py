@@ -22,10 +22,16 @@ def targets_of(rows: Tensor, wanted: Tensor) -> Tensor:
     return rows[:, 1:].masked_fill(wanted == 0, IGNORED)
 
 
+def computed_in(x: Tensor) -> torch.dtype:
+    """The type in which products of `x` are computed: autocast's, or its own."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
-        kind = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(x.device.type) else x.dtype
+        kind = computed_in(x)
         n, w, b = x.shape[0], weight.to(kind), bias.to(kind)
         needs = any(ctx.needs_input_grad[:3])
         gx = torch.empty_like(x) if needs else None

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .config import Dropout
-from .loss import next_token_loss
+from .loss import computed_in, next_token_loss
 from .shape import Shape
 
 
@@ -79,8 +79,9 @@ class Phi(nn.Module):
         x = F.dropout(self.embedding(ids), self.dropout.embedding, self.training)
         cos, sin = self.cos[:ids.shape[1]], self.sin[:ids.shape[1]]
         mask = None
-        if documents is not None:
-            mask = (documents[:, None, :, None] == documents[:, None, None, :]).tril()
+        if documents is not None:  # in attention's own type, or each block would convert and keep it
+            allowed = (documents[:, None, :, None] == documents[:, None, None, :]).tril()
+            mask = torch.zeros(allowed.shape, dtype=computed_in(x), device=x.device).masked_fill_(~allowed, -torch.inf)
         for block in self.blocks:
             x = block(x, cos, sin, mask)
         return self.norm(x)

@@ -21,6 +21,8 @@ class Processes:
     rank: int
     world: int
     device: torch.device
+    local: int = 1
+    """How many of the processes are on this machine."""
 
     @property
     def first(self) -> bool:
@@ -49,8 +51,9 @@ class Processes:
 
 def start(device: str) -> Processes:
     """Join the process group, with gloo on CPUs and NCCL on GPUs."""
-    rank, world, local = (
-        int(os.environ.get(k, d)) for k, d in (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0")))
+    rank, world, local, here = (
+        int(os.environ.get(k, d)) for k, d in (
+            ("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1")))
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("run.device = cuda: PyTorch finds no GPU")
     kind = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -59,7 +62,7 @@ def start(device: str) -> Processes:
         torch.cuda.set_device(where)
     if world > 1:
         dist.init_process_group("nccl" if kind == "cuda" else "gloo")
-    return Processes(rank, world, where)
+    return Processes(rank, world, where, here)
 
 
 def stop(p: Processes) -> None:

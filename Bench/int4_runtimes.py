@@ -10,6 +10,7 @@ text OpenVINO's are corrected by it; METHOD is scale_estimation or gptq (its AWQ
 """
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -82,13 +83,39 @@ def inputs(ids: np.ndarray) -> dict[str, np.ndarray]:
         "beam_idx": np.zeros(1, np.int32)}
 
 
-def write_logits(ids: str, judged: str, out: str, model: str) -> None:
+def write_logits(ids: str, judged: int, out: str, model: str) -> None:
     """Write the logits of the `judged` positions before the last of each window, [windows][judged][vocabulary]."""
     folder = Path(model)
     forward = (onnxruntime_forward if (folder / "model.onnx").exists() else openvino_forward)(folder)
-    np.save(out, np.stack([forward(window)[-1 - int(judged) : -1] for window in np.load(ids)]).astype(np.float32))
+    np.save(out, np.stack([forward(window)[-1 - judged : -1] for window in np.load(ids)]).astype(np.float32))
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    onnxruntime = commands.add_parser("export-onnxruntime", help="write onnxruntime-genai's files")
+    openvino = commands.add_parser("export-openvino", help="write OpenVINO's files")
+    for command in (onnxruntime, openvino):
+        command.add_argument("checkpoint", metavar="CHECKPOINT")
+        command.add_argument("out", metavar="OUT")
+    methods = ("scale_estimation", "gptq")
+    openvino.add_argument("method", metavar="METHOD", nargs="?", choices=methods, help=" or ".join(methods))
+    openvino.add_argument("text", metavar="TEXT", nargs="?", help="the file by which METHOD corrects")
+    logits = commands.add_parser("logits", help="write the logits of a model's files")
+    logits.add_argument("ids", metavar="IDS.npy")
+    logits.add_argument("judged", metavar="JUDGED", type=int)
+    logits.add_argument("logits", metavar="LOGITS.npy")
+    logits.add_argument("model", metavar="OUT")
+    given = parser.parse_args(arguments)
+    if given.command == "export-onnxruntime":
+        export_onnxruntime(given.checkpoint, given.out)
+    elif given.command == "export-openvino":
+        if given.method and not given.text:
+            openvino.error("METHOD requires TEXT")
+        export_openvino(given.checkpoint, given.out, given.method or "", given.text or "")
+    else:
+        write_logits(given.ids, given.judged, given.logits, given.model)
 
 
 if __name__ == "__main__":
-    {"export-onnxruntime": export_onnxruntime, "export-openvino": export_openvino, "logits": write_logits}[sys.argv[1]](
-        *sys.argv[2:])
+    main(sys.argv[1:])

@@ -6,7 +6,9 @@
  *
  * A team is a number of threads that wait for regions. A region takes an idle team from the pool, and so does a region that another
  * thread enters meanwhile. A thread of the team that comes when a region is closed, because the system had suspended it, does not
- * take part, and nothing waits for it: the region's work is done, see work(). */
+ * take part, and nothing waits for it: the region's work is done, see work().
+ *
+ * A caller with less of its stack left than operations need, PHI_STACK_BYTES, only waits: one more thread of the team takes its place. */
 #ifndef PHI_OPENMP_RUNTIME_H
 #define PHI_OPENMP_RUNTIME_H
 
@@ -23,7 +25,6 @@
 #define AWAKE_NANOSECONDS UINT64_C(2000000)
 /* After a thread could not be started, none is tried for so long. */
 #define RETRY_NANOSECONDS UINT64_C(1000000000)
-/* The largest operation, attention, has 220 KB of variables on the stack. */
 enum { STACK_BYTES = 1 << 20 };
 
 /* A region's code, outlined by the compiler; its arguments are the addresses of the variables that it uses. */
@@ -60,6 +61,7 @@ static uint64_t next_attempt; /* to start threads */
 
 static _Thread_local int thread_number;    /* in the region that this thread is in; 0 outside */
 static _Thread_local int requested_threads; /* of the next region */
+static _Thread_local bool only_waits;       /* the thread that entered the region leaves its work to the team */
 
 static uint64_t nanoseconds(void) {
     struct timespec now;
@@ -175,11 +177,15 @@ static void return_team(team *t) {
     unlock_pool();
 }
 
-/* Does a region's work on this thread and up to `threads` others. */
+/* Does a region's work on this thread and up to `threads` others; on one more instead of this one, if its stack is too small for
+ * operations and there is another thread. */
 static void enter(int threads, microtask task, void *argument) {
     int outer = thread_number;
+    bool outer_waits = only_waits, is_small = phi_stack_left() < PHI_STACK_BYTES;
     thread_number = 0;
+    threads += is_small;
     team *t = threads > 0 ? take_team(threads) : NULL;
+    only_waits = is_small && t && t->threads > 0;
     if (t) {
         t->task = task;
         t->argument = argument;
@@ -198,14 +204,16 @@ static void enter(int threads, microtask task, void *argument) {
         return_team(t);
     }
     thread_number = outer;
+    only_waits = outer_waits;
 }
 
-/* How many of `threads` threads there are, the caller included, once those have been started that can be. */
+/* How many of `threads` threads there are, the caller included unless it only waits, once those have been started that can be. */
 static int reserve(int threads) {
-    team *t = threads > 1 ? take_team(threads - 1) : NULL;
-    int count = t ? (int)phi_min((size_t)threads - 1, (size_t)t->threads) : 0;
+    int own = phi_stack_left() >= PHI_STACK_BYTES, others = threads - own;
+    team *t = others > 0 ? take_team(others) : NULL;
+    int count = t ? (int)phi_min((size_t)others, (size_t)t->threads) : 0;
     if (t) return_team(t);
-    return 1 + count;
+    return own + count;
 }
 
 /* ---- The names that Clang calls ---- */

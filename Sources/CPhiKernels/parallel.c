@@ -3,6 +3,7 @@
 #include "kernels.h"
 
 #include <sched.h>
+#include <time.h>
 
 enum { SPINS_BEFORE_YIELD = 4000 };
 
@@ -26,8 +27,14 @@ int omp_get_thread_num(void);
 #elif defined(_OPENMP)
 #include "openmp_runtime.h"
 #define THREAD_NUMBER thread_number
+#define ONLY_WAITS only_waits
+#define IS_SMALL (phi_stack_left() < PHI_STACK_BYTES)
 #else
 #define THREAD_NUMBER 0
+#endif
+#ifndef ONLY_WAITS
+#define ONLY_WAITS false
+#define IS_SMALL false
 #endif
 
 typedef struct {
@@ -87,6 +94,13 @@ typedef struct {
     uint64_t *shares;
 } region;
 
+/* Waits for all steps, which other threads do. */
+static void wait_for_steps(const region *r) {
+    const struct timespec pause = {.tv_nsec = 20000};
+    for (size_t i = 0; i < r->count; i++)
+        while (__atomic_load_n(&r->steps[i].done, __ATOMIC_ACQUIRE) < r->steps[i].items) nanosleep(&pause, NULL);
+}
+
 /* One thread's part of all steps. Items are claimed by counters of this file: OpenMP's dynamic schedules need entry points that older
  * libraries lack. A step is over when its items are done, not when all threads have arrived, so a thread that the system has suspended
  * delays the others only if it has claimed items.
@@ -94,6 +108,11 @@ typedef struct {
  * A thread skips a step that is done without waiting for the steps before it: acquiring the count of done items, which the threads that
  * did them released, makes everything visible that those threads had waited for. */
 static void work(const region *r) {
+    if (ONLY_WAITS) {
+        wait_for_steps(r);
+        return;
+    }
+    uint64_t floats = phi_floats_begin();
     size_t thread = (size_t)THREAD_NUMBER, count = r->count, stride = phi_share_stride(count);
     phi_step *steps = r->steps;
     size_t group = 0; /* the last step that waited; once it is done, so are all before it */
@@ -106,14 +125,17 @@ static void work(const region *r) {
         }
         if (s->waits && s->items) group = i;
     }
+    phi_floats_end(floats);
 }
 
 /* Words of one thread: whole cache lines, so that threads do not share any. */
 size_t phi_share_stride(size_t count) { return (count + 7) / 8 * 8; }
 
 void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares) {
-    if (threads <= 1) {
+    if (threads <= 1 && !IS_SMALL) {
+        uint64_t floats = phi_floats_begin();
         for (size_t i = 0; i < count; i++) steps[i].operation(steps[i].args, 0, steps[i].items);
+        phi_floats_end(floats);
         return;
     }
     for (size_t i = 0; i < count; i++) steps[i].done = 0;

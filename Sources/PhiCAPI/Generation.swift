@@ -78,7 +78,7 @@ extension Generation {
     fileprivate init(_ session: Session, _ prompt: [TokenID], _ options: phi_generation_options) throws {
         var stops: [String] = []
         for stop in try elements(options.stop, options.stop_count, "stop") {
-            stops.append(String(cString: try given(stop, "a stop string")))
+            stops.append(try utf8(given(stop, "a stop string"), "a stop string"))
         }
         guard options.maximum_tokens >= -1 else {
             throw Failure.argument("maximum_tokens must be -1 or more, got \(options.maximum_tokens)")
@@ -120,9 +120,22 @@ extension Constraint {
     fileprivate init?(_ options: phi_generation_options) throws {
         switch (options.regex, options.json_schema) {
         case (nil, nil): return nil
-        case (let regex?, nil): self = try .regex(String(cString: regex))
-        case (nil, let schema?): self = try .jsonSchema(String(cString: schema))
+        case (let regex?, nil):
+            try Self.checkStack()
+            self = try .regex(utf8(regex, "regex"))
+        case (nil, let schema?):
+            try Self.checkStack()
+            self = try .jsonSchema(utf8(schema, "json_schema"))
         default: throw Failure.argument("regex and json_schema are both given")
+        }
+    }
+
+    /// Throws an error if the caller's stack may be too small to compile a constraint, which recurses.
+    private static func checkStack() throws {
+        guard !CallerStack.isSmall else {
+            throw Failure(
+                PHI_ERROR_STATE,
+                "regex and json_schema need \(CallerStack.neededBytes / 1024) KB of the calling thread's stack")
         }
     }
 }
@@ -147,7 +160,11 @@ public func phi_generation_begin(
     _ session: OpaquePointer?, _ prompt: UnsafePointer<phi_token>?, _ count: Int,
     _ options: UnsafePointer<phi_generation_options>?, _ generation: UnsafeMutablePointer<OpaquePointer?>?
 ) -> phi_status {
-    begin(session, options, generation) { _ in Array(try elements(prompt, count, "prompt")) }
+    begin(session, options, generation) { _ in
+        let tokens = try elements(prompt, count, "prompt")
+        try reserve(count, times: MemoryLayout<TokenID>.size)
+        return Array(tokens)
+    }
 }
 
 @c @implementation
@@ -155,10 +172,7 @@ public func phi_generation_begin_text(
     _ session: OpaquePointer?, _ prompt: UnsafePointer<CChar>?, _ length: Int,
     _ options: UnsafePointer<phi_generation_options>?, _ generation: UnsafeMutablePointer<OpaquePointer?>?
 ) -> phi_status {
-    begin(session, options, generation) { session in
-        session.model.tokenizer.encode(
-            bytes: try elements(prompt, length, "prompt").map(UInt8.init(bitPattern:)))
-    }
+    begin(session, options, generation) { session in try encode(prompt, length, "prompt", session.model) }
 }
 
 @c @implementation

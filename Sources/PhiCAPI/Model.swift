@@ -76,10 +76,19 @@ public func phi_tokenize(
 ) -> phi_status {
     status {
         let model: LanguageModel = try object(model, "model")
-        let bytes = try elements(text, length, "text").map(UInt8.init(bitPattern:))
         let special = try findsSpecialTokens(flags)
-        return try write(model.tokenizer.encode(bytes: bytes, specialTokens: special), to: tokens, capacity, count)
+        return try write(encode(text, length, "text", model, specialTokens: special), to: tokens, capacity, count)
     }
+}
+
+/// Encodes `length` bytes of a caller's text.
+func encode(
+    _ text: UnsafePointer<CChar>?, _ length: Int, _ name: String, _ model: LanguageModel, specialTokens: Bool = true
+) throws -> [TokenID] {
+    let bytes = try elements(text, length, name)
+    // A word of the text's length takes 21 to be merged; its copy and tokens the rest.
+    try reserve(length, times: 32)
+    return model.tokenizer.encode(bytes: bytes.map(UInt8.init(bitPattern:)), specialTokens: specialTokens)
 }
 
 @c @implementation
@@ -89,10 +98,15 @@ public func phi_detokenize(
 ) -> phi_status {
     status {
         let model: LanguageModel = try object(model, "model")
-        let tokens = Array(try elements(tokens, tokenCount, "tokens"))
+        let elements = try elements(tokens, tokenCount, "tokens")
+        // Their copy, and four bytes of text for each, which are copied too.
+        try reserve(tokenCount, times: 12)
+        let tokens = Array(elements)
         for token in tokens where token < 0 || Int(token) >= model.config.vocabulary {
             throw SessionError.notAToken(token, vocabulary: model.config.vocabulary)
         }
+        let length = tokens.reduce(0) { $0 + model.tokenizer.vocabulary.bytes(of: $1).count }
+        try reserve(length, times: 3)
         let bytes = model.tokenizer.decodeBytes(tokens, skipSpecial: !(try findsSpecialTokens(flags)))
         return try write(bytes.map(CChar.init(bitPattern:)), to: text, capacity, count)
     }

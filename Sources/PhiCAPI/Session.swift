@@ -32,9 +32,12 @@ extension Speculation {
         if options.no_speculation == 1, model != nil || !corpus.isEmpty {
             throw Failure.argument("no_speculation excludes draft_corpus and draft_model")
         }
+        // A corpus takes up to 130 bytes for each token; its copy here 4.
+        let taken = corpus.prefix(DraftCorpus.mostTokens)
+        try reserve(taken.count, times: 134)
         self =
             options.no_speculation == 1
-            ? .off : Speculation(corpus: corpus.isEmpty ? nil : DraftCorpus(Array(corpus)), draftModel: model)
+            ? .off : Speculation(corpus: corpus.isEmpty ? nil : DraftCorpus(Array(taken)), draftModel: model)
     }
 }
 
@@ -74,6 +77,7 @@ public func phi_session_append(
     status {
         let session: Session = try object(session, "session")
         let tokens = try elements(tokens, count, "tokens")
+        try session.check(tokens)  // before they are copied
         if tokens.count == 1 { try session.append(tokens[0]) } else { try session.append(tokens) }
         return PHI_OK
     }
@@ -89,15 +93,13 @@ public func phi_session_score(
         let tokens = try elements(tokens, count, "tokens")
         guard !tokens.isEmpty else { return PHI_OK }
         let out = try given(logProbabilities, "log_probabilities")
-        var first = Double.nan
+        try session.check(tokens)  // before anything is changed
         if let token = session.tokens.last, session.withLogits({ _ in }) == nil {
             // The logits are gone, as after a truncation: the last token is computed again.
             session.truncate(to: session.tokens.count - 1)
             try session.append(token)
         }
-        if (0..<session.model.config.vocabulary).contains(Int(tokens[0])) {
-            first = session.withLogits { LogProbabilities($0).of(tokens[0]) } ?? .nan
-        }
+        let first = session.withLogits { LogProbabilities($0).of(tokens[0]) } ?? .nan
         try session.append(tokens) { place, logits in
             if place + 1 < tokens.count { out[place + 1] = LogProbabilities(logits).of(tokens[place + 1]) }
         }

@@ -42,9 +42,11 @@ extension SessionError {
 }
 
 /// Returns the status that `body` returns, or that of the error it throws, whose message becomes the thread's.
+///
+/// Arithmetic is IEEE's default meanwhile, whatever the caller has set.
 func status(_ body: () throws -> phi_status) -> phi_status {
     do {
-        return try body()
+        return try withDefaultFloats(body)
     } catch {
         let failure = Failure(error)
         // Paths and names in it can be anything.
@@ -68,6 +70,21 @@ func elements<Element>(
 ) throws -> UnsafeBufferPointer<Element> {
     guard count >= 0 else { throw Failure.argument("the count of \(name) is too large") }
     return UnsafeBufferPointer(start: count == 0 ? nil : try given(start, name), count: count)
+}
+
+/// A caller's string, which must be UTF-8.
+func utf8(_ start: UnsafePointer<CChar>, _ name: String) throws -> String {
+    guard let text = String(validatingCString: start) else { throw Failure.argument("\(name) is not UTF-8") }
+    return text
+}
+
+/// Throws an error unless the system has memory for `count` times `bytes` now. Swift ends the process where an array finds none, so this
+/// comes before arrays whose size the caller chooses.
+func reserve(_ count: Int, times bytes: Int) throws {
+    let (size, isTooLarge) = count.multipliedReportingOverflow(by: bytes)
+    guard !isTooLarge else { throw SessionError.noMemory(.max) }
+    // Of less there must be enough.
+    if size > 1 << 20 { _ = try Buffer<UInt8>(size) }
 }
 
 /// A caller's size_t as Int; larger values, such as PHI_ALL, become Int.max.

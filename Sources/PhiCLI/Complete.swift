@@ -40,7 +40,10 @@ struct Complete: ParsableCommand {
     var regex: TextArgument?
 
     @Option(
-        help: "Keep the completion to JSON that is valid under this schema: a file, or JSON that begins with a brace.")
+        help: """
+            Keep the completion to JSON that is valid under this schema: a file, or JSON that begins with a brace. oneOf is taken \
+            as anyOf.
+            """)
     var jsonSchema: FilePath?
 
     @Flag(help: "Go on after tokens that end a text.")

@@ -32,6 +32,12 @@ struct Export: ParsableCommand {
                 "a GGUF file has \(GGUFExporter.mostEnds) ends of text; \(model.tokenizer.decode([end]).shown) is left out"
             )
         }
+        let vocabulary = model.tokenizer.vocabulary
+        if vocabulary.unknown != nil || vocabulary.addedTokens.contains(where: \.isInSecondPass) {
+            Console.warn(
+                "a GGUF file has no token for unknown bytes and one pass over added tokens, so llama.cpp makes other tokens of "
+                    + "some texts")
+        }
         try withProgress("export") { try exporter.write(to: output, overwrite: force, progress: $0) }
         let size = try ReadableFile(output).size
         try Console.write("\(output): \((Double(size) / 1e6).fixed(1)) MB, \(type.rawValue)\n")

@@ -68,7 +68,7 @@ private struct ModelDescription: Report {
     var json: JSONObject {
         let (file, config) = (model.file, model.config)
         return [
-            "file": file.path, "format_version": version, "sha256": file.digest.description,
+            "file": file.path, "format_version": version, "header_sha256": file.digest.description,
             "bytes": file.mapping.count, "type": model.encoding.name, "parameters": config.parameters,
             "bytes_per_token": model.bytesPerToken, "hidden_size": config.hiddenSize,
             "intermediate_size": config.intermediateSize, "layers": config.layers, "heads": config.heads,
@@ -104,7 +104,7 @@ private struct ModelDescription: Report {
             return "  \(name)  \(tensor.encoding)  \(tensor.rows) x \(tensor.columns)  \(tensor.bytes) bytes\n"
         }
         return """
-            file: \(file.path) (\(megabytes) MB, .phi \(version), sha256 \(file.digest))
+            file: \(file.path) (\(megabytes) MB, .phi \(version), sha256 of the header \(file.digest))
             type: \(model.encoding.name), \(millions) million parameters, \(read) MB read for each token
             shape: \(config.layers) layers, hidden \(config.hiddenSize), intermediate \(config.intermediateSize), \
             \(config.heads) heads of \(config.headSize) (\(config.kvHeads) for keys and values), \

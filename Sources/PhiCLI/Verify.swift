@@ -21,6 +21,6 @@ struct Verify: ParsableCommand {
             try model.verifyTests()
         }
         try Console.write(
-            "\(file.path): sound; \(file.sections.count) sections, sha256 \(file.digest)\n")
+            "\(file.path): sound; \(file.sections.count) sections, sha256 of the header \(file.digest)\n")
     }
 }

@@ -17,11 +17,14 @@ package struct CheckpointConfig: Sendable {
     /// The method by which the weights are quantised, if the file says that they are.
     let quantization: String?
 
-    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens and texts that end by `endOfText`.
+    /// Reads `config.json` in `directory` for a tokenizer of `vocabulary` tokens, of an adapter if there is one, and texts that end
+    /// by `endOfText`.
     ///
     /// Throws ``FormatError`` for a missing or damaged file, for a shape that no phi model has, and for any key that would
     /// change the computation in a way that the engine does not support.
-    package init(directory: FilePath, vocabulary: Int, endOfText: Int) throws(FormatError) {
+    package init(
+        directory: FilePath, vocabulary: Int, endOfText: Int, tokenizerOf adapter: FilePath? = nil
+    ) throws(FormatError) {
         let file = try ReadableFile(directory.appending(CheckpointFiles.config))
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
         let keys = try JSONText.decode(ConfigKeys.self, from: file)
@@ -61,6 +64,12 @@ package struct CheckpointConfig: Sendable {
         let intermediate =
             isFirst ? keys.n_inner ?? 4 * hidden : try need(keys.intermediate_size, "intermediate_size")
         guard vocabulary <= rows else {
+            if let adapter {
+                throw FormatError(
+                    adapter,
+                    "its tokenizer has \(vocabulary) tokens, but the base model only \(rows) rows; \(AdapterConfig.advice)"
+                )
+            }
             throw refused(
                 "vocab_size is \(rows), but the tokenizer has \(vocabulary) tokens; resize the model's embeddings to them, or remove "
                     + "tokens from the tokenizer's files")

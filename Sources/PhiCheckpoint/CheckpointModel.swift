@@ -18,7 +18,9 @@ package struct CheckpointModel: Sendable {
     /// These and the adapters'.
     package var files: [ReadableFile] { ownFiles + adapters.flatMap(\.files) }
     /// What was passed over as Hugging Face does, in one line each.
-    package let warnings: [String]
+    package internal(set) var warnings: [String]
+    /// Whether head and embedding are one tensor.
+    let hasTiedHead: Bool
 
     package internal(set) var tensors: [Parameter: StoredTensor]
     let table: NameTable
@@ -71,7 +73,8 @@ package struct CheckpointModel: Sendable {
         }
         let ends = try EndsOfText(directory: directory, tokenizer.vocabulary, named: endsOfText)
         let config = try CheckpointConfig(
-            directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]))
+            directory: directory, vocabulary: tokenizer.vocabulary.count, endOfText: Int(ends.bounds.ends[0]),
+            tokenizerOf: replacements.first?.directory)
         let checkpoint = try CheckpointTensors(place)
         let layers = config.model.layers
         let names = try TensorNames(checkpoint.tensors, layers: layers, in: directory)
@@ -141,6 +144,7 @@ package struct CheckpointModel: Sendable {
         let count = others.count == 1 ? "a tensor" : "\(others.count) tensors"
         if !others.isEmpty { warnings.append("\(directory): \(count) that phi does not have, left out: \(shown)") }
         self.warnings = warnings
+        hasTiedHead = config.isTied
     }
 
     /// Writes `rows` of a parameter to `floats`, row-major and exactly. `floats` has exactly as many elements, and the model
@@ -155,6 +159,7 @@ package struct CheckpointModel: Sendable {
         guard let tensor = tensors[parameter] else {
             precondition(table.lacks(parameter) || naming == .gguf, "the model has no \(parameter)")
             floats.update(repeating: 0)
+            for adapter in adapters { try adapter.update(parameter, rows, config, in: floats) }
             return
         }
         var row = rows.lowerBound
@@ -170,6 +175,24 @@ package struct CheckpointModel: Sendable {
         for adapter in adapters { try adapter.update(parameter, rows, config, in: floats) }
     }
 
+    /// The fault of a parameter of which some rows are not finite, or too large for `type`: the tensor's, or that of an adapter that
+    /// has changed it.
+    package func fault(of parameter: Parameter, _ rows: Range<Int>, _ fault: String) -> FormatError {
+        var bare = self
+        bare.adapters = adapters.filter { $0.replaced[parameter] != nil }
+        let count = rows.count * config.shape(of: parameter).columns
+        let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
+        defer { floats.deallocate() }
+        floats.initialize(repeating: 0)
+        let isOfBase = (try? bare.readRows(parameter, rows, into: floats)) == nil || !floats.allSatisfy(\.isFinite)
+        let name = table.name(of: parameter, layers: config.layers, Prefixes(body: table.body, outside: ""))
+        if !isOfBase, let adapter = adapters.last(where: { $0.changes(parameter) }) {
+            return FormatError(adapter.directory, "its update of \((tensors[parameter]?.name ?? name).shown) \(fault)")
+        }
+        guard let tensor = tensors[parameter] else { return FormatError(ownFiles[0].path, "\(name.shown) \(fault)") }
+        return FormatError(tensor.file.path, "tensor \(tensor.name.shown) \(fault)")
+    }
+
     /// Returns the model with adapters merged into it, in f32, when its parameters are read. Throws ``FormatError`` when two
     /// adapters replace one parameter.
     package func merging(_ adapters: [Adapter]) throws(FormatError) -> CheckpointModel {
@@ -183,6 +206,13 @@ package struct CheckpointModel: Sendable {
                 model.tensors[parameter] = replacement.tensor
             }
             model.adapters.append(adapter)
+            let tied = [Parameter.weight(.embedding), .weight(.head)].filter(adapter.changes)
+            if hasTiedHead, tied.count == 1 {
+                let other = tied == [.weight(.head)] ? "embedding" : "head"
+                model.warnings.append(
+                    "\(adapter.directory): changes one of head and embedding, which are one tensor; the \(other) stays the base "
+                        + "model's, as in peft's forward pass, unlike after merge_and_unload")
+            }
         }
         return model
     }

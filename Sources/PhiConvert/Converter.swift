@@ -145,14 +145,21 @@ package struct Converter {
                 encoded.error.squaredWeights.squareRoot() <= Double(largest)
                     || encoded.weights.allSatisfy({ $0.magnitude <= largest })
             else {
+                let tensors = matrix.modules.compactMap { checkpoint.tensors[.weight($0)] }
+                let names = tensors.map(\.name.shown).joined(separator: ", ")
                 throw FormatError(
-                    writer.path, "\(matrix.section) has weights that are too large for \(encoding.name)")
+                    weightsPath, "weights of \(names) are too large for \(encoding.name); --type f32 keeps them")
             }
             try writer.append(encoded.tiles)
             try take(encoded)
         }
         try writer.end()
         if let bias = matrix.biasSection { try writer.write(bias, vector: rows.bias()) }
+    }
+
+    /// A file of the checkpoint's weights, for errors.
+    private var weightsPath: String {
+        (checkpoint.tensors[.weight(.embedding)]?.file ?? checkpoint.ownFiles[0]).path
     }
 
     /// Writes the tests that `phi verify` runs. The finished file is run to make them, so a conversion to nonsense fails here.
@@ -164,7 +171,12 @@ package struct Converter {
         let placeholder = ModelTests.placeholder(tokenizer: tokenizer, texts: Self.testTexts, prompt: prompt)
         try writer.write(SectionName.tests, required: false, bytes: placeholder.section())
         let model = try LanguageModel(writer.preview(), kernels: kernels, releasesPages: true)
-        let tests = try ModelTests.make(model: model, texts: Self.testTexts, prompt: prompt)
+        let tests: ModelTests
+        do throws(FormatError) {
+            tests = try ModelTests.make(model: model, texts: Self.testTexts, prompt: prompt)
+        } catch {
+            throw FormatError(weightsPath, "the model, converted to \(type), \(error.fault)")
+        }
         try writer.replace(SectionName.tests, bytes: tests.section())
     }
 

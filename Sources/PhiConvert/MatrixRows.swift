@@ -156,7 +156,6 @@ extension CheckpointModel {
             i += 16
         }
         if sum == .zero && floats[i...].allSatisfy(\.isFinite) { return }
-        guard let tensor = tensors[parameter] else { preconditionFailure("the model has no \(parameter)") }
-        throw FormatError(tensor.file.path, "tensor \(tensor.name.shown) holds NaN or infinity")
+        throw fault(of: parameter, rows, "holds NaN or infinity")
     }
 }

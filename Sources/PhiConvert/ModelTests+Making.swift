@@ -16,7 +16,7 @@ extension ModelTests {
         let variance = logits.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(logits.count)
         let deviation = Float(variance.squareRoot())
         guard deviation.isFinite, deviation > 0 else {
-            throw FormatError(model.file.path, "gives logits with a standard deviation of \(deviation)")
+            throw FormatError(model.file.path, "gives logits that are not finite, or all the same")
         }
         let best = logits.indices.sorted { (logits[$0], $1) > (logits[$1], $0) }.prefix(expectedCount)
         return ModelTests(

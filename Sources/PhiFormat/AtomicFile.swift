@@ -12,6 +12,7 @@ package final class AtomicFile {
     /// Offset at which ``append(_:)-(UnsafeRawBufferPointer)`` writes next.
     package private(set) var position = 0
     private let descriptor: Int32
+    private let overwrite: Bool
     private var isCommitted = false
     /// The last bytes before ``position``, which are not in the file yet.
     private var pending: [UInt8] = []
@@ -33,6 +34,7 @@ package final class AtomicFile {
     ) throws(FormatError) {
         try Self.check(path, overwrite: overwrite, sources: sources)
         self.path = path.description
+        self.overwrite = overwrite
         let target = mode & 0o077 == 0 ? path : try Self.target(of: path)
         location = target
         Self.removeRemains(of: target)
@@ -40,6 +42,11 @@ package final class AtomicFile {
         descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
         _ = flock(descriptor, LOCK_EX | LOCK_NB)
+        // What is replaced may have been for few eyes, or for more.
+        var status = stat()
+        if mode & 0o077 != 0, target.withCString({ stat($0, &status) }) == 0 {
+            _ = fchmod(descriptor, status.st_mode & 0o777)
+        }
     }
 
     /// Throws ``FormatError`` where ``init(_:overwrite:sources:mode:)`` would because of what lies at `path`, without making a file: for
@@ -48,7 +55,7 @@ package final class AtomicFile {
         switch PathKind(path) {
         case .directory: throw FormatError(path, "is a directory")
         case .other: throw FormatError(path, "is not a regular file")
-        case .file where !overwrite: throw FormatError(path, "exists already; --force replaces it")
+        case .file where !overwrite: throw FormatError(path, exists)
         case .file, .missing: break
         }
         guard !sources.contains(where: { $0.isSameFile(as: path) }) else {
@@ -58,6 +65,8 @@ package final class AtomicFile {
             throw FormatError(path, "cannot be written: its directory does not exist")
         }
     }
+
+    private static let exists = "exists already; --force replaces it"
 
     /// Where `path` leads if it is a link, to a file or to nothing; else itself.
     private static func target(of path: FilePath) throws(FormatError) -> FilePath {
@@ -131,13 +140,27 @@ package final class AtomicFile {
         pending.removeAll(keepingCapacity: true)
     }
 
-    /// Flushes the file to the disk and gives it its name.
+    /// Flushes the file to the disk and gives it its name. Throws ``FormatError`` also when another file has got that name meanwhile
+    /// and may not be replaced.
     package func commit() throws(FormatError) {
         try flush()
-        let isRenamed =
-            fsync(descriptor) == 0
-            && temporaryPath.withCString { old in location.withCString { new in rename(old, new) } } == 0
-        guard isRenamed else { throw failure() }
+        guard fsync(descriptor) == 0 else { throw failure() }
+        func named(_ function: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> Int32) -> Bool {
+            temporaryPath.withCString { old in location.withCString { new in function(old, new) } } == 0
+        }
+        if !overwrite {
+            // Unlike a renaming, a second link replaces nothing.
+            if named(link) {
+                _ = temporaryPath.withCString { unlink($0) }
+            } else if errno == EEXIST {
+                throw FormatError(path, Self.exists)
+            } else {  // not every file system has links
+                try Self.check(location, overwrite: false)
+                guard named(rename) else { throw failure() }
+            }
+        } else if !named(rename) {
+            throw failure()
+        }
         isCommitted = true
         let folder = location.parent.withCString { open($0, O_RDONLY | O_CLOEXEC) }
         if folder >= 0 {

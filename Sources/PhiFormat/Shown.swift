@@ -8,10 +8,14 @@ extension String {
 
     /// The string in one line, with U+FFFD for control characters, which could give a terminal commands.
     package var printable: String {
-        func isControl(_ value: UInt32) -> Bool {
-            value < 32 || (127...159).contains(value) || (0x2028...0x202E).contains(value)
-                || (0x2066...0x2069).contains(value)
-        }
-        return String(String.UnicodeScalarView(unicodeScalars.map { isControl($0.value) ? "\u{FFFD}" : $0 }))
+        String(String.UnicodeScalarView(unicodeScalars.map { $0.isControl ? "\u{FFFD}" : $0 }))
+    }
+}
+
+extension Unicode.Scalar {
+    /// Whether it gives a terminal commands, ends a line or changes the direction of text.
+    package var isControl: Bool {
+        value < 32 || (127...159).contains(value) || (0x2028...0x202E).contains(value)
+            || (0x2066...0x2069).contains(value)
     }
 }

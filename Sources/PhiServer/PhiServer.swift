@@ -1,8 +1,11 @@
 import CoreMetrics
+import Dispatch
 import Hummingbird
 import Logging
 import Phi
+import PhiSystem
 import ServiceLifecycle
+import Synchronization
 
 /// An HTTP server for a model, with OpenAI's interface for completions.
 ///
@@ -14,6 +17,7 @@ package struct PhiServer: Sendable {
     private let settings: ServerSettings
     private let endpoints: Endpoints
     private let metrics: ServerMetrics
+    private let connections: OpenConnections
     private let logger: Logger
 
     /// Makes a server of `model` under `name` and starts its engine. Throws ``SessionError`` when a setting is out of range or
@@ -24,6 +28,7 @@ package struct PhiServer: Sendable {
     ) throws {
         self.settings = settings
         self.logger = logger
+        connections = OpenConnections(limit: settings.connections)
         metrics = ServerMetrics(registry)
         engine = try EngineThread(model, settings.batching, metrics) { logger.warning("\($0)") }
         endpoints = Endpoints(
@@ -38,7 +43,7 @@ package struct PhiServer: Sendable {
     package func application(
         onRunning: @escaping @Sendable (Int) -> Void = { _ in }
     ) -> Application<RouterResponder<PhiRequestContext>> {
-        let (settings, connections) = (settings, OpenConnections(limit: settings.connections))
+        let (settings, connections) = (settings, connections)
         return Application(
             router: endpoints.router(
                 keys: APIKeys(settings.apiKeys), hosts: AllowedHosts(settings.allowedHosts, host: settings.host),
@@ -60,15 +65,15 @@ package struct PhiServer: Sendable {
             logger: frameworkLogger)
     }
 
-    /// Serves until SIGTERM or SIGINT, then refuses new requests, finishes the others and returns.
+    /// Serves until SIGTERM or SIGINT, then refuses new requests, finishes the others and returns. A second signal ends them.
     package func run(onRunning: @escaping @Sendable (Int) -> Void) async throws {
         var group = ServiceGroupConfiguration(
             // Shut down one after the other, the last first.
             services: [
-                application(onRunning: onRunning), Drain(queue: engine.queue, duration: settings.drain, logger: logger),
+                application(onRunning: onRunning),
+                Drain(queue: engine.queue, connections: connections, duration: settings.drain, logger: logger),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: frameworkLogger)
-        // After that, connections that are still open are closed.
         group.maximumGracefulShutdownDuration = settings.drain + .seconds(10)
         try await ServiceGroup(configuration: group).run()
         engine.queue.close(by: .now)
@@ -83,16 +88,52 @@ package struct PhiServer: Sendable {
     }
 }
 
-/// A service that closes the queue when the server begins to shut down.
+/// A service that closes the queue when the server begins to shut down, and later the connections.
 private struct Drain: Service {
     let queue: RequestQueue
+    let connections: OpenConnections
     let duration: Duration
     let logger: Logger
 
     func run() async throws {
+        let signals = SecondSignal { [queue, connections, logger] in
+            logger.notice("a second signal: running requests end")
+            queue.close(by: .now)
+            DispatchQueue.global().asyncAfter(deadline: .now() + 1) { connections.closeAll() }
+        }
         try await gracefulShutdown()
-        logger.notice("shutting down", metadata: ["seconds": .stringConvertible(Int(duration.components.seconds))])
+        let seconds = duration.components.seconds
+        logger.notice("shutting down", metadata: ["seconds": .stringConvertible(Int(seconds))])
         queue.close(by: .now + duration)
+        // Clients have a little longer for what is not sent yet. This service ends at once, since the others wait for it.
+        DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Int(seconds) + 5)) {
+            connections.closeAll()
+            signals.stop()
+        }
+    }
+}
+
+/// Calls a function at the second SIGTERM or SIGINT.
+private final class SecondSignal: Sendable {
+    nonisolated(unsafe) private let sources: [any DispatchSourceSignal]
+    private let count = Atomic<Int>(0)
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        let queue = DispatchQueue(label: "signals")
+        let sources = [SIGTERM, SIGINT].map { DispatchSource.makeSignalSource(signal: $0, queue: queue) }
+        self.sources = sources
+        for source in sources {
+            source.setEventHandler { [weak self] in
+                // One event may stand for several signals.
+                let before = self?.count.add(Int(source.data), ordering: .relaxed).oldValue ?? 0
+                if before < 2, before + Int(source.data) >= 2 { body() }
+            }
+            source.resume()
+        }
+    }
+
+    func stop() {
+        for source in sources { source.cancel() }
     }
 }
 
@@ -109,8 +150,9 @@ package struct ServerSettings: Sendable {
     package var allowedOrigins: [String] = []
     /// Connections that are open at once; a further one ends the one that is idle longest, or waits.
     package var connections = 1024
-    /// How long a connection may be open without a request.
-    package var idle = Duration.seconds(60)
+    /// How long a connection may be open without a request. Longer than proxies keep theirs (nginx: 60 s), so that they do not use
+    /// one that is being closed, and than ``RequestLimits/bodyTime``.
+    package var idle = Duration.seconds(75)
     /// How long requests may continue after shutdown has begun.
     package var drain = Duration.seconds(30)
     /// The valid API keys; without any, requests need none.

@@ -22,7 +22,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         discussion: """
             Requests are batched; each result equals `phi complete` with the same seed. Without -m, the built-in small \
             model is served. The address is printed once the server listens. SIGTERM and Ctrl-C let running requests \
-            finish. API keys are read from --api-key-file and from the environment variable PHI_SERVER_API_KEY.
+            finish; a second one ends them. API keys are read from --api-key-file and from the environment variable PHI_SERVER_API_KEY.
             """,
         version: swiftPhiVersion)
 
@@ -51,8 +51,8 @@ struct PhiServerCommand: AsyncParsableCommand {
             valueName: "directory"))
     var cacheDir: FilePath?
 
-    @Option(help: ArgumentHelp("Size limit of the files in --cache-dir.", valueName: "MiB"))
-    var cacheDirLimit = 4096
+    @Option(help: ArgumentHelp("Size limit of the files in --cache-dir. Without it, 4096.", valueName: "MiB"))
+    var cacheDirLimit: Int?
 
     @Option(help: ArgumentHelp("Time limit of a request, its time in the queue included.", valueName: "seconds"))
     var timeout = 600
@@ -89,7 +89,8 @@ struct PhiServerCommand: AsyncParsableCommand {
     @Option(help: "The model's name in requests and responses. Without it, the file's.")
     var modelName: TextArgument?
 
-    @Option(help: "A file of API keys, one a line, and comments after #. Requests then need one of them.")
+    @Option(
+        help: "A file of API keys, one a line; lines that begin with # are comments. Requests then need one of them.")
     var apiKeyFile: FilePath?
 
     @Option(help: "The format of log lines: text or json.")
@@ -105,14 +106,21 @@ struct PhiServerCommand: AsyncParsableCommand {
         let ranges = [
             ("--port", port, 0...65_535), ("--parallel", parallel, 1...Engine.sessionsAtOnce),
             ("--queue", queue, 1...100_000), ("--prefix-cache", prefixCache, 0...1 << 24),
-            ("--cache-dir-limit", cacheDirLimit, 1...1 << 24), ("--timeout", timeout, 1...86_400),
+            ("--cache-dir-limit", cacheDirLimit ?? 1, 1...1 << 24), ("--timeout", timeout, 1...86_400),
             ("--drain", drain, 0...86_400), ("--max-body", maxBody, 1...1 << 30), ("--max-texts", maxTexts, 1...10_000),
-            ("--max-connections", maxConnections, 1...1_000_000),
+            ("--max-connections", maxConnections, 2...1_000_000),
         ]
         for (name, value, range) in ranges where !range.contains(value) {
             throw ValidationError("\(name) takes \(range.lowerBound) to \(range.upperBound).")
         }
         if let modelName, modelName.bytes.isEmpty { throw ValidationError("--model-name is empty.") }
+        if cacheDirLimit != nil, cacheDir == nil { throw ValidationError("--cache-dir-limit needs --cache-dir.") }
+        for name in allowHost where !HostName.isValid(name) {
+            throw ValidationError("--allow-host takes a name without scheme and port, not '\(name)'.")
+        }
+        for origin in allowOrigin where Origin.normalised(origin) == nil {
+            throw ValidationError("--allow-origin takes an origin such as https://example.com, or *, not '\(origin)'.")
+        }
     }
 
     func run() async throws {
@@ -151,9 +159,12 @@ struct PhiServerCommand: AsyncParsableCommand {
         var settings = ServerSettings()
         settings.host = host
         settings.port = port
+        guard (try? SocketAddress.makeAddressResolvingHost(host, port: port)) != nil else {
+            throw FormatError("--host \(host)", "is no address, and no name that has one")
+        }
         settings.connections = try FileSupply.connections(atMost: maxConnections)
         settings.allowedHosts = allowHost
-        settings.allowedOrigins = allowOrigin
+        settings.allowedOrigins = allowOrigin.compactMap(Origin.normalised)
         settings.drain = .seconds(drain)
         settings.apiKeys = try apiKeys()
         settings.logsPrompts = logPrompts
@@ -168,7 +179,7 @@ struct PhiServerCommand: AsyncParsableCommand {
         settings.batching.queue = queue
         settings.batching.prefixCacheBytes = prefixCache << 20
         settings.batching.prefixDirectory = cacheDir
-        settings.batching.prefixDirectoryBytes = cacheDirLimit << 20
+        if let cacheDirLimit { settings.batching.prefixDirectoryBytes = cacheDirLimit << 20 }
         return settings
     }
 
@@ -179,8 +190,8 @@ struct PhiServerCommand: AsyncParsableCommand {
             keys += try APIKeyFile.keys(Array(key.utf8), of: "PHI_SERVER_API_KEY")
         }
         if let apiKeyFile {
-            let bytes = try ReadableFile(apiKeyFile).readAll(limit: 1 << 20)
-            keys += try APIKeyFile.keys(bytes, of: apiKeyFile.description, hasComments: true)
+            let bytes = try Console.read(apiKeyFile, limit: 1 << 20)
+            keys += try APIKeyFile.keys(bytes, of: Console.name(of: apiKeyFile), hasComments: true)
         }
         return keys
     }

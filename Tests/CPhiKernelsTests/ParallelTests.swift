@@ -117,6 +117,27 @@ struct ParallelTests {
         #expect(sums == Array(repeating: 20_000, count: 6))
     }
 
+    /// Operations run on a large stack and with the default arithmetic, whatever the caller's thread has.
+    @Test(arguments: [Int32(1), 2, 3, 5], [64, 128, 512])
+    func theCallersThreadDoesNotMatter(threads: Int32, kilobytes: Int) {
+        let observed = Observed()
+        let isDone = DispatchSemaphore(value: 0)
+        let thread = Thread {
+            fesetround(FE_UPWARD)
+            observed.run(threads: threads)
+            isDone.signal()
+        }
+        thread.stackSize = kilobytes << 10
+        thread.start()
+        isDone.wait()
+        #expect(observed.items.load(ordering: .relaxed) == 10 * 300)
+        #expect(observed.onSmallStacks.load(ordering: .relaxed) == 0)
+        #expect(observed.roundedUp.load(ordering: .relaxed) == 0)
+        #expect(observed.reserved.load(ordering: .relaxed) == Int(threads))
+        let isRestored = observed.isRestored.load(ordering: .relaxed)
+        #expect(isRestored)
+    }
+
     @Test func startsTheThreadsThatAreAskedFor() {
         #expect(phi_reserve_threads(1) == 1)
         #expect(phi_reserve_threads(5) == 5)
@@ -126,6 +147,40 @@ struct ParallelTests {
     private func run(_ steps: inout [phi_step], threads: Int32) {
         var shares = [UInt64](repeating: 1, count: Int(threads) * phi_share_stride(steps.count))
         phi_run(threads, &steps, steps.count, &shares)
+    }
+}
+
+/// Counts where items are done, and how.
+private final class Observed: Sendable {
+    let items = Atomic(0), onSmallStacks = Atomic(0), roundedUp = Atomic(0)
+    /// Threads that there were.
+    let reserved = Atomic(0)
+    /// Whether the caller's arithmetic was its own again.
+    let isRestored = Atomic(false)
+    // Read, so that the compiler does not add them.
+    private let one = Float("1") ?? 0
+    private let little = Float("1e-10") ?? 0
+
+    func run(threads: Int32) {
+        reserved.store(Int(phi_reserve_threads(threads)), ordering: .relaxed)
+        var shares = [UInt64](repeating: 1, count: Int(threads) * phi_share_stride(3))
+        for _ in 0..<10 {
+            var steps = [100, 0, 200].map { items in
+                phi_step(
+                    operation: { Observed.execute($0, $1, $2) }, args: Unmanaged.passUnretained(self).toOpaque(),
+                    items: items, waits: true, done: 0)
+            }
+            phi_run(threads, &steps, steps.count, &shares)
+        }
+        isRestored.store(fegetround() == FE_UPWARD, ordering: .relaxed)
+    }
+
+    private static func execute(_ arguments: UnsafeRawPointer?, _ begin: Int, _ end: Int) {
+        guard let arguments else { return }
+        let observed = Unmanaged<Observed>.fromOpaque(arguments).takeUnretainedValue()
+        observed.items.add(end - begin, ordering: .relaxed)
+        if phi_stack_left() < Int(PHI_STACK_BYTES) * 7 / 8 { observed.onSmallStacks.add(1, ordering: .relaxed) }
+        if observed.one + observed.little != observed.one { observed.roundedUp.add(1, ordering: .relaxed) }
     }
 }
 

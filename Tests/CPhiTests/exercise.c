@@ -2,6 +2,7 @@
  * Longer than 350 lines because it has to compile by itself. */
 #include <phi.h>
 
+#include <fenv.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -408,6 +409,133 @@ static void superseded(phi_model *model) {
     phi_session_close(session);
 }
 
+/* A call that fails changes nothing: not even the logits that a score would compute again. */
+static void failed_scores(phi_model *model) {
+    phi_session *session = open_session(model, 1), *fork = NULL;
+    phi_generation *text = NULL;
+    phi_piece piece = PHI_PIECE_INIT;
+    phi_generation_options options = PHI_GENERATION_OPTIONS_INIT;
+    phi_token huge = 1 << 30, list[64], token = 1;
+    size_t count = 0, needed = 0;
+    double scores[64];
+    options.ignore_end_of_text = 1;
+    CHECK(phi_tokenize(model, prompt, strlen(prompt), 0, list, 64, &count) == PHI_OK);
+    CHECK(phi_generation_begin(session, list, count, &options, &text) == PHI_OK);
+    CHECK(phi_generation_next(text, &piece) == PHI_OK);
+    CHECK(phi_session_fork(session, PHI_ALL, &fork) == PHI_OK && phi_session_append(fork, &token, 1) == PHI_OK);
+    REFUSED(PHI_ERROR_STATE, phi_session_logits(session, NULL, 0, &needed));
+    REFUSED(PHI_ERROR_TOKEN, phi_session_score(session, &huge, 1, scores));
+    REFUSED(PHI_ERROR_TOKEN, phi_session_append(session, &huge, 1));
+    REFUSED(PHI_ERROR_STATE, phi_session_logits(session, NULL, 0, &needed));
+    CHECK(phi_generation_next(text, &piece) == PHI_OK);
+    phi_generation_end(text);
+    phi_session_close(fork);
+    phi_session_close(session);
+}
+
+/* Strings must be UTF-8, and numbers fit what computes with them. */
+static void refused_options(phi_model *model) {
+    phi_session *session = open_session(model, 1);
+    phi_generation *text = NULL;
+    phi_generation_options options = PHI_GENERATION_OPTIONS_INIT;
+    const char *stop[] = {"a", "b\xff"};
+    options.stop = stop;
+    options.stop_count = 2;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    CHECK(strstr(phi_error_message(), "UTF-8") != NULL);
+    options.stop_count = 0;
+    options.regex = "a\xc3";
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    CHECK(strstr(phi_error_message(), "UTF-8") != NULL);
+    options.regex = NULL;
+    options.json_schema = "{\"const\": \"\xed\xa0\x80\"}";
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    CHECK(strstr(phi_error_message(), "UTF-8") != NULL);
+    options.json_schema = NULL;
+    options.repeat_penalty = 1e-50;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.repeat_penalty = 1e50;
+    REFUSED(PHI_ERROR_ARGUMENT, phi_generation_begin(session, NULL, 0, &options, &text));
+    options.repeat_penalty = 1;
+    CHECK(phi_generation_begin(session, NULL, 0, &options, &text) == PHI_OK);
+    phi_generation_end(text);
+    phi_session_close(session);
+}
+
+/* What completions of this thread are, in tokens and log-probabilities. */
+typedef struct {
+    phi_model *model;
+    int threads;
+    phi_token made[2][16];
+    double log_probabilities[2][16];
+    int constraint_is_refused;
+} completions;
+
+static void *complete(void *argument) {
+    completions *c = argument;
+    phi_session *session = open_session(c->model, c->threads);
+    phi_generation_options options = PHI_GENERATION_OPTIONS_INIT;
+    phi_generation *text = NULL;
+    phi_piece piece = PHI_PIECE_INIT;
+    int i, n;
+    options.maximum_tokens = 16;
+    options.ignore_end_of_text = 1;
+    options.log_probabilities = 0;
+    for (i = 0; i < 2; i++, options.temperature = 0.9) {
+        CHECK(phi_generation_begin_text(session, prompt, strlen(prompt), &options, &text) == PHI_OK);
+        for (n = 0; phi_generation_next(text, &piece) == PHI_OK && n < 16; n++) {
+            c->made[i][n] = piece.token;
+            c->log_probabilities[i][n] = piece.log_probability;
+        }
+        CHECK(n == 16);
+        phi_generation_end(text);
+    }
+    options.regex = "a";
+    c->constraint_is_refused = phi_generation_begin(session, NULL, 0, &options, &text) == PHI_ERROR_STATE;
+    if (!c->constraint_is_refused) phi_generation_end(text);
+    phi_session_close(session);
+    return NULL;
+}
+
+/* Neither the calling thread's rounding nor its stack changes a result. */
+static void callers_threads(phi_model *model) {
+    completions expected;
+    int threads, kilobytes, i;
+    memset(&expected, 0, sizeof expected);
+    expected.model = model;
+    expected.threads = 1;
+    complete(&expected);
+    CHECK(!expected.constraint_is_refused);
+    for (threads = 1; threads <= 2; threads++) {
+        const int modes[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+        completions made;
+        for (i = 0; i < 3; i++) {
+            memset(&made, 0, sizeof made);
+            made.model = model;
+            made.threads = threads;
+            CHECK(fesetround(modes[i]) == 0);
+            complete(&made);
+            CHECK(fegetround() == modes[i] && fesetround(FE_TONEAREST) == 0);
+            CHECK(!memcmp(made.made, expected.made, sizeof made.made));
+            CHECK(!memcmp(made.log_probabilities, expected.log_probabilities, sizeof made.log_probabilities));
+        }
+        for (kilobytes = 64; kilobytes <= 512; kilobytes *= 2) {
+            pthread_attr_t attributes;
+            pthread_t thread;
+            memset(&made, 0, sizeof made);
+            made.model = model;
+            made.threads = threads;
+            CHECK(pthread_attr_init(&attributes) == 0);
+            CHECK(pthread_attr_setstacksize(&attributes, (size_t)kilobytes << 10) == 0);
+            CHECK(pthread_create(&thread, &attributes, complete, &made) == 0);
+            pthread_join(thread, NULL);
+            pthread_attr_destroy(&attributes);
+            CHECK(!memcmp(made.made, expected.made, sizeof made.made));
+            CHECK(made.constraint_is_refused == (kilobytes <= 256));
+        }
+    }
+}
+
 static void *alone(void *argument) {
     CHECK(strcmp(phi_error_message(), "") == 0); /* errors are each thread's own */
     REFUSED(PHI_ERROR_ARGUMENT, phi_session_append(NULL, NULL, 0));
@@ -430,6 +558,9 @@ int main(int argc, char **argv) {
     speculation(model);
     generations(model);
     superseded(model);
+    failed_scores(model);
+    refused_options(model);
+    callers_threads(model);
     for (i = 0; i < 2; i++) CHECK(pthread_create(&threads[i], NULL, alone, model) == 0);
     for (i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     phi_model_close(model);

@@ -109,7 +109,7 @@ class FromC(APITest):
         self.assertRegex(outcome.stderr, r"\Acomplete: .*truncated-last-byte.phi: is truncated.*\n\Z")
 
     def test_every_function(self) -> None:
-        self.assertEqual(self.succeeds(self.build("exercise.c"), MODEL, BAD_MODEL), "all is well\n")
+        self.assertEqual(self.succeeds(self.build("exercise.c", "-lm"), MODEL, BAD_MODEL), "all is well\n")
 
     def test_leaks_nothing(self) -> None:
         valgrind = tool("valgrind")
@@ -117,7 +117,7 @@ class FromC(APITest):
         self.succeeds(
             valgrind, "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
             "--show-leak-kinds=definite,indirect", "--fair-sched=yes", "--xml=yes", f"--xml-file={report}",
-            self.build("exercise.c"), MODEL, BAD_MODEL)
+            self.build("exercise.c", "-lm"), MODEL, BAD_MODEL)
         self.assertEqual(faults(report), [])
 
 

@@ -108,6 +108,46 @@ class InAHost(APITest):
                 assert session.complete("def f(x):", maximum_tokens=8) == expected
             """.replace("{model!r}", repr(str(MODEL))))
 
+    def test_little_memory_is_an_error(self) -> None:
+        """What grows with the arguments is refused where the system has no memory for it."""
+        self.runs("""
+            import resource
+
+            model = phi.Model({model!r})
+            session = phi.Session(model, threads=1)
+            tokens = (ctypes.c_int32 * (1 << 22))()
+            text = ctypes.create_string_buffer(b"x" * 20_000_000)
+            library, handle, count = phi._library.library, ctypes.c_void_p(), ctypes.c_size_t()
+            options = phi._library.SessionOptions(
+                size=ctypes.sizeof(phi._library.SessionOptions), threads=1, draft_corpus=tokens,
+                draft_corpus_count=len(tokens))
+            used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize")) * 1024
+            resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), -1))
+            for status, call in [
+                (7, lambda: library.phi_session_open(model._open(), ctypes.byref(options), ctypes.byref(handle))),
+                (7, lambda: library.phi_tokenize(model._open(), text, 20_000_000, 0, None, 0, ctypes.byref(count))),
+                (7, lambda: library.phi_generation_begin_text(
+                    session._open(), text, ctypes.c_size_t(20_000_000), None, ctypes.byref(handle))),
+                (5, lambda: library.phi_session_append(session._open(), tokens, len(tokens))),
+            ]:
+                assert call() == status, (call(), library.phi_error_message())
+            assert session.complete("def f(x):", maximum_tokens=8) == expected
+            """.replace("{model!r}", repr(str(MODEL))))
+
+    def test_threads_of_small_stacks(self) -> None:
+        self.runs("""
+            import threading
+
+            made = []
+            for kilobytes in (64, 128, 192):
+                threading.stack_size(kilobytes << 10)
+                for threads in (1, 2):
+                    thread = threading.Thread(target=lambda: made.append(complete(threads)))
+                    thread.start()
+                    thread.join()
+            assert made == [expected] * 6, made
+            """)
+
     def test_variables_do_not_matter(self) -> None:
         self.runs("assert complete(8) == expected", OMP_NUM_THREADS="", KMP_AFFINITY="x", OMP_THREAD_LIMIT="0")
 

@@ -23,7 +23,7 @@ import Testing
         #expect(info["type"] as? String == type)
         #expect(info["file"] as? String == path)
         #expect(info["format_version"] as? String == (type == "q3" ? "1.3" : "1.1"))
-        #expect((info["sha256"] as? String)?.count == 64)
+        #expect((info["header_sha256"] as? String)?.count == 64)
         #expect((info["tensors"] as? [Any])?.count == 17)
         let text = try #require(info["provenance"] as? String)
         let provenance = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
@@ -73,7 +73,7 @@ import Testing
         let path = try Models.path(type)
         let outcome = try Command.run("verify", path)
         #expect(outcome.status == 0 && outcome.error.isEmpty, "\(outcome.errorText)")
-        #expect(outcome.outputText.hasPrefix("\(path): sound; 21 sections, sha256 "))
+        #expect(outcome.outputText.hasPrefix("\(path): sound; 21 sections, sha256 of the header "))
         for name in try Command.instructionSets() {
             #expect(try Command.run("verify", path, environment: ["PHI_ISA": name]).status == 0, "\(name)")
         }

@@ -76,6 +76,37 @@ struct AdapterTests {
         #expect(fault { _ = try base.merging([saved, saved]) }.contains("as another adapter does"))
     }
 
+    /// A base whose attention has no biases gets the adapter's.
+    @Test func biasesAreAddedWhereTheBaseHasNone() throws {
+        let folder = try TemporaryFolder()
+        let base = try CheckpointModel(path: fixture("gptj"))
+        let hidden = base.config.hiddenSize
+        let module = "base_model.model.transformer.h.1.attn.v_proj."
+        try folder.write(
+            "adapter_model.safetensors",
+            safetensors([
+                module + "lora_A.weight": TestTensor(shape: [1, hidden]),
+                module + "lora_B.weight": TestTensor(shape: [hidden, 1]),
+                module + "lora_B.bias": TestTensor(shape: [hidden], floats: [Float](repeating: 1, count: hidden)),
+            ]))
+        try folder.write("adapter_config.json", #"{"peft_type": "LORA", "r": 1, "lora_alpha": 3, "lora_bias": true}"#)
+        let model = try base.merging([Adapter(directory: folder.path, base.config)])
+        #expect(try values(model, .bias(.value(1))) == [Float](repeating: 3, count: hidden))
+        #expect(try values(model, .bias(.value(0))) == [Float](repeating: 0, count: hidden))
+        #expect(try values(model, .bias(.query(1))) == [Float](repeating: 0, count: hidden))
+    }
+
+    /// What is not finite is the fault of the file that it is in.
+    @Test func faultsOfUpdatesAreTheAdapters() throws {
+        let base = try CheckpointModel(path: fixture(Self.bases[0]))
+        let model = try base.merging([Adapter(directory: Self.folder("attention"), base.config, weight: 3e38)])
+        let parameter = Parameter.weight(.query(0))
+        #expect(try values(model, parameter).contains { !$0.isFinite })
+        let own = "\(model.fault(of: parameter, 0..<4, "holds NaN"))"
+        #expect(own.hasPrefix(Self.folder("attention") + ": its update of '") && own.hasSuffix("' holds NaN"), "\(own)")
+        #expect("\(base.fault(of: parameter, 0..<4, "holds NaN"))".contains("model.safetensors: tensor '"))
+    }
+
     @Test func faultsAreNamed() throws {
         let config = try CheckpointModel(path: fixture(Self.bases[0])).config
         let attention = Self.folder("attention")

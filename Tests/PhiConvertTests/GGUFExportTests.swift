@@ -75,6 +75,22 @@ struct GGUFExportTests {
         #expect(folder.names == ["a.gguf", "a.phi", "b.phi"])
     }
 
+    /// Whatever the tokenizer is, the file that is written can be read.
+    @Test(arguments: ["two-passes-of-added-tokens", "unknown-token", "byte-without-token", "three-ends-of-text"])
+    func samplesAreRead(_ name: String) throws {
+        let folder = try TemporaryFolder()
+        let path = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Formats/good/\(name).phi").path
+        let model = try LanguageModel(contentsOf: path)
+        try GGUFExporter(model, type: .f32).write(to: FilePath(folder.at("a.gguf")))
+        let again = try CheckpointModel(path: folder.at("a.gguf")).vocabulary
+        let vocabulary = model.tokenizer.vocabulary
+        #expect(again.count == vocabulary.count)
+        for id in 0..<vocabulary.count {
+            #expect(Array(again.bytes(of: TokenID(id))) == Array(vocabulary.bytes(of: TokenID(id))), "\(id)")
+        }
+    }
+
     /// Rows that are no whole blocks are f16, as in llama.cpp.
     @Test func typesAreThoseAskedFor() throws {
         let folder = try TemporaryFolder()

@@ -62,6 +62,37 @@ struct AtomicFileTests {
         #expect(try ReadableFile(path: folder.at("old")).readAll(limit: 10) == Array("c".utf8))
     }
 
+    /// Work takes minutes: what has got the name meanwhile is kept, unless it may be replaced.
+    @Test func keepsWhatHasComeMeanwhile() throws {
+        let folder = try TemporaryFolder()
+        for (overwrite, expected) in [(false, "theirs"), (true, "mine")] {
+            let file = try AtomicFile(FilePath(folder.at("a.phi")), overwrite: overwrite)
+            try file.append(Array("mine".utf8))
+            try folder.write("a.phi", "theirs")
+            if overwrite {
+                try file.commit()
+            } else {
+                #expect(fault { try file.commit() } == "exists already; --force replaces it")
+            }
+            #expect(try readFile(folder.at("a.phi")) == Array(expected.utf8))
+            _ = unlink(folder.at("a.phi"))
+        }
+        try AtomicFile(FilePath(folder.at("b.phi")), overwrite: false).commit()
+        #expect(folder.names == ["b.phi"])
+    }
+
+    /// A model that only its owner may read stays so.
+    @Test func keepsTheModeOfWhatItReplaces() throws {
+        let folder = try TemporaryFolder()
+        for mode in [0o600, 0o640, 0o666] as [mode_t] {
+            try folder.write("a.phi", "old")
+            #expect(chmod(folder.at("a.phi"), mode) == 0)
+            try AtomicFile(FilePath(folder.at("a.phi")), overwrite: true).commit()
+            var status = stat()
+            #expect(stat(folder.at("a.phi"), &status) == 0 && status.st_mode & 0o777 == mode)
+        }
+    }
+
     @Test func isDeletedWithoutCommit() throws {
         let folder = try TemporaryFolder()
         do {

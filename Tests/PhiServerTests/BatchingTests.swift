@@ -97,6 +97,7 @@ struct BatchingTests {
             try await server.wait(for: "phi_texts_running", toBe: 0)
             try await server.wait(for: "phi_texts_waiting", toBe: 0)
             #expect(server.metric("phi_requests_cancelled_total") == 1)
+            #expect(server.metric("phi_prompt_tokens_total") >= 2)
             #expect(try await server.complete(#""prompt":"x","max_tokens":1"#).choices.count == 1)
         }
     }
@@ -238,7 +239,7 @@ struct BatchingTests {
             case .text(let sequence, _, let tokens):
                 kinds[sequence].append("text")
                 #expect(!tokens.isEmpty)
-            case .end(let sequence, _, let usage):
+            case .end(let sequence, _, let usage, _):
                 kinds[sequence].append("end")
                 usages.append(usage)
             }

@@ -45,6 +45,62 @@ struct LlamaServerTests {
         return response
     }
 
+    @Test func olderPathsAndPiecesOfTokensAreThere() async throws {
+        struct Pieces: Decodable {
+            struct Entry: Decodable {
+                let id: Int32
+                let piece: String
+            }
+            let tokens: [Entry]
+        }
+        try await TestServer.run { server in
+            let response = try await server.send(.post, "/completions", "{\(Self.start),\"n_predict\":2}")
+            #expect(response.status == .ok, "\(response.text)")
+            #expect(try response.json(Answer.self).tokens_predicted == 2)
+            let answer = try await server.send(.post, "/tokenize", #"{"content":"def é","with_pieces":true}"#)
+            let bytes = try await server.send(.post, "/tokenize", #"{"content":"\ud83d\ude42","with_pieces":true}"#)
+            let pieces = try answer.json(Pieces.self).tokens
+            #expect(pieces.map(\.piece).joined() == "def é" && !bytes.text.contains("warnings"))
+            #expect(pieces.map(\.id) == TestServer.model?.tokenizer.encode("def é"))
+        }
+    }
+
+    /// The one that is returned is the first, whichever of the candidates it is.
+    @Test func oneOfSeveralChoicesHasTheFirstIndex() async throws {
+        try await TestServer.run { server in
+            for seed in 0..<4 {
+                let fields = Self.start + ",\"n_predict\":4,\"best_of\":4,\"seed\":\(seed)"
+                let answer = try await complete(fields, server).json(Answer.self)
+                #expect(answer.index == 0)
+            }
+        }
+    }
+
+    /// Times are the engine's, not those at which the response is put together.
+    @Test func timesAreThoseOfTheTokens() async throws {
+        try await TestServer.run { server in
+            let answer = try await complete(Self.start + #","n_predict":40,"ignore_eos":true"#, server).json(
+                Answer.self)
+            let (times, alone) = (try #require(answer.timings), ContinuousClock.now)
+            _ = try completedAlone(Self.text, 40)
+            let seconds = (ContinuousClock.now - alone).seconds
+            // Forty tokens take time; a bound that no slow machine breaks.
+            #expect(times.predicted_n == 40 && times.predicted_ms > 1000 * seconds / 50, "\(times) \(seconds)")
+            #expect(times.prompt_ms > 0)
+        }
+    }
+
+    @Test func penaltiesHaveNoWindow() async throws {
+        try await TestServer.run { server in
+            for penalty in [#""frequency_penalty":1"#, #""presence_penalty":1"#, #""repeat_penalty":1.1"#] {
+                let fields = "{\(Self.start),\(penalty),\"repeat_last_n\":64}"
+                let response = try await server.send(.post, "/completion", fields)
+                #expect(try response.status.code == 400 && response.error.param == "repeat_last_n")
+            }
+            _ = try await complete(Self.start + #","n_predict":1,"repeat_last_n":64"#, server)
+        }
+    }
+
     @Test func completionsHaveItsFields() async throws {
         try await TestServer.run { server in
             let expected = try completedAlone(Self.text, 200, logprobs: 2)

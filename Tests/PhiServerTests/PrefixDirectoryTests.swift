@@ -118,7 +118,50 @@ struct PrefixDirectoryTests {
         // A smaller limit is kept at once, and nothing larger is saved.
         #expect(try open(limit: size).count == 1)
         try save([ids + ids], of: scope, limit: size)
-        #expect(prefixes.count == 1 && lines.text == [])
+        #expect(prefixes.count == 1 && lines.text.count == 1)
+        #expect(lines.text.first?.contains("is not saved: the limit of all is \(size)") == true, "\(lines.text)")
+    }
+
+    /// Prefixes of other encodings are other files, which a server that cannot use them leaves alone.
+    @Test func encodingsDoNotReplaceEachOther() throws {
+        func save(_ sequences: [[Int32]], _ encoding: CacheEncoding) throws {
+            let directory = try PrefixDirectory(place, limit: 1 << 30, engine.model, encoding, context: 1024) {
+                [lines] in lines.add($0)
+            }
+            var cache = PrefixCache(limit: 1 << 30, directory: directory)
+            for ids in sequences {
+                let session = try Session(engine, cache: encoding)
+                try session.append(ids)
+                cache.insert(session, of: scope)
+            }
+            cache.saveAll()
+        }
+        let others = ids.map { $0 + 300 }
+        try save([ids, others], .f16)
+        try save([ids, ids.map { $0 + 600 }], .f32)
+        #expect(prefixes.count == 4)
+        for encoding in [CacheEncoding.f16, .f32] {
+            let directory = try PrefixDirectory(place, limit: 1 << 30, engine.model, encoding, context: 1024) {
+                [lines] in lines.add($0)
+            }
+            var cache = PrefixCache(limit: 1 << 30, directory: directory)
+            let found = try cache.session(for: ids + [7], of: scope, running: []) { () throws(SessionError) in
+                try Session(engine, cache: encoding)
+            }
+            #expect(found?.tokens == ids)
+            cache.saveAll()
+        }
+        #expect(lines.text == [])
+    }
+
+    /// What memory has no room for is saved.
+    @Test func aPrefixThatDoesNotFitIsSaved() throws {
+        var cache = PrefixCache(limit: 1, directory: try open())
+        let session = try new()
+        try session.append(ids)
+        cache.insert(session, of: scope)
+        cache.saveAll()
+        #expect(try found(ids + [7], of: scope) == ids)
     }
 
     @Test func damageIsReportedAndDeleted() throws {

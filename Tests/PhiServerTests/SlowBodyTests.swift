@@ -65,6 +65,33 @@ struct SlowBodyTests {
         }
     }
 
+    /// A client that reads steadily gets all, however long that takes, also when the connection closes after it.
+    @Test(arguments: ["keep-alive", "close"]) func aSlowClientGetsItsWholeAnswer(_ connection: String) async throws {
+        try await TestServer.run({
+            $0.limits.readTime = .milliseconds(1500)
+            $0.limits.bodyBytes = 8 << 20
+            $0.port = 0
+        }) { server in
+            let longest = try #require(TestServer.model?.tokenizer.encode(String(repeating: " ", count: 16)).first)
+            let body = #"{"tokens":[\#(String(repeating: "\(longest),", count: 999_999))\#(longest)]}"#
+            try await server.listening { port in
+                let count = try await withCheckedThrowingContinuation { continuation in
+                    DispatchQueue.global().async {
+                        continuation.resume(
+                            with: Result {
+                                let client = try HTTPConnection(port: port)
+                                client.pause = 20_000
+                                try client.send(
+                                    "POST", "/detokenize", Array(body.utf8), headers: ["Connection": connection])
+                                return try client.readAnswer().body.count
+                            })
+                    }
+                }
+                #expect(count > 16_000_000)
+            }
+        }
+    }
+
     /// A small request is answered before large ones that came first, and before constraints that are costly to compile.
     @Test(arguments: [
         ("/tokenize", #"{"content":"\#(String(repeating: "a", count: 400_000))"}"#, 24),

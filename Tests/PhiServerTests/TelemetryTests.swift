@@ -1,6 +1,7 @@
 import CoreMetrics
 import Foundation
 import Logging
+import PhiFormat
 import PhiServer
 import Synchronization
 import Testing
@@ -58,15 +59,42 @@ struct LineLogTests {
         let json = line(
             .json, "one\n",
             [
-                "n": .stringConvertible(5), "d": .stringConvertible(0.5), "s": "\u{7}\u{2028}", "l": .array(["a"]),
+                "n": .stringConvertible(5), "d": .stringConvertible(0.5), "s": "\u{7}\u{2028}\u{9B}\u{202E}",
+                "l": .array(["a"]),
             ])
         #expect(
             json == #"{"time":"1970-01-01T00:00:00.125Z","level":"info","message":"one\n","d":0.5,"l":["a"],"#
-                + #""n":5,"own":"o","s":"\u0007\u2028"}"# + "\n")
+                + #""n":5,"own":"o","s":"\u0007\u2028\u009b\u202e"}"# + "\n")
+    }
+}
+
+struct OriginTests {
+    @Test func originsAreWrittenAsBrowsersDo() {
+        let same = ["*", "null", "https://example.com", "http://127.0.0.1:8", "http://[::1]:3000", "https://a.b:8443"]
+        for text in same { #expect(Origin.normalised(text) == text) }
+        let others = [
+            "https://Example.com/": "https://example.com", "HTTPS://example.com:443": "https://example.com",
+            "http://a:80": "http://a", "http://a:443": "http://a:443",
+        ]
+        for (text, expected) in others { #expect(Origin.normalised(text) == expected) }
+        for text in ["", "nonsense", "example.com", "https://", "https://a/b", "https://a b", "://a", "1://a"] {
+            #expect(Origin.normalised(text) == nil, "\(text)")
+        }
+        for text in ["a.example", "a_b-1"] { #expect(HostName.isValid(text)) }
+        for text in ["http://a", "a:80", ""] { #expect(!HostName.isValid(text)) }
     }
 }
 
 struct APIKeysTests {
+    @Test func keysAreWholeLines() throws {
+        func keys(_ text: String) throws -> [String] {
+            try APIKeyFile.keys(Array(text.utf8), of: "keys", hasComments: true)
+        }
+        #expect(try keys("# mine\n a#b \r\n\n\tc\n") == ["a#b", "c"])
+        let error = try #require(throws: FormatError.self) { try keys("a\nb # of b\n") }
+        #expect("\(error)".contains("line 2 has a key") && "\(error)".contains("comments have lines of their own"))
+    }
+
     @Test func onlyWholeKeysPass() throws {
         #expect(try APIKeys([]).check(nil) == nil)
         #expect(try APIKeys([]).check("Bearer x") == nil)

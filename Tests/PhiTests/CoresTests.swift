@@ -55,5 +55,8 @@ struct CoresTests {
                 == 8)
     }
 
-    @Test func thisMachineHasSome() { #expect(Cores().count >= 1) }
+    @Test func thisMachineHasSome() {
+        #expect(Cores().count >= 1)
+        #expect(!Cores.allowed.isEmpty && Cores.allowed == Set(Cores.allowed).sorted())
+    }
 }

@@ -30,6 +30,14 @@ struct LogitProcessorTests {
         for bad in [Float.nan, .infinity] { #expect(throws: OptionError.self) { try LogitBias([5: bad]) } }
     }
 
+    /// A bias never ends a completion, also where it forbids all tokens.
+    @Test(arguments: [0, 1.0])
+    func ifAllAreForbiddenTheFirstIsChosen(_ temperature: Double) throws {
+        let none = try LogitBias(Dictionary(uniqueKeysWithValues: (0..<290).map { (TokenID($0), -.infinity) }))
+        let options = try SamplingOptions(temperature: temperature, topK: 5, minP: 0.1)
+        #expect(sample(Sampler(options, vocabulary: 290, processors: [none])) == 0)
+    }
+
     @Test
     func eachTokenIsPenalisedOnce() throws {
         let history: [TokenID] = [1, 2, 2, 1, 288, 63, 64, 300, -5]

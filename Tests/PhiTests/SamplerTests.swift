@@ -206,7 +206,10 @@ struct SamplerTests {
         }
         #expect(throws: OptionError.self) { try SamplingOptions(topP: 1.001) }
         #expect(throws: OptionError.self) { try SamplingOptions(minP: 2) }
-        #expect(throws: OptionError.self) { try SamplingOptions(repeatPenalty: 0) }
+        for penalty in [0, 1e-50, 1e50] {  // those between them are 0 and infinity as a Float
+            #expect(throws: OptionError.self) { try SamplingOptions(repeatPenalty: penalty) }
+            #expect(throws: OptionError.self) { try RepetitionPenalty(penalty, vocabulary: 290) }
+        }
         for value in [-2.01, 2.01, .nan] {
             #expect(throws: OptionError.self) { try SamplingOptions(presencePenalty: value) }
             #expect(throws: OptionError.self) { try SamplingOptions(frequencyPenalty: value) }

@@ -5,6 +5,8 @@ package final class HTTPConnection {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
     private var isClosed = false
+    /// Microseconds that it waits after each piece that it reads, of 64 KB at most.
+    package var pause: UInt32 = 0
 
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
@@ -149,7 +151,8 @@ package final class HTTPConnection {
         }
     }
 
-    private func read(_ count: Int) throws -> [UInt8] {
+    /// The next bytes.
+    package func read(_ count: Int) throws -> [UInt8] {
         while buffer.count < count { try fill() }
         defer { buffer.removeFirst(count) }
         return Array(buffer[..<count])
@@ -161,6 +164,7 @@ package final class HTTPConnection {
         // A process that was stopped and goes on finds its call interrupted.
         repeat { count = recv(descriptor, &piece, piece.count, 0) } while count < 0 && errno == EINTR
         guard count >= 0 else { throw SystemFault("recv") }
+        if pause > 0 { usleep(pause) }
         isAtEnd = count == 0
         guard count > 0 || canEnd else { throw Failure(description: "the connection was closed") }
         buffer += piece[..<count]

@@ -18,9 +18,20 @@
  * prints or exits. A failed call changes nothing and leaves its output arguments untouched, except for counts with
  * PHI_ERROR_ROOM.
  *
+ * Out of memory. What grows with a caller's arguments (texts, tokens, a draft corpus, caches, buffers and snapshots) is
+ * PHI_ERROR_MEMORY when the system refuses it. Where it refuses even the last megabytes, such as a constraint's tables or
+ * a message, the process ends, as it does where a system that promises more memory than it has takes it back.
+ *
  * Threads. Any number of threads may use a model at once. A session, its forks and its generations may be used by one
- * thread at a time; only phi_generation_cancel may be called from another. A forked process must not use what its
- * parent opened.
+ * thread at a time; only phi_generation_cancel may be called from another. A child of fork() may go on with what its
+ * parent opened, if no other thread of the parent was in a call of the library.
+ *
+ * Stack. A thread needs 64 KB of its stack, and 256 KB to begin a generation with a regex or a JSON schema, which else is
+ * PHI_ERROR_STATE. With less than 256 KB left it only waits for a step, which the session's other threads compute: one more
+ * is started. On stacks that are not the thread's own, such as fibres', have 256 KB.
+ *
+ * Arithmetic. Calls compute with rounding to nearest, subnormal numbers and no traps, whatever the thread's settings are,
+ * which hold again when they return.
  *
  * Memory. Every object that is opened, forked or begun must be closed or ended once, in any order: a session keeps its
  * model alive, a generation its session. Closing NULL has no effect. No argument has to outlive the call.
@@ -51,7 +62,7 @@ int32_t phi_version_number(void);
 typedef enum phi_status {
     PHI_OK = 0,
     PHI_END = 1,             /* a generation has ended */
-    PHI_ERROR_ARGUMENT = 2,  /* NULL, or a number out of range */
+    PHI_ERROR_ARGUMENT = 2,  /* NULL, a number out of range, or a string that is not UTF-8 */
     PHI_ERROR_FILE = 3,      /* a file cannot be read or is not a valid .phi file */
     PHI_ERROR_MACHINE = 4,   /* PHI_ISA names an unavailable instruction set */
     PHI_ERROR_CONTEXT = 5,   /* more tokens than the remaining context */
@@ -59,7 +70,8 @@ typedef enum phi_status {
     PHI_ERROR_MEMORY = 7,    /* out of memory */
     PHI_ERROR_SNAPSHOT = 8,  /* not a snapshot of this model */
     PHI_ERROR_ROOM = 9,      /* a result exceeds the capacity; its count is the capacity needed */
-    PHI_ERROR_STATE = 10,    /* no logits: nothing was appended; or the session of a generation was changed by another call */
+    PHI_ERROR_STATE = 10,    /* no logits: nothing was appended; or the session of a generation was changed by another call;
+                                or the thread's stack is too small for a constraint */
     PHI_ERROR_CANCELLED = 11 /* phi_generation_cancel was called */
 } phi_status;
 
@@ -170,7 +182,8 @@ typedef struct phi_generation phi_generation;
 
 typedef struct phi_logit_bias {
     phi_token token;
-    float bias;              /* added to the token's logit; minus infinity forbids it */
+    float bias;              /* added to the token's logit; minus infinity forbids it. If all are forbidden, token 0 is
+                                chosen, or with a regex or a JSON schema the likeliest that it allows */
 } phi_logit_bias;
 
 typedef struct phi_generation_options {
@@ -179,11 +192,11 @@ typedef struct phi_generation_options {
     double temperature;      /* 0 always takes the most likely token */
     double top_p;            /* 1 for all tokens */
     double min_p;            /* 0 for all tokens */
-    double repeat_penalty;   /* 1 has no effect */
+    double repeat_penalty;   /* above 0 as a float; 1 has no effect */
     uint64_t seed;           /* equal seeds give equal tokens, on any machine */
     int32_t top_k;           /* 0 for all tokens */
     int32_t log_probabilities; /* -1 for none, 0 for the chosen token's, n also for n alternatives */
-    const char *const *stop; /* strings that end the completion and are not part of it */
+    const char *const *stop; /* strings in UTF-8 that end the completion and are not part of it */
     size_t stop_count;
     const phi_logit_bias *logit_bias;
     size_t logit_bias_count;
@@ -192,7 +205,8 @@ typedef struct phi_generation_options {
     double presence_penalty;  /* -2 to 2, subtracted from the logits of tokens in the completion; 0 has no effect */
     double frequency_penalty; /* -2 to 2, likewise, as often as the completion contains the token */
     const char *regex;        /* keeps the completion to texts that match it as a whole, or NULL */
-    const char *json_schema;  /* keeps the completion to JSON that is valid under this schema, or NULL; not with a regex */
+    const char *json_schema;  /* keeps the completion to JSON that is valid under this schema, or NULL; not with a regex.
+                                 "oneOf" is as "anyOf": a text may be valid under several of its schemas */
 } phi_generation_options;
 #define PHI_GENERATION_OPTIONS_INIT \
     {sizeof(phi_generation_options), -1, 0.0, 1.0, 0.0, 1.0, 0, 0, -1, NULL, 0, NULL, 0, 0, 0, 0.0, 0.0, NULL, NULL}

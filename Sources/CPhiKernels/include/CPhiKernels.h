@@ -281,9 +281,21 @@ enum { PHI_MAX_THREADS = 1024 };
 void phi_run(int threads, phi_step *steps, size_t count, uint64_t *shares);
 size_t phi_share_stride(size_t count);
 /* Starts threads for phi_run, and returns how many of `threads` there are, the caller included; fewer if the system allows no more. phi_run
- * then does with those. */
+ * then does with those. A caller with less than PHI_STACK_BYTES of its stack left does not count, since it only waits for the others: 0 if
+ * there are none. */
 int phi_reserve_threads(int threads);
+/* Bytes of its stack that an operation may need: attention has 220 KB of variables. */
+enum { PHI_STACK_BYTES = 256 << 10 };
+/* Bytes that are left of the calling thread's stack; PTRDIFF_MAX where that is not known, as on a stack of the program's own making. */
+size_t phi_stack_left(void);
 /* The same as phi_run for one operation. */
 void phi_parallel(int threads, size_t items, phi_operation operation, const void *args);
+
+/* ---- Floating-point arithmetic ---- */
+
+/* Sets the calling thread's arithmetic to IEEE's default, whatever the program has set: rounding to nearest, subnormal numbers, no traps.
+ * Returns what phi_floats_end takes to restore it. phi_run does so in all threads. */
+uint64_t phi_floats_begin(void);
+void phi_floats_end(uint64_t before);
 
 #endif

@@ -59,10 +59,14 @@ package struct Cores {
 
     /// The processors in this process's affinity mask.
     package static var allowed: [Int] {
-        let numbers = [Int32](unsafeUninitializedCapacity: 1024) { buffer, count in
-            count = Int(phi_processors(buffer.baseAddress, Int32(buffer.count)))
+        var capacity = 1024
+        while true {
+            let numbers = [Int32](unsafeUninitializedCapacity: capacity) { buffer, count in
+                count = min(capacity, Int(phi_processors(buffer.baseAddress, Int32(capacity))))
+            }
+            if numbers.count < capacity || capacity >= 1 << 20 { return numbers.map { Int($0) } }
+            capacity *= 2
         }
-        return numbers.map { Int($0) }
     }
 
     /// Returns the first 4096 bytes of a file, or nil.

@@ -40,7 +40,8 @@ public final class Engine {
 
     /// Creates an engine for sessions of up to `context` tokens, by default the model's context. `threads` is by
     /// default ``defaultThreads``; `speculation` does not affect results. Throws ``SessionError`` when a number is out of
-    /// range, memory cannot be allocated, or the draft model has another tokenizer.
+    /// range, memory cannot be allocated, or the draft model has another tokenizer; also when the calling thread has less than
+    /// 256 KB of its stack left and no other thread can be started.
     public init(
         _ model: LanguageModel, context: Int? = nil, threads: Int? = nil, speculation: Speculation = .automatic
     ) throws(SessionError) {
@@ -53,12 +54,16 @@ public final class Engine {
         self.model = model
         self.context = context
         self.threads = threads
-        startedThreads = Self.startThreads(threads)
+        let started = Self.startThreads(threads)
+        guard started > 0 else { throw .noThread }
+        startedThreads = started
         segments.reserveCapacity(Self.sessionsAtOnce)
         sessions.reserveCapacity(Self.sessionsAtOnce)
-        pass = try ForwardPass(
-            model.config, kernels: model.kernels, positions: context, segments: Self.sessionsAtOnce, threads: threads,
-            released: model.releasesPages ? model.file.mapping : nil)
+        pass = try withDefaultFloats { () throws(SessionError) in
+            try ForwardPass(
+                model.config, kernels: model.kernels, positions: context, segments: Engine.sessionsAtOnce,
+                threads: threads, released: model.releasesPages ? model.file.mapping : nil)
+        }
         planner = SpeculationPlanner(
             speculation, draftEngine: try speculation.draftEngine(for: model, context: context, threads: threads))
     }
@@ -66,7 +71,8 @@ public final class Engine {
     /// The default number of threads: one per core in the process's affinity mask, up to its control group's quota.
     public static var defaultThreads: Int { Cores().count }
 
-    /// Starts threads, so that there are `count` with the caller's, and returns how many there are.
+    /// Starts threads, so that there are `count` with the caller's, and returns how many there are. One with a small stack does not
+    /// count.
     package static func startThreads(_ count: Int) -> Int { Int(phi_reserve_threads(Int32(count))) }
 
     /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each that got any has the logits
@@ -119,8 +125,10 @@ public final class Engine {
 
     /// Executes the pass of the batch, commits its tokens to their sessions and starts an empty batch.
     private func execute(logitsRows: some Collection<Int>, firstLogits: Int = 0) {
-        pass.record(segments, rows: rows, logitsRows: logitsRows, firstLogits: firstLogits, through: model.weights)
-        pass.commands.execute()
+        withDefaultFloats {
+            pass.record(segments, rows: rows, logitsRows: logitsRows, firstLogits: firstLogits, through: model.weights)
+            pass.commands.execute()
+        }
         for ((session, drafted), segment) in zip(sessions, segments) {
             session.commit(segment.tokens.dropLast(drafted))
         }
@@ -145,8 +153,10 @@ public final class Engine {
     /// Computes the logits of up to ``Activations/logitsRows`` rows of the last batch into rows 0... of the buffer.
     func logits(rows: Range<Int>) {
         step += 1
-        pass.recordLogits(of: rows, through: model.weights)
-        pass.commands.execute()
+        withDefaultFloats {
+            pass.recordLogits(of: rows, through: model.weights)
+            pass.commands.execute()
+        }
     }
 
     /// Returns row `row` of the logits buffer, [vocabulary].

@@ -29,11 +29,12 @@ public struct Constraint: Sendable, Equatable {
 
     /// The texts that `pattern` matches as a whole.
     ///
-    /// The syntax is that of Python's `re` and ECMAScript, as far as both agree: `.` is any character but a line break; classes
-    /// such as `[a-z]` and `[^"]`; `\d`, `\w`, `\s` of ASCII, and `\D`, `\W`, `\S` without what either may take for a digit, a letter
+    /// The syntax is that of Python's `re` and ECMAScript, as far as both agree: `.` is any character but `\n`, `\r`, U+2028 and
+    /// U+2029; classes such as `[a-z]` and `[^"]`; `\d`, `\w`, `\s` of ASCII, and `\D`, `\W`, `\S` without what either may take for a digit, a letter
     /// or a space beyond ASCII; groups, `|`, `*`, `+`, `?`, `{m,n}`. `^` and `$` may stand at the ends of the pattern's own
     /// alternatives, where they have no effect, but not within groups. Throws ``OptionError`` for other anchors, references back,
-    /// lookaround and flags, and for patterns whose automaton would be too large.
+    /// lookaround and flags, for what the two read differently, such as `{,2}`, `[]a]` and `[^]a]`, and for patterns whose automaton
+    /// would be too large.
     public static func regex(_ pattern: String) throws(OptionError) -> Constraint {
         try Constraint(.regex(ExactText(pattern))) { () throws(OptionError) in [try RegexParser.parse(pattern)] }
     }
@@ -42,8 +43,8 @@ public struct Constraint: Sendable, Equatable {
     ///
     /// Supported are `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `prefixItems`, `minItems`,
     /// `maxItems`, `minLength`, `maxLength`, `pattern`, `format` (`date`, `time`, `date-time`, `email`, `ipv4`, `uuid`), bounds of numbers, `anyOf`
-    /// and `oneOf` (as alternatives), `allOf` of one schema, and `$ref` within the schema, also to itself. Throws ``OptionError``
-    /// naming any other keyword but annotations, and for an `$id` below the root with references in it.
+    /// and `oneOf` (as `anyOf`: a text may be valid under several of its schemas), `allOf` of one schema, and `$ref` within the schema,
+    /// also to itself. Throws ``OptionError`` naming any other keyword but annotations, and for an `$id` below the root with references in it.
     ///
     /// Properties come in the schema's order; further ones, and any order of them, only with `additionalProperties`, where a key may
     /// come several times. All of `prefixItems` come, as far as `maxItems` allows. White space is a space, or a line break and up

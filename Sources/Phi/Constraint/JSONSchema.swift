@@ -1,7 +1,8 @@
 /// A compiler of JSON schemas (draft 2020-12, and earlier ones where they agree) to rules of ``TextExpression``.
 ///
-/// Every text of the rules is valid under the schema. Not every valid value is one of their texts: properties come in the schema's
-/// order, further ones only where `additionalProperties` is given, and a `type` may follow from other keywords. A keyword that is
+/// Every text of the rules is valid under the schema, but for `oneOf`, which is taken as `anyOf`: a text may be valid under several of
+/// its schemas. To refuse those that may overlap would refuse usual unions, whose discriminator has a default and is not required.
+/// Not every valid value is one of their texts: properties come in the schema's order, further ones only where `additionalProperties` is given, and a `type` may follow from other keywords. A keyword that is
 /// neither supported nor an annotation is refused.
 struct JSONSchema {
     /// The rules, of which the first is the schema's. Throws ``OptionError`` naming what is not supported, and where.

@@ -1,4 +1,6 @@
-/// A recursive-descent parser of regular expressions, in the syntax that Python's `re` and ECMAScript share.
+/// A recursive-descent parser of regular expressions, in the syntax that Python's `re` and ECMAScript share, whose characters are code
+/// points here. What the two read as different sets of texts is refused; what only one of them has, a group's name by `(?P<` or `(?<`, or
+/// a brace or bracket that needs no backslash, is as there.
 ///
 /// Classes such as `\d` are those of ASCII, and their complements leave out what either takes for one of the class anywhere in
 /// Unicode, so that both match each text. A lazy quantifier is as the greedy one, since the set of texts is the same.
@@ -85,7 +87,11 @@ struct RegexParser {
             place = start
             return nil
         }
-        return (least ?? 0, most)
+        guard let least else {
+            place = start
+            throw fault("has a {, without a least number, which ECMAScript does not take for a repetition: write {0,")
+        }
+        return (least, most)
     }
 
     private mutating func number() throws(OptionError) -> Int? {
@@ -106,7 +112,8 @@ struct RegexParser {
         switch scalar {
         case "(": return try group()
         case "[": return .scalars(try characterClass())
-        case ".": return .scalars(ScalarSet(["\n"]).inverted)
+        // ECMAScript's, all of which Python's takes too.
+        case ".": return .scalars(ScalarSet(["\n", "\r", "\u{2028}", "\u{2029}"]).inverted)
         case "\\": return .scalars(try escape(inClass: false))
         case "*", "+", "?": throw fault("has nothing to repeat")
         case "{":
@@ -156,10 +163,11 @@ struct RegexParser {
 
     private mutating func characterClass() throws(OptionError) -> ScalarSet {
         let isInverted = skip("^"), start = place
+        guard next != "]" else {
+            throw fault("has a class that begins with ], which ECMAScript takes for its end: write \\]")
+        }
         var ranges: [ClosedRange<UInt32>] = []
-        var isFirst = true
-        while isFirst || next != "]" {
-            isFirst = false
+        while next != "]" {
             let low = try member(isSubtracted: isInverted)
             guard place + 1 < scalars.count, scalars[place] == "-", scalars[place + 1] != "]" else {
                 ranges += low.ranges

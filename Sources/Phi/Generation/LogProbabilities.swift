@@ -18,6 +18,10 @@ public struct LogProbabilities {
     /// Computes the log-partition of `logits`, [vocabulary]. Linear.
     public init(_ logits: UnsafeBufferPointer<Float>) {
         self.logits = logits
+        (likeliest, logPartition) = withDefaultFloats { Self.reduce(logits) }
+    }
+
+    private static func reduce(_ logits: UnsafeBufferPointer<Float>) -> (likeliest: TokenID, logPartition: Double) {
         var top = -Float.infinity
         var likeliest = 0
         var isFinite = true
@@ -25,18 +29,21 @@ public struct LogProbabilities {
             if logit > top { (top, likeliest) = (logit, index) }
             isFinite = isFinite && logit.isFinite
         }
-        self.likeliest = TokenID(truncatingIfNeeded: likeliest)
         let maximum = Double(top)
-        let sum = Self.sum(over: logits.count) {
-            Self.load(logits, $0, or: -.infinity) - maximum
+        let sum = sum(over: logits.count) {
+            load(logits, $0, or: -.infinity) - maximum
         } term: { x, _ in
             DeterministicMath.exp(atMostZero: x)
         }
-        logPartition = isFinite ? maximum + DeterministicMath.log(sum) : .nan
+        return (
+            TokenID(truncatingIfNeeded: likeliest), isFinite ? maximum + DeterministicMath.log(sum) : .nan
+        )
     }
 
     /// Returns the natural log-probability of `token`, which must be in the vocabulary.
-    public func of(_ token: TokenID) -> Double { Double(logits[Int(token)]) - logPartition }
+    public func of(_ token: TokenID) -> Double {
+        withDefaultFloats { Double(logits[Int(token)]) - logPartition }
+    }
 
     /// Returns the `count` most likely tokens, or all if there are fewer, in descending order, the lower id first among
     /// equals. Tokens whose logit is NaN are left out. Linear in the vocabulary for small counts.
@@ -68,14 +75,16 @@ public struct LogProbabilities {
     /// Returns the Kullback-Leibler divergence of `other`, q, from this distribution, p: the sum of p (log p - log q),
     /// in nats. Both must have the same vocabulary.
     package func divergence(of other: LogProbabilities) -> Double {
-        let sum = Self.sum(over: logits.count) {
-            Self.load(logits, $0, or: -.infinity) - logPartition
-        } term: { x, at in
-            DeterministicMath.exp(atMostZero: x.replacing(with: 0, where: x .> 0))
-                * (Self.load(logits, at, or: 0) - Self.load(other.logits, at, or: 0))
+        withDefaultFloats {
+            let sum = Self.sum(over: logits.count) {
+                Self.load(logits, $0, or: -.infinity) - logPartition
+            } term: { x, at in
+                DeterministicMath.exp(atMostZero: x.replacing(with: 0, where: x .> 0))
+                    * (Self.load(logits, at, or: 0) - Self.load(other.logits, at, or: 0))
+            }
+            // Negative only by rounding.
+            return max(0, sum - (logPartition - other.logPartition))
         }
-        // Negative only by rounding.
-        return max(0, sum - (logPartition - other.logPartition))
     }
 
     /// Returns the sum of `term(input(i), i)` in eight lanes, which are added in a fixed order.

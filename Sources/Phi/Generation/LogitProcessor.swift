@@ -16,12 +16,14 @@ import PhiTokenizer
 /// A ``Sampler`` applies any number of them. Decoding stays free of allocations if its processors do not allocate.
 public protocol LogitProcessor: Sendable {
     /// Edits `logits`, [vocabulary], in place. `history` is the sequence so far, including the prompt. A token whose
-    /// logit is minus infinity is never drawn, unless all are: then the first token is.
+    /// logit is minus infinity is never drawn, unless all are: then the first token is, number 0, and under a
+    /// ``GenerationOptions/constraint`` the likeliest that it allows.
     mutating func process(_ logits: inout MutableSpan<Float>, history: [TokenID])
 }
 
 /// Constants added to the logits of some tokens, as by OpenAI's `logit_bias`: 5 multiplies a token's unnormalised
-/// probability by e^5, minus infinity forbids it.
+/// probability by e^5, minus infinity forbids it. Should all tokens be forbidden, one is chosen all the same; see
+/// ``LogitProcessor/process(_:history:)``.
 public struct LogitBias: LogitProcessor {
     private let biases: [(token: Int, bias: Float)]
 

@@ -38,9 +38,14 @@ public struct Sampler: Sendable {
     }
 
     /// Returns the next token. `logits` are [vocabulary]; `history` is the sequence so far, read by processors only. A
-    /// token whose logit is NaN is chosen only if all are.
+    /// token whose logit is NaN or minus infinity is chosen only if all are: then the first token is.
     public mutating func sample(_ logits: UnsafeBufferPointer<Float>, history: [TokenID]) -> TokenID {
         precondition(logits.count == vocabulary, "one logit per token of the vocabulary")
+        return withDefaultFloats { process(logits, history) }
+    }
+
+    /// The processors' edits, then the choice.
+    private mutating func process(_ logits: UnsafeBufferPointer<Float>, _ history: [TokenID]) -> TokenID {
         guard !processors.isEmpty else { return choose(Logits(values: logits)) }
         // Swapped out and back, so that the array is not copied.
         var values: [Float] = []

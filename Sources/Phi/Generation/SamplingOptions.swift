@@ -33,7 +33,7 @@ public struct SamplingOptions: Sendable, Equatable {
     public static let greedy = SamplingOptions()
 
     /// Creates options; throws ``OptionError`` naming the first parameter that is out of range: `temperature` must be finite
-    /// and 0 or more, `topK` 0 or more, `topP` and `minP` 0 to 1, `repeatPenalty` finite and above 0, `presencePenalty` and
+    /// and 0 or more, `topK` 0 or more, `topP` and `minP` 0 to 1, `repeatPenalty` finite and above 0 as a `Float`, `presencePenalty` and
     /// `frequencyPenalty` -2 to 2.
     public init(
         temperature: Double = 0, topK: Int = 0, topP: Double = 1, minP: Double = 0, repeatPenalty: Double = 1,
@@ -86,7 +86,8 @@ package struct SamplingParameter: Sendable {
         package func contains(_ value: Double) -> Bool {
             switch self {
             case .atLeast(let bound): value >= Double(bound) && value.isFinite
-            case .above(let bound): value > Double(bound) && value.isFinite
+            // As a Float, which is how it is used.
+            case .above(let bound): Float(value) > Float(bound) && Float(value).isFinite
             case .within(let bounds): value >= Double(bounds.lowerBound) && value <= Double(bounds.upperBound)
             }
         }
@@ -94,7 +95,7 @@ package struct SamplingParameter: Sendable {
         package var description: String {
             switch self {
             case .atLeast(let bound): "\(bound) or more"
-            case .above(let bound): "above \(bound)"
+            case .above(let bound): "above \(bound), in the range of 32-bit numbers"
             case .within(let bounds): "\(bounds.lowerBound) to \(bounds.upperBound)"
             }
         }

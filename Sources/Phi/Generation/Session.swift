@@ -199,7 +199,7 @@ public final class Session {
     }
 
     /// Throws ``SessionError`` when `new` does not fit or an id is not a token.
-    func check(_ new: ArraySlice<TokenID>) throws(SessionError) {
+    package func check(_ new: some Collection<TokenID>) throws(SessionError) {
         guard new.count <= remainingContext else { throw .doesNotFit(tokens.count + new.count, limit: context) }
         for token in new { try check(token) }
     }
@@ -225,7 +225,7 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case noMemory(Int)
     /// The id is not a token of the vocabulary.
     case notAToken(TokenID, vocabulary: Int)
-    /// The thread of an ``AsyncSession`` could not be created.
+    /// The thread of an ``AsyncSession`` could not be created, or none to compute for a calling thread with a small stack.
     case noThread
     /// Another generation was started in the ``AsyncSession``, or the session of a ``Generation`` was changed by another.
     case superseded

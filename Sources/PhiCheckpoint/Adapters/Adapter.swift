@@ -87,6 +87,9 @@ package struct Adapter: Sendable {
         }
     }
 
+    /// Whether it adds something to a parameter.
+    func changes(_ parameter: Parameter) -> Bool { updates[parameter] != nil || biasUpdates[parameter] != nil }
+
     /// Adds the update of `rows` of a parameter to `floats`, [rows, columns], in f32.
     func update(
         _ parameter: Parameter, _ rows: Range<Int>, _ config: ModelConfig, in floats: UnsafeMutableBufferPointer<Float>

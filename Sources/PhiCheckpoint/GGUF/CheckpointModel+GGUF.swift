@@ -20,6 +20,7 @@ extension CheckpointModel {
         table = NameTable.all[0]  // fused tensors are in `tensors` part by part, rows in their order
         ownFiles = [file]
         warnings = []
+        hasTiedHead = false  // its head is a tensor of its own
     }
 }
 

@@ -59,7 +59,7 @@ struct GGUFTokenizer {
             if isAdded(id) {
                 others.append((id, TokenText(token, isSpecial: isSpecial(id))))
                 // An added token among the BPE's may be one of these as well; if it is not, no merge names it.
-                guard id < baseEnd, ByteLevelAlphabet.bytes(of: token) != nil else { continue }
+                if id >= baseEnd { continue }
             }
             guard base.updateValue(id, forKey: token) == nil else {
                 throw refused("has the token \(token.shown) twice")

@@ -75,6 +75,8 @@ struct TokenList {
         do {
             return try Vocabulary(
                 tokens: whole, merges: pairs, addedTokens: added.forVocabulary(), unknown: unknownID)
+        } catch let error as FormatError {
+            throw error
         } catch let error as TokenizerError {
             throw refused(error.fault)
         } catch {

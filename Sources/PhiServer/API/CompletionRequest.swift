@@ -1,4 +1,5 @@
 import Phi
+import PhiFormat
 import PhiTokenizer
 
 /// A checked request for completions: each prompt is continued by `choices` sequences.
@@ -53,11 +54,15 @@ package struct CompletionRequest: Sendable {
     /// Parses and checks a body, but for its constraint. Throws ``APIError`` that names the first field at fault.
     init(_ body: [UInt8], _ model: ServedModel, _ limits: RequestLimits, _ dialect: Dialect) throws(APIError) {
         let fields = try JSONFields(body, known: Self.fields, isStrict: limits.isStrict)
-        warnings = fields.warnings
+        let streamOptions = try fields.value(
+            "stream_options", "an object of true and false", as: StreamOptions.self)
+        let unused = streamOptions?.unused.map { "stream_options.\($0.printable)" } ?? []
+        if limits.isStrict, let name = unused.first { throw .invalid("stream_options", "unknown field \(name)") }
+        warnings = fields.warnings + unused.map { "unknown field \($0) is not used" }
         uncompiled = try Self.hasConstraint(fields) ? fields : nil
         try model.check(name: fields.value("model", "a string"))
         streams = try fields.flag("stream")
-        includesUsage = try Self.includesUsage(fields) && streams
+        includesUsage = streams && streamOptions?.includesUsage == true
         echoes = try fields.flag("echo")
         wantsTokens = try fields.flag("return_tokens")
         guard !wantsTokens || dialect == .llamaServer else {
@@ -98,9 +103,10 @@ package struct CompletionRequest: Sendable {
         self.prompts = prompts.map { $0.isEmpty ? [model.startOfText] : $0 }
         guard logProbabilityCount <= limits.logProbabilitiesInAll else {
             throw .invalid(
-                "logprobs",
-                "this asks for up to \(logProbabilityCount) log-probabilities, more than \(limits.logProbabilitiesInAll); "
-                    + "ask for fewer tokens, choices or alternatives")
+                wantsLogprobs ? "logprobs" : nil,
+                "this needs up to \(logProbabilityCount) log-probabilities of tokens, more than "
+                    + "\(limits.logProbabilitiesInAll); ask for fewer tokens\(wantsLogprobs ? ", alternatives" : "") or choices"
+            )
         }
     }
 
@@ -150,11 +156,6 @@ extension CompletionRequest {
         "cache_salt", "extra_key", "seed", "logit_bias", "ignore_eos", "min_tokens", "stop_token_ids", "repeat_last_n",
         "return_tokens",
     ]).union(constraintFields)
-
-    private static func includesUsage(_ fields: JSONFields) throws(APIError) -> Bool {
-        try fields.value("stream_options", "an object of true and false", as: StreamOptions.self)?.includesUsage
-            ?? false
-    }
 
     private static func alternatives(_ fields: JSONFields, _ limits: RequestLimits) throws(APIError) -> Int? {
         let range = 0...limits.logProbabilities
@@ -219,10 +220,10 @@ extension CompletionRequest {
                 throw .invalid(name, "\(name) is \(value), not \(description)")
             }
         }
-        if let count = try fields.value("repeat_last_n", "a whole number", as: Int.self), count != -1,
-            sampling.repeatPenalty != 1
-        {
-            throw .invalid("repeat_last_n", "repeat_last_n is not supported: the penalty is for the whole sequence, -1")
+        let isPenalised =
+            sampling.repeatPenalty != 1 || sampling.presencePenalty != 0 || sampling.frequencyPenalty != 0
+        if let count = try fields.value("repeat_last_n", "a whole number", as: Int.self), count != -1, isPenalised {
+            throw .invalid("repeat_last_n", "repeat_last_n is not supported: penalties are for the whole sequence, -1")
         }
         let seed = try fields.value("seed", "a whole number of 64 bits", as: Seed.self)
         let isRandom = seed == nil || dialect == .llamaServer && seed?.isRandomForLlamaServer == true
@@ -270,12 +271,18 @@ private struct Seed: JSONReadable {
 /// The options of a stream; members without an effect may have any value.
 private struct StreamOptions: JSONReadable {
     let includesUsage: Bool
+    /// The names of members that ask for what this server does not do, at most a few.
+    let unused: [String]
 
     init?(_ json: JSONValue) {
         guard case .object(let members) = json else { return nil }
         let flag = members["include_usage"] ?? .null
         guard flag == .null || Bool(flag) != nil else { return nil }
         includesUsage = flag == .bool(true)
+        // OpenAI's padding of events, which is never needed here.
+        let known = ["include_usage", "include_obfuscation"]
+        let others = members.filter { !known.contains($0.key) && $0.value != .null && $0.value != .bool(false) }
+        unused = others.map { String($0.key.prefix(64)) }.sorted().prefix(8).map { $0 }
     }
 }
 

@@ -15,7 +15,6 @@ struct CompletionState: Sendable {
     /// The id of the HTTP request.
     let id: String
     let created = Int(Date().timeIntervalSince1970)
-    let start = ContinuousClock.now
     private(set) var sequences: [SequenceState]
 
     /// One sequence: what no response has taken yet, and what is known of the whole.
@@ -29,8 +28,7 @@ struct CompletionState: Sendable {
         /// Generated tokens, if the request wants log-probabilities.
         fileprivate(set) var tokenCount = 0
         private var logProbability = 0.0
-        fileprivate(set) var firstToken: ContinuousClock.Instant?
-        fileprivate(set) var end: (reason: StopReason, usage: SequenceUsage, time: ContinuousClock.Instant)?
+        fileprivate(set) var end: (reason: StopReason, usage: SequenceUsage, times: SequenceTimes)?
 
         fileprivate init(text: String) { self.text = text }
 
@@ -39,7 +37,6 @@ struct CompletionState: Sendable {
             self.tokens += tokens
             tokenCount += tokens.count
             logProbability = tokens.reduce(logProbability) { $0 + $1.logProbability }
-            firstToken = firstToken ?? .now
         }
 
         /// The mean log-probability of the generated tokens; 0 if there are none.
@@ -64,8 +61,8 @@ struct CompletionState: Sendable {
         case .text(let index, let text, let tokens):
             sequences[index].add(text, tokens)
             return index
-        case .end(let index, let reason, let usage):
-            sequences[index].end = (reason, usage, .now)
+        case .end(let index, let reason, let usage, let times):
+            sequences[index].end = (reason, usage, times)
             return index
         }
     }

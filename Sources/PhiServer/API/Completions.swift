@@ -47,13 +47,15 @@ extension Endpoints {
                     let index = response.state.add(event)
                     try await writer.write(response.event(index))
                 }
+                for event in response.lastEvents(try response.state.usage(notes)) { try await writer.write(event) }
             } catch let error as APIError {
+                notes.add("error", .string(error.message))
                 // The status is already sent. OpenAI's clients recognise an error among the events.
                 try await writer.write(.event(error))
-                try await writer.finish(nil)
-                return
+            } catch {
+                notes.add("error", .string(APIError.clientHasGone.message))
+                throw error
             }
-            for event in response.lastEvents(try response.state.usage(notes)) { try await writer.write(event) }
             try await writer.finish(nil)
         }
         return Response(

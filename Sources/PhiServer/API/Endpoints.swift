@@ -29,7 +29,7 @@ struct Endpoints: Sendable {
         router.get("/v1/models", use: models)
         router.get("/v1/models/**", use: modelByName)
         router.post("/v1/completions", use: completions)
-        router.post("/completion", use: llamaCompletion)
+        for path in ["/completion", "/completions"] as [RouterPath] { router.post(path, use: llamaCompletion) }
         router.post("/infill", use: refuseInfill)
         router.get("/props", use: props)
         router.get("/slots", use: slots)

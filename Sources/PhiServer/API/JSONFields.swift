@@ -1,4 +1,5 @@
 import Phi
+import PhiFormat
 
 /// The fields of a request's JSON object, read one by one by functions whose errors name the field.
 struct JSONFields {
@@ -28,8 +29,9 @@ struct JSONFields {
             }
             let shown = String(
                 name.unicodeScalars.prefix(64).map {
-                    $0.properties.isWhitespace || $0.value < 0x20 ? "?" : Character($0)
-                })
+                    $0.properties.isWhitespace ? "?" : Character($0)
+                }
+            ).printable
             if isStrict { throw .invalid(shown, "unknown field \(shown)") }
             warnings.append("unknown field \(shown) is not used")
         }

@@ -4,7 +4,7 @@ import PhiJSON
 import PhiTokenizer
 
 extension Endpoints {
-    /// `POST /completion`: as `/v1/completions`, with the fields, defaults and answers of llama-server.
+    /// `POST /completion`, in older clients `/completions`: as `/v1/completions`, with the fields, defaults and answers of llama-server.
     func llamaCompletion(_ httpRequest: Request, _ context: PhiRequestContext) async throws -> Response {
         try await complete(httpRequest, context, .llamaServer, LlamaFormat.self)
     }
@@ -19,26 +19,26 @@ struct LlamaFormat: CompletionFormat {
 
     init(_ state: CompletionState) { self.state = state }
 
-    mutating func event(_ index: Int) -> ByteBuffer { .event(takeBody(index, isStreamed: true)) }
+    mutating func event(_ index: Int) -> ByteBuffer { .event(takeBody(index, as: index, isStreamed: true)) }
 
     /// None: the last event of each sequence says that it has ended.
     func lastEvents(_ usage: CompletionResponse.Usage) -> [ByteBuffer] { [] }
 
     mutating func whole(_ usage: CompletionResponse.Usage) -> ByteBuffer {
         let indices = state.returned
-        if indices.count == 1 { return .json(takeBody(indices[0], isStreamed: false)) }
+        if indices.count == 1 { return .json(takeBody(indices[0], as: 0, isStreamed: false)) }
         var bodies = ByteBuffer()
-        bodies.writeJSONArray(indices.count) { takeBody(indices[$0], isStreamed: false) }
+        bodies.writeJSONArray(indices.count) { takeBody(indices[$0], as: $0, isStreamed: false) }
         return bodies
     }
 
-    private mutating func takeBody(_ index: Int, isStreamed: Bool) -> JSONObject {
+    private mutating func takeBody(_ index: Int, as number: Int, isStreamed: Bool) -> JSONObject {
         let sequence = state.take(index)
         let request = state.request
         let prompt = index / request.choices
         let hasProbabilities = request.wantsLogprobs && !sequence.tokens.isEmpty
         let body: JSONObject = [
-            "index": index, "content": sequence.text, "stop": sequence.end != nil,
+            "index": number, "content": sequence.text, "stop": sequence.end != nil,
             "tokens": request.wantsTokens ? sequence.tokens.map(\.token) : [],
             "id_slot": -1, "tokens_predicted": sequence.end?.usage.completionTokens ?? sequence.tokenCount,
             "tokens_evaluated": request.prompts[prompt].count,
@@ -68,10 +68,10 @@ struct LlamaFormat: CompletionFormat {
         return entry(choice.token, choice.logProbability) + ["top_logprobs": top]
     }
 
-    /// Seen from here: the time in the queue counts as the prompt's.
+    /// From the slot to the first token the prompt's, the rest the completion's.
     private func timings(_ sequence: CompletionState.SequenceState) -> JSONObject? {
         guard let end = sequence.end else { return nil }
-        let first = sequence.firstToken ?? end.time
+        let first = end.times.firstToken ?? end.times.end
         func times(_ name: String, _ count: Int, _ duration: Duration) -> JSONObject {
             let seconds = duration.seconds
             return JSONObject([
@@ -81,8 +81,8 @@ struct LlamaFormat: CompletionFormat {
             ])
         }
         return ["cache_n": end.usage.reusedTokens]
-            + times("prompt", end.usage.promptTokens - end.usage.reusedTokens, first - state.start)
-            + times("predicted", end.usage.completionTokens, end.time - first)
+            + times("prompt", end.usage.promptTokens - end.usage.reusedTokens, first - end.times.start)
+            + times("predicted", end.usage.completionTokens, end.times.end - first)
     }
 }
 

@@ -78,7 +78,10 @@ final class ContinuousBatcher {
     /// Removes a request's sequences, before its client learns of it. Their tokens may serve as prefixes of others.
     private func drop(_ owner: SubmittedRequest) {
         waiting.removeAll { $0.owner === owner }
-        for sequence in running where sequence.owner === owner { prefixCache.insert(sequence.session, of: owner.scope) }
+        for sequence in running where sequence.owner === owner {
+            countPrompt(of: sequence)
+            prefixCache.insert(sequence.session, of: owner.scope)
+        }
         running.removeAll { $0.owner === owner }
         queue.sequencesEnded(waiting: waiting.count, running: running.count)
     }
@@ -223,6 +226,12 @@ final class ContinuousBatcher {
 
     // MARK: End of sequences
 
+    /// Counts the prompt of a sequence that leaves, as far as it was computed.
+    private func countPrompt(of sequence: RunningSequence) {
+        metrics.promptTokens.increment(by: sequence.prompt.count - sequence.remainingPrefill)
+        metrics.reusedTokens.increment(by: sequence.reusedTokens)
+    }
+
     private func removeFinished() {
         for (owner, _) in failed { drop(owner) }
         let finished = running.filter { $0.stopReason != nil }
@@ -233,8 +242,7 @@ final class ContinuousBatcher {
         for sequence in finished {
             prefixCache.insert(sequence.session, of: sequence.owner.scope)
             queue.slotIsFree(after: (ContinuousClock.now - sequence.start).seconds)
-            metrics.promptTokens.increment(by: sequence.prompt.count)
-            metrics.reusedTokens.increment(by: sequence.reusedTokens)
+            countPrompt(of: sequence)
             let owner = sequence.owner
             let isLast = !running.contains { $0.owner === owner } && !waiting.contains { $0.owner === owner }
             if isLast { owner.finish() }

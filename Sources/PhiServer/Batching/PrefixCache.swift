@@ -68,10 +68,14 @@ package struct PrefixCache {
     /// The fewest tokens that are copied faster than computed.
     private static let fewest = 4
 
-    /// Adds a finished sequence's session, if it fits.
+    /// Adds a finished sequence's session. One that does not fit is saved in the directory, if that has time.
     package mutating func insert(_ session: Session, of scope: CacheScope = CacheScope()) {
         let size = session.residentBytes
-        guard session.tokens.count >= Self.fewest, size <= limit else { return }
+        guard session.tokens.count >= Self.fewest else { return }
+        guard size <= limit else {
+            if let directory, !directory.isBusy { _ = directory.save(session, of: scope) }
+            return
+        }
         // Sessions that the new one contains are redundant.
         for index in entries.indices.reversed()
         where entries[index].scope == scope && session.tokens.starts(with: entries[index].session.tokens) {

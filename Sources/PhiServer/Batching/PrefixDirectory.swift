@@ -26,6 +26,8 @@ package final class PrefixDirectory: Sendable {
         var waiting = 0
         /// Whether writing has failed, or the time for it is over.
         var isReadOnly = false
+        /// Whether a prefix was larger than the limit.
+        var hasRefused = false
     }
 
     /// The progress of one prefix to the directory.
@@ -170,9 +172,19 @@ package final class PrefixDirectory: Sendable {
         let tokens = session.tokens
         let name = FileName(
             owner: ownerName(scope), scope: scopeName(scope),
-            id: hash([tokens.withUnsafeBytes { Array($0) }]))
+            // Snapshots of other models and encodings are other files.
+            id: hash([
+                tokens.withUnsafeBytes { Array($0) }, model.file.digest.bytes, Array("\(encoding)".utf8),
+            ]))
         let size = session.snapshotSize()
-        guard size <= limit else { return }
+        guard size <= limit else {
+            let isFirst = state.withLock { state in
+                defer { state.hasRefused = true }
+                return !state.hasRefused
+            }
+            if isFirst { report("\(path): a prefix of \(size) bytes is not saved: the limit of all is \(limit)") }
+            return
+        }
         let isThere = state.withLock { state in
             let own = state.entries.filter { $0.name.scope == name.scope }
             return own.contains { $0.tokens.starts(with: tokens) }
@@ -187,7 +199,10 @@ package final class PrefixDirectory: Sendable {
         }
         let redundant = state.withLock { state in
             state.clock += 1
-            let contained = state.entries.filter { $0.name.scope == name.scope && tokens.starts(with: $0.tokens) }
+            // Those that this server cannot use are not known by their tokens.
+            let contained = state.entries.filter {
+                $0.name.scope == name.scope && !$0.tokens.isEmpty && tokens.starts(with: $0.tokens)
+            }
             state.entries.append(Entry(name: name, tokens: tokens, bytes: size, lastUse: state.clock))
             return contained.map(\.name)
         }

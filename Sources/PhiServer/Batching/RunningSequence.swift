@@ -34,6 +34,7 @@ final class RunningSequence {
     private var unsentChoices: [TokenChoice] = []
     /// When it got its slot.
     let start = ContinuousClock.now
+    private var firstTokenTime: ContinuousClock.Instant?
     /// When its last token was chosen.
     private(set) var lastTokenTime: ContinuousClock.Instant?
 
@@ -96,7 +97,8 @@ final class RunningSequence {
         guard remainingPrefill == 0 else { return }
         repeat {
             guard let token = try decoder.decode() else { break }
-            lastTokenTime = .now
+            let now = ContinuousClock.now
+            (firstTokenTime, lastTokenTime) = (firstTokenTime ?? now, now)
             completionTokens += 1
             if let choice = token.choice { unsentChoices.append(choice) }
             if !token.text.isEmpty || (stopReason != nil && !unsentChoices.isEmpty) {
@@ -112,6 +114,7 @@ final class RunningSequence {
         guard let stopReason else { return }
         let usage = SequenceUsage(
             promptTokens: prompt.count, reusedTokens: reusedTokens, completionTokens: completionTokens)
-        owner.send(.end(sequence: number, stopReason, usage))
+        let times = SequenceTimes(start: start, firstToken: firstTokenTime, end: .now)
+        owner.send(.end(sequence: number, stopReason, usage, times))
     }
 }

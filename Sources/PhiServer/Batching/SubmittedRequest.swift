@@ -52,7 +52,14 @@ package enum CompletionEvent: Sendable {
     /// wants log-probabilities; their text may follow in later events.
     case text(sequence: Int, String, tokens: [TokenChoice])
     /// The end of the sequence.
-    case end(sequence: Int, StopReason, SequenceUsage)
+    case end(sequence: Int, StopReason, SequenceUsage, SequenceTimes)
+}
+
+/// When a finished sequence got its slot, when its first token was chosen, if there is one, and when it ended.
+package struct SequenceTimes: Sendable {
+    let start: ContinuousClock.Instant
+    let firstToken: ContinuousClock.Instant?
+    let end: ContinuousClock.Instant
 }
 
 /// The token counts of a finished sequence.

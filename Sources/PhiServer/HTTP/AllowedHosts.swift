@@ -38,7 +38,9 @@ struct AllowedHosts: RouterMiddleware {
         return (try? SocketAddress(ipAddress: bare, port: 0)) != nil
     }
 
+    /// Whether a server at `host`, a name or an address in any spelling, is for this machine alone.
     private static func isLoopback(_ host: String) -> Bool {
-        host.lowercased() == "localhost" || host == "::1" || host.hasPrefix("127.") && isAddress(host)
+        guard let address = try? SocketAddress.makeAddressResolvingHost(host, port: 0).ipAddress else { return false }
+        return address == "::1" || address.hasPrefix("127.") || address.hasPrefix("::ffff:127.")
     }
 }

@@ -23,12 +23,15 @@ package enum APIKeyFile {
     ) throws(FormatError) -> [String] {
         var keys: [String] = []
         let lines = bytes.split(omittingEmptySubsequences: false) { $0 == 0x0A || $0 == 0x0D }
-        for line in lines {
+        for (number, line) in lines.enumerated() {
             let blank: (UInt8) -> Bool = { $0 == 0x20 || $0 == 0x09 }
             let key = Array(line.drop(while: blank).reversed().drop(while: blank).reversed())
             if key.isEmpty || hasComments && key.first == UInt8(ascii: "#") { continue }
             guard key.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                throw FormatError(source, "has a key with characters other than visible ones of ASCII")
+                let place = hasComments ? "line \(number + 1) " : ""
+                let advice = hasComments && key.contains(UInt8(ascii: "#")) ? "; comments have lines of their own" : ""
+                throw FormatError(
+                    source, "\(place)has a key with characters other than visible ones of ASCII\(advice)")
             }
             keys.append(String(decoding: key, as: UTF8.self))
         }

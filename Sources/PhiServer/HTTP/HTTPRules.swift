@@ -5,7 +5,8 @@ import NIOHTTP1
 ///
 /// - A response to HTTP/1.0 is not chunked, and the connection closes after it. `Connection: close` is said.
 /// - `Expect: 100-continue` is answered before the body.
-/// - A body must arrive, and what is sent must be read, within a time.
+/// - A body must arrive within a time; a client must read some of what is sent to it within a time.
+/// - A connection is closed, and counts as idle, only when all that was written is sent.
 /// - The answer to a request that is not HTTP is an error in OpenAI's shape.
 /// - Idle connections make room for new ones, see ``OpenConnections``.
 final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
@@ -21,6 +22,12 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
     private var exchanges: [Exchange] = []
     private var bodyDeadline: Scheduled<Void>?
     private var parserError: HTTPParserError?
+    /// Writes that are not sent yet.
+    private var unsent = 0
+    /// Closes the connection, unless something is sent before.
+    private var readDeadline: Scheduled<Void>?
+    /// A close that waits for ``unsent`` writes.
+    private var pendingClose: (mode: CloseMode, promise: EventLoopPromise<Void>)?
 
     private struct Exchange {
         let version: HTTPVersion
@@ -39,11 +46,13 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         bodyDeadline?.cancel()
+        readDeadline?.cancel()
         connections.remove(context.channel)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
         bodyDeadline?.cancel()
+        readDeadline?.cancel()
         connections.remove(context.channel)
         context.fireChannelInactive()
     }
@@ -112,27 +121,67 @@ final class HTTPRules: ChannelDuplexHandler, RemovableChannelHandler {
             if exchanges[0].closes { head.headers.replaceOrAdd(name: "connection", value: "close") }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .body:
-            context.write(data, promise: untilRead(promise, context))
+            guard case .body(.byteBuffer(var bytes)) = unwrapOutboundIn(data) else {
+                return context.write(data, promise: untilSent(promise, context))
+            }
+            // In pieces, since what a client has read is known of whole writes only.
+            while bytes.readableBytes > Self.pieceBytes, let piece = bytes.readSlice(length: Self.pieceBytes) {
+                context.write(wrapOutboundOut(.body(.byteBuffer(piece))), promise: untilSent(nil, context))
+            }
+            context.write(wrapOutboundOut(.body(.byteBuffer(bytes))), promise: untilSent(promise, context))
         case .end:
             if let body = exchanges.first?.errorBody {
                 context.write(wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
             }
             if !exchanges.isEmpty { exchanges.removeFirst() }
-            if exchanges.isEmpty { connections.setIdle(context.channel) }
-            context.write(data, promise: untilRead(promise, context))
+            context.write(data, promise: untilSent(promise, context))
         }
     }
 
-    /// Returns a promise, `promise` if there is one, of a part whose write may not last: a client that does not read it must not hold
-    /// a whole answer in memory.
-    private func untilRead(_ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        guard unsent > 0, mode != .input, !connections.isClosed else {
+            return context.close(mode: mode, promise: promise)
+        }
+        let own = pendingClose?.promise ?? context.eventLoop.makePromise()
+        own.futureResult.cascade(to: promise)
+        pendingClose = (pendingClose?.mode == .all ? .all : mode, own)
+        context.flush()
+    }
+
+    /// Bytes of a body that are written at once.
+    private static let pieceBytes = 1 << 16
+
+    /// Returns a promise, `promise` if there is one, of a write. A client that reads nothing for a time must not hold an answer in
+    /// memory, so the connection is then closed.
+    private func untilSent(_ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) -> EventLoopPromise<
         Void
     > {
         let promise = promise ?? context.eventLoop.makePromise()
-        let channel = context.channel
-        let deadline = context.eventLoop.scheduleTask(in: readTime) { channel.close(promise: nil) }
-        promise.futureResult.whenComplete { _ in deadline.cancel() }
+        unsent += 1
+        if readDeadline == nil { startReadDeadline(context) }
+        promise.futureResult.assumeIsolatedUnsafeUnchecked().whenComplete { [weak self] _ in self?.isSent(context) }
         return promise
+    }
+
+    private func startReadDeadline(_ context: ChannelHandlerContext) {
+        readDeadline?.cancel()
+        readDeadline = context.eventLoop.assumeIsolatedUnsafeUnchecked().scheduleTask(in: readTime) {
+            context.close(promise: nil)
+        }
+    }
+
+    /// A write has been sent, or has failed with the connection.
+    private func isSent(_ context: ChannelHandlerContext) {
+        unsent -= 1
+        guard unsent == 0 else { return startReadDeadline(context) }
+        readDeadline?.cancel()
+        readDeadline = nil
+        if let (mode, promise) = pendingClose {
+            pendingClose = nil
+            context.close(mode: mode, promise: promise)
+        } else if exchanges.isEmpty {
+            connections.setIdle(context.channel)
+        }
     }
 }
 

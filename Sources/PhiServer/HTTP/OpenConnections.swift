@@ -11,6 +11,7 @@ final class OpenConnections: Sendable {
     }
     private let limit: Int
     private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+    private let closed = Atomic<Bool>(false)
 
     init(limit: Int) { self.limit = limit }
 
@@ -25,6 +26,16 @@ final class OpenConnections: Sendable {
         }
         oldest?.close(promise: nil)
     }
+
+    /// Closes all connections, also those with answers that are not sent yet.
+    func closeAll() {
+        closed.store(true, ordering: .releasing)
+        let all = entries.withLock { $0.values.map(\.channel) }
+        for channel in all { channel.close(promise: nil) }
+    }
+
+    /// Whether ``closeAll()`` was called.
+    var isClosed: Bool { closed.load(ordering: .acquiring) }
 
     func remove(_ channel: any Channel) { entries.withLock { $0[ObjectIdentifier(channel)] = nil } }
 

@@ -1,4 +1,5 @@
 import Logging
+import PhiFormat
 import PhiSystem
 import Synchronization
 
@@ -64,7 +65,7 @@ package struct LineLog: LogHandler {
 
     private static func text(_ time: String, _ event: LogEvent, _ metadata: Logger.Metadata) -> String {
         let pairs = metadata.sorted { $0.key < $1.key }.map { "\($0)=\(plain("\($1)"))" }
-        let message = "\(event.message)".split(whereSeparator: \.isNewline).joined(separator: " ")
+        let message = "\(event.message)".split(whereSeparator: \.isNewline).joined(separator: " ").printable
         return "\(time) \(event.level) \(message)" + (pairs.isEmpty ? "" : " [\(pairs.joined(separator: " "))]") + "\n"
     }
 
@@ -106,8 +107,7 @@ package struct LineLog: LogHandler {
             case "\n": quoted += "\\n"
             case "\r": quoted += "\\r"
             case "\t": quoted += "\\t"
-            case _
-            where scalar.value < 0x20 || scalar.value == 0x7F || scalar.value == 0x2028 || scalar.value == 0x2029:
+            case _ where scalar.isControl:
                 let digits = String(scalar.value, radix: 16)
                 quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             default: quoted.unicodeScalars.append(scalar)

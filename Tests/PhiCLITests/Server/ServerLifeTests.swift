@@ -127,6 +127,34 @@ extension ServerTests {
             #expect(outcome.status == 0 && outcome.seconds < 60)
         }
 
+        @Test(arguments: [SIGTERM, SIGINT]) func aSecondSignalEndsRequests(_ signal: Int32) throws {
+            let server = try ServerProcess("--drain", "86400", path: Models.long())
+            let stream = try endless(server)
+            server.program.signal(SIGTERM)
+            while (try? HTTPConnection(port: server.port)) != nil { usleep(10_000) }
+            _ = try stream.readEvent()
+            server.program.signal(signal)
+            var last = ""
+            while let event = try stream.readEvent() { last = event }
+            #expect(last.contains(#""code":"shutting_down""#))
+            #expect(try server.end().status == 0)
+        }
+
+        /// What was answered before the end is sent before it, to slow clients too.
+        @Test func answersAreSentBeforeTheServerEnds() throws {
+            let server = try ServerProcess("--max-body", "8388608", path: nil)
+            let text = String(repeating: "a b ", count: 1_000_000)
+            let connection = try server.connect()
+            connection.pause = 5_000
+            try connection.send("POST", "/tokenize", Array(ServerProcess.json(["content": text]).utf8))
+            let head = try connection.readHead()
+            let length = try #require(head.headers["content-length"].flatMap { Int($0) })
+            try #require(head.status == 200 && length > 4_000_000)
+            server.program.signal(SIGTERM)
+            #expect(try connection.read(length).count == length)
+            #expect(try server.end().status == 0)
+        }
+
         @Test func logsSayWhatHappenedButNotWhatWasAsked() throws {
             func lines(_ options: String...) throws -> String {
                 let server = try ServerProcess("--log-format", options[0], options[1], path: Models.path())

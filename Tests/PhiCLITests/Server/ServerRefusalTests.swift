@@ -135,6 +135,8 @@ extension ServerTests {
             for arguments in [
                 ["--port", "70000"], ["--parallel", "65"], ["--parallel", "0"], ["--queue", "0"], ["--timeout", "0"],
                 ["--log-format", "xml"], ["--log-level", "loud"], ["--context", "0"], ["extra"],
+                ["--allow-origin", "example.com"], ["--allow-host", "http://a"], ["--cache-dir-limit", "1"],
+                ["--max-connections", "1"],
             ] {
                 let outcome = try ServerProcess.outcome(arguments)
                 expectWrongUsage(outcome, arguments[0])
@@ -152,6 +154,7 @@ extension ServerTests {
             for (arguments, word) in [
                 (["-m", "nowhere.phi"], "nowhere.phi"), (["-m", notAModel], "model.phi"),
                 (["--api-key-file", empty], "no key"), (["--api-key-file", broken], "visible ones of ASCII"),
+                (["--host", "no-such-name.invalid"], "--host no-such-name.invalid: is no address"),
                 (["--context", "999999"], "999999"), (["--port", "\(taken.port)"], "127.0.0.1:\(taken.port): "),
             ] {
                 let outcome = try ServerProcess.outcome(arguments)

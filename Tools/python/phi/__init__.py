@@ -14,6 +14,7 @@ copies a session.
 Any number of threads may use a model. A session, its forks and its generations may be used by one thread at a time;
 only Generation.cancel may be called from another. Python's other threads run while the library computes; Ctrl-C acts
 at the next piece of a generation, which is after all of a long prompt, and within 256 tokens of `append` and `score`.
+A child of os.fork may go on with what its parent opened, if no other thread was in a call of the library.
 
 Needs the standard library only; logits are NumPy arrays where NumPy is installed. The package loads libphi from
 $PHI_LIBRARY, else its own copy, else from the system's library path.

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ctypes import byref, c_char, c_char_p, c_double, c_float, c_int32, c_size_t, c_uint64, c_void_p
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 # Tokens that the library computes in one step, PHI_BATCH_TOKENS.
 _BATCH = 256
+# No token: of a piece that has been returned.
+_NONE = -1
 _CACHES = {None: 0, "f32": 1, "f16": 2, "q8": 3}
 _STOPS = [None, "end_of_text", "stop_string", "max_tokens", "context_full", "complete"]
 
@@ -45,6 +48,14 @@ def _real(name: str, value: SupportsFloat) -> float:
         return float(value)
     except (OverflowError, ValueError) as error:
         raise refused(f"{name} must be a number that fits a float: {error}") from None
+
+
+def _single(name: str, value: SupportsFloat) -> float:
+    """A number that the library takes as a float of 32 bits."""
+    number = _real(name, value)
+    if math.isfinite(number) and not math.isfinite(c_float(number).value):
+        raise refused(f"{name} must fit a float of 32 bits, got {number}")
+    return number
 
 
 def _text(name: str, value: str | None) -> bytes | None:
@@ -136,24 +147,34 @@ class Session(Handle):
     ) -> None:
         """Passes tokens to `call(part, size, start)`, a batch at a time; Python handles signals in between."""
         count = len(array)
-        before = self.tokens if count > _BATCH else []
-        fits = len(before) + count <= self._context and all(0 <= token < self.model.vocabulary for token in array)
-        if count <= _BATCH or not fits:
-            # The library changes nothing when it refuses them.
-            check(call(array, count, 0))
-            return
-        has_logits = library.phi_session_logits(self._open(), None, 0, byref(c_size_t())) == ROOM
+        before, has_logits = self._state()
+        fits = before + count <= self._context and all(0 <= token < self.model.vocabulary for token in array)
+        # The library changes nothing when it refuses them, all at once.
+        batch = _BATCH if fits else max(1, count)
         try:
-            for start in range(0, count, _BATCH):
-                size = min(_BATCH, count - start)
-                part = (c_int32 * size).from_buffer(array, start * ctypes.sizeof(c_int32))
+            for start in range(0, max(1, count), batch):
+                size = min(batch, count - start)
+                part = (c_int32 * size).from_buffer(array, start * ctypes.sizeof(c_int32)) if size else array
                 check(call(part, size, start))
         except BaseException:
-            # The logits of the last token go with what is removed, so it is computed again.
-            last = before[-1:] if has_logits else []
-            self.truncate(len(before) - len(last))
-            self.append(last)
+            # An interruption may come when the library is done, too.
+            self._take_back(before, has_logits)
             raise
+
+    def _state(self) -> tuple[int, bool]:
+        """The number of tokens, and whether there are logits."""
+        handle, count = self._open(), c_size_t()
+        library.phi_session_tokens(handle, None, 0, byref(count))
+        return count.value, library.phi_session_logits(handle, None, 0, byref(c_size_t())) == ROOM
+
+    def _take_back(self, count: int, has_logits: bool) -> None:
+        """Removes all tokens from index `count` on. The last one's logits go with them, so it is computed again."""
+        if self._state() == (count, has_logits):
+            return
+        last = (c_int32 * 1)(*self.tokens[count - 1:count]) if has_logits else None
+        self.truncate(count - (last is not None))
+        if last is not None:
+            check(library.phi_session_append(self._open(), last, 1))
 
     def logits(self) -> numpy.typing.NDArray[numpy.float32]:
         """The logits of the next token, float32 [vocabulary]. Without NumPy, a memoryview of as many floats."""
@@ -236,14 +257,17 @@ class Generation(Handle):
     `maximum_tokens`: by default the remaining context. `temperature`: 0 always takes the most likely token; else
     `top_k`, `top_p` and `min_p` restrict the choice, and `seed` makes it the same on any machine. `repeat_penalty`,
     `presence_penalty` and `frequency_penalty` discourage tokens that occurred.
-    `stop`: strings that end the completion and are not part of it. `logit_bias`: added to tokens' logits.
+    `stop`: strings that end the completion and are not part of it. `logit_bias`: added to tokens' logits; minus
+    infinity forbids them. If it forbids all, token 0 is chosen, or with `regex` or `json_schema` the likeliest that
+    those allow.
     `log_probabilities`: a number of alternatives, each with its log-probability. `ignore_end_of_text`: go on after
     tokens that end a text. `regex` or `json_schema`, a text or a mapping: keeps the completion to texts that match, as
-    `phi complete --help` and the library's documentation tell.
+    `phi complete --help` and the library's documentation tell; "oneOf" is as "anyOf". They need 256 KB of the thread's
+    stack (`threading.stack_size`).
 
     Nothing is computed before the first piece, which takes the time of the prompt. Ctrl-C acts when a piece is there,
-    `cancel` within the time of a piece or of 256 tokens of the prompt. Once anything else has changed the session's
-    sequence, the generation is overtaken: its next piece raises Error.
+    which the next call then returns; `cancel` acts within the time of a piece or of 256 tokens of the prompt. Once
+    anything else has changed the session's sequence, the generation is overtaken: its next piece raises Error.
     """
 
     _close = "phi_generation_end"
@@ -264,7 +288,7 @@ class Generation(Handle):
         if not isinstance(logit_bias, (Mapping, type(None))):
             raise TypeError(f"logit_bias must be a mapping, not {type(logit_bias).__name__}")
         biases = [
-            LogitBias(integer("a token of logit_bias", token), _real("logit_bias", bias))
+            LogitBias(integer("a token of logit_bias", token), _single("logit_bias", bias))
             for token, bias in (logit_bias or {}).items()]
         options = GenerationOptions(
             size=ctypes.sizeof(GenerationOptions),
@@ -283,6 +307,7 @@ class Generation(Handle):
         handle = c_void_p()
         check(library.phi_generation_begin(session._open(), tokens, len(tokens), byref(options), byref(handle)))
         self._handle = handle
+        self._next = GenerationPiece(size=ctypes.sizeof(GenerationPiece), token=_NONE)
         self.session = session
         self._wants_probabilities = log_probabilities is not None
 
@@ -295,16 +320,20 @@ class Generation(Handle):
     def __next__(self) -> Piece:
         if self.closed:
             raise StopIteration
-        piece = GenerationPiece(size=ctypes.sizeof(GenerationPiece))
-        status = library.phi_generation_next(self._handle, byref(piece))
-        check(status)
-        if status == END:
-            raise StopIteration
+        piece = self._next
+        if piece.token == _NONE:
+            status = library.phi_generation_next(self._handle, byref(piece))
+            check(status)
+            if status == END:
+                raise StopIteration
+        # Else an interruption came when the library was done: the piece is still here.
         text = ctypes.string_at(piece.text, piece.text_length).decode()
         alternatives = [(a.token, a.log_probability) for a in piece.alternatives[: piece.alternative_count]]
-        return Piece(
+        made = Piece(
             piece.token, text, _STOPS[piece.stop], piece.log_probability if self._wants_probabilities else None,
             alternatives)
+        piece.token = _NONE
+        return made
 
     def cancel(self) -> None:
         """Makes the current or next call raise Cancelled. May be called from any thread, also while another closes."""

@@ -262,6 +262,64 @@ class PackageTest(unittest.TestCase):
                             getattr(session, name)(refused)
                         self.assertEqual((session.tokens, bytes(session.logits())), before)
 
+    def test_an_interrupted_short_call_changes_nothing(self) -> None:
+        """Also when the interruption comes as the library returns."""
+        tokens, library = self.many_tokens(), phi._library.library
+        for name in ("append", "score"):
+            for start, truncated in ([], None), (tokens[:5], None), (tokens[:6], 5):
+                for count in (1, 5, 200):
+                    with self.subTest(name, start=start, truncated=truncated, count=count):
+                        session = self.session()
+                        session.append(start)
+                        if truncated:
+                            session.truncate(truncated)
+                        before, state = session.tokens, session._state()
+                        function = getattr(library, f"phi_session_{name}")
+
+                        calls: list[int] = []
+
+                        def interrupts(
+                            *arguments: object, function: Callable[..., int] = function, calls: list[int] = calls
+                        ) -> int:
+                            calls.append(function(*arguments))
+                            if len(calls) == 1:
+                                raise KeyboardInterrupt
+                            return calls[-1]
+
+                        with mock.patch.object(library, f"phi_session_{name}", interrupts), \
+                                self.assertRaises(KeyboardInterrupt):
+                            getattr(session, name)(tokens[:count])
+                        self.assertEqual(calls[0], 0)
+                        self.assertEqual((session.tokens, session._state()), (before, state))
+                        if state[1]:
+                            again = self.session()
+                            again.append(before)
+                            self.assertEqual(bytes(session.logits()), bytes(again.logits()))
+
+    def test_an_interrupted_generation_loses_no_piece(self) -> None:
+        library, options = phi._library.library, {"maximum_tokens": 12, "log_probabilities": 2}
+        expected = list(self.session().generate(PROMPT, **options))
+        function, calls = library.phi_generation_next, []
+
+        def interrupts(*arguments: object) -> int:
+            calls.append(function(*arguments))
+            if len(calls) % 3 == 1:
+                raise KeyboardInterrupt
+            return calls[-1]
+
+        made, interruptions = [], 0
+        generation = self.session().generate(PROMPT, **options)
+        with mock.patch.object(library, "phi_generation_next", interrupts):
+            while True:
+                try:
+                    made.append(next(generation))
+                except StopIteration:
+                    break
+                except KeyboardInterrupt:
+                    interruptions += 1
+        self.assertEqual(made, expected)
+        self.assertGreater(interruptions, 3)
+
     def test_a_generation_is_not_freed_while_another_thread_cancels(self) -> None:
         library = phi._library.library
         cancel = library.phi_generation_cancel
@@ -347,6 +405,10 @@ class PackageTest(unittest.TestCase):
             ("temperature", lambda: session.complete("x", temperature=10**400)),
             ("top_p", lambda: session.complete("x", top_p=Fraction(10**400))),
             ("logit_bias", lambda: session.complete("x", logit_bias={1: huge})),
+            ("logit_bias", lambda: session.complete("x", logit_bias={1: -1e39})),
+            ("logit_bias", lambda: session.complete("x", logit_bias={1: 1e39})),
+            ("repeat.penalty", lambda: session.complete("x", repeat_penalty=1e-50)),
+            ("repeat.penalty", lambda: session.complete("x", repeat_penalty=1e50)),
             ("bits is not a token", lambda: session.append([huge])),
             ("bits", lambda: session.complete("x", maximum_tokens=huge)),
             ("written as JSON", lambda: session.complete("x", json_schema=loop)),

@@ -57,11 +57,11 @@ struct LlamaServerTests {
             let response = try await server.send(.post, "/completions", "{\(Self.start),\"n_predict\":2}")
             #expect(response.status == .ok, "\(response.text)")
             #expect(try response.json(Answer.self).tokens_predicted == 2)
-            let answer = try await server.send(.post, "/tokenize", #"{"content":"def é","with_pieces":true}"#)
+            let answer = try await server.send(.post, "/tokenize", #"{"content":"def add","with_pieces":true}"#)
             let bytes = try await server.send(.post, "/tokenize", #"{"content":"\ud83d\ude42","with_pieces":true}"#)
             let pieces = try answer.json(Pieces.self).tokens
-            #expect(pieces.map(\.piece).joined() == "def é" && !bytes.text.contains("warnings"))
-            #expect(pieces.map(\.id) == TestServer.model?.tokenizer.encode("def é"))
+            #expect(pieces.map(\.piece).joined() == "def add" && bytes.text.contains(#""piece":["#))
+            #expect(pieces.map(\.id) == TestServer.model?.tokenizer.encode("def add"))
         }
     }
 

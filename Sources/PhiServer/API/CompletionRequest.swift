@@ -279,8 +279,8 @@ private struct StreamOptions: JSONReadable {
         let flag = members["include_usage"] ?? .null
         guard flag == .null || Bool(flag) != nil else { return nil }
         includesUsage = flag == .bool(true)
-        // OpenAI's padding of events, which is never needed here.
-        let known = ["include_usage", "include_obfuscation"]
+        // OpenAI's padding of events, which is never needed here, and vLLM's usage in each event, which comes at the end.
+        let known = ["include_usage", "include_obfuscation", "continuous_usage_stats"]
         let others = members.filter { !known.contains($0.key) && $0.value != .null && $0.value != .bool(false) }
         unused = others.map { String($0.key.prefix(64)) }.sorted().prefix(8).map { $0 }
     }

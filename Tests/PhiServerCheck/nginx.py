@@ -118,6 +118,7 @@ def main() -> None:
     once_after_a_timeout()
     expected = {n: completed(PROMPT, n) for n in range(1, 60)}
     with Served("--parallel", "2") as one, Served("--parallel", "2") as two, Balancer(one.port, two.port) as balancer:
+        own_names_only(balancer.port)
         unbuffered(balancer.port)
         kill_one(balancer.port, one, two, expected)
     print("nginx: streams are unbuffered; one server killed in mid-load cost its streams only; the other took over; "
@@ -182,6 +183,17 @@ def wait_for(port: int, balancer: subprocess.Popen) -> None:
         except OSError:
             time.sleep(0.1)
     sys.exit("nginx does not listen")
+
+
+def own_names_only(port: int) -> None:
+    """A page of a name that leads here must not use the server."""
+    for host, status in ((f"127.0.0.1:{port}", 200), ("localhost", 200), ("evil.example", 403), (f"a.b:{port}", 403)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", "/health", headers={"Host": host})
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+        assert answer.status == status and ("error" in body) == (status == 403), (host, answer.status, body)
+        connection.close()
 
 
 def unbuffered(port: int) -> None:

@@ -31,7 +31,8 @@ class Unit(unittest.TestCase):
         """phi-server refuses an option that is given twice, so the unit's own are few."""
         self.assertEqual(self.service["ExecStart"], "/usr/bin/phi-server --port %i $PHI_SERVER_OPTIONS")
         self.assertEqual(self.service["Environment"], '"PHI_SERVER_OPTIONS=--log-format json"')
-        self.assertEqual(self.service["EnvironmentFile"], "-/etc/default/phi-server")
+        files = re.findall(r"(?m)^EnvironmentFile=(.*)$", (DEPLOY / "phi-server.service").read_text())
+        self.assertEqual(files, ["-/etc/default/phi-server", "-/etc/default/phi-server@%i"])  # the last one counts
 
     def test_the_file_of_options(self) -> None:
         text = (DEPLOY / "phi-server.default").read_text()

@@ -49,9 +49,50 @@ struct CallerThreadTests {
         }
     }
 
-    /// A result that another thread sets.
-    private final class Box: @unchecked Sendable {
+    /// Work of another thread, and its result.
+    private final class Work: @unchecked Sendable {
+        let body: () throws -> Results
         var made: Result<Results, any Error>?
+        var hadSmallStack = false
+
+        init(_ body: @escaping () throws -> Results) { self.body = body }
+
+        func run() {
+            hadSmallStack = CallerStack.isSmall
+            made = Result { try body() }
+        }
+    }
+
+    /// Runs `work` on a thread whose stack has just so many bytes.
+    private func run(_ work: Work, stack bytes: Int) throws {
+        #if os(Linux)
+            // Memory of its own: the system's library may give a thread a larger stack that another one has left.
+            let memory = try #require(mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+            try #require(memory != MAP_FAILED)
+            var attributes = pthread_attr_t()
+            pthread_attr_init(&attributes)
+            try #require(pthread_attr_setstack(&attributes, memory, bytes) == 0)
+            var thread = pthread_t()
+            let code = pthread_create(
+                &thread, &attributes,
+                { raw in
+                    if let raw { Unmanaged<Work>.fromOpaque(raw).takeUnretainedValue().run() }
+                    return nil
+                }, Unmanaged.passUnretained(work).toOpaque())
+            try #require(code == 0)
+            pthread_join(thread, nil)
+            pthread_attr_destroy(&attributes)
+            munmap(memory, bytes)
+        #else
+            let isDone = DispatchSemaphore(value: 0)
+            let thread = Thread {
+                work.run()
+                isDone.signal()
+            }
+            thread.stackSize = bytes
+            thread.start()
+            isDone.wait()
+        #endif
     }
 
     @Test(arguments: [96, 128, 192])
@@ -59,16 +100,10 @@ struct CallerThreadTests {
         let model = try TinyPhi().model(.q8)
         let expected = try results(model, 1)
         for threads in [1, 2, 3] {
-            let box = Box()
-            let isDone = DispatchSemaphore(value: 0)
-            let thread = Thread {
-                if CallerStack.isSmall { box.made = Result { try results(model, threads) } }
-                isDone.signal()
-            }
-            thread.stackSize = kilobytes << 10
-            thread.start()
-            isDone.wait()
-            #expect(try box.made?.get() == expected, "\(threads) threads")
+            let work = Work { try results(model, threads) }
+            try run(work, stack: kilobytes << 10)
+            #expect(work.hadSmallStack)
+            #expect(try work.made?.get() == expected, "\(threads) threads")
         }
         #expect(!CallerStack.isSmall)
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # build.sh TRIPLE OUT [OPTION ...]: kernels, their cases and the check program for another machine, linked statically, or for this
-# one where TRIPLE is "native". parallel.c and cores.c are left out: threads are not what is checked. Does nothing when OUT is up to date.
+# one where TRIPLE is "native". parallel.c, thread_state.c and cores.c are left out: threads are not what is checked. Does nothing when OUT is up to date.
 set -e
 here=$(dirname "$0")/..
 sources=$here/../../Sources

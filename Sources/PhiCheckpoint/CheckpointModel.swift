@@ -175,7 +175,7 @@ package struct CheckpointModel: Sendable {
         for adapter in adapters { try adapter.update(parameter, rows, config, in: floats) }
     }
 
-    /// The fault of a parameter of which some rows are not finite, or too large for `type`: the tensor's, or that of an adapter that
+    /// The `fault` of some rows of a parameter, such as that they are not finite: the tensor's, or that of an adapter that
     /// has changed it.
     package func fault(of parameter: Parameter, _ rows: Range<Int>, _ fault: String) -> FormatError {
         var bare = self

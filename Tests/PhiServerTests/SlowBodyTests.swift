@@ -46,6 +46,12 @@ struct SlowBodyTests {
         }
     }
 
+    /// A body for `/detokenize` whose answer has 16 MB.
+    private static func longAnswer() throws -> [UInt8] {
+        let longest = try #require(TestServer.model?.tokenizer.encode(String(repeating: " ", count: 16)).first)
+        return Array(#"{"tokens":[\#(String(repeating: "\(longest),", count: 1_000_000))0]}"#.utf8)
+    }
+
     /// A client that reads nothing does not hold its answer in memory.
     @Test func anAnswerHasToBeRead() async throws {
         try await TestServer.run({
@@ -53,11 +59,10 @@ struct SlowBodyTests {
             $0.limits.bodyBytes = 8 << 20
             $0.port = 0
         }) { server in
-            let longest = try #require(TestServer.model?.tokenizer.encode(String(repeating: " ", count: 16)).first)
-            let body = #"{"tokens":[\#(String(repeating: "\(longest),", count: 1_000_000))0]}"#
+            let body = try Self.longAnswer()
             try await server.listening { port in
                 let connection = try HTTPConnection(port: port)
-                try connection.send("POST", "/detokenize", Array(body.utf8))
+                try connection.send("POST", "/detokenize", body)
                 try await server.wait(
                     for: #"phi_http_requests_total{path="/detokenize",status="200"}"#, toBe: 1)
                 connection.close()
@@ -72,8 +77,7 @@ struct SlowBodyTests {
             $0.limits.bodyBytes = 8 << 20
             $0.port = 0
         }) { server in
-            let longest = try #require(TestServer.model?.tokenizer.encode(String(repeating: " ", count: 16)).first)
-            let body = #"{"tokens":[\#(String(repeating: "\(longest),", count: 999_999))\#(longest)]}"#
+            let body = try Self.longAnswer()
             try await server.listening { port in
                 let count = try await withCheckedThrowingContinuation { continuation in
                     DispatchQueue.global().async {
@@ -82,7 +86,7 @@ struct SlowBodyTests {
                                 let client = try HTTPConnection(port: port)
                                 client.pause = 20_000
                                 try client.send(
-                                    "POST", "/detokenize", Array(body.utf8), headers: ["Connection": connection])
+                                    "POST", "/detokenize", body, headers: ["Connection": connection])
                                 return try client.readAnswer().body.count
                             })
                     }

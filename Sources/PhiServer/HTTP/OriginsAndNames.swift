@@ -11,14 +11,11 @@ package enum Origin {
         let isScheme =
             scheme.first?.isLetter == true
             && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "+-.".contains($0)) }
-        let port = rest.hasPrefix("[") ? rest.split(separator: "]").last?.dropFirst() : rest.split(separator: ":").last
         guard isScheme, AllowedHosts.name(String(rest)) != nil, !rest.contains(where: { "/?#@ ".contains($0) }) else {
             return nil
         }
-        let standard = ["http": "80", "https": "443"][String(scheme)]
-        if let port, let standard, port == standard, rest.hasSuffix(":" + standard) {
-            return String(text.dropLast(standard.count + 1))
-        }
+        let standard = ["http": ":80", "https": ":443"][String(scheme)]
+        if let standard, rest.hasSuffix(standard) { return String(text.dropLast(standard.count)) }
         return text
     }
 }

@@ -70,7 +70,7 @@ struct LineLogTests {
 
 struct OriginTests {
     @Test func originsAreWrittenAsBrowsersDo() {
-        let same = ["*", "null", "https://example.com", "http://a:8", "http://[::1]:30", "http://[::80]", "https://a.b:84"]
+        let same = ["*", "null", "https://a.b", "http://a:8", "http://[::1]:30", "http://[::80]", "https://a.b:84"]
         for text in same { #expect(Origin.normalised(text) == text) }
         let others = [
             "https://Example.com/": "https://example.com", "HTTPS://example.com:443": "https://example.com",

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
-def run(*command: object, stdin: bytes = b"") -> bytes:
-    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True)
+def run(*command: object, stdin: bytes = b"", folder: Path | None = None) -> bytes:
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True, cwd=folder)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:].decode(errors='replace')}"
                  f"{done.stderr[-2000:].decode(errors='replace')}")
@@ -38,9 +41,12 @@ class Llama:
             *(f"-Wl,-rpath,{f.resolve().parent}" for f in libraries), "-o", self.logits_tool)
 
     def importance(self, whole: Path, text: Path, window: int, tokens: int) -> Path:
-        """An importance matrix by the first `tokens` tokens of a text."""
-        run(self.binaries / "llama-imatrix", "-m", whole, "-f", text, "-o", self.importance_file, "-c", window, "-t", 2,
-            "--chunks", tokens // window, "--no-ppl")
+        """An importance matrix by the first `tokens` tokens of a text. ik_llama.cpp's tool writes llama.log where it is
+        started."""
+        tool, whole, text, out = (p.resolve() for p in (self.binaries / "llama-imatrix", whole, text,
+                                                        self.importance_file))
+        run(tool, "-m", whole, "-f", text, "-o", out, "-c", window, "-t", 2, "--chunks", tokens // window, "--no-ppl",
+            folder=self.scratch)
         return self.importance_file
 
     def quantise(self, whole: Path, kind: str, importance: Path | None) -> Path:
@@ -51,6 +57,8 @@ class Llama:
 
     def logits(self, file: Path, windows: torch.Tensor, judged: int) -> Iterator[torch.Tensor]:
         """The logits of the `judged` positions before the last of each window."""
+        import torch
+
         ids = self.scratch / "ids.bin"
         ids.write_bytes(windows.numpy().astype(np.int32).tobytes())
         with ids.open("rb") as stdin, subprocess.Popen(

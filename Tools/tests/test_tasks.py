@@ -4,16 +4,18 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import os
 import random
 import re
 import unittest
 from dataclasses import replace
+from pathlib import Path
 
 from phitools.exercises import generate, heldout
 from phitools.exercises.tasks import classes, stream, wordings
 from phitools.exercises.tasks.forms import FORMS, Function
 from phitools.exercises.tasks.kinds import KINDS
-from phitools.exercises.tasks.table import tasks
+from phitools.exercises.tasks.table import indented, tasks
 from phitools.exercises.tasks.wordings import Words, articles, choose, inverted, plural, sentence, third
 
 
@@ -139,6 +141,21 @@ class Classes(unittest.TestCase):
             exec(source + "\n" + classes.test(c), space)
             space["check"](space[c.names[0]])
             self.assertTrue(c.examples and c.what and all(m.does for m in c.methods), c.names[0])
+
+
+class Decontamination(unittest.TestCase):
+    @unittest.skipUnless("SWIFT_PHI_DATA" in os.environ, "SWIFT_PHI_DATA is not set")
+    def test_each_task_keeps_a_body(self) -> None:
+        from phitools.data import decontaminate
+        folder = Path(os.environ["SWIFT_PHI_DATA"])
+        problems = [p for n in ("HumanEval.jsonl.gz", "mbpp.jsonl") for p in decontaminate.problems(folder / n)]
+        named = [
+            (task.name, "\n".join([
+                *imports, f"def f({', '.join(p.name for p in task.parameters)}):", *indented(lines)]) + "\n")
+            for task in tasks() for imports, lines in task.bodies]
+        rates, _ = decontaminate.match_rates([source for _, source in named], problems)
+        kept = {name for (name, _), rate in zip(named, rates, strict=True) if rate < 0.9}
+        self.assertEqual({task.name for task in tasks()} - kept, set())
 
 
 class Stream(unittest.TestCase):

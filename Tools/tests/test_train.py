@@ -15,6 +15,7 @@ import time
 import unittest
 import unittest.mock
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 from needs import packages
@@ -34,7 +35,7 @@ from phitools.train import __main__ as train_command
 from phitools.train import base, checkpoint, config, processes, record
 from phitools.train.loop import Training
 from phitools.train.loss import IGNORED, next_token_loss
-from phitools.train.model import Phi, from_hugging_face, to_hugging_face
+from phitools.train.model import Phi, deepened, from_hugging_face, to_hugging_face
 from phitools.train.muon import Muon, orthogonal
 from phitools.train.optimizers import learning_rate
 from phitools.train.shape import Shape
@@ -144,6 +145,17 @@ class Function(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "lm_head.bias is missing"):
             from_hugging_face(
                 ODD, {k: v for k, v in to_hugging_face(ODD, model.state_dict()).items() if k != "lm_head.bias"})
+
+    def test_added_blocks_change_nothing_and_learn(self) -> None:
+        small, large = Phi(ODD), Phi(replace(ODD, layers=6))
+        for p in small.parameters():
+            torch.nn.init.normal_(p, std=0.2)
+        large.load_state_dict(deepened(ODD, small.state_dict(), 6))
+        ids = torch.randint(0, ODD.rows, (2, 20))
+        self.assertTrue(torch.equal(small(ids), large(ids)))
+        large(ids, ids.roll(-1, 1)).backward()
+        for block in large.blocks:
+            self.assertGreater(float(block.out.weight.grad.norm()), 0)
 
     def test_hugging_face_has_the_same_logits_and_gradients(self) -> None:
         packages("transformers")
@@ -589,6 +601,18 @@ class Runs(unittest.TestCase):
         curve = self.train(
             "run.out=finetuned", "run.mode=finetune", "run.init=whole/final", "schedule.steps=5", "schedule.peak=1e-4")
         self.assertLess(curve[0][1], self.reference[5][1])
+
+    def test_finetune_may_add_layers(self) -> None:
+        options = ("run.mode=finetune", "run.init=whole/final", "schedule.steps=6", "dropout.attention=0",
+                   "dropout.residual=0")
+        same = self.train("run.out=same", *options)
+        deeper = self.train("run.out=deeper", "model.layers=6", *options)
+        self.assertEqual(deeper[0][1], same[0][1])
+        self.assertNotEqual(deeper[-1][1], same[-1][1])
+        self.assertEqual(base.read_shape(self.folder / "deeper" / "final").layers, 6)
+        shutil.rmtree(self.folder / "deeper" / "final")
+        self.assertEqual(self.train("run.out=deeper", "model.layers=6", *options), deeper)
+        self.assertRegex(self.failure("run.out=odd", "model.layers=3", *options), "has Shape.* instead of Shape")
 
     def test_transformers_loads_the_checkpoint(self) -> None:
         packages("transformers")

@@ -20,6 +20,7 @@ class Model:
 
     hidden: int = 0
     layers: int = 0
+    """May be several times those of `run.init`: blocks are added that change nothing at first."""
     heads: int = 0
     intermediate: int = 0
     positions: int = 0

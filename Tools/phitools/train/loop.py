@@ -23,7 +23,7 @@ from ..packed import Sampler, Stream, open_stream, sha256
 from . import base, checkpoint, lora, processes, sharded
 from .config import Config
 from .loss import targets_of
-from .model import Phi
+from .model import Phi, deepened
 from .optimizers import learning_rate, make_optimizers
 from .record import Record, draw
 from .report import check as check_report
@@ -94,12 +94,14 @@ class Training:
         self.settings = checkpoint.hugging_face_config(self.shape, self.end, c.dropout)
         if start:
             if not (start / sharded.FOLDER).exists():
-                model.load_state_dict(base.load_weights(start, self.shape))
+                found = base.read_shape(start)
+                model.load_state_dict(deepened(found, base.load_weights(start, found), self.shape.layers))
             elif start not in existing:
                 raise ValueError(
                     f"{start}: holds the parts of a sharded run, which alone goes on from them; take its final "
                     "checkpoint")
-            self.settings = base.read_config(start) | {k: self.settings[k] for k in checkpoint.OURS}
+            kept = (*checkpoint.OURS, "num_hidden_layers")
+            self.settings = base.read_config(start) | {k: self.settings[k] for k in kept}
         if c.lora.rank:
             lora.adapt(model, c.lora)
             if existing:
@@ -124,15 +126,21 @@ class Training:
             self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
 
     def _shape(self, start: Path | None) -> Shape:
-        """Return the configured shape, or that of the checkpoint to start from; ValueError if they differ."""
+        """Return the configured shape, or that of the checkpoint to start from; ValueError if they differ. A run that
+        starts from other weights may have several times their layers."""
         m, rows = self.c.model, self.tokenizer.get_vocab_size()
         found = base.read_shape(start) if start else None
         if m.hidden:
             wanted = Shape(m.rows or rows, m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
             if found is None:
                 found = wanted
-            elif wanted != replace(found, theta=wanted.theta, epsilon=wanted.epsilon):
-                raise ValueError(f"{start}: has {found} instead of {wanted}")
+            else:
+                is_base = start == Path(self.c.run.init) and not self.c.lora.rank
+                deeper = is_base and wanted.layers % found.layers == 0
+                given = replace(found, layers=wanted.layers if deeper else found.layers)
+                if wanted != replace(given, theta=wanted.theta, epsilon=wanted.epsilon):
+                    raise ValueError(f"{start}: has {found} instead of {wanted}")
+                found = given
         if rows > found.rows:
             raise ValueError(f"{self.tokenizer_folder}: {rows} tokens, but the model has {found.rows} rows")
         if self.c.batch.context > found.positions:

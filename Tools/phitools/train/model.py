@@ -141,3 +141,19 @@ def from_hugging_face(shape: Shape, weights: dict[str, Tensor]) -> dict[str, Ten
             [get(f"{theirs}self_attn.dense.weight", h, h), get(f"{theirs}mlp.fc2.weight", h, f)], 1)
         state[f"{ours}out.bias"] = get(f"{theirs}self_attn.dense.bias", h) + get(f"{theirs}mlp.fc2.bias", h)
     return state
+
+
+def deepened(shape: Shape, state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """Return the weights of a model of `layers`, a multiple of `shape.layers`, that computes the same: each block is
+    followed by copies whose output is zero (block expansion, https://arxiv.org/abs/2401.02415)."""
+    times = layers // shape.layers
+    grown: dict[str, Tensor] = {}
+    for name, weights in state.items():
+        if not name.startswith("blocks."):
+            grown[name] = weights
+            continue
+        _, block, rest = name.split(".", 2)
+        for copy in range(times):
+            added = torch.zeros_like(weights) if copy and rest.startswith("out.") else weights.clone()
+            grown[f"blocks.{int(block) * times + copy}.{rest}"] = added
+    return grown

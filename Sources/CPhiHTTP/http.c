@@ -132,7 +132,7 @@ static phi_http_outcome outcome(int code) {
 phi_http_answer phi_http_send(phi_http *http, const phi_http_request *request) {
     const curl_functions *curl = &http->curl;
     void *easy = http->easy, *lines = NULL;
-    phi_http_answer answer = {PHI_HTTP_IMPOSSIBLE, 0, "out of memory", NULL};
+    phi_http_answer answer = {PHI_HTTP_IMPOSSIBLE, "out of memory", NULL};
     for (const char *const *line = request->headers; *line; line++) {
         void *longer = curl->slist_append(lines, *line);
         if (!longer) {
@@ -171,9 +171,6 @@ phi_http_answer phi_http_send(phi_http *http, const phi_http_request *request) {
     }
     answer.outcome = outcome(code);
     answer.message = *http->error ? http->error : curl->easy_strerror(code);
-    long status = 0;
-    curl->easy_getinfo(easy, ABI_INFO_RESPONSE_CODE, &status);
-    answer.status = (int)status;
     char *redirect = NULL;
     curl->easy_getinfo(easy, ABI_INFO_REDIRECT_URL, &redirect);
     free(http->redirect);

@@ -81,7 +81,7 @@ PHI_INLINE size_t phi_group_end(size_t count, size_t k) { return phi_min(k + PHI
 
 /* ---- Encodings ---- */
 
-/* Their lines in the list, as constants: phi_f32, phi_f16, phi_q8, phi_q4. */
+/* Their lines in the list, as constants: phi_f32, phi_f16, phi_q8 and so on. */
 #define PHI_ENCODING(name, ...) static const phi_encoding phi_##name = {#name, __VA_ARGS__};
 #include "encodings.inc"
 #undef PHI_ENCODING

@@ -86,8 +86,8 @@ func encode(
     _ text: UnsafePointer<CChar>?, _ length: Int, _ name: String, _ model: LanguageModel, specialTokens: Bool = true
 ) throws -> [TokenID] {
     let bytes = try elements(text, length, name)
-    // A word of the text's length takes 21 to be merged; its copy and tokens the rest.
-    try reserve(length, times: 32)
+    // A word of the text's length takes 32 to be merged, see LongPreTokenMerger; while its tokens grow they take 12; its copy 1.
+    try reserve(length, times: 48)
     return model.tokenizer.encode(bytes: bytes.map(UInt8.init(bitPattern:)), specialTokens: specialTokens)
 }
 

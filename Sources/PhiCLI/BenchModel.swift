@@ -8,9 +8,9 @@ import PhiFormat
 struct BenchModel: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Time prefill and decode, with llama-bench's options and fields.",
+        abstract: "Time prefill and decode, with llama-bench's -m -p -n -pg -d -t -r -o and fields.",
         discussion: """
-            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128); all combinations are run. The same run \
+            Numbers may be lists (1,2,4) and ranges (1-8, 64-512*2, 128-512+128), given once or several times; all combinations are run. The same run \
             measures this machine's memory bandwidth and integer rate, and the report gives the share reached.
             """)
 
@@ -22,10 +22,10 @@ struct BenchModel: ParsableCommand {
     var models: [ModelList] = []
 
     @Option(name: [.customShort("p"), .long], help: "Tokens of a prompt to prefill. Without it, 512.")
-    var nPrompt: NumberList?
+    var nPrompt: [NumberList] = []
 
     @Option(name: [.customShort("n"), .long], help: "Tokens to decode. Without it, 128.")
-    var nGen: NumberList?
+    var nGen: [NumberList] = []
 
     @Option(
         name: .customLong("pg", withSingleDash: true),
@@ -33,10 +33,10 @@ struct BenchModel: ParsableCommand {
     var pairs: [NumberPair] = []
 
     @Option(name: [.customShort("d"), .long], help: "Tokens in the KV cache beforehand. Without it, 0.")
-    var nDepth: NumberList?
+    var nDepth: [NumberList] = []
 
     @Option(name: [.customShort("t"), .long], help: "Threads. Without it, one for each core.")
-    var threads: NumberList?
+    var threads: [NumberList] = []
 
     @Option(name: [.customShort("r"), .long], help: "Timed runs of each case, after a warm-up.")
     var repetitions = 5
@@ -64,7 +64,9 @@ struct BenchModel: ParsableCommand {
         if !replay.isEmpty, format == .sql {
             throw ValidationError("--replay has no fields of llama-bench for -o sql.")
         }
-        let ofCases = [("-p", nPrompt != nil), ("-n", nGen != nil), ("-pg", !pairs.isEmpty), ("-d", nDepth != nil)]
+        let ofCases = [
+            ("-p", !nPrompt.isEmpty), ("-n", !nGen.isEmpty), ("-pg", !pairs.isEmpty), ("-d", !nDepth.isEmpty),
+        ]
         if !replay.isEmpty, let name = (ofCases + [("--no-warmup", noWarmup)]).first(where: \.1)?.0 {
             throw ValidationError("\(name) is not for --replay, which decodes the texts of its files after a warm-up.")
         }
@@ -72,7 +74,7 @@ struct BenchModel: ParsableCommand {
         if replay.isEmpty, isSet {
             throw ValidationError("--no-speculate, --draft-corpus and --draft-model go with --replay.")
         }
-        if let threads { try ThreadCounts.validate(threads.numbers, of: "-t") }
+        try ThreadCounts.validate(threads.flatMap(\.numbers), of: "-t")
         if replay.isEmpty, cases(threads: [1]).isEmpty {
             throw ValidationError("There is nothing to time: -p and -n are 0, and there is no -pg.")
         }
@@ -80,20 +82,27 @@ struct BenchModel: ParsableCommand {
 
     private func cases(threads: [Int]) -> [BenchmarkCase] {
         BenchmarkCase.all(
-            prompts: nPrompt?.numbers ?? [512], generations: nGen?.numbers ?? [128],
-            pairs: pairs.map { ($0.first, $0.second) }, depths: nDepth?.numbers ?? [0], threads: threads)
+            prompts: Self.numbers(nPrompt, or: 512), generations: Self.numbers(nGen, or: 128),
+            pairs: pairs.map { ($0.first, $0.second) }, depths: Self.numbers(nDepth, or: 0), threads: threads)
+    }
+
+    /// The numbers of an option's lists, or what it is without one.
+    private static func numbers(_ lists: [NumberList], or standard: Int) -> [Int] {
+        lists.isEmpty ? [standard] : lists.flatMap(\.numbers)
     }
 
     func run() throws {
-        let threads = threads?.numbers ?? [Engine.defaultThreads]
+        let threads = Self.numbers(threads, or: Engine.defaultThreads)
         let paths = models.flatMap(\.paths)
         let files: [FilePath?] = paths.isEmpty ? [nil] : paths
         var report = BenchmarkReport(format)
+        let replays = ReplayCases(files: replay, repetitions: repetitions, speculation: speculation)
         ThreadCounts.start(threads.max())
         // Before hours of measuring, not after.
         for file in files {
             let model = try LanguageModel(ModelOptions.open(file))
             let limit = model.config.context
+            try replays.check(model)
             if replay.isEmpty, let large = cases(threads: threads).first(where: { $0.positions > limit }) {
                 throw FormatError(
                     model.file.path,
@@ -102,8 +111,9 @@ struct BenchModel: ParsableCommand {
         }
         if !replay.isEmpty {
             var report = ReplayReport(format)
-            let cases = ReplayCases(files: replay, repetitions: repetitions, speculation: speculation)
-            for file in files { try cases.run(LanguageModel(ModelOptions.open(file)), threads: threads, into: &report) }
+            for file in files {
+                try replays.run(LanguageModel(ModelOptions.open(file)), threads: threads, into: &report)
+            }
             return try report.finish()
         }
         for file in files { try run(file, threads, into: &report) }

@@ -16,15 +16,30 @@ struct ReplayCases {
         let prompt, completion: String
     }
 
+    /// Reads all that ``run(_:threads:into:)`` needs, and throws what it would.
+    func check(_ model: LanguageModel) throws {
+        _ = try speculation.speculation(model)
+        for file in files { _ = try texts(of: file, model) }
+    }
+
+    /// The texts of a file, and the number of those that are left out.
+    private func texts(of file: FilePath, _ model: LanguageModel) throws -> (texts: [ReplayText], skipped: Int) {
+        let lines = try TextLines.read(file).map { line in
+            try JSONText.decode(Line.self, from: line.bytes, of: "\(file): line \(line.number)")
+        }
+        guard !lines.isEmpty else { throw FormatError(file, "has no text") }
+        let texts = lines.compactMap { ReplayText(prompt: $0.prompt, completion: $0.completion, of: model) }
+        guard !texts.isEmpty else {
+            throw FormatError(file, "has no completion of two tokens or more that fits the model's context")
+        }
+        return (texts, lines.count - texts.count)
+    }
+
     /// Times the files' texts with `model` and adds a row for each file and number of threads.
     func run(_ model: LanguageModel, threads: [Int], into report: inout ReplayReport) throws {
         let speculation = try speculation.speculation(model)
         for file in files {
-            let lines = try TextLines.read(file).map { line in
-                try JSONText.decode(Line.self, from: line.bytes, of: "\(file): line \(line.number)")
-            }
-            let texts = lines.compactMap { ReplayText(prompt: $0.prompt, completion: $0.completion, of: model) }
-            guard !texts.isEmpty else { throw FormatError(file, "has no text that fits the model's context") }
+            let (texts, skipped) = try texts(of: file, model)
             for threads in threads {
                 let benchmark = try ReplayBenchmark(model, threads: threads, speculation: speculation)
                 let result = try benchmark.run(texts, repetitions: repetitions) { number in
@@ -35,7 +50,7 @@ struct ReplayCases {
                 if Console.errorIsTerminal { Console.error("\r\u{1B}[K") }
                 try report.add(
                     ReplayRecord(
-                        file: file, skipped: lines.count - texts.count, model: model, threads: threads, result: result))
+                        file: file, skipped: skipped, model: model, threads: threads, result: result))
             }
         }
     }
@@ -44,7 +59,7 @@ struct ReplayCases {
 /// A row of the report.
 struct ReplayRecord {
     let file: FilePath
-    /// Texts that do not fit the model's context.
+    /// Texts of whose completion not even two tokens fit the model's context, or that have no two.
     let skipped: Int
     let model: LanguageModel
     let threads: Int
@@ -95,7 +110,7 @@ struct ReplayReport {
                 try Console.write("| \(Self.columns.map(\.name).joined(separator: " | ")) |\n")
                 try Console.write("|\(String(repeating: "---|", count: Self.columns.count))\n")
             }
-            try Console.write("| \(Self.columns.map { $0.cell(record) }.joined(separator: " | ")) |\n")
+            try Console.write("| \(Self.columns.map { $0.cell(record).printable }.joined(separator: " | ")) |\n")
         case .csv, .json, .jsonl:
             try format.write(record.fields, after: count)
         }

@@ -59,13 +59,14 @@ struct CodeReport: Report {
     let results: [CodeResult]
     let k: [Int]
 
-    /// Scores are keys of the top level: `pass@1`.
+    /// Scores and the numbers of verdicts are keys of the top level: `pass@1`, `timeout`.
     var json: JSONObject {
         let counts = Self.verdicts.map { ($0, count($0) as JSONObject.Value) }
         let rates = k.map { ("pass@\($0)", rate($0) as JSONObject.Value) }
         let grades = GradeSummary(results)
         return [
-            "benchmark": benchmark, "model": model, "protocol": `protocol`, "sandbox": sandbox, "timeout": timeout,
+            "benchmark": benchmark, "model": model, "protocol": `protocol`, "sandbox": sandbox,
+            "timeout_seconds": timeout,
             "problems": results.count, "samples": count, "results": results, "grader": grader,
             "graded": grader == nil ? nil : grades.count, "grade": grades.mean?.value,
             "grade_error": grades.mean?.error,

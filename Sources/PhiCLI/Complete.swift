@@ -52,7 +52,7 @@ struct Complete: ParsableCommand {
     @Flag(help: "Print the completion without the prompt.")
     var noEcho = false
 
-    @Flag(help: "Print one JSON object at the end: text, ids, stop reason, timings.")
+    @Flag(help: "Print one JSON object at the end: prompt, text, ids, stop reason, timings.")
     var json = false
 
     func validate() throws {
@@ -64,7 +64,7 @@ struct Complete: ParsableCommand {
             throw ValidationError("Give --regex or --json-schema, not both.")
         }
         let sources = [isFromInput, file?.isStandardInput ?? false, jsonSchema?.isStandardInput ?? false]
-        guard sources.filter { $0 }.count < 2 else {
+        guard sources.count(where: \.self) < 2 else {
             throw ValidationError("Standard input is one text: only one of the prompt, -f and --json-schema can be -.")
         }
         _ = try options(seed: 0)
@@ -100,7 +100,7 @@ struct Complete: ParsableCommand {
         if let failure { throw failure }
         if json {
             let seed = options.sampling.temperature > 0 ? options.sampling.seed : nil
-            try Console.writeJSON(completion.json(prompt: text, ids, seed: seed, session.engine.draftCounts))
+            try Console.writeJSON(completion.json(noEcho ? nil : (text, ids), seed: seed, session.engine.draftCounts))
         } else {
             try Console.write("\n")
             Console.error(completion.summary(session.engine.draftCounts))
@@ -185,12 +185,13 @@ extension Completion {
 
     /// The output of `--json`.
     fileprivate func json(
-        prompt: [UInt8], _ promptIDs: [TokenID], seed: UInt64?, _ drafts: DraftCounts
+        _ prompt: (bytes: [UInt8], ids: [TokenID])?, seed: UInt64?, _ drafts: DraftCounts
     ) -> JSONObject {
         var stopString: String?
         if case .stopString(let string) = stopReason { stopString = string }
         return [
-            "prompt": String(decoding: prompt, as: UTF8.self), "prompt_ids": promptIDs, "text": text, "ids": tokens,
+            "prompt": prompt.map { String(decoding: $0.bytes, as: UTF8.self) }, "prompt_ids": prompt?.ids,
+            "text": text, "ids": tokens,
             "stop_reason": stopReason.name, "stop_string": stopString, "seed": seed,
             "timings": [
                 "cached_tokens": reusedTokens, "prefill_seconds": timings.prefill,

@@ -109,11 +109,10 @@ struct Convert: ParsableCommand {
         let size = try ReadableFile(output).size
         let elapsed = start.duration(to: .now).seconds
         let parameters = Double(checkpoint.config.parameters) / 1e6
-        try Console.write(
+        try Console.writeLine(
             """
             \(output): \((Double(size) / 1e6).fixed(1)) MB, \(parameters.fixed(1)) million parameters, \
             \(type.blocks.bitsPerWeight.fixed(2)) bits per weight in the blocks, \(elapsed.fixed(1)) s
-
             """)
         let tokenizer = Tokenizer(checkpoint.vocabulary), ends = checkpoint.endsOfText
         for token in ends.bounds.ends {

@@ -54,8 +54,10 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     @Option(help: "Take only this many problems, the first ones.")
     var limit: Int?
 
-    @Option(help: "Completions generated at a time, 1 to \(Engine.sessionsAtOnce). They do not depend on it.")
-    var batch = min(16, Engine.sessionsAtOnce)
+    @Option(
+        help:
+            "Completions generated at a time, 1 to \(Engine.sessionsAtOnce). They do not depend on it. Without it, 16.")
+    var batch: Int?
 
     @Option(name: [.customShort("t"), .long], help: "Threads to compute on. Without it, one for each core.")
     var threads: Int?
@@ -114,7 +116,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         }
         guard maxTokens > 0 else { throw ValidationError("--max-tokens takes 1 or more.") }
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }
-        guard (1...Engine.sessionsAtOnce).contains(batch) else {
+        guard batch.map((1...Engine.sessionsAtOnce).contains) ?? true else {
             throw ValidationError("--batch takes 1 to \(Engine.sessionsAtOnce).")
         }
         if let threads { try ThreadCounts.validate([threads], of: "--threads") }
@@ -129,6 +131,9 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         if Problems.promptTests == nil, promptTests != 0 {
             throw ValidationError("--prompt-tests does not apply to \(Problems.name).")
         }
+        if let output, output.bytes == grading.grades?.bytes {
+            throw ValidationError("-o and --grades name the same file.")
+        }
         _ = try sampling.options(seed: 0)
     }
 
@@ -136,7 +141,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
     private func refuseIdleOptions() throws {
         let idle = [
             ("-m", model.model != nil), ("-N", sampleCount != 1), ("-n", maxTokens != 512),
-            ("--context", context != nil), ("--seed", sampling.seed != nil),
+            ("--context", context != nil), ("--seed", sampling.seed != nil), ("--batch", batch != nil),
+            ("--threads", threads != nil),
             ("--no-speculate", speculation.noSpeculate),
             ("--draft-corpus", speculation.draftCorpus != nil), ("--draft-model", speculation.draftModel != nil),
         ]
@@ -176,6 +182,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             source = "reference solutions"
         } else {
             let model = try model.open()
+            try model.checkContext(context)
             name = model.file.path
             let settings = GenerationSettings(
                 maximumTokens: maxTokens, sampling: try sampling.options(seed: sampling.seed ?? 0),
@@ -190,7 +197,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             benchmark: Problems.name, model: name,
             protocol: "\(Problems.name), \(chosen.count) of \(all.count) problems; \(source)",
             sandbox: sandbox.isConfined, timeout: timeout, grader: fault == nil ? grading.grader : nil,
-            results: results, k: k.numbers)
+            results: results, k: k.numbers.enumerated().filter { !k.numbers[..<$0].contains($1) }.map(\.element))
         try Console.write(report, json: json)
         if let fault { throw fault }
     }
@@ -202,7 +209,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         ThreadCounts.start(threads)
         let run = settings.fingerprint(model, all)
         let generator = try CodeGenerator(
-            model, chosen, settings, run: run, batch: batch, threads: threads,
+            model, chosen, settings, run: run, batch: batch ?? min(16, Engine.sessionsAtOnce), threads: threads,
             speculation: speculation.speculation(model))
         let file = try output.map { try SampleFile($0, run: run) }
         let ids = Set(chosen.map(\.id))
@@ -220,6 +227,12 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
             }
         }
         try file?.finish(all)
+        let long = (done + fresh).filter { $0.stop_reason == "prompt_too_long" }.count
+        if long > 0 {
+            let positions = context ?? model.config.context
+            Console.warn(
+                "the context of \(positions) tokens is too short for the prompts of \(long) samples, which are empty")
+        }
         return done + fresh
     }
 

@@ -16,7 +16,7 @@ struct EvalCodeLoss: ParsableCommand {
             left out. Bits per byte do not depend on the tokenizer, so models of different vocabularies compare.
             """)
 
-    @Argument(help: "The problem set: \(Self.names.joined(separator: " or ")).")
+    @Argument(help: "The problem set: \(Self.names.joined(separator: ", ")).")
     var set: String
 
     @OptionGroup var model: ModelOptions
@@ -37,7 +37,7 @@ struct EvalCodeLoss: ParsableCommand {
 
     func validate() throws {
         guard let kind else {
-            throw ValidationError("'\(set)' is no problem set; there is \(Self.names.joined(separator: " and ")).")
+            throw ValidationError("'\(set)' is no problem set; there are \(Self.names.joined(separator: ", ")).")
         }
         try requireProblems(problems, of: kind)
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }

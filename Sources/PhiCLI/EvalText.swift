@@ -49,7 +49,7 @@ struct EvalText: ParsableArguments {
         if bytes.last == UInt8(ascii: "\n") { bytes.removeLast() }
         let tokens = model.tokenizer.encode(bytes: bytes, specialTokens: false)
         let limit = model.config.context
-        if let context, context > limit { throw SessionError.contextOutOfRange(context, limit: limit) }
+        try model.checkContext(context)
         do {
             return try TextWindows(tokens, context: context ?? min(512, limit), stride: stride, limit: chunks)
         } catch {

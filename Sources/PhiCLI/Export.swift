@@ -40,6 +40,6 @@ struct Export: ParsableCommand {
         }
         try withProgress("export") { try exporter.write(to: output, overwrite: force, progress: $0) }
         let size = try ReadableFile(output).size
-        try Console.write("\(output): \((Double(size) / 1e6).fixed(1)) MB, \(type.rawValue)\n")
+        try Console.writeLine("\(output): \((Double(size) / 1e6).fixed(1)) MB, \(type.rawValue)")
     }
 }

@@ -20,11 +20,11 @@ struct NumberList: ExpressibleByArgument, ExpressibleByArrayLiteral {
 
     private static func range(_ text: Substring) -> [Int]? {
         let ends = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let first = ends.first.flatMap({ Int($0) }), first >= 0 else { return nil }
+        guard let first = ends.first.flatMap({ Int32($0) }).map(Int.init), first >= 0 else { return nil }
         if ends.count == 1 { return [first] }
         let isProduct = ends[1].contains("*")
         let parts = ends[1].split(separator: isProduct ? "*" : "+", maxSplits: 1, omittingEmptySubsequences: false)
-        guard let last = parts.first.flatMap({ Int($0) }), last >= first else { return nil }
+        guard let last = parts.first.flatMap({ Int32($0) }).map(Int.init), last >= first else { return nil }
         let step = parts.count == 1 ? 1 : Int(parts[1])
         guard let step, step >= (isProduct ? 2 : 1), !isProduct || first > 0 else { return nil }
         var numbers: [Int] = []
@@ -46,7 +46,7 @@ struct NumberPair: ExpressibleByArgument {
     let second: Int
 
     init?(argument: String) {
-        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int32($0).map(Int.init) }
         guard parts.count == 2, let first = parts[0], let second = parts[1], first > 0, second > 0 else { return nil }
         self.first = first
         self.second = second

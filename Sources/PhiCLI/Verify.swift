@@ -20,7 +20,7 @@ struct Verify: ParsableCommand {
             try model.verifyProvenance()
             try model.verifyTests()
         }
-        try Console.write(
-            "\(file.path): sound; \(file.sections.count) sections, sha256 of the header \(file.digest)\n")
+        try Console.writeLine(
+            "\(file.path): sound; \(file.sections.count) sections, sha256 of the header \(file.digest)")
     }
 }

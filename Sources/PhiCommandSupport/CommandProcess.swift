@@ -36,9 +36,12 @@ extension ParsableCommand {
             // One line, whatever a file or its name contains.
             Console.error("\(configuration.commandName ?? "phi"): \("\(error)".printable)\n")
         } else {
-            let message = CommandArguments.bytes(of: fullMessage(for: error) + "\n")
+            let text = fullMessage(for: error)
+            let message = CommandArguments.bytes(of: text + "\n")
             if code != .success {
-                Console.error(message)
+                // What an argument contains is in the message.
+                let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0).printable }
+                Console.error(CommandArguments.bytes(of: lines.joined(separator: "\n") + "\n"))
             } else {
                 do { try Console.write(message) } catch { exit(reporting: error) }
             }

@@ -24,6 +24,9 @@ package enum Console {
         throw FormatError("standard output", String(cString: strerror(errno)))
     }
 
+    /// Writes a line to standard output, without control characters.
+    package static func writeLine(_ text: String) throws { try write(text.printable + "\n") }
+
     /// Writes a report to standard output, its lines without control characters.
     package static func write(_ report: some Report, json: Bool) throws {
         if json { return try writeJSON(report.json) }
@@ -60,7 +63,7 @@ package enum Console {
             let count = piece.withUnsafeMutableBytes { PhiSystem.read(descriptor, $0.baseAddress, $0.count) }
             if count == 0 { return bytes }
             if count < 0 {
-                if errno == EINTR { continue }
+                if canGoOn(descriptor, POLLIN) { continue }
                 throw FormatError(name, String(cString: strerror(errno)))
             }
             bytes += piece[..<count]

@@ -71,7 +71,16 @@ package struct SessionOptions: ParsableArguments {
 
     package func session(_ model: LanguageModel, _ speculation: Speculation = .off) throws -> Session {
         ThreadCounts.start(threads)
+        try model.checkContext(context)
         return try Session(model, context: context, threads: threads, cache: kvCache, speculation: speculation)
+    }
+}
+
+extension LanguageModel {
+    /// Throws ``FormatError`` when the option `-c` asks for more than the model has.
+    package func checkContext(_ context: Int?) throws(FormatError) {
+        guard let context, context > config.context else { return }
+        throw FormatError(file.path, "has a context of \(config.context) tokens, less than the \(context) of -c")
     }
 }
 

@@ -71,12 +71,18 @@ struct Provenance: Encodable {
 extension LanguageModel {
     /// Reads the section `provenance`, if there is one. Throws ``FormatError`` when it is not a JSON object.
     package func verifyProvenance() throws(FormatError) {
-        guard let section = file.section(SectionName.provenance) else { return }
-        do throws(FormatError) {
-            _ = try JSONText.decode(
-                [String: JSONText.Anything].self, from: Array(file.bytes(of: section)), of: file.path)
+        // In an encoding that this version does not know it is not looked at.
+        guard let section = file.section(SectionName.provenance),
+            section.encodingNumber == 0 || TensorEncoding(rawValue: section.encodingNumber) != nil
+        else { return }
+        func fault(_ text: String) -> FormatError { FormatError(file.path, "provenance: \(text)") }
+        guard section.encodingNumber == 0 else { throw fault("has encoding \(section.encodingNumber), not 0") }
+        let value: JSONValue
+        do throws(JSONFault) {
+            value = try JSONValue(Array(file.bytes(of: section)))
         } catch {
-            throw FormatError(file.path, "provenance: \(error.fault)")
+            throw fault("is not JSON: \(error.message)")
         }
+        guard case .object = value else { throw fault("is not a JSON object") }
     }
 }

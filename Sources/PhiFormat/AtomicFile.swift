@@ -1,4 +1,5 @@
 import PhiSystem
+import Synchronization
 
 /// A new file that appears under its name only when it is complete: until ``commit()`` it has a temporary name in the same
 /// directory, and is deleted with this object. A link is followed: the file that it leads to is replaced. What a killed process has
@@ -37,11 +38,15 @@ package final class AtomicFile {
         self.overwrite = overwrite
         let target = mode & 0o077 == 0 ? path : try Self.target(of: path)
         location = target
-        Self.removeRemains(of: target)
-        temporaryPath = target.extended(".\(getpid()).part")
-        descriptor = temporaryPath.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
+        (temporaryPath, descriptor) = Self.made.withLock { count in
+            Self.removeRemains(of: target)
+            count += 1
+            let path = target.extended(".\(getpid()).\(count).part")
+            let descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
+            if descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) != 0 { errno = 0 }
+            return (path, descriptor)
+        }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }
-        _ = flock(descriptor, LOCK_EX | LOCK_NB)
         // What is replaced may have been for few eyes, or for more.
         var status = stat()
         if mode & 0o077 != 0, target.withCString({ stat($0, &status) }) == 0 {
@@ -89,25 +94,33 @@ package final class AtomicFile {
         throw FormatError(path, "cannot be written: " + String(cString: strerror(ELOOP)))
     }
 
+    /// The number of files that this process has made.
+    private static let made = Mutex(0)
+
     /// Deletes the temporary files of `path` whose processes are gone. The lock tells of processes with other numbers, in another
-    /// container; where there are no locks, the number alone does.
+    /// container, and of an earlier one with this number; where there are no locks, the number alone does.
     private static func removeRemains(of path: FilePath) {
         let name = Array(path.bytes.split(separator: UInt8(ascii: "/")).last ?? []) + [UInt8(ascii: ".")]
         let suffix = Array(".part".utf8)
         for file in (try? PathKind.contents(of: path.parent)) ?? [] {
             let found = file.bytes.split(separator: UInt8(ascii: "/")).last ?? []
-            let number = String(decoding: found.dropFirst(name.count).dropLast(suffix.count), as: UTF8.self)
-            guard found.starts(with: name), found.suffix(suffix.count) == suffix[...], let process = pid_t(number),
-                process > 0, process != getpid(), kill(process, 0) != 0, errno == ESRCH
+            let numbers = found.dropFirst(name.count).dropLast(suffix.count).split(separator: UInt8(ascii: "."))
+                .map { pid_t(String(decoding: $0, as: UTF8.self)) }
+            guard found.starts(with: name), found.suffix(suffix.count) == suffix[...], (1...2).contains(numbers.count),
+                !numbers.contains(nil), let process = numbers[0], process > 0,
+                process == getpid() || kill(process, 0) != 0 && errno == ESRCH
             else { continue }
             let descriptor = file.withCString { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
             guard descriptor >= 0 else { continue }
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK { _ = file.withCString { unlink($0) } }
+            let isFree = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            if isFree || process != getpid() && errno != EWOULDBLOCK { _ = file.withCString { unlink($0) } }
             close(descriptor)
         }
     }
 
+    // Called for an initialiser that throws, too, once all properties are set.
     deinit {
+        guard descriptor >= 0 else { return }
         close(descriptor)
         if !isCommitted { _ = temporaryPath.withCString { unlink($0) } }
     }

@@ -36,6 +36,8 @@ public final class MappedFile: Sendable {
     }
 
     /// Wraps memory that is never freed or written again, such as a constant of the program.
+    ///
+    /// Weights in it are read in place, so a model needs memory that is aligned to 64 bytes.
     public init(permanent bytes: UnsafeRawBufferPointer, name: String) {
         path = name
         count = bytes.count

@@ -86,9 +86,7 @@ struct HubClient {
         let address = "\(settings.endpoint)/\(id)/resolve/\(commit)/\(percentEncoded(file.name))"
         do {
             try repeating {
-                while part.size < file.size {
-                    try fetchOnce(file, address, of: id, commit, to: part, arrived)
-                }
+                if part.size < file.size { try fetchOnce(file, address, of: id, commit, to: part, arrived) }
             }
         } catch let passing as Passing {
             throw FormatError(
@@ -180,7 +178,9 @@ struct HubClient {
         let said = head["x-error-message"].map { ": " + $0.shown } ?? ""
         switch (head.status, head["x-error-code"] ?? "") {
         case (429, _), (408, _), (500..., _):
-            let wait = head["retry-after"].flatMap { Int($0) }.map { max($0, 1) }
+            let wait = connection.secondsToWait(head).flatMap {
+                $0.isFinite ? Int(min(max($0.rounded(.up), 1), 1e6)) : nil
+            }
             let fault = head.status == 429 ? "has had too many requests (429)" : "answers with status \(head.status)"
             let advice = wait.map { "; wait \($0) s" } ?? ""
             return Passing(error: FormatError(host, fault + said + advice), wait: wait)

@@ -51,6 +51,10 @@ package final class ModelDownload {
             listing = try client.listing(id, revision)
         } catch let unreachable as HubClient.Unreachable {
             return try cachedInstead(unreachable.error)
+        } catch let refusal as FormatError {
+            // For example of a token that has expired. What is in the cache was given to this user before.
+            guard (try? cached(entry, revision, kind, because: "")) != nil else { throw refusal }
+            return try cachedInstead(refusal)
         }
         try download(listing, entry, kind, client)
         try? entry.keep(listing.commit, of: revision)

@@ -1,7 +1,8 @@
 /// A byte-level BPE merger for pre-tokens of any length, in O(n log n): a linked list of tokens and a heap of ranks.
 ///
 /// As in GPT-2's encoder.py, the pair of lowest rank is merged first, the leftmost of equal ranks. Heap entries of
-/// pairs that have changed are stale; `merge` recognises them by their rank and skips them.
+/// pairs that have changed are stale; `merge` recognises them by their rank and skips them. A merge takes one entry out and puts
+/// two in at most, so a word of n bytes never has more than 2 n; with the list that is 32 n bytes of memory.
 struct LongPreTokenMerger: ~Copyable {
     /// The position before the first token and after the last one.
     private static let none = UInt32.max
@@ -16,6 +17,7 @@ struct LongPreTokenMerger: ~Copyable {
     /// Allocates memory for one pre-token of `count` bytes.
     init(count: Int) {
         precondition(count < Int(Self.none), "a pre-token of 4 GiB or more")
+        heap.reserve(2 * count)
         ids = ScratchMemory(count: count)
         ranks = ScratchMemory(count: count)
         before = ScratchMemory(count: count)
@@ -84,6 +86,9 @@ private struct RankHeap {
     private var entries: [UInt64] = []
 
     private static func entry(_ rank: UInt32, _ position: UInt32) -> UInt64 { UInt64(rank) << 32 | UInt64(position) }
+
+    /// Makes room for so many entries.
+    mutating func reserve(_ count: Int) { entries.reserveCapacity(count) }
 
     /// Adds an entry without restoring the heap order; call `heapify` afterwards.
     mutating func append(_ rank: UInt32, _ position: UInt32) {

@@ -134,7 +134,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ["-p", "x"], ["-p", "9-3"], ["-n", "-1"], ["-t", "0"], ["-r", "0"], ["-pg", "1"], ["-o", "xml"],
+        ["-p", "x"], ["-p", "9-3"], ["-p", "9223372036854775807"], ["-pg", "4294967296,1"], ["-n", "-1"], ["-t", "0"],
+        ["-r", "0"], ["-pg", "1"], ["-o", "xml"],
     ])
     func refusesWrongUsage(_ arguments: [String]) throws {
         let outcome = try Command.run(["bench", "-m", try Models.path()] + arguments)
@@ -149,5 +150,12 @@ import Testing
     func takesListsAndRanges(_ text: String, _ count: Int) throws {
         let outcome = try Command.run("bench", "-m", Models.path(), "-p", text, "-n", "0", "-r", "1", "-o", "jsonl")
         #expect(outcome.outputText.split(separator: "\n").count == count)
+    }
+
+    @Test func takesAnOptionSeveralTimes() throws {
+        let outcome = try Command.run(
+            "bench", "-m", Models.path(), "-p", "4", "-p", "8,9", "-n", "0", "-r", "1", "-t", "1", "-t", "2", "-o",
+            "jsonl")
+        #expect(outcome.outputText.split(separator: "\n").count == 6)
     }
 }

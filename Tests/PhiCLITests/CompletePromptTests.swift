@@ -27,6 +27,10 @@ import Testing
         let named = #"mkfifo "$3" && (printf '%s' "$2" > "$3" & "$PHI" complete -m "$1" -n 5 -f "$3")"#
         #expect(try Command.shell(named, Models.path(), Self.prompt, fifo).output == expected.output)
         #expect(try complete("--no-echo", Self.prompt).output == Array(expected.output[Self.prompt.utf8.count...]))
+        let json = try complete("--json", "--no-echo", Self.prompt).output
+        let keys = try #require(try JSONSerialization.jsonObject(with: Data(json)) as? [String: Any]).keys
+        #expect(keys.contains("text") && !keys.contains("prompt") && !keys.contains("prompt_ids"))
+        expectRefusal(try complete("-c", "257", Self.prompt), "has a context of 256 tokens, less than the 257 of -c")
     }
 
     @Test func mayBeginWithADash() throws {

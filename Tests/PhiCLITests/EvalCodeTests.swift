@@ -76,6 +76,7 @@ import Testing
         }
         #expect(results.count == 4 && report["sandbox"] as? Bool == true)
         #expect((report["protocol"] as? String)?.contains("samples.jsonl") == true)
+        #expect(report["timeout_seconds"] as? Double == 3 && report["timeout"] is Int)
     }
 
     @Test(.enabled(if: hasSandbox, needsSandbox), .enabled(if: testData != nil, needsTestData))

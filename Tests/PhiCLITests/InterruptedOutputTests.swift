@@ -33,8 +33,8 @@ import Testing
             #expect(try readFile(output) == Array("precious".utf8))
             if signal == SIGKILL {
                 #expect(outcome.signal == SIGKILL)
-                #expect(folder.names == ["output", "output.\(program.pid).part"])
-                try FileManager.default.removeItem(atPath: folder.at("output.\(program.pid).part"))
+                #expect(folder.names == ["output", "output.\(program.pid).1.part"])
+                try FileManager.default.removeItem(atPath: folder.at("output.\(program.pid).1.part"))
             } else {
                 #expect(outcome.status == 128 + signal, "\(outcome.errorText)")
                 #expect(outcome.error.isEmpty && outcome.output.isEmpty)

@@ -78,7 +78,7 @@ import Testing
         for (content, fault) in [
             ("", "has no text"), ("x\n", "line 1"), (#"{"prompt": "x"}"#, "completion"),
             (#"{"prompt": "x", "completion": "y"}"# + "\n[]\n", "line 2"),
-            (#"{"prompt": "x", "completion": ""}"#, "has no text"),
+            (#"{"prompt": "x", "completion": ""}"#, "has no completion of two tokens"),
             (#"{"prompt": "x", "completion": 1}"#, "completion"),
         ] {
             try folder.write("texts.jsonl", content)
@@ -88,6 +88,10 @@ import Testing
                 fault, "\(content)")
         }
         expectRefusal(try Command.run("bench", "--replay", folder.at("none")), "none")
+        // Before anything is timed.
+        try folder.write("good.jsonl", #"{"prompt": "x = ", "completion": "1\ny = 2\n"}"#)
+        let files = ["--replay", folder.at("good.jsonl"), "--replay", folder.at("none")]
+        expectRefusal(try Command.run(["bench", "-r", "1", "-o", "json"] + files), "none")
         expectWrongUsage(try Command.run("bench", "--no-speculate"), "--replay")
         for options in [["-p", "9"], ["-n", "7"], ["-pg", "1,2"], ["-d", "1"], ["--no-warmup"]] {
             let outcome = try Command.run(["bench", "--replay", folder.at("texts.jsonl")] + options)

@@ -40,6 +40,38 @@ import Testing
         #expect(checked >= (program == "phi" ? 20 : 2))
     }
 
+    @Test func showsNoCommandsOfATerminal() throws {
+        let folder = try TemporaryFolder()
+        let outcome = try Command.run("verify", "x", "b\u{1B}[31m")
+        expectWrongUsage(outcome, "b\u{FFFD}[31m")
+        let name = folder.at("a\u{1B}[31m.phi")
+        try FileManager.default.copyItem(atPath: Models.path(), toPath: name)
+        #expect(try Command.run("verify", name).outputText.contains("a\u{FFFD}[31m.phi: sound"))
+        let exported = try Command.run("export", "-m", name, "-o", folder.at("b\u{1B}[31m.gguf"))
+        #expect(exported.status == 0 && exported.outputText.contains("b\u{FFFD}[31m.gguf: "))
+    }
+
+    /// As a parent leaves it that reads the other end without blocking.
+    @Test func writesAllToAnOutputThatDoesNotBlock() throws {
+        let folder = try TemporaryFolder()
+        try folder.write("text", String(repeating: "x = 1\n", count: 20_000))
+        let script = """
+            import os, subprocess, sys, time
+            out, into = os.pipe()
+            os.set_blocking(into, False)
+            process = subprocess.Popen([os.environ["PHI"], "tokenize"], stdin=open(sys.argv[1]), stdout=into)
+            os.close(into)
+            time.sleep(1)
+            sys.stdout.buffer.write(b"".join(iter(lambda: os.read(out, 65536), b"")))
+            sys.exit(process.wait())
+            """
+        try folder.write("script.py", script)
+        let expected = try Command.run("tokenize", input: readFile(folder.at("text")))
+        #expect(expected.output.count > 1 << 16)
+        let outcome = try Command.shell(#"python3 "$1" "$2""#, folder.at("script.py"), folder.at("text"))
+        #expect(outcome.status == 0 && outcome.output == expected.output, "\(outcome.errorText)")
+    }
+
     @Test func knowsWrongUsage() throws {
         expectWrongUsage(try Command.run("dance"), "dance")
         expectWrongUsage(try Command.run("--dance"), "--dance")
@@ -92,7 +124,7 @@ import Testing
         (["convert", "x", "-o", "y", "-o", "z"], "-o is given 2 times"),
         (["convert", "x", "-o", "y", "--type", "q4", "-t", "q8"], "--type and -t"),
         (["eval", "kl", "-f", "a", "-f", "b", "--base", "c"], "-f is given 2 times"),
-        (["bench", "-p", "1", "--n-prompt", "2"], "-p and --n-prompt are one option"),
+        (["bench", "-r", "1", "--repetitions", "2"], "-r and --repetitions are one option"),
     ])
     func refusesRepeatedOptions(_ arguments: [String], _ message: String) throws {
         expectWrongUsage(try Command.run(arguments), message)

@@ -177,6 +177,9 @@ import Testing
         let folder = try TemporaryFolder()
         let path = FilePath(folder.at("grades.jsonl"))
         let texts = ["a", "b", "a", "c"]
+        let refusing = try ChatServer { _, _ in .init(status: 400) }
+        #expect(throws: FormatError.self) { try grades(refusing.url, path, of: texts) }
+        #expect(folder.names.isEmpty)
         // The third distinct completion fails; what came before is kept.
         let broken = try ChatServer { _, request in
             String(decoding: request.body, as: UTF8.self).contains(#"<code>\nc\n"#) ? .init(status: 400) : Self.good

@@ -2,9 +2,11 @@ import Foundation
 import PhiEval
 import PhiFormat
 import PhiTestSupport
+import Synchronization
 import Testing
 
 /// Hostile programs in the sandbox: each fails within its time, the run continues, and no process is left.
+/// Longer than 350 lines because they are one list.
 @Suite(.serialized) struct SandboxTests {
     /// A sandbox that gives a program one second.
     static let sandbox = make(seconds: 1)
@@ -124,6 +126,9 @@ import Testing
                 """),
         Case(
             name: "killing itself", verdicts: ["error"], program: "import posix, signal; posix.kill(posix.getpid(), 9)"),
+        Case(
+            name: "a socket to the host of a virtual machine", verdicts: ["error"],
+            program: "import socket\nsocket.socket(40, 1)"),
         Case(name: "sleeping", verdicts: ["timeout"], program: "import time\ntime.sleep(1000)"),
         Case(
             name: "a loop that catches everything", verdicts: ["timeout"],
@@ -222,6 +227,7 @@ import Testing
         for program in [
             "", "pass", "print('a lot' * 1000)", "import os\nassert os.environ['HOME'] == '/tmp'",
             "open('/tmp/mine', 'w').write('x')\nassert open('/tmp/mine').read() == 'x'",
+            "import asyncio, socket\nasyncio.run(asyncio.sleep(0))\nsocket.socket().close()",
             "x = bytearray(500 << 20)", "import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()",
             "if __name__ == '__main__': assert False", "import statistics, decimal, heapq, itertools, re, random",
             "import sys\nsys.stdout = None",
@@ -266,6 +272,29 @@ import Testing
             }
         }
         #expect(throws: CancellationError.self) { try sandbox.judge(programs, workers: 2) { $0 < 3 } }
+    }
+
+    @Test(needsSandbox) func programsThatRunAreKilledWhenNobodyWantsThem() throws {
+        let sandbox = try Self.patient.get()
+        let programs = [CheckedProgram("import time\ntime.sleep(1000)", checks: CheckedProgram.Checks(""))]
+        let calls = Mutex(0)
+        #expect(throws: CancellationError.self) {
+            try sandbox.judge(programs, workers: 1) { _ in
+                calls.withLock {
+                    $0 += 1; return $0 < 20
+                }
+            }
+        }
+        // Its time would have been over after a thousand calls and more.
+        #expect(calls.withLock { $0 } < 100)
+        expectNothingLeft()
+    }
+
+    @Test(needsSandbox) func anotherTimeLimitThanTheProbes() throws {
+        var limits = Sandbox.Limits()
+        limits.seconds = 0.001
+        let sandbox = try Sandbox(limits: limits)
+        #expect(try sandbox.run("import time\ntime.sleep(1)") == .timeout)
     }
 
     @Test func refusesWithoutPython() {

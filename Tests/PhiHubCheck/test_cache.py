@@ -76,6 +76,13 @@ class Offline(HubTest):
         hub.listing = lambda listing: b"<html>Log in to this network</html>"
         self.assertIn("from the cache", self.assert_converts(hub))
 
+    def test_takes_the_cache_when_the_hub_refuses_and_says_so(self) -> None:
+        hub = self.hub()
+        self.assert_converts(hub)
+        for status, code in ((401, "GatedRepo"), (403, ""), (404, "RepoNotFound")):
+            hub.faults["listing"] = [Fault(status=status, headers={"X-Error-Code": code})]
+            self.assertIn(f"taking {ID} from the cache, commit {COMMIT}", self.assert_converts(hub))
+
     def test_refuses_what_is_not_whole(self) -> None:
         hub = self.hub(MODEL | {"generation_config.json": b"{}"})
         self.assertIn("HF_HUB_OFFLINE", self.assert_refuses(hub, "not in the cache", HF_HUB_OFFLINE="true"))

@@ -37,6 +37,8 @@ struct CoresTests {
     func aControlGroupLimitsThem(_ limit: String, _ expected: Int) {
         #expect(count(8, ["/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/b/cpu.max": limit + "\n"]) == expected)
         #expect(count(8, ["/proc/self/cgroup": "0::/a/b\n", "/sys/fs/cgroup/a/cpu.max": limit + "\n"]) == expected)
+        #expect(
+            count(8, ["/proc/self/cgroup": "0::/a:b:c\n", "/sys/fs/cgroup/a:b:c/cpu.max": limit + "\n"]) == expected)
     }
 
     @Test func theFirstVersionToo() {

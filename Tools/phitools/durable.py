@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -37,8 +39,23 @@ def fresh_name(target: Path) -> Path:
     return target.with_name(f".{target.name}.new")
 
 
+def check_free(target: Path, step: str) -> None:
+    """Raise ValueError for a folder that holds anything but what the same step, by its manifest, has made."""
+    if not target.exists() or target.is_dir() and not any(target.iterdir()):
+        return
+    try:
+        found = json.loads((target / "manifest.json").read_text(encoding="utf-8"))["step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = ""
+    if found != step:
+        raise ValueError(f"{target}: is there already and would be replaced; choose another folder")
+
+
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
-    """Create a folder with everything that `fill` writes into it; one of the same name is replaced."""
+    """Create a folder with everything that `fill` writes into it; one of the same name is replaced. Of a symbolic link
+    the folder to which it leads is meant."""
+    if target.is_symlink():
+        target = target.resolve()
     fresh, old = fresh_name(target), target.with_name(f".{target.name}.old")
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -60,6 +77,24 @@ def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made if it is missing; ValueError if another process holds it. Where the file system has
+    no locks, none is taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"{folder}: another process is using this folder") from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def lock(path: Path) -> IO[str]:

@@ -201,6 +201,13 @@ def verify_faults() -> Iterator[Fault]:
         return int.from_bytes(whole[at : at + 8], "little")
 
     yield "verify-section-hash", flipped(whole, offset("block.0.out.bias")), "does not match its hash"
+    for name, text in (
+        ("not-utf8", b'{"a":"\xff"}'), ("control-character", b'{"a":"\x1b"}'), ("not-a-number", b'{"a":NaN}'),
+        ("half-a-surrogate-pair", b'{"a":"\\ud800"}'), ("key-twice", b'{"a":1,"a":2}'), ("no-object", b"[]"),
+    ):
+        yield f"verify-provenance-{name}", with_section(NewSection("provenance", text, flags=0)), "provenance"
+    tensor = NewSection("provenance", bytes(4), encoding=enc.VECTOR, rows=1, columns=1, flags=0)
+    yield "verify-encoding-of-provenance", with_section(tensor), "provenance"
     gap = offset("embedding.weight") - 1
     assert whole[gap] == 0 and gap >= offset("tokenizer") + len(sections[1].data)
     yield "verify-gap-not-zero", flipped(whole, gap), "are not zero"

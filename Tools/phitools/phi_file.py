@@ -236,9 +236,20 @@ def read_record(record: bytes, index: int) -> Section:
     return Section(name, flags == 1, encoding, offset, length, alignment, rows, columns, digest)
 
 
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands twice")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(f"{text} is no number of JSON")
+
+
 def read_provenance(data: bytes) -> dict[str, object]:
     try:
-        value = json.loads(data.decode("utf-8"))
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_members, parse_constant=_no_number)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # no half of a surrogate pair
     except (ValueError, RecursionError):
         raise PhiFileError("provenance is not JSON in UTF-8") from None
     require(isinstance(value, dict), "provenance is not a JSON object")

@@ -27,9 +27,9 @@ from datatrove.data import Document
 from phitools.data import __main__ as main
 from phitools.data import annotate, bpe, collect, decontaminate, select, steps
 from phitools.data.__main__ import part_of
-from phitools.data.pack import pack
+from phitools.data.pack import pack, solution_start
 from phitools.data.steps import finish, read
-from phitools.durable import write_folder
+from phitools.durable import check_free, locked, write_folder
 from phitools.exercises import heldout
 from phitools.packed import open_stream, sha256
 
@@ -301,6 +301,17 @@ class Tokens(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "another tokenizer"):
                 open_stream([folder / "p"], "0", True)
 
+    def test_a_separator_within_a_document_is_text(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            tokenizer = bpe.train([GOOD] * 3, 340)
+            bpe.save(tokenizer, folder / "t", 64)
+            text = 'END = "<|endoftext|>"\n'
+            pack([text], folder / "t", folder / "p")
+            stream = open_stream([folder / "p"], sha256(folder / "t" / "tokenizer.json"), True)
+            ids = stream.span(0, len(stream)).tolist()
+            self.assertEqual((ids.count(339), tokenizer.decode(ids[:-1])), (1, text))
+
     def test_targets_begin_where_the_solution_is_said_to_begin(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -311,6 +322,7 @@ class Tokens(unittest.TestCase):
             marks = stream.targets_of(0, len(stream)).tolist()
             self.assertEqual(marks[:len(tokens) + 1], [*(start >= 4 for start, _ in tokens), 1])
             self.assertTrue(0 < sum(marks[len(tokens) + 1:]) < len(marks) - len(tokens) - 1)
+        self.assertEqual(solution_start('async def f():\n    """a"""\n    return 1\n'), 26)
 
 
 class Steps(unittest.TestCase):
@@ -410,6 +422,34 @@ class Steps(unittest.TestCase):
         self.assertRegex(step(*options, "--most", "50", fails=True), "other options")
         self.assertRegex(step(*options[:-1], f, fails=True), "choose another")
         self.assertTrue((f / "t").exists())
+        (f / "large").mkdir()
+        (f / "link").symlink_to("large")
+        step(*options[:-1], f / "link")
+        self.assertTrue((f / "link").is_symlink() and (f / "large" / "manifest.json").exists())
+        # Weights beside the tokenizer change nothing.
+        (f / "tokenizer" / "model.safetensors").write_bytes(b"x")
+        step(*options)
+        self.assertEqual((f / "packed" / "manifest.json").stat().st_mtime_ns, before)
+
+    def test_what_is_not_a_step_s_is_left_alone(self) -> None:
+        out = self.folder / "thesis"
+        out.mkdir()
+        (out / "thesis.txt").write_text("mine")
+        for name in ("exercises", "tasks"):
+            self.assertRegex(step(name, "--count", "2", "--out", out, fails=True), "thesis: holds other files")
+        self.assertEqual([p.name for p in out.iterdir()], ["thesis.txt"])
+        for made in ("pack", "finetune", "corpus"):
+            with self.assertRaisesRegex(ValueError, "thesis: is there already"):
+                check_free(out, made)
+            (out / "manifest.json").write_text(json.dumps({"step": made}))
+            check_free(out, made)
+            (out / "manifest.json").unlink()
+
+    def test_one_process_at_a_time(self) -> None:
+        with locked(self.folder / "e"):
+            told = step("exercises", "--count", "2", "--out", self.folder / "e", fails=True)
+            self.assertRegex(told, "e: another process is using")
+        step("exercises", "--count", "2", "--out", self.folder / "e")
 
     def test_a_full_disk_names_the_folder(self) -> None:
         with self.assertRaisesRegex(OSError, "packed: cannot be written"):
@@ -482,6 +522,8 @@ class Steps(unittest.TestCase):
                 (("collect", "--data-set", "a/b", "--packages"), "--packages has no effect with --data-set"),
                 (("collect", "--data-set", "a/b", "--folder", f), "--folder has no effect"),
                 (("collect", "--standard-library", "--limit", "5"), "--limit needs --data-set"),
+                (("tokenizer", "--input", f, "--vocabulary", "300", "--workers", "2"), "--workers has no effect"),
+                (("pack", "--input", f, "--tokenizer", f, "--executor", "ray"), "--executor has no effect: pack is a"),
                 (("tasks", "--count", "1", "--partition", "p"), "--partition needs --executor slurm")):
             self.assertRegex(self.told(*options, "--out", f / "none"), f"^phitools.data {options[0]}: .*{why}")
         self.assertFalse((f / "none").exists())
@@ -539,6 +581,11 @@ class Steps(unittest.TestCase):
         marked = self.folder / "c.jsonl"
         marked.write_bytes(b'\xef\xbb\xbf{"task_id": 1, "text": "t", "code": "c"}\r\n\r\n')
         self.assertEqual([p.id for p in decontaminate.problems(marked)], ["1"])
+        for text, why in (
+                ("\n", "holds no problem"), ('{"task_id": 1, "text": 5, "code": "x"}', "a text is no string")):
+            marked.write_text(text)
+            with self.assertRaisesRegex(ValueError, f"c.jsonl.*{why}"):
+                decontaminate.problems(marked)
 
     def test_killed_and_started_again_it_gives_the_same(self) -> None:
         options = ("exercises", "--count", "1200", "--tasks", "4", "--out")

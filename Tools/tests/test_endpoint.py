@@ -111,7 +111,7 @@ class Asked(unittest.TestCase):
             self.client().ask("x", 9, 0.0)
 
     def test_a_fault_without_words_is_named_by_its_type(self) -> None:
-        with unittest.mock.patch("urllib.request.urlopen", side_effect=ConnectionResetError()):
+        with unittest.mock.patch("phitools.data.endpoint.OPENER.open", side_effect=ConnectionResetError()):
             with self.assertRaisesRegex(OSError, r"completions: ConnectionResetError \(1 tries\)"):
                 self.client(tries=1).ask("x", 9, 0.0)
 
@@ -133,6 +133,22 @@ class Asked(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "no address; it is like"):
                 self.client(url)
 
+    def test_a_redirect_is_told_and_not_followed(self) -> None:
+        class Elsewhere(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.send_response(302)
+                self.send_header("Location", "http://other.example/v1")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        with self.assertRaisesRegex(OSError, "redirects to http://other.example/v1; give --endpoint that address$"):
+            self.client(f"http://127.0.0.1:{server.server_port}").ask("x", 9, 0.0)
+
     def test_a_key_is_never_shown(self) -> None:
         for key in ("s3cret\rx", "s3cret\nx", "s3cret x", "s3crét", "s3cret\x01"):
             with unittest.mock.patch.dict("os.environ", {"PHITOOLS_API_KEY": key}):
@@ -141,7 +157,7 @@ class Asked(unittest.TestCase):
                 self.assertNotIn("s3c", str(told.exception))
         with unittest.mock.patch.dict("os.environ", {"PHITOOLS_API_KEY": " s3cret\r\n"}):
             self.assertEqual(self.client().ask("exercise", 9, 0.0), Answer(EXERCISE, True))
-            with unittest.mock.patch("urllib.request.urlopen", side_effect=OSError("Bearer s3cret is bad")):
+            with unittest.mock.patch("phitools.data.endpoint.OPENER.open", side_effect=OSError("Bearer s3cret is bad")):
                 with self.assertRaisesRegex(OSError, r"Bearer \(the key\) is bad"):
                     self.client(tries=1).ask("x", 9, 0.0)
 

@@ -379,6 +379,14 @@ class Command(unittest.TestCase):
         for a, b in zip(self.losses("one"), self.losses("two")):
             self.assertAlmostEqual(a[0], b[0], delta=1e-4)
 
+    def test_a_folder_of_data_is_left_alone(self) -> None:
+        mine = self.folder / "mine" / "data" / "train" / "mine.jsonl"
+        mine.parent.mkdir(parents=True)
+        mine.write_bytes((self.folder / "examples.jsonl").read_bytes())
+        for options in ((), ("--plan",)):
+            self.assertIn("train: is there already and would be replaced", self.failure("--out", "mine", *options))
+        self.assertTrue(mine.exists())
+
     def test_a_plan_writes_no_checkpoint(self) -> None:
         self.assertIn("time: about", self.tune("--out", "plan", "--plan"))
         self.assertFalse((self.folder / "plan" / "checkpoints").exists())
@@ -401,7 +409,11 @@ class Command(unittest.TestCase):
                 (("--context", "999"), "--context 999: base has 256 positions"),
                 (("--validation", "10"), "--validation 10.0 is to be below 1: it is a share"),
                 (("--targets", "fc1"), "--targets fc1 needs --lora"),
-                (("--epochs", "-1"), "--epochs -1.0 is to be"), (("--lora", "4", "--targets", "qkv"), "lora.targets"),
+                (("--epochs", "-1"), "--epochs -1.0 is to be"), (("--epochs", "0"), "--epochs 0.0 is to be above 0"),
+                (("--base", "./nowhere"), "no such folder, and no id"),
+                (("--set", "run.best=x"), "--set run.best: fine-tuning sets it itself"),
+                (("--set", "model.layers=4"), "--set model.layers: fine-tuning sets it itself"),
+                (("--lora", "4", "--targets", "qkv"), "lora.targets"),
                 (("--context", "8"), "examples are longer than 8 tokens"),
                 (("--set", "run.x=1"), "run.x: no such key"),
                 (("--set", f"run.device={other}"), f"run.device = {other}: this runs on "),

@@ -542,6 +542,21 @@ class Runs(unittest.TestCase):
         lines = [json.loads(t) for t in (self.folder / "early" / "log.jsonl").read_text().splitlines()]
         self.assertEqual([r["step"] for r in lines], list(range(7)))
         self.assertEqual(again, self.train("run.out=early-whole", "schedule.steps=6"))
+        shutil.rmtree(self.folder / "early" / "checkpoints")
+        self.train("run.out=early", "schedule.steps=6", "schedule.peak=1e-3")
+        lines = [json.loads(t) for t in (self.folder / "early" / "log.jsonl").read_text().splitlines()]
+        self.assertEqual(lines[0]["config"]["schedule"]["peak"], 1e-3)
+
+    def test_a_run_that_diverges_is_no_success(self) -> None:
+        for options in (("schedule.peak=1e38", "schedule.steps=1"), ("schedule.peak=1e30", "schedule.steps=3")):
+            told = self.failure("run.out=wild", "schedule.warmup=0", *options)
+            self.assertRegex(told, "is not finite; begin again in another run.out, with a lower schedule.peak")
+            self.assertFalse((self.folder / "wild" / "final").exists())
+            shutil.rmtree(self.folder / "wild")
+
+    def test_a_validation_set_of_one_token_is_refused(self) -> None:
+        pack([""], self.folder / "tokenizer", self.folder / "one")
+        self.assertRegex(self.failure("run.out=one-run", 'data.validation={same = "one"}'), "one: 1 tokens, too few")
 
     def test_the_best_checkpoint_is_kept(self) -> None:
         self.train("run.out=best", "run.best=same", "run.validate_every=3", "schedule.peak=0.5", "schedule.warmup=24")
@@ -612,7 +627,10 @@ class Runs(unittest.TestCase):
         self.assertEqual(base.read_shape(self.folder / "deeper" / "final").layers, 6)
         shutil.rmtree(self.folder / "deeper" / "final")
         self.assertEqual(self.train("run.out=deeper", "model.layers=6", *options), deeper)
-        self.assertRegex(self.failure("run.out=odd", "model.layers=3", *options), "has Shape.* instead of Shape")
+        told = self.failure("run.out=odd", "model.layers=3", *options)
+        self.assertRegex(told, "whole/final: has 2 layers, not 3 of .model.")
+        told = self.failure("run.out=odd", "model.layers=4", "lora.rank=2", *options)
+        self.assertRegex(told, "whole/final: has 2 layers, not 4 of .model.")
 
     def test_transformers_loads_the_checkpoint(self) -> None:
         packages("transformers")
@@ -662,8 +680,8 @@ class Runs(unittest.TestCase):
         self.assertRegex(self.failure("run.out=cut", "schedule.steps=5"), "training.pt: cannot be read .* remove ")
         if not torch.cuda.is_available():
             self.assertRegex(self.failure("run.out=f3", "run.device=cuda"), "PyTorch finds no GPU")
-        self.assertRegex(
-            self.failure("run.out=f3", "run.mode=finetune", "run.init=whole/final", "model.hidden=64"), "instead of")
+        told = self.failure("run.out=f3", "run.mode=finetune", "run.init=whole/final", "model.hidden=64")
+        self.assertRegex(told, "has 32 hidden, not 64")
 
     def test_a_full_disk_is_told_and_the_checkpoint_before_stays(self) -> None:
         self.train("run.out=full", "schedule.steps=24", "run.checkpoint_every=24")

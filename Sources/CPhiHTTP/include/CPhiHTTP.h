@@ -41,7 +41,6 @@ typedef struct {
 
 typedef struct {
     phi_http_outcome outcome;
-    int status;
     /* Both are valid until the next request. */
     const char *message;  /* libcurl's, about an outcome that is not DONE or STOPPED */
     const char *redirect; /* the address that a redirect leads to, absolute; NULL if there is none */

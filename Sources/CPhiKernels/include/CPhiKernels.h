@@ -1,4 +1,4 @@
-/* Arithmetic on raw memory for swift-phi: no allocation, no files, no notion of a model.
+/* Arithmetic on raw memory for swift-phi: no allocation in operations, no files, no notion of a model.
  *
  * Every operation is a function over a range of independent items. All instruction sets compute the same bits as the plain C of
  * reference.c, whatever the range, so neither threads nor batches can change a result.

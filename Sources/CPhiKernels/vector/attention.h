@@ -42,12 +42,12 @@ PHI_INLINE void cache_group(const float *x, size_t count, int8_t n[PHI_CACHE_GRO
         x = padded;
     }
     vf x0 = vf_load(x), x1 = vf_load(x + 16), least = vf_set(-127), most = vf_set(127);
-    float scale = vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))) / 127.0f;
+    float scale = vf_lane_max(vf_max(vf_abs(x0), vf_max(vf_abs(x1), vf_set(0)))) / 127.0f;
     *half = phi_float_to_half(scale < PHI_HALF_MAX ? scale : PHI_HALF_MAX);
     scale = phi_half_to_float(*half);
     vf inverse = vf_set(scale > 0 ? 1.0f / scale : 0);
-    vi_store_bytes(n, vf_round(vf_max(vf_min(vf_mul(x0, inverse), most), least)));
-    vi_store_bytes(n + 16, vf_round(vf_max(vf_min(vf_mul(x1, inverse), most), least)));
+    vi_store_bytes(n, vf_round(vf_min(vf_max(vf_mul(x0, inverse), least), most)));
+    vi_store_bytes(n + 16, vf_round(vf_min(vf_max(vf_mul(x1, inverse), least), most)));
 }
 
 static void store_q8(const void *raw, size_t begin, size_t end) {

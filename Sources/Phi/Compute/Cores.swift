@@ -21,7 +21,7 @@ package struct Cores {
     /// Returns the CPU quota in whole processors, the minimum over the group and its ancestors; nil for no limit.
     private static func quota(_ read: (String) -> String?) -> Int? {
         let groups = (read("/proc/self/cgroup") ?? "").split(separator: "\n").map {
-            $0.split(separator: ":", maxSplits: 2)
+            $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
         }
         var quotas: [Int] = []
         // Version 2: one line `0::/path`; a group's file contains its quota and period, or `max`.

@@ -50,7 +50,7 @@ extension JSONSchema {
             switch value {
             case .object(let members): value = members[name] ?? .null
             case .array(let values):
-                guard let index = Int(name), values.indices.contains(index) else {
+                guard let index = Int(name), String(index) == name, values.indices.contains(index) else {
                     throw wrong("$ref", place, "a place")
                 }
                 value = values[index]

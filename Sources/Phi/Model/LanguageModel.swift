@@ -65,7 +65,8 @@ public final class LanguageModel: Sendable {
 
     /// The origin of the file, an informative JSON object written by `phi convert`.
     public var provenance: String? {
-        file.section(SectionName.provenance).map { String(decoding: file.bytes(of: $0), as: UTF8.self) }
+        guard let section = file.section(SectionName.provenance), section.encodingNumber == 0 else { return nil }
+        return String(decoding: file.bytes(of: section), as: UTF8.self)
     }
 
     /// The encoding of the transformer blocks' matrices.

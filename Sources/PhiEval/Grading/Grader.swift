@@ -48,7 +48,7 @@ package struct Grader: Sendable {
         let grades = try inParallel(questions.count, workers: Self.concurrent) { done in
             count.store(done, ordering: .relaxed)
             return goesOn()
-        } _: { [questions] _, index in
+        } _: { [questions] _, index, _ in
             try grade(questions[index], while: goesOn) { answer in
                 unusable.withLock { unusable in
                     if unusable.count == 0 { unusable.first = answer }

@@ -73,6 +73,7 @@ extension ChildProcess {
     }
 
     private static func systemFault(_ path: String) -> FormatError {
-        FormatError(path, String(cString: strerror(errno)))
+        if errno == EMFILE { return FormatError("open files", "are too many; lower --workers, or raise ulimit -n") }
+        return FormatError(path, String(cString: strerror(errno)))
     }
 }

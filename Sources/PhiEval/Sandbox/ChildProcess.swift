@@ -14,6 +14,8 @@ final class ChildProcess {
     }
 
     let pid: pid_t
+    /// Whether it is bubblewrap, which writes the id of the sandbox's first process to descriptor 4.
+    let isSandbox: Bool
     /// Descriptors 1, 2, 3 and 4 of the child, the first `pipes` of them.
     private(set) var streams: [Stream] = []
     private(set) var status: Int32?
@@ -24,12 +26,13 @@ final class ChildProcess {
     private static let spawning = Mutex(())
 
     /// Starts `path` in a new session, with `input` as standard input, pipes at descriptors 1 to `pipes`, and after them `channel`,
-    /// which is closed here, and a file that holds `file`; an `environment` of nil is this process's. Throws ``FormatError`` when it
-    /// cannot be started.
+    /// which is closed here, and a file that holds `file`; an `environment` of nil is this process's. `isSandbox` says whether it is
+    /// bubblewrap. Throws ``FormatError`` when it cannot be started.
     init(
         _ path: String, _ arguments: [String], environment: [String]?, input: [UInt8] = [], pipes: Int,
-        channel: Int32? = nil, file: [UInt8]? = nil
+        channel: Int32? = nil, file: [UInt8]? = nil, isSandbox: Bool = false
     ) throws(FormatError) {
+        self.isSandbox = isSandbox
         let ends: [Int32]
         (pid, ends) = try Self.spawning.withLock { _ throws(FormatError) in
             try Self.spawn(path, arguments, environment, input, pipes, channel, file)
@@ -39,11 +42,7 @@ final class ChildProcess {
 
     /// Kills the process if it has not ended, as when its partner could not be started.
     deinit {
-        if !reap() {
-            var code: Int32 = 0
-            kill(pid, SIGKILL)
-            waitpid(pid, &code, 0)
-        }
+        if !reap() { stop() }
         for stream in streams where stream.isOpen { close(stream.descriptor) }
     }
 

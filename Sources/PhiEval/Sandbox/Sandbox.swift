@@ -47,17 +47,23 @@ package struct Sandbox: Sendable {
         let plain = CheckedProgram(
             "import collections, json, math\ndef f(x): return math.floor(x)\n",
             checks: CheckedProgram.Checks("assert f(2.5) == 2"))
-        guard try run(plain).isPassed else {
-            throw FormatError(interpreter.path, "does not run a plain program in the sandbox")
+        let verdict = try run(plain, seconds: max(limits.seconds, 30))
+        guard verdict.isPassed else {
+            let detail = verdict.detail.isEmpty ? "" : ", \(verdict.detail)"
+            throw FormatError(
+                interpreter.path, "does not run a plain program in the sandbox: \(verdict.name)\(detail)")
         }
     }
 
     /// Whether programs run under bubblewrap.
     package var isConfined: Bool { bubblewrap != nil }
 
-    /// Runs and judges a program. `slot` distinguishes programs that run at the same time. Throws ``FormatError`` when the
-    /// sandbox fails, not the program.
-    package func run(_ program: CheckedProgram, slot: Int = 0) throws -> Verdict {
+    /// Runs and judges a program, in the limits' seconds unless others are given. `slot` distinguishes programs that run at the same
+    /// time. Throws ``FormatError`` when the sandbox fails, not the program, and `CancellationError` when `isWanted`, which is called
+    /// many times a second, returns false.
+    package func run(
+        _ program: CheckedProgram, slot: Int = 0, seconds: Double? = nil, while isWanted: () -> Bool = { true }
+    ) throws -> Verdict {
         func job(_ text: String?, _ checks: CheckedProgram.Checks?) -> Harness.Job {
             Harness.Job(
                 text: text, checks: checks, user: user(slot), numpy: program.mentions("numpy"), limits: rlimits,
@@ -66,9 +72,8 @@ package struct Sandbox: Sendable {
         let ends = try ChildProcess.channel()
         let checks = Result { try start(Harness.checks, job(nil, program.checks), channel: ends.0) }
         let run = SandboxedRun(
-            program: try start(Harness.program, job(program.text, nil), channel: ends.1), checks: try checks.get(),
-            isConfined: isConfined)
-        return try run.verdict(seconds: limits.seconds)
+            program: try start(Harness.program, job(program.text, nil), channel: ends.1), checks: try checks.get())
+        return try run.verdict(seconds: seconds ?? limits.seconds, while: isWanted)
     }
 
     /// Starts one of the harness's programs in a sandbox of its own.
@@ -84,7 +89,7 @@ package struct Sandbox: Sendable {
         let filtered = filter.isEmpty ? [] : ["--seccomp", "6"]
         return try ChildProcess(
             bubblewrap, confinement + filtered + ["--", interpreter.path] + python, environment: [], input: input,
-            pipes: 4, channel: channel, file: Array(filter))
+            pipes: 4, channel: channel, file: Array(filter), isSandbox: true)
     }
 
     private static let environment = [

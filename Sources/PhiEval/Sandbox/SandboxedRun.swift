@@ -6,7 +6,6 @@ import PhiSystem
 struct SandboxedRun {
     let program: ChildProcess
     let checks: ChildProcess
-    let isConfined: Bool
     /// Seconds that the sandboxes may take to start.
     private static let patience = 60.0
     /// Seconds in which the status of an ended program arrives.
@@ -18,17 +17,18 @@ struct SandboxedRun {
     /// Waits for the report of the checks, at most this many seconds from the program's first statement, then kills both.
     /// Where Linux reports it, time in which program and checks were runnable but had no processor does not count, so a busy
     /// machine gives the verdicts of an idle one; it does count while other processes or threads of the program are running.
-    /// Throws ``FormatError`` when the program did not start.
-    func verdict(seconds: Double) throws -> Verdict {
+    /// Throws ``FormatError`` when the program did not start, and `CancellationError` when `isWanted` returns false.
+    func verdict(seconds: Double, while isWanted: () -> Bool) throws -> Verdict {
         defer {
-            end(program)
-            end(checks)
+            program.stop()
+            checks.stop()
         }
         let started = ContinuousClock.now
         var begun: ContinuousClock.Instant?
         var waited = 0.0
         var waitedBefore: Double?
         while true {
+            guard isWanted() else { throw CancellationError() }
             let isOver = checks.status != nil
             checks.poll(milliseconds: Self.tick)
             program.poll(milliseconds: 0)
@@ -38,8 +38,8 @@ struct SandboxedRun {
             if begun == nil, !lines.isEmpty { begun = .now }
             if let begun {
                 let tasks = [program, checks].map { child in
-                    (isConfined ? child.firstInSandbox : child.pid)
-                        .flatMap { TaskTree(root: $0, isSandbox: isConfined) }
+                    (program.isSandbox ? child.firstInSandbox : child.pid)
+                        .flatMap { TaskTree(root: $0, isSandbox: program.isSandbox) }
                 }
                 let waits = tasks.compactMap { $0?.waited }.reduce(0, +)
                 if tasks[0]?.hasOthersRunning != true { waited += max(0, waits - (waitedBefore ?? waits)) }
@@ -84,33 +84,43 @@ struct SandboxedRun {
         let errors = [program, checks].map { String(decoding: $0.streams[1].bytes, as: UTF8.self) }
         let last = errors.lazy.compactMap { $0.split(whereSeparator: \.isNewline).last }.first
         let detail = last.map { ": " + $0.drop { $0 == " " } } ?? ""
-        return FormatError(isConfined ? "bwrap" : "python", "the sandbox did not start" + detail)
-    }
-
-    /// Kills everything that a process started. In the sandbox the end of the first process ends all others, and bubblewrap
-    /// waits for it; outside there is only the process group.
-    private func end(_ child: ChildProcess) {
-        guard isConfined else {
-            kill(-child.pid, SIGKILL)
-            while !child.reap() { child.poll(milliseconds: 1) }
-            return
-        }
-        let first = child.firstInSandbox
-        let isGone = { first.map { kill($0, 0) != 0 } ?? true }
-        for attempt in 0..<2000 {
-            if !child.reap() {
-                if let first { kill(first, SIGKILL) }
-                if first == nil || attempt > 1000 { kill(child.pid, SIGKILL) }
-            } else if isGone() || attempt > 200 {
-                // Where no process reaps orphans, the first process remains as a zombie.
-                return
-            }
-            usleep(1000)
-        }
+        return FormatError(program.isSandbox ? "bwrap" : "python", "the sandbox did not start" + detail)
     }
 }
 
 extension ChildProcess {
+    /// Seconds that bubblewrap has for naming the sandbox's first process.
+    private static let naming = 1.0
+    /// Seconds after which a process that does not go away is left.
+    private static let patience = 4.0
+
+    /// Kills everything that the process started. In the sandbox the end of the first process ends all others, and bubblewrap
+    /// waits for it; without bubblewrap, which alone knows it, it would stay. Outside there is only the process group.
+    func stop() {
+        guard isSandbox else {
+            kill(-pid, SIGKILL)
+            while !reap() { poll(milliseconds: 1) }
+            return
+        }
+        let start = ContinuousClock.now
+        var ended: ContinuousClock.Instant?
+        while start.duration(to: .now) < .seconds(Self.patience) {
+            let first = firstInSandbox
+            if !reap() {
+                if let first { kill(first, SIGKILL) }
+                if start.duration(to: .now) > .seconds(Self.naming) { kill(pid, SIGKILL) }
+                if first == nil { poll(milliseconds: 0) }
+            } else {
+                let since = ended ?? .now
+                ended = since
+                // Where no process reaps orphans, the first process remains as a zombie.
+                let isGone = first.map { kill($0, 0) != 0 } ?? true
+                if isGone || since.duration(to: .now) > .seconds(0.2) { return }
+            }
+            usleep(1000)
+        }
+    }
+
     /// The process id of the sandbox's first process, which bubblewrap writes to descriptor 4.
     var firstInSandbox: pid_t? {
         let text = String(decoding: streams[3].bytes, as: UTF8.self)

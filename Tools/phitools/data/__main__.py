@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..durable import check_free, locked
 from ..exercises import heldout
 from ..packed import sha256
 from . import annotate, bpe, collect, decontaminate, dedup, endpoint, pack, prompts, steps, synthetic
@@ -141,8 +142,7 @@ def part_of(identifier: str) -> str:
 
 
 def run_pack(a: argparse.Namespace) -> dict[str, Any]:
-    if a.out.exists() and not (a.out / steps.MANIFEST).exists() and any(a.out.iterdir()):
-        raise ValueError(f"{a.out}: is there already and no packed folder; choose another")
+    check_free(a.out, "pack")
     documents = [d for folder in a.input for d in steps.told(read(folder), "documents")]
     texts = [(d.text, d.metadata.get("prompt")) for d in documents if a.part in ("all", part_of(d.id))]
     if a.shuffle:
@@ -198,7 +198,11 @@ def options_of(a: argparse.Namespace) -> dict[str, Any]:
     """The options that the output depends on: neither the executor nor the output folder."""
     skip = {"out", "input", "step", "do", "workers", "executor", "partition", "verbose"}
     more = _collected(a) if a.step == "collect" else {}
-    return {k: more[k] if k in more else _identity(v) for k, v in sorted(vars(a).items()) if k not in skip}
+    given = {k: v for k, v in sorted(vars(a).items()) if k not in skip}
+    found = {k: more[k] if k in more else _identity(v) for k, v in given.items()}
+    if "tokenizer" in given and (file := given["tokenizer"] / "tokenizer.json").is_file():
+        found["tokenizer"] = f"{given['tokenizer'].name}: {sha256(file)}"  # whatever weights lie beside it
+    return found
 
 
 def check(a: argparse.Namespace) -> None:
@@ -207,6 +211,9 @@ def check(a: argparse.Namespace) -> None:
         if not condition:
             raise ValueError(why)
     need(not a.partition or a.executor == "slurm", "--partition needs --executor slurm")
+    if a.step in SINGLE:
+        for name, usual in (("tasks", 1), ("workers", 1), ("executor", "local")):
+            need(getattr(a, name) == usual, f"--{name} has no effect: {a.step} is a single task on this machine")
     if "endpoint" in a:
         need(a.model or not a.endpoint, "--endpoint needs --model")
         need(a.endpoint or not a.model, "--model needs --endpoint: without it no model is asked")
@@ -241,6 +248,8 @@ def number(kind: type, least: float, most: float = float("inf")) -> Any:
     return read_number
 
 
+SINGLE = {"filter", "decontaminate", "tokenizer", "pack"}
+"""Steps that are one task on this machine."""
 POSITIVE, NATURAL, SHARE = number(int, 1), number(int, 0), number(float, 0, 1)
 
 
@@ -323,6 +332,20 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def made(a: argparse.Namespace, options: dict[str, Any], inputs: list[Path]) -> dict[str, Any]:
+    """Make or go on with a step, and return its counts."""
+    steps.begin(a.out, options, inputs)
+    try:
+        counts = a.do(a)
+    except BaseException as error:
+        if isinstance(error, Exception) or a.executor == "local":  # a job of Slurm's goes on
+            steps.fail(a.out)
+        raise
+    counts = counts if a.step == "tokenizer" else steps.count(a.out) | counts
+    finish(a.out, a.step, options, inputs, counts)
+    return counts
+
+
 def main() -> int:
     a = parser().parse_args()
     if not a.verbose:
@@ -339,17 +362,11 @@ def main() -> int:
             return 0
         for folder in inputs:
             verify(folder)
-        if a.step != "pack":  # which writes its folder in one go, with its manifest
-            steps.begin(a.out, options, inputs)
-        try:
+        if a.step == "pack":  # which writes its folder in one go, with its manifest
             counts = a.do(a)
-        except BaseException as error:
-            if isinstance(error, Exception) or a.executor == "local":  # a job of Slurm's goes on
-                steps.fail(a.out)
-            raise
-        if a.step != "pack":
-            counts = counts if a.step == "tokenizer" else steps.count(a.out) | counts
-            finish(a.out, a.step, options, inputs, counts)
+        else:
+            with locked(a.out):
+                counts = made(a, options, inputs)
         print(json.dumps({"step": a.step, **counts}))
         return 0
     except (OSError, ValueError) as error:

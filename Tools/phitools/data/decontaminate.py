@@ -58,10 +58,14 @@ def problems(path: Path) -> list[Problem]:
                         Problem(path.name, str(d["task_id"]), d["prompt"], d["prompt"] + d["canonical_solution"]))
                 else:
                     found.append(Problem(path.name, str(d["task_id"]), d["text"], d["code"]))
-            except (ValueError, KeyError, TypeError) as error:
+                if not all(isinstance(text, str) for text in (found[-1].prompt, found[-1].solution)):
+                    raise TypeError("a text is no string")
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise ValueError(
                     f"{path}, line {number}: not a problem of HumanEval or MBPP ({type(error).__name__}: {error})"
                 ) from None
+    if not found:
+        raise ValueError(f"{path}: holds no problem")
     return found
 
 

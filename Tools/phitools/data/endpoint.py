@@ -29,6 +29,15 @@ from datatrove.pipeline.base import PipelineStep
 
 from .steps import name
 
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for a fault: followed, it would become a GET, and take the key to another server."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+OPENER = urllib.request.build_opener(_NoRedirect)
 KEY = "PHITOOLS_API_KEY"
 """The environment variable with the endpoint's key, which thus appears in no command line or manifest."""
 PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
@@ -104,11 +113,13 @@ class Endpoint:
         for number in range(1, self.tries + 1):
             wait = min(60.0, self.pause * 2 ** (number - 1)) * random.uniform(0.75, 1.25)
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                with OPENER.open(request, timeout=self.timeout) as response:
                     choice = json.loads(response.read())["choices"][0]
                 return Answer(str(choice["message"]["content"] or ""), choice.get("finish_reason") != "length")
             except urllib.error.HTTPError as error:
                 fault = f"HTTP {error.code}: {_body(error) or error.reason}"
+                if 300 <= error.code < 400 and (place := error.headers.get("Location")):
+                    fault = f"redirects to {place}; give --endpoint that address"
                 if error.code not in PASSING:
                     kind = Refused if error.code in OF_THE_PROMPT else OSError
                     raise kind(f"{self.address}: {_shown(fault, secret)}") from None

@@ -34,7 +34,7 @@ def solution_start(text: str) -> int:
         return 0  # Python ends a line there too, so positions would differ
     try:
         functions = [
-            n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef)
+            n for n in ast.parse(text).body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))
             and ast.get_docstring(n, clean=False) is not None]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return 0
@@ -53,6 +53,7 @@ def pack(
     tokens (0: never). `starts` are offsets in characters at which solutions begin, where known. `more` goes into the
     manifest. Return the numbers of documents and tokens."""
     tokenizer: Tokenizer = bpe.load(tokenizer_folder)
+    tokenizer.encode_special_tokens = True  # a document that has `<|endoftext|>` in it has it as text
     end = bpe.end_of_text(tokenizer)
     if tokenizer.get_vocab_size() > 1 << 16:
         raise ValueError(f"{tokenizer_folder}: {tokenizer.get_vocab_size()} tokens do not fit 16 bits")

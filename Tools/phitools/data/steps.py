@@ -199,6 +199,8 @@ def begin(out: Path, options: dict[str, Any], inputs: list[Path]) -> None:
             raise ValueError(f"{out}: was begun with other options or inputs; remove it or choose another folder")
     elif (out / LOGS).exists() or (out / DOCUMENTS).exists():
         raise ValueError(f"{out}: holds a step that was not begun by this version; remove it or choose another folder")
+    elif out.exists() and any(out.iterdir()):
+        raise ValueError(f"{out}: holds other files; choose a folder of its own")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(wanted, sort_keys=True) + "\n")
 

@@ -46,8 +46,8 @@ def main() -> int:
             return _report(measures.load(a.measures), a.figure)
         if None in (a.out, a.humaneval, a.mbpp):
             top.error("--out, --humaneval and --mbpp are needed")
-        if min(a.least, a.limit) < 1:
-            raise ValueError("--least and --limit are to be 1 or more")
+        if min(a.least, a.limit, a.workers) < 1:
+            raise ValueError("--least, --limit and --workers are to be 1 or more")
         o = plan.Options(
             a.out.resolve(), a.phi.resolve(), {"humaneval": a.humaneval.resolve(), "mbpp": a.mbpp.resolve()},
             plan.SCALES[a.scale], tuple(a.seeds))
@@ -73,6 +73,9 @@ def main() -> int:
     except (OSError, ValueError) as error:
         print(f"phitools.experiment: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("phitools.experiment: interrupted; start it again to go on", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,9 @@ def load(path: Path) -> dict[str, Any]:
     """Read what `save` wrote; raise ValueError for another file."""
     try:
         measures = json.loads(gzip.decompress(path.read_bytes()))
+        measures["sizes"]
         if {r["arm"] for r in measures["runs"].values()} - set(ARMS):
             raise ValueError("unknown arms")
         return measures
-    except (gzip.BadGzipFile, EOFError, ValueError, KeyError, TypeError) as error:
+    except (gzip.BadGzipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a file of measures ({error})") from None

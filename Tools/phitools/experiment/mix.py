@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from ..data import bpe, pack
 from ..data.decontaminate import grams, problems
 from ..data.steps import read
+from ..durable import check_free
 
 
 def drawn(texts: Iterable[str], tokenizer: Tokenizer, tokens: int) -> Iterator[str]:
@@ -66,6 +67,7 @@ def main() -> int:
         for pool in a.pool:
             folder, _, share = pool.rpartition(":")
             pools.append((Path(folder).name, [d.text for d in read(Path(folder))], float(share)))
+        check_free(a.out, "pack")
         texts = draw(pools, bpe.load(a.tokenizer), a.tokens + 1, a.seed, forbidden)
         print(json.dumps(pack.pack(texts, a.tokenizer, a.out)))
         return 0

@@ -144,7 +144,10 @@ def keep(path: Path, options: dict[str, Any], writes: bool) -> None:
     """Note in a folder what its products are made with, if this run makes some; ValueError if they were made with other
     options, since their names don't tell."""
     if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: is damaged ({error}); remove {path.parent}, or choose another --out") from None
         if found != options:
             raise ValueError(f"{path.parent}: was made with {found}, not {options}; choose another --out, or remove it")
     elif writes:

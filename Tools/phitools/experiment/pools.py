@@ -25,7 +25,7 @@ from datatrove.data import Document
 
 from ..data.annotate import VALUABLE, rule_score
 from ..data.steps import count, finish, finished, name, read, write_documents
-from ..durable import write_folder
+from ..durable import check_free, write_folder
 from ..packed import sha256
 
 PINNED = Path(__file__).with_name("corpus.txt")
@@ -36,7 +36,10 @@ PLATFORM = ["--python-version", "3.11", "--implementation", "cp", *(
 
 
 def install(out: Path) -> None:
-    """Install the pinned packages into `out` and keep their modules and metadata."""
+    """Install the pinned packages into `out` and keep their modules and metadata; ValueError if it is something
+    else's."""
+    check_free(out, "corpus")
+
     def fill(folder: Path) -> None:
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action",
@@ -127,6 +130,9 @@ def main() -> int:
         if a.step == "corpus":
             install(a.out)
             return 0
+        for name_, value in (("--input", a.input), ("--checkpoint", a.checkpoint or a.step != "select")):
+            if not value:
+                raise ValueError(f"{a.step} needs {name_}")
         options: dict[str, Any] = {"seed": a.seed}
         if a.step == "select":
             options |= {"labelled": a.labelled, "share": a.share, "weights": sha256(a.checkpoint / "model.safetensors")}

@@ -13,9 +13,12 @@ from .report import REPLICATES, Estimate
 def results(path: Path) -> dict[str, dict[str, Any]]:
     """Return a report's results by task; raise ValueError for another file."""
     try:
-        return {str(r["task_id"]): r for r in json.loads(path.read_text(encoding="utf-8"))["results"]}
+        found = {str(r["task_id"]): r for r in json.loads(path.read_text(encoding="utf-8"))["results"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not a report of phi eval --json ({type(error).__name__}: {error})") from None
+    if not found:
+        raise ValueError(f"{path}: has no results")
+    return found
 
 
 def passed(result: dict[str, Any]) -> float:

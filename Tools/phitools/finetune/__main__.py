@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from ..data import bpe
+from ..durable import lock
 from ..train import base, config, processes
 from ..train.loop import Training
 from ..train.shape import Shape
 from . import estimate, examples, packing
 
+OWN = {"data.train", "data.validation", "data.tokenizer", "run.best", "run.init", "run.mode"}
+"""Keys of the trainer's configuration that follow from the options."""
 MOST_VALIDATED = 1 << 18
 """Tokens of the examples held back that a validation takes at most."""
 
@@ -30,7 +33,7 @@ def find(given: str) -> Path:
     """Return the folder of a base, downloading a model of the hub into Hugging Face's cache."""
     if Path(given).is_dir():
         return Path(given)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", given):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", given):
         raise FileNotFoundError(f"{given}: no such folder, and no id of a model")
     from huggingface_hub import snapshot_download
     try:
@@ -39,7 +42,8 @@ def find(given: str) -> Path:
             snapshot_download(given, allow_patterns=["pytorch_model*.bin"])
         return folder
     except Exception as error:  # its own exceptions and those of the network
-        raise ValueError(f"{given}: cannot be downloaded ({' '.join(str(error).split())[:200]})") from None
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{given}: no such folder, and as a model cannot be downloaded ({said})") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -94,6 +98,12 @@ def check(a: argparse.Namespace) -> None:
     for name, least in (("lora", 0), ("epochs", 0), ("rate", 0), ("sequences", 1), ("context", 0), ("validation", 0)):
         if not least <= getattr(a, name) < float("inf"):
             raise ValueError(f"--{name} {getattr(a, name)} is to be {least} or more")
+    if not 0 < a.epochs <= 1e6:
+        raise ValueError(f"--epochs {a.epochs} is to be above 0, at most 1,000,000")
+    for key in a.set:
+        name = key.split("=")[0]
+        if name in OWN or name.startswith("model."):
+            raise ValueError(f"--set {name}: fine-tuning sets it itself")
     if a.validation >= 1:
         raise ValueError(f"--validation {a.validation} is to be below 1: it is a share of the examples")
     if a.targets and not a.lora:
@@ -120,6 +130,7 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     given, folder = a.base, find(a.base)
     a.base, a.name = str(folder), given
     shape, tokenizer = base.read_shape(folder), bpe.load(folder)
+    tokenizer.encode_special_tokens = True  # an example that has `<|endoftext|>` in it has it as text
     end = bpe.end_of_text(tokenizer)
     found, left = examples.read(a.data, a.out)
     train, held = examples.split(found, a.validation, a.seed)
@@ -129,13 +140,14 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     if context > shape.positions:
         raise ValueError(f"--context {context}: {a.base} has {shape.positions} positions")
     packed = {}
-    for name, part in (("validation", held), ("train", train)):
-        if p.first:
-            packed = packing.pack(
-                {e: coded[e] for e in part}, folder / "tokenizer.json", end, context, a.out / "data" / name)
-            if packed["too long"]:
-                reason = f"longer than {context} tokens"
-                left[reason] = left.get(reason, 0) + packed["too long"]
+    if p.first:
+        with lock(a.out / "lock"):  # not while another run reads them
+            for name, part in (("validation", held), ("train", train)):
+                packed = packing.pack(
+                    {e: coded[e] for e in part}, folder / "tokenizer.json", end, context, a.out / "data" / name)
+                if packed["too long"]:
+                    reason = f"longer than {context} tokens"
+                    left[reason] = left.get(reason, 0) + packed["too long"]
     del coded  # large
     packed = p.share(packed)
     say(f"{given}: phi of {shape.parameters / 1e6:,.1f} M parameters; {len(train):,} examples to train, "

@@ -32,7 +32,7 @@ def _lines(path: Path, text: str) -> Iterator[Example]:
             continue
         try:
             d = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"{path}, line {number}: not JSON ({error})") from None
         keys = ("prompt", "completion") if isinstance(d, dict) and "prompt" in d else ("text",)
         if not isinstance(d, dict) or not all(isinstance(d.get(k), str) for k in keys):

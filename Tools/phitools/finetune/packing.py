@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from ..durable import write_folder
+from ..durable import check_free, write_folder
 from ..packed import sha256
 from .examples import Example
 
@@ -54,7 +54,9 @@ def rows(parts: list[Coded], length: int, end: int) -> list[Coded]:
 def pack(
         examples: dict[Example, Coded], tokenizer_file: Path, end: int, length: int, out: Path) -> dict[str, int]:
     """Write a packed folder of examples, given with their tokens; return the numbers of rows, tokens that aren't
-    filling, targets, and examples left out because they are too long. ValueError if nothing is left."""
+    filling, targets, and examples left out because they are too long. ValueError if nothing is left, or `out` is
+    something else's."""
+    check_free(out, "finetune")
     cut = [pieces(e, coded, length) for e, coded in examples.items()]
     made = rows([part for parts in cut for part in parts], length, end)
     if not made:

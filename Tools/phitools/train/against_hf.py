@@ -110,9 +110,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     a = parser.parse_args()
-    c = load(a.config, a.set)
-    if c.optimizer.muon or any(dataclasses.astuple(c.dropout)):
-        parser.error(f"{a.config}: dropout and optimizer.muon must be 0 here (--set optimizer.muon=0.0)")
+    try:
+        c = load(a.config, a.set)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if a.steps < 4 or a.rounds < 1:
+        parser.error("--steps is to be 4 or more, --rounds 1 or more: the first three steps do not count")
+    if c.optimizer.muon or any(dataclasses.astuple(c.dropout)) or c.batch.separate or c.lora.rank:
+        parser.error(f"{a.config}: dropout, optimizer.muon, batch.separate and lora.rank must be 0 here, "
+                     "as by --set optimizer.muon=0.0")
     tokens, rates = c.batch.sequences * c.batch.context, {"phitools": [], "Trainer": []}
     for i in range(a.rounds):
         with tempfile.TemporaryDirectory() as folder:

@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 @dataclass
 class Model:
-    """The shape of a phi; the tokenizer determines the vocabulary. Without it, the shape of `run.init`."""
+    """The shape of a phi; the tokenizer determines the vocabulary. What is not given is as in `run.init`."""
 
     hidden: int = 0
     layers: int = 0
@@ -186,14 +186,14 @@ def check(c: Config) -> Config:
     for table, values in c.as_dict().items():
         for key, value in values.items():
             if isinstance(value, (int, float)):
-                need(0 <= value < float("inf"), f"{table}.{key} must not be negative")
+                need(0 <= value < float("inf"), f"{table}.{key} must not be negative or infinite")
+                need(isinstance(value, float) or value < 1 << 31, f"{table}.{key} = {value} is too large")
     m = c.model
-    given = any((m.hidden, m.layers, m.heads, m.intermediate, m.positions))
-    for key in ("hidden", "layers", "heads", "intermediate", "positions") if given or not c.run.init else ():
+    for key in ("hidden", "layers", "heads", "intermediate", "positions") if not c.run.init else ():
         need(getattr(m, key) > 0, f"model.{key} is missing or 0")
-    if given:
-        need(m.hidden % m.heads == 0, "model.hidden must be a multiple of model.heads")
-        need(c.batch.context <= m.positions, "batch.context exceeds model.positions")
+    need(not m.heads or m.hidden % m.heads == 0, "model.hidden must be a multiple of model.heads")
+    need(not m.positions or c.batch.context <= m.positions, "batch.context exceeds model.positions")
+    need(bool(c.run.out), "run.out is missing")
     need(min(c.batch.sequences, c.batch.context, c.schedule.steps) > 0, "batch and steps must be positive")
     for table, key in (("dropout", "attention"), ("dropout", "residual"), ("dropout", "embedding"),
                        ("optimizer", "beta1"), ("optimizer", "beta2")):

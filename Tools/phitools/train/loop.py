@@ -30,6 +30,7 @@ from .report import check as check_report
 from .report import reporter
 from .shape import Shape
 
+DIVERGED = "{} is not finite; begin again in another run.out, with a lower schedule.peak"
 OTHER_RUN = "{}: belongs to a run of another configuration or other data; choose another run.out or remove it"
 
 
@@ -43,6 +44,9 @@ def matmul_rate(device: torch.device, precision: str) -> float:
         (a @ a)[0, 0].item()  # synchronises
         best = min(best, time.perf_counter() - start)
     return 2 * n**3 / best
+
+
+SIZES = ("hidden", "layers", "heads", "intermediate", "positions", "rows")
 
 
 class Training:
@@ -74,6 +78,13 @@ class Training:
         stream = open_stream([Path(f) for f in c.data.train], digest, c.data.verify)
         self.validation: dict[str, Stream] = {
             n: open_stream([Path(f)], digest, c.data.verify) for n, f in sorted(c.data.validation.items())}
+        for name, held in self.validation.items():
+            if held.rows and held.rows != c.batch.context:
+                raise ValueError(
+                    f"{c.data.validation[name]}: packed in rows of {held.rows} tokens, which batch.context = "
+                    f"{c.batch.context} must be")
+            if len(held) < 2:
+                raise ValueError(f"{c.data.validation[name]}: {len(held)} tokens, too few to predict one")
         self.sampler = Sampler(stream, c.batch.context, c.batch.sequences, c.run.seed)
         self.share = c.batch.sequences // p.world
         self.micro = c.batch.micro or self.share
@@ -121,6 +132,10 @@ class Training:
                 state["optimizer"] = sharded.load(existing[-1], self._plain())
             self._restore(state)
             self.done, self.best = int(state["step"]), float(state["best"])
+        if (first := p.share(self.done)) != self.done:
+            raise ValueError(
+                f"{self.out}: has step {self.done} here and step {first} in the first process; it is to be one folder "
+                "for all processes, on a file system that they share")
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
         if p.first:
             self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
@@ -129,18 +144,17 @@ class Training:
         """Return the configured shape, or that of the checkpoint to start from; ValueError if they differ. A run that
         starts from other weights may have several times their layers."""
         m, rows = self.c.model, self.tokenizer.get_vocab_size()
-        found = base.read_shape(start) if start else None
-        if m.hidden:
-            wanted = Shape(m.rows or rows, m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
-            if found is None:
-                found = wanted
-            else:
-                is_base = start == Path(self.c.run.init) and not self.c.lora.rank
-                deeper = is_base and wanted.layers % found.layers == 0
-                given = replace(found, layers=wanted.layers if deeper else found.layers)
-                if wanted != replace(given, theta=wanted.theta, epsilon=wanted.epsilon):
-                    raise ValueError(f"{start}: has {found} instead of {wanted}")
-                found = given
+        if start:
+            found = base.read_shape(start)
+            wanted = {name: getattr(m, name) for name in SIZES if getattr(m, name)}
+            if wanted and m.rotary != found.rotary:
+                wanted["rotary"] = m.rotary
+            if start == Path(self.c.run.init) and not self.c.lora.rank and m.layers % found.layers == 0 < m.layers:
+                found = replace(found, layers=m.layers)
+            if differ := [f"{getattr(found, n)} {n}, not {v}" for n, v in wanted.items() if v != getattr(found, n)]:
+                raise ValueError(f"{start}: has {'; '.join(differ)} of [model]")
+        else:
+            found = Shape(m.rows or rows, m.hidden, m.layers, m.heads, m.intermediate, m.positions, m.rotary)
         if rows > found.rows:
             raise ValueError(f"{self.tokenizer_folder}: {rows} tokens, but the model has {found.rows} rows")
         if self.c.batch.context > found.positions:
@@ -252,15 +266,14 @@ class Training:
                 loss.backward()
             total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.optimizer.clip or float("inf"))
+        value, length = float(p.mean(total)), float(processes.whole(norm))
+        if not (math.isfinite(value) and math.isfinite(length)):
+            raise ValueError(DIVERGED.format(f"step {step + 1}: the loss or its gradient"))
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        value = float(p.mean(total))
-        if value != value:
-            raise ValueError(
-                f"step {step + 1}: the loss is not a number; the last checkpoint is intact, lower schedule.peak")
         self.done += 1
-        return {"loss": value, "norm": float(processes.whole(norm)), "lr": rate * c.schedule.peak}
+        return {"loss": value, "norm": length, "lr": rate * c.schedule.peak}
 
     def _rows(self, wanted: np.ndarray, step: int, first: int) -> tuple[Tensor, ...]:
         """Return the model's arguments of one forward pass. wanted: the step's target marks, [sequences, context]"""
@@ -317,7 +330,7 @@ class Training:
         c, p = self.c, self.p
         final = self.out / "final"
         tokens, peak = c.batch.sequences * c.batch.context, matmul_rate(p.device, c.run.precision) * p.world
-        if p.first and self.done == 0 and not self.log.kept:
+        if p.first and self.done == 0:
             self.log.add(
                 step=0, parameters=sum(w.numel() for w in self.model.parameters()), tokens_per_step=tokens,
                 data_tokens=len(self.sampler.stream),
@@ -339,6 +352,8 @@ class Training:
                 mark, shown = time.monotonic(), self.done
             if self.done % c.run.validate_every == 0 or last:
                 line |= self.validate()
+                if not all(map(math.isfinite, line["validation"].values())):
+                    raise ValueError(DIVERGED.format(f"step {self.done}: a loss of validation"))
                 if c.run.best:
                     self._keep_best(line["validation"])
                 for prompt in c.run.prompts:
@@ -353,6 +368,8 @@ class Training:
                 self.save()
         weights = self._weights()
         if p.first:
+            if not all(bool(w.isfinite().all()) for w in weights.values()):
+                raise ValueError(DIVERGED.format("the last step: a weight"))
             self._write(final, weights)
             draw(self.out)
         p.wait()

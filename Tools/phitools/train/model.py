@@ -145,7 +145,8 @@ def from_hugging_face(shape: Shape, weights: dict[str, Tensor]) -> dict[str, Ten
 
 def deepened(shape: Shape, state: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
     """Return the weights of a model of `layers`, a multiple of `shape.layers`, that computes the same: each block is
-    followed by copies whose output is zero (block expansion, https://arxiv.org/abs/2401.02415)."""
+    followed by copies whose output is zero (block expansion, https://arxiv.org/abs/2401.02415). Tensors are those of
+    `state`, not copies of them."""
     times = layers // shape.layers
     grown: dict[str, Tensor] = {}
     for name, weights in state.items():
@@ -154,6 +155,6 @@ def deepened(shape: Shape, state: dict[str, Tensor], layers: int) -> dict[str, T
             continue
         _, block, rest = name.split(".", 2)
         for copy in range(times):
-            added = torch.zeros_like(weights) if copy and rest.startswith("out.") else weights.clone()
-            grown[f"blocks.{int(block) * times + copy}.{rest}"] = added
+            is_zero = copy > 0 and rest.startswith("out.")
+            grown[f"blocks.{int(block) * times + copy}.{rest}"] = torch.zeros_like(weights) if is_zero else weights
     return grown

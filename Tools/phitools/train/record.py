@@ -8,12 +8,11 @@ from typing import Any
 
 
 class Record:
-    """Appends lines; on resuming, lines after the checkpoint are dropped, so that the curve has no step twice."""
+    """Appends lines; on resuming, lines after the checkpoint are dropped, so that the curve has no step twice, and all
+    of a start that made none, which may have had another configuration."""
 
     def __init__(self, path: Path, after: int) -> None:
-        kept = [line for line in _lines(path) if line.get("step", 0) <= after]
-        self.kept = len(kept)
-        """Number of lines of an earlier start."""
+        kept = [line for line in _lines(path) if line.get("step", 0) <= after] if after else []
         fresh = path.with_name(f".{path.name}.new")  # a kill or a full disk leaves the old lines
         self._file = open(fresh, "w", encoding="utf-8")
         try:

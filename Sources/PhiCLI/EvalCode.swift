@@ -116,7 +116,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         }
         guard maxTokens > 0 else { throw ValidationError("--max-tokens takes 1 or more.") }
         if let limit, limit < 1 { throw ValidationError("--limit takes 1 or more.") }
-        guard batch.map((1...Engine.sessionsAtOnce).contains) ?? true else {
+        if let batch, !(1...Engine.sessionsAtOnce).contains(batch) {
             throw ValidationError("--batch takes 1 to \(Engine.sessionsAtOnce).")
         }
         if let threads { try ThreadCounts.validate([threads], of: "--threads") }

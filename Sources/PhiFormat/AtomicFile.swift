@@ -43,7 +43,7 @@ package final class AtomicFile {
             count += 1
             let path = target.extended(".\(getpid()).\(count).part")
             let descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
-            if descriptor >= 0, flock(descriptor, LOCK_EX | LOCK_NB) != 0 { errno = 0 }
+            if descriptor >= 0 { _ = flock(descriptor, LOCK_EX | LOCK_NB) }
             return (path, descriptor)
         }
         guard descriptor >= 0 else { throw FormatError(path, "cannot be written: " + String(cString: strerror(errno))) }

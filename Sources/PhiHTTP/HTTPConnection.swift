@@ -118,7 +118,7 @@ package final class HTTPConnection {
     /// The seconds from now to the time of the header `Retry-After`, which is a number of them or a date; nil if it is neither.
     package func secondsToWait(_ head: Head) -> Double? {
         guard let text = head["retry-after"] else { return nil }
-        if let seconds = Double(text) { return seconds }
+        if let seconds = Double(text) { return seconds.isFinite ? seconds : nil }
         let date = phi_http_date(http, text)
         return date < 0 ? nil : Double(date) - Double(time(nil))
     }

@@ -8,25 +8,10 @@ final class FileLock {
     /// Locks the file at `path`, or calls `wait` as long as another process has it. Throws what `wait` throws, and ``FormatError``
     /// when the file cannot be made. Where the file system has no locks, none is taken.
     init(_ path: FilePath, wait: () throws -> Void) throws {
-        while true {
-            let descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o664) }
-            guard descriptor >= 0 else {
-                throw FormatError(path, "cannot be made: \(String(cString: strerror(errno)))")
-            }
-            if flock(descriptor, LOCK_EX | LOCK_NB) != 0, [EWOULDBLOCK, EACCES, EINTR].contains(errno) {
-                close(descriptor)
-                try wait()
-                continue
-            }
-            // Some versions of filelock delete the file, so the lock may be of one that nobody else finds.
-            var status = stat()
-            if fstat(descriptor, &status) == 0, status.st_nlink > 0 {
-                self.descriptor = descriptor
-                return
-            }
-            close(descriptor)
-        }
+        descriptor = try path.openLocked(mode: 0o664, flags: O_NOFOLLOW, whenHeld: wait)
+        guard descriptor >= 0 else { throw FormatError(path, "cannot be made: \(String(cString: strerror(errno)))") }
     }
 
-    deinit { close(descriptor) }
+    // Called for an initialiser that throws, too, once all properties are set.
+    deinit { if descriptor >= 0 { close(descriptor) } }
 }

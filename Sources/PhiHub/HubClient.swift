@@ -178,9 +178,7 @@ struct HubClient {
         let said = head["x-error-message"].map { ": " + $0.shown } ?? ""
         switch (head.status, head["x-error-code"] ?? "") {
         case (429, _), (408, _), (500..., _):
-            let wait = connection.secondsToWait(head).flatMap {
-                $0.isFinite ? Int(min(max($0.rounded(.up), 1), 1e6)) : nil
-            }
+            let wait = connection.secondsToWait(head).map { Int(min(max($0.rounded(.up), 1), 1e6)) }
             let fault = head.status == 429 ? "has had too many requests (429)" : "answers with status \(head.status)"
             let advice = wait.map { "; wait \($0) s" } ?? ""
             return Passing(error: FormatError(host, fault + said + advice), wait: wait)

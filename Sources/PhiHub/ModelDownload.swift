@@ -21,7 +21,7 @@ package final class ModelDownload {
     }
 
     /// The folder with the files of a revision, after downloading those that the cache lacks. A whole snapshot in the cache is taken
-    /// when the hub may not be asked or does not answer.
+    /// when the hub may not be asked, does not answer or refuses it.
     ///
     /// Throws ``FormatError`` when that cannot be, and `CancellationError` when the observer says so; what has arrived stays, and the
     /// next call goes on from there.
@@ -53,8 +53,8 @@ package final class ModelDownload {
             return try cachedInstead(unreachable.error)
         } catch let refusal as FormatError {
             // For example of a token that has expired. What is in the cache was given to this user before.
-            guard (try? cached(entry, revision, kind, because: "")) != nil else { throw refusal }
-            return try cachedInstead(refusal)
+            guard let snapshot = try? cachedInstead(refusal) else { throw refusal }
+            return snapshot
         }
         try download(listing, entry, kind, client)
         try? entry.keep(listing.commit, of: revision)

@@ -24,6 +24,7 @@ from needs import packages
 
 packages("datatrove", "orjson", "tokenizers", "sklearn", "rapidfuzz", "torch")
 
+from datatrove.data import Document
 from test_data import GOOD, POOR, environment, step
 
 from phitools.data import __main__ as data_command
@@ -65,6 +66,8 @@ class Server(BaseHTTPRequestHandler):
             return
         if fault == 429:
             self.send_header("Retry-After", "0")
+        if fault == 302:
+            self.send_header("Location", "http://other.example/v1")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -134,20 +137,10 @@ class Asked(unittest.TestCase):
                 self.client(url)
 
     def test_a_redirect_is_told_and_not_followed(self) -> None:
-        class Elsewhere(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.send_response(302)
-                self.send_header("Location", "http://other.example/v1")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
+        Server.faults = [302]
         with self.assertRaisesRegex(OSError, "redirects to http://other.example/v1; give --endpoint that address$"):
-            self.client(f"http://127.0.0.1:{server.server_port}").ask("x", 9, 0.0)
+            self.client().ask("x", 9, 0.0)
+        self.assertEqual(len(Server.paths), 1)
 
     def test_a_key_is_never_shown(self) -> None:
         for key in ("s3cret\rx", "s3cret\nx", "s3cret x", "s3crét", "s3cret\x01"):
@@ -280,6 +273,11 @@ class Answers(unittest.TestCase):
         self.assertIsNone(prompts.page_of(Answer(PAGE, False)))
         ledger = "A ledger is a book of amounts. To ensure that it balances,\ncount twice.\n\n" + PAGE
         self.assertEqual(prompts.page_of(Answer(ledger, True)), ledger)
+
+    def test_half_of_a_surrogate_pair_is_no_answer(self) -> None:
+        written, question = prompts.Written("textbooks"), Document(text="?", id="1")
+        self.assertEqual(getattr(written(question, Answer(PAGE, True)), "text", None), PAGE)
+        self.assertIsNone(written(question, Answer(PAGE.replace("\n", "\ud83d\n", 1), True)))
 
     def test_thousands_of_prompts_are_distinct(self) -> None:
         for kind in ("textbooks", "exercises"):

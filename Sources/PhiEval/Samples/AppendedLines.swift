@@ -14,7 +14,12 @@ final class AppendedLines {
         _ path: FilePath, head: String, _ read: ([(number: Int, bytes: [UInt8])]) throws(FormatError) -> Void
     ) throws(FormatError) {
         self.path = path
-        (descriptor, isNew) = try Self.openLocked(path)
+        isNew = if case .missing = PathKind(path) { true } else { false }
+        // Two writers would interleave their lines.
+        descriptor = try path.openLocked(mode: 0o644) { () throws(FormatError) in
+            throw FormatError(path, "is being written already")
+        }
+        guard descriptor >= 0 else { throw Self.fault(path) }
         let bytes = try ReadableFile(path).readAll(limit: 1 << 32)
         let whole = bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         let end = bytes[whole...]
@@ -38,30 +43,10 @@ final class AppendedLines {
 
     // Called for an initialiser that throws, too, once all properties are set.
     deinit {
+        guard descriptor >= 0 else { return }
         // Nothing is left of a run that wrote nothing.
         if isNew, lseek(descriptor, 0, SEEK_END) == 0 { path.withCString { _ = unlink($0) } }
         close(descriptor)
-    }
-
-    /// Opens or creates the file for this process alone, since two writers would interleave their lines; where the file system has no
-    /// locks, nothing keeps others out.
-    private static func openLocked(_ path: FilePath) throws(FormatError) -> (descriptor: Int32, isNew: Bool) {
-        while true {
-            var descriptor = path.withCString { open($0, O_RDWR | O_CLOEXEC) }
-            let isNew = descriptor < 0 && errno == ENOENT
-            if isNew { descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_CLOEXEC, 0o644) } }
-            guard descriptor >= 0 else { throw fault(path) }
-            if flock(descriptor, LOCK_EX | LOCK_NB) != 0, [EWOULDBLOCK, EINTR].contains(errno) {
-                let isOther = errno == EWOULDBLOCK
-                close(descriptor)
-                if isOther { throw FormatError(path, "is being written already") }
-                continue
-            }
-            // Another writer may have replaced or removed the file before it let the lock go.
-            var status = stat()
-            if fstat(descriptor, &status) != 0 || status.st_nlink > 0 { return (descriptor, isNew) }
-            close(descriptor)
-        }
     }
 
     private static func isJSON(_ bytes: [UInt8]) -> Bool {

@@ -152,6 +152,6 @@ class Written:
 
     def __call__(self, document: Any, answer: Answer) -> Document | None:
         text = TAKEN[self.kind](answer)
-        if text is not None and re.search("[\ud800-\udfff]", text):
-            return None  # half of a surrogate pair, which is no text
-        return None if text is None else Document(text=text, id=name(text), metadata=dict(document.metadata))
+        if text is None or re.search("[\ud800-\udfff]", text):  # half of a surrogate pair is no text
+            return None
+        return Document(text=text, id=name(text), metadata=dict(document.metadata))

@@ -130,9 +130,10 @@ def main() -> int:
         if a.step == "corpus":
             install(a.out)
             return 0
-        for name_, value in (("--input", a.input), ("--checkpoint", a.checkpoint or a.step != "select")):
-            if not value:
-                raise ValueError(f"{a.step} needs {name_}")
+        if not a.input:
+            raise ValueError(f"{a.step} needs --input")
+        if a.step == "select" and not a.checkpoint:
+            raise ValueError("select needs --checkpoint")
         options: dict[str, Any] = {"seed": a.seed}
         if a.step == "select":
             options |= {"labelled": a.labelled, "share": a.share, "weights": sha256(a.checkpoint / "model.safetensors")}

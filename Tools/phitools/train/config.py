@@ -16,7 +16,7 @@ CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 @dataclass
 class Model:
-    """The shape of a phi; the tokenizer determines the vocabulary. What is not given is as in `run.init`."""
+    """The shape of a phi; the tokenizer determines the vocabulary. Sizes that are not given are those of `run.init`."""
 
     hidden: int = 0
     layers: int = 0

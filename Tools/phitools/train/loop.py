@@ -266,12 +266,12 @@ class Training:
                 loss.backward()
             total += loss.detach()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), c.optimizer.clip or float("inf"))
-        value, length = float(p.mean(total)), float(processes.whole(norm))
-        if not (math.isfinite(value) and math.isfinite(length)):
-            raise ValueError(DIVERGED.format(f"step {step + 1}: the loss or its gradient"))
         for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        value, length = float(p.mean(total)), float(processes.whole(norm))  # last, since it waits for a GPU
+        if not (math.isfinite(value) and math.isfinite(length)):
+            raise ValueError(DIVERGED.format(f"step {step + 1}: the loss or its gradient"))
         self.done += 1
         return {"loss": value, "norm": length, "lr": rate * c.schedule.peak}
 

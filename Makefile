@@ -1,4 +1,4 @@
-# make demo        build and complete a function with the model inside: heldout/78 of phitools/exercises, which it was not trained on
+# make demo        build and complete a function with the model inside: heldout/79 of phitools/exercises, which it was not trained on
 # make test        every test (a few minutes on two cores)
 # make build       .build/release/phi
 # make server      .build/release/phi-server
@@ -33,7 +33,7 @@ quoted = '$(subst ','\'',$(1))'
 .PHONY: demo test test-swift test-python test-c test-embedding test-server test-hub test-full test-asan test-tsan bench docs check-kernels check-emulated check-aarch64 check-old-x86 check-avxvnni check-avx512 build server static-deps before-install before-python before-package install install-command install-c install-server package test-package release-check check-clients check-export check-fuzz check-server-fuzz check-server-load check-nginx check-recipe check-cluster lint deps sandbox-deps hub-deps package-deps venv-deps python-deps recipe-deps clean
 
 demo: build
-	printf '%s\n' 'def spread_scaled_matrix(matrix: list[list[int]]) -> int:' '    """Return the difference between the largest and the smallest of the negative numbers in the rows of matrix, each multiplied by 9. Return 0 if there are none."""' | $(PHI) complete -n 80 -
+	printf '%s\n' 'def map_short(words: list[str]) -> dict[str, int]:' '    """Return a dictionary with the number of times each of the words in the list words that have fewer than 4 characters occurs."""' | $(PHI) complete -n 80 -
 
 build: deps
 	$(SWIFT_BUILD) --product phi

@@ -14,6 +14,7 @@ import tempfile
 import time
 import unittest
 import unittest.mock
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from phitools.data.pack import pack, solution_start
 from phitools.data.steps import finish, read
 from phitools.durable import check_free, locked, write_folder
 from phitools.exercises import heldout
+from phitools.exercises.tasks.first_course import NAMES
 from phitools.packed import open_stream, sha256
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -430,6 +432,19 @@ class Steps(unittest.TestCase):
         (f / "tokenizer" / "model.safetensors").write_bytes(b"x")
         step(*options)
         self.assertEqual((f / "packed" / "manifest.json").stat().st_mtime_ns, before)
+
+    def test_exercises_of_one_task_are_limited(self) -> None:
+        f = self.folder
+        step("textbooks", "--count", "60", "--out", f / "t")
+        step("tokenizer", "--input", f / "t", "--vocabulary", "300", "--out", f / "tokenizer")
+        step("tasks", "--count", "200", "--first-course", "--out", f / "first")
+        of = Counter(d.metadata["task"] for d in read(f / "first"))
+        self.assertLessEqual(set(of), NAMES)
+        self.assertGreater(max(of.values()), 2)
+        inputs = ("--input", f / "first", f / "t")
+        told = json.loads(step("pack", *inputs, "--tokenizer", f / "tokenizer", "--of-a-task", "2", "--out", f / "p"))
+        self.assertEqual(told["documents"], 60 + sum(min(n, 2) for n in of.values()))
+        self.assertEqual(told["left out: beyond --of-a-task"], 260 - told["documents"])
 
     def test_what_is_not_a_step_s_is_left_alone(self) -> None:
         out = self.folder / "thesis"

@@ -93,6 +93,7 @@ class Readme(unittest.TestCase):
         commands = block("Exercises")
         for printed, small in {
                 "--count 200000 --tasks 40": "--count 300 --tasks 2", "--count 40000": "--count 400",
+                "--count 100000 --tasks 20": "--count 300", "--count 17000 --tasks 4": "--count 300",
                 "HumanEval.jsonl.gz mbpp.jsonl": "heldout",
                 "--vocabulary 2048": "--vocabulary 500", "phitools-train ": f"phitools-train {MODEL} "}.items():
             self.assertIn(printed, commands)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from phitools.exercises import generate, heldout
-from phitools.exercises.tasks import classes, stream, wordings
+from phitools.exercises.tasks import classes, first_course, stream, wordings
 from phitools.exercises.tasks.forms import FORMS, Function
 from phitools.exercises.tasks.kinds import KINDS
 from phitools.exercises.tasks.table import indented, tasks
@@ -32,6 +32,12 @@ def words(text: str) -> set[str]:
 
 
 class Tables(unittest.TestCase):
+    def test_the_first_course_is_of_the_tables(self) -> None:
+        self.assertLess(first_course.NAMES, {t.name for t in tasks()})
+        drawn = list(stream.training(1, 300, first_course=True))
+        self.assertLess({e.task for e in drawn}, first_course.NAMES)
+        self.assertTrue(all(e.table for e in drawn))
+
     def test_examples_worked_by_hand(self) -> None:
         for task in tasks():
             self.assertTrue(task.examples, f"{task.name} has no example")
@@ -177,19 +183,19 @@ class Stream(unittest.TestCase):
         compositions = {e.composition for e in self.drawn}
         self.assertFalse(compositions & {p["composition"] for p in rows("heldout") + rows("heldout-tasks")})
         asked = [(p["task_id"], set(re.findall(r"\w+", re.split(r'"""|# ', p["prompt"])[1].split("\n")[0].lower())))
-                 for p in rows("everyday")]
+                 for p in rows("everyday") + rows("everyday-2")]
         r = random.Random(6)
         for task in tasks():
             for mark, phrase in task.phrases:
                 w = set(re.findall(r"\w+", choose(r, phrase).lower())) if mark == "~" else set()
                 self.assertFalse([i for i, a in asked if len(a & w) >= 0.7 * len(a | w)], f"{task.name}: {phrase}")
-        prompts = set().union(*(words(p["prompt"]) for p in rows("everyday")))
+        prompts = set().union(*(words(p["prompt"]) for p in rows("everyday") + rows("everyday-2")))
         self.assertFalse([e.source for e in self.drawn if words(e.source) & prompts])
 
 
 class ProblemSets(unittest.TestCase):
     def test_solutions_pass(self) -> None:
-        for name, least in (("heldout-tasks", 150), ("everyday", 40)):
+        for name, least in (("heldout-tasks", 150), ("everyday", 40), ("everyday-2", 40)):
             problems = rows(name)
             self.assertEqual(len({p["task_id"] for p in problems}), least)
             for p in problems:

@@ -102,7 +102,7 @@ def run_exercises(a: argparse.Namespace) -> dict[str, Any]:
 
 
 def run_tasks(a: argparse.Namespace) -> dict[str, Any]:
-    return where_of(a).run([synthetic.Tasks(a.count, a.seed), writer(a.out)], a.out / "logs" / "run")
+    return where_of(a).run([synthetic.Tasks(a.count, a.seed, a.first_course), writer(a.out)], a.out / "logs" / "run")
 
 
 def run_textbooks(a: argparse.Namespace) -> dict[str, Any]:
@@ -144,18 +144,20 @@ def part_of(identifier: str) -> str:
 def run_pack(a: argparse.Namespace) -> dict[str, Any]:
     check_free(a.out, "pack")
     documents = [d for folder in a.input for d in steps.told(read(folder), "documents")]
-    texts = [(d.text, d.metadata.get("prompt")) for d in documents if a.part in ("all", part_of(d.id))]
+    part = [d for d in documents if a.part in ("all", part_of(d.id))]
     if a.shuffle:
-        order = np.random.default_rng(a.seed).permutation(len(texts))
-        texts = [texts[i] for i in order]
-    chosen = texts[:a.documents or None]
+        order = np.random.default_rng(a.seed).permutation(len(part))
+        part = [part[i] for i in order]
+    kept = pack.limited(part, a.of_a_task)
+    chosen = [(d.text, d.metadata.get("prompt")) for d in kept[:a.documents or None]]
     totals = pack.pack(
         steps.told((text for text, _ in chosen), "documents packed", 0, len(chosen)), a.tokenizer, a.out, most=a.most,
         solutions=a.solutions, starts=[start for _, start in chosen],
         more={"options": options_of(a), "inputs": steps.digests(a.input)})
     left = {
-        "left out: other part": len(documents) - len(texts),
-        "left out: beyond --documents": len(texts) - len(chosen),
+        "left out: other part": len(documents) - len(part),
+        "left out: beyond --of-a-task": len(part) - len(kept),
+        "left out: beyond --documents": len(kept) - len(chosen),
         "left out: beyond --most": len(chosen) - totals["documents"]}
     return totals | {k: v for k, v in left.items() if v}
 
@@ -306,6 +308,7 @@ def parser() -> argparse.ArgumentParser:
         c.add_argument("--count", type=POSITIVE, required=True)
     c = command("tasks", run_tasks, "Generate exercises of everyday tasks in many wordings.", takes=False)
     c.add_argument("--count", type=POSITIVE, required=True)
+    c.add_argument("--first-course", action="store_true", help="only tasks that a first course of programming has")
     c = command("decontaminate", run_decontaminate, "Remove documents similar to a benchmark's problems.")
     c.add_argument(
         "--benchmark", type=benchmark, nargs="+", required=True,
@@ -328,6 +331,9 @@ def parser() -> argparse.ArgumentParser:
     c.add_argument("--most", type=NATURAL, default=0, help="stop after this many tokens; 0: all")
     c.add_argument(
         "--documents", type=NATURAL, default=0, help="take this many documents, the first after shuffling; 0: all")
+    c.add_argument(
+        "--of-a-task", type=NATURAL, default=0,
+        help="take at most this many exercises of one everyday task, the first after shuffling; 0: all")
     c.add_argument("--solutions", action="store_true", help="train only on the code after a function's docstring")
     return top
 

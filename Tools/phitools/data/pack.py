@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from datatrove.data import Document
 from tokenizers import Tokenizer
 
 from ..durable import write_folder
@@ -25,6 +27,20 @@ def batches(texts: Iterable[str], size: int) -> Iterator[list[str]]:
     iterator = iter(texts)
     while part := list(islice(iterator, size)):
         yield part
+
+
+def limited(documents: list[Document], most: int) -> list[Document]:
+    """Return the documents without what exceeds `most` exercises of one task of the tables (0: any number)."""
+    found: Counter[str] = Counter()
+    kept = []
+    for document in documents:
+        task = document.metadata.get("task")
+        if task is not None and most:
+            found[task] += 1
+            if found[task] > most:
+                continue
+        kept.append(document)
+    return kept
 
 
 def solution_start(text: str) -> int:

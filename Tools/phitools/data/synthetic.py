@@ -46,13 +46,19 @@ class Exercises(Generated):
 
 
 class Tasks(Generated):
-    """Checked exercises of everyday tasks; `prompt` is where the solution begins, in characters."""
+    """Checked exercises of everyday tasks, or of those of a first course alone; `prompt` is where the solution begins,
+    in characters, `task` the name of a single task."""
 
     name, unit = "tasks", "exercises"
 
+    def __init__(self, count: int, seed: int, first_course: bool = False) -> None:
+        super().__init__(count, seed)
+        self.first_course = first_course
+
     def made(self, seed: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
-        for e in stream.training(seed, count):
-            yield e.source, {"family": e.family, "composition": e.composition, "prompt": len(e.prompt)}
+        for e in stream.training(seed, count, self.first_course):
+            metadata = {"family": e.family, "composition": e.composition, "prompt": len(e.prompt)}
+            yield e.source, metadata | ({"task": e.task} if e.table else {})
 
 
 class Textbooks(Generated):

@@ -19,8 +19,9 @@ from .generate import draw, held_out
 from .tasks import stream
 
 FILES = {name: Path(__file__).with_name(file) for name, file in (
-    ("heldout", "heldout.jsonl.gz"), ("heldout-tasks", "heldout-tasks.jsonl.gz"), ("everyday", "everyday.jsonl"))}
-"""The problem sets of this package: the held-out exercises, and everyday functions worded as a newcomer would."""
+    ("heldout", "heldout.jsonl.gz"), ("heldout-tasks", "heldout-tasks.jsonl.gz"), ("everyday", "everyday.jsonl"),
+    ("everyday-2", "everyday-2.jsonl"))}
+"""The problem sets of this package: the held-out exercises, and everyday functions worded as a newcomer would, twice."""
 FILE = FILES["heldout"]
 SEED, WANTED = 20_261, {"composition": 240, "family": 160}
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -14,7 +16,7 @@ from ..draw import Draw
 from ..exercise import Exercise
 from ..finish import GENERIC
 from ..generate import FAMILIES, distinct, held_out, held_out_kind
-from . import classes, compose
+from . import classes, compose, first_course
 from .forms import FORMS, NAMED, WEIGHTS, Function
 from .table import Task, tasks
 from .wordings import sentence, twins
@@ -48,10 +50,15 @@ class Drawn:
         return held_out_kind(self.family, self.composition)
 
     @property
+    def task(self) -> str:
+        """The name of a single task of a table."""
+        return self.composition.rpartition(" / ")[0]
+
+    @property
     def never_trained(self) -> bool:
         """Whether training never has the words of a held-out single task either."""
-        task, _, wording = self.composition.rpartition(" / ")
-        return not self.bare and all(held_out_kind(self.family, f"{task} / {w}") for w in twins(wording))
+        wording = self.composition.rpartition(" / ")[2]
+        return not self.bare and all(held_out_kind(self.family, f"{self.task} / {w}") for w in twins(wording))
 
 
 def function_name(r: random.Random, names: list[str], taken: set[str]) -> str:
@@ -155,6 +162,16 @@ def single(r: random.Random) -> Drawn | None:
     return whole(task, r, task.topic)
 
 
+@lru_cache
+def _first_course() -> list[Task]:
+    return [t for t in tasks() if t.name in first_course.NAMES]
+
+
+def of_first_course(r: random.Random) -> Drawn | None:
+    task = r.choice(_first_course())
+    return whole(task, r, task.topic)
+
+
 def composed(r: random.Random) -> Drawn | None:
     pairs = (compose.pair(r, tasks()) for _ in range(200))  # few fit
     task = next(filter(None, pairs), None)
@@ -200,17 +217,20 @@ MAKERS: dict[str, Callable[[random.Random], Drawn | None]] = {
     "task": single, "composition": composed, "class": of_class, "grammar": grammar, "reworded": reworded}
 
 
-def draw(seed: int) -> Iterator[Drawn]:
+def any_kind(r: random.Random) -> Drawn | None:
+    return MAKERS[r.choices(list(SHARES), list(SHARES.values()))[0]](r)
+
+
+def draw(seed: int, make: Callable[[random.Random], Drawn | None] = any_kind) -> Iterator[Drawn]:
     """Yield checked exercises of both sides of the split, endlessly."""
     r = random.Random(seed)
-    while True:
-        exercise = MAKERS[r.choices(list(SHARES), list(SHARES.values()))[0]](r)
-        if exercise is not None:
-            yield exercise
+    return filter(None, (make(r) for _ in itertools.count()))
 
 
-def training(seed: int, count: int) -> Iterator[Drawn]:
-    """Yield `count` training exercises with distinct texts. Another seed may have some of them, too."""
-    return islice(distinct(e for e in draw(seed) if not e.held_out), count)
+def training(seed: int, count: int, first_course: bool = False) -> Iterator[Drawn]:
+    """Yield `count` training exercises with distinct texts; single tasks of a first course, or all kinds. Another seed may
+    have some of them, too."""
+    drawn = draw(seed, of_first_course if first_course else any_kind)
+    return islice(distinct(e for e in drawn if not e.held_out), count)
 
 

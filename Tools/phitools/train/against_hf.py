@@ -3,9 +3,9 @@ phitools.train.against_hf --config FILE [--set ...]
 
     python -m phitools.train.against_hf --config FILE [--set ...]
 
-Prints tokens per second of each round, the ratio of the medians, and the largest difference of the losses. Needs
-`transformers` and `accelerate`, and an idle machine. The configuration must set dropout and optimizer.muon to 0: the
-two draw different masks, and Trainer has only AdamW.
+Prints tokens per second and the largest difference of the losses of each round, and the median of the rounds' ratios;
+every other round begins with Trainer. Needs `transformers` and `accelerate`, and an idle machine. The configuration
+must set dropout and optimizer.muon to 0: the two draw different masks, and Trainer has only AdamW.
 """
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import dataclasses
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch.utils.data import Dataset
 from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
 from . import checkpoint, processes
-from .config import Config, load
+from .config import load
 from .loop import Training
 from .loss import targets_of
 from .optimizers import learning_rate
@@ -66,20 +67,18 @@ class _Clock(TrainerCallback):
             self.losses.append(logs["loss"])
 
 
-def ours(c: Config, steps: int) -> tuple[list[float], list[float], Training, dict[str, Any]]:
-    """Return losses and times after each step, the training, and its initial weights."""
-    training = Training(c, processes.start(c.run.device))
-    begun = {k: v.clone() for k, v in training.model.state_dict().items()}
+def ours(training: Training, steps: int) -> tuple[list[float], list[float]]:
+    """Return losses and times after each step."""
     losses, times = [], []
     for _ in range(steps):
         losses.append(training.step()["loss"])
         times.append(time.perf_counter())
-    return losses, times, training, begun
+    return losses, times
 
 
-def theirs(c: Config, training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[
-        list[float], list[float]]:
-    """Losses and times of Hugging Face's Trainer."""
+def theirs(training: Training, begun: dict[str, Any], steps: int, folder: str) -> tuple[list[float], list[float]]:
+    """Return losses and times of Hugging Face's Trainer, from the weights `begun`."""
+    c = training.c
     settings = checkpoint.hugging_face_config(training.shape, training.end)
     model = PhiForCausalLM(
         PhiConfig(**{k: v for k, v in settings.items() if k not in ("architectures", "model_type", "torch_dtype")}))
@@ -119,17 +118,22 @@ def main() -> None:
     if c.optimizer.muon or any(dataclasses.astuple(c.dropout)) or c.batch.separate or c.lora.rank:
         parser.error(f"{a.config}: dropout, optimizer.muon, batch.separate and lora.rank must be 0 here, "
                      "as by --set optimizer.muon=0.0")
-    tokens, rates = c.batch.sequences * c.batch.context, {"phitools": [], "Trainer": []}
+    tokens, rates, ratios = c.batch.sequences * c.batch.context, {"phitools": [], "Trainer": []}, []
     for i in range(a.rounds):
         with tempfile.TemporaryDirectory() as folder:
             c = dataclasses.replace(c, run=dataclasses.replace(c.run, out=f"{folder}/run"))
-            losses, times, training, begun = ours(c, a.steps)
-            other, other_times = theirs(c, training, begun, a.steps, folder)
-        for name, t in (("phitools", times), ("Trainer", other_times)):
+            training = Training(c, processes.start(c.run.device))
+            begun = {k: v.clone() for k, v in training.model.state_dict().items()}
+            runs = [("phitools", partial(ours, training, a.steps)),
+                    ("Trainer", partial(theirs, training, begun, a.steps, folder))]
+            done = {name: run() for name, run in (reversed(runs) if i % 2 else runs)}
+        for name, (_, t) in done.items():
             rates[name].append(tokens * (len(t) - 3) / (t[-1] - t[2]))  # after the first steps, which allocate
-        print(f"round {i + 1}: phitools {rates['phitools'][-1]:,.0f} tokens/s, Trainer {rates['Trainer'][-1]:,.0f}; "
-              f"largest difference of the losses {max(abs(x - y) for x, y in zip(losses, other)):.4f}", flush=True)
-    print(f"ratio of the medians {statistics.median(rates['phitools']) / statistics.median(rates['Trainer']):.2f}")
+        ratios.append(rates["phitools"][-1] / rates["Trainer"][-1])
+        apart = max(abs(x - y) for x, y in zip(done["phitools"][0], done["Trainer"][0]))
+        print(f"round {i + 1}: phitools {rates['phitools'][-1]:,.0f} tokens/s, Trainer {rates['Trainer'][-1]:,.0f}, "
+              f"{ratios[-1]:.2f} times; largest difference of the losses {apart:.4f}", flush=True)
+    print(f"median of the rounds' ratios {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

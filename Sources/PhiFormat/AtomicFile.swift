@@ -38,10 +38,10 @@ package final class AtomicFile {
         self.overwrite = overwrite
         let target = mode & 0o077 == 0 ? path : try Self.target(of: path)
         location = target
-        (temporaryPath, descriptor) = Self.made.withLock { count in
+        (temporaryPath, descriptor) = Self.opening.withLock { _ in
             Self.removeRemains(of: target)
-            count += 1
-            let path = target.extended(".\(getpid()).\(count).part")
+            let number = Self.made.wrappingAdd(1, ordering: .relaxed).newValue
+            let path = target.extended(".\(getpid()).\(number).part")
             let descriptor = path.withCString { open($0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode) }
             if descriptor >= 0 { _ = flock(descriptor, LOCK_EX | LOCK_NB) }
             return (path, descriptor)
@@ -95,7 +95,10 @@ package final class AtomicFile {
     }
 
     /// The number of files that this process has made.
-    private static let made = Mutex(0)
+    private static let made = Atomic(0)
+
+    /// Held until a file has its own lock: until then ``removeRemains(of:)`` of another thread would take it for a dead process's.
+    private static let opening = Mutex(())
 
     /// Deletes the temporary files of `path` whose processes are gone. The lock tells of processes with other numbers, in another
     /// container, and of an earlier one with this number; where there are no locks, the number alone does.

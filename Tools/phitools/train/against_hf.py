@@ -118,7 +118,7 @@ def main() -> None:
     if c.optimizer.muon or any(dataclasses.astuple(c.dropout)) or c.batch.separate or c.lora.rank:
         parser.error(f"{a.config}: dropout, optimizer.muon, batch.separate and lora.rank must be 0 here, "
                      "as by --set optimizer.muon=0.0")
-    tokens, rates, ratios = c.batch.sequences * c.batch.context, {"phitools": [], "Trainer": []}, []
+    tokens, ratios = c.batch.sequences * c.batch.context, []
     for i in range(a.rounds):
         with tempfile.TemporaryDirectory() as folder:
             c = dataclasses.replace(c, run=dataclasses.replace(c.run, out=f"{folder}/run"))
@@ -127,11 +127,11 @@ def main() -> None:
             runs = [("phitools", partial(ours, training, a.steps)),
                     ("Trainer", partial(theirs, training, begun, a.steps, folder))]
             done = {name: run() for name, run in (reversed(runs) if i % 2 else runs)}
-        for name, (_, t) in done.items():
-            rates[name].append(tokens * (len(t) - 3) / (t[-1] - t[2]))  # after the first steps, which allocate
-        ratios.append(rates["phitools"][-1] / rates["Trainer"][-1])
+        # After the first steps, which allocate.
+        rates = {name: tokens * (len(t) - 3) / (t[-1] - t[2]) for name, (_, t) in done.items()}
+        ratios.append(rates["phitools"] / rates["Trainer"])
         apart = max(abs(x - y) for x, y in zip(done["phitools"][0], done["Trainer"][0]))
-        print(f"round {i + 1}: phitools {rates['phitools'][-1]:,.0f} tokens/s, Trainer {rates['Trainer'][-1]:,.0f}, "
+        print(f"round {i + 1}: phitools {rates['phitools']:,.0f} tokens/s, Trainer {rates['Trainer']:,.0f}, "
               f"{ratios[-1]:.2f} times; largest difference of the losses {apart:.4f}", flush=True)
     print(f"median of the rounds' ratios {statistics.median(ratios):.2f}")
 

@@ -6,9 +6,9 @@ import copy
 import itertools
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -16,7 +16,8 @@ from ..draw import Draw
 from ..exercise import Exercise
 from ..finish import GENERIC
 from ..generate import FAMILIES, distinct, held_out, held_out_kind
-from . import classes, compose, first_course
+from . import classes, compose
+from .first_course import NAMES
 from .forms import FORMS, NAMED, WEIGHTS, Function
 from .table import Task, tasks
 from .wordings import sentence, twins
@@ -157,18 +158,9 @@ def checked(e: Drawn) -> Drawn:
     return e
 
 
-def single(r: random.Random) -> Drawn | None:
-    task = r.choice(tasks())
-    return whole(task, r, task.topic)
-
-
-@lru_cache
-def _first_course() -> list[Task]:
-    return [t for t in tasks() if t.name in first_course.NAMES]
-
-
-def of_first_course(r: random.Random) -> Drawn | None:
-    task = r.choice(_first_course())
+def single(r: random.Random, among: Sequence[Task] = ()) -> Drawn | None:
+    """Draw a single task, of all or of some."""
+    task = r.choice(among or tasks())
     return whole(task, r, task.topic)
 
 
@@ -230,7 +222,7 @@ def draw(seed: int, make: Callable[[random.Random], Drawn | None] = any_kind) ->
 def training(seed: int, count: int, first_course: bool = False) -> Iterator[Drawn]:
     """Yield `count` training exercises with distinct texts; single tasks of a first course, or all kinds. Another seed may
     have some of them, too."""
-    drawn = draw(seed, of_first_course if first_course else any_kind)
-    return islice(distinct(e for e in drawn if not e.held_out), count)
+    make = partial(single, among=[t for t in tasks() if t.name in NAMES]) if first_course else any_kind
+    return islice(distinct(e for e in draw(seed, make) if not e.held_out), count)
 
 

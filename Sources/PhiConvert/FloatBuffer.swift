@@ -10,7 +10,7 @@ package final class FloatBuffer {
 
     package init(_ count: Int) {
         self.count = count
-        pages = count >= 1 << 20 ? try? Buffer<Float>(count) : nil
+        pages = count >= 1 << 20 ? try? Buffer<Float>(count, pages: .huge) : nil
         base =
             pages?.start
             ?? UnsafeMutableRawPointer.allocate(byteCount: 4 * max(1, count), alignment: 64).assumingMemoryBound(

@@ -10,7 +10,8 @@ package final class Buffer<Element: BitwiseCopyable> {
     package enum Pages {
         /// As the system has it.
         case any
-        /// A GEMM writes a few columns of many rows, whose small pages would exceed the TLB.
+        /// A GEMM writes a few columns of many rows, whose small pages would exceed the TLB; what is filled at once takes faults for
+        /// small ones.
         case huge
         /// A KV cache writes a few bytes at many places.
         case small

@@ -128,9 +128,9 @@ final class Calibrator {
         for matrix: PlannedMatrix, _ checkCancellation: () throws -> Void,
         inputs: (BlockRunner.Batch, InputMoments) -> Void
     ) throws -> InputMoments {
+        let widest = matrix.norm == nil ? InputMoments.widestOutputBlock : InputMoments.widestBlock
         let moments = InputMoments(
-            width: matrix.columns,
-            widestBlock: text == nil ? TensorEncoding.blockColumns : InputMoments.widestBlock,
+            width: matrix.columns, widestBlock: text == nil ? TensorEncoding.blockColumns : widest,
             withDrift: exact != nil, kernels: kernels, threads: threads)
         for batch in encoded.batches {
             try checkCancellation()

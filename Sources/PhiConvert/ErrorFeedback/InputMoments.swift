@@ -31,6 +31,8 @@ package final class InputMoments {
     package static let runTokens = Int(PHI_GRAM_TOKENS)
     /// Columns of a block at most: all of phi-1's hidden ones.
     package static let widestBlock = 2048
+    /// Columns of an output projection's block at most: its inputs are less alike than a layer norm's outputs, and it has five times as many.
+    static let widestOutputBlock = 1024
 
     package init(
         width: Int, widestBlock: Int = widestBlock, withDrift: Bool = false, kernels: Kernels, threads: Int32

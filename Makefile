@@ -124,8 +124,8 @@ test-swift: deps sandbox-deps hub-deps python-deps
 # The tools' modules, the largest first, one on each core; what a module prints appears when it ends.
 CORES = $(shell getconf _NPROCESSORS_ONLN)
 test-python: python-deps
-	python=$(PYTHON_WITH_RECIPE); (cd Tools/tests && ls -S test_*.py) | PYTHONPATH=Tools OMP_NUM_THREADS=1 xargs -P $(CORES) -I{} sh -c \
-	  'printed=$$('$$python' -m unittest discover -s Tools/tests -p {} 2>&1); status=$$?; printf "%s: %s\n" {} "$$printed"; exit $$status'
+	python=$(PYTHON_WITH_RECIPE); (cd Tools/tests && ls -S test_*.py) | PYTHONPATH=Tools OMP_NUM_THREADS=1 xargs -P $(CORES) -n 1 sh -c \
+	  'printed=$$("$$0" -m unittest discover -s Tools/tests -p "$$1" 2>&1); status=$$?; printf "%s: %s\n" "$$1" "$$printed"; exit $$status' "$$python"
 	PYTHONPATH=Bench $(PYTHON_WITH_NUMPY) -m unittest discover -s Bench/tests
 
 # The C library and the Python package, as installed.

@@ -132,7 +132,7 @@ PHI_INLINE void gemv_by_groups(vp *dots, const uint8_t *strip, const int part, c
                                const uint32_t *group_zero_corrections, const int tokens, const phi_encoding *e,
                                vp_group (*load)(const uint8_t *strip, int part, int g, int tokens)) {
     _Pragma("clang loop unroll(full)") for (int g = 0; g < 4; g++) {
-        if (part == 0) prefetch(strip + 128 * g, g < 3 ? 128 : e->strip_bytes - 3 * 128);
+        if (part == 0) prefetch_group(strip, g, e);
         vp_group w = load(strip, part, g, tokens);
         add_group(dots, &w, q + g * PHI_GROUP, group_zero_corrections + g, tokens);
     }
@@ -157,6 +157,9 @@ static const integer_product product_q4 = {.encoding = &phi_q4,
                                            .gemv_strip = gemv_strip_q4,
                                            .load_group = load_group_q4,
                                            .unpack_strip = unpack_strip_q4,
+#ifdef MATMUL_UNPACK_TOKENS
+                                           .unpack_group = vw_unpack_group,
+#endif
                                            .dot_start = vi_start_u7,
                                            .dot = vi_dot_u7};
 

@@ -99,6 +99,15 @@ PHI_INLINE void vw_load_nibbles(const uint8_t *p, vw *low, vw *high);
 /* Codes times factors of a strip as 16 vw, `step` bytes apart and aligned to 64; for a dot unit without a zero point. */
 PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, bool is_signed);
 
+/* ---- Unpacking in registers beside the dots: defined together with MATMUL_UNPACK_TOKENS, the fewest tokens of a GEMV for which it is
+ * faster, where PARTS is 1 ---- */
+
+#ifdef MATMUL_UNPACK_TOKENS
+PHI_INLINE vw vw_strip_factors(const uint8_t *strip);
+/* Group g of a strip with these factors, as unpack_q4 stores it. */
+PHI_INLINE void vw_unpack_group(const uint8_t *strip, vw factors, int g, vw weights[4]);
+#endif
+
 /* ---- GEMM by groups, where their factors are not multiplied into codes beforehand: defined together with MATMUL_BY_GROUPS ---- */
 
 #ifdef MATMUL_BY_GROUPS
@@ -148,6 +157,9 @@ PHI_INLINE vw vw_signed_u8(vw w);                       /* weights of vw_load_u8
 #endif
 #ifndef PARTS
 #error "an instruction set must define PARTS: the registers of a vi; and PART_ROWS, 16 / PARTS"
+#endif
+#if defined(MATMUL_UNPACK_TOKENS) && PARTS > 1
+#error "an instruction set with MATMUL_UNPACK_TOKENS must have a vi in one register"
 #endif
 #ifndef PROBE_CHAINS
 #error "an instruction set must define PROBE_CHAINS: independent dots that keep its integer units busy"

@@ -135,9 +135,9 @@ PHI_INLINE vp vp_accumulate_group(vp sum, const vp_group *w, const int8_t *q, ui
     return _mm512_dpwssd_epi32(sum, dot, w->factors);
 }
 
-/* f (n - 8) = |f| (m - z) with m = n and z = 8, or with m = 15 - n
+/* The weights of group g of a strip with the factors `factors`: f (n - 8) = |f| (m - z) with m = n and z = 8, or with m = 15 - n
  * and z = 7 for an f below zero. |f| m has no sign and at most 120, so two of them are one product of 16 bits. */
-PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+PHI_INLINE void unpack_group(const uint8_t *strip, __m512i factors, const int g, vw weights[4], const bool is_signed) {
     const __m512i low_four = _mm512_set1_epi8(15), even = _mm512_set1_epi16(255);
     const char zero = is_signed ? 0 : (char)phi_q4.zero_point;
     /* For a factor's four bits: its magnitude, the mask that mirrors codes, and the offset -|f| z. */
@@ -146,23 +146,34 @@ PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const 
     const __m512i offsets = _mm512_broadcast_i32x4(_mm_setr_epi8(zero, zero - 8, zero - 16, zero - 24, zero - 32, zero - 40,
                                                                  zero - 48, zero - 56, zero - 56, zero - 49, zero - 42,
                                                                  zero - 35, zero - 28, zero - 21, zero - 14, zero - 7));
-    __m512i factors = load_factors(strip);
-    strip += PHI_Q4_FACTOR_BYTES;
-    for (int g = 0; g < 4; g++) {
-        __m512i pair = _mm512_shuffle_epi8(
-            factors, g < 2 ? _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12))
-                           : _mm512_broadcast_i32x4(_mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13)));
-        __m512i factor = _mm512_and_si512(g % 2 ? _mm512_srli_epi16(pair, 4) : pair, low_four);
-        __m512i size = _mm512_and_si512(_mm512_shuffle_epi8(sizes, factor), even);
-        __m512i turn = _mm512_shuffle_epi8(turns, factor), offset = _mm512_shuffle_epi8(offsets, factor);
-        for (int j = 0; j < 4; j++, to += step) {
-            __m512i codes = _mm512_loadu_si512(strip + 64 * (2 * g + j / 2));
-            if (j % 2) codes = _mm512_srli_epi16(codes, 4);
-            codes = _mm512_ternarylogic_epi32(codes, low_four, turn, 0x6a); /* (codes & low_four) ^ turn */
-            _mm512_store_si512(to, _mm512_add_epi8(_mm512_mullo_epi16(codes, size), offset));
-        }
+    __m512i pair = _mm512_shuffle_epi8(
+        factors, g < 2 ? _mm512_broadcast_i32x4(_mm_setr_epi8(0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12))
+                       : _mm512_broadcast_i32x4(_mm_setr_epi8(1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13)));
+    __m512i factor = _mm512_and_si512(g % 2 ? _mm512_srli_epi16(pair, 4) : pair, low_four);
+    __m512i size = _mm512_and_si512(_mm512_shuffle_epi8(sizes, factor), even);
+    __m512i turn = _mm512_shuffle_epi8(turns, factor), offset = _mm512_shuffle_epi8(offsets, factor);
+    for (int j = 0; j < 4; j++) {
+        __m512i codes = _mm512_loadu_si512(strip + PHI_Q4_FACTOR_BYTES + 64 * (2 * g + j / 2));
+        if (j % 2) codes = _mm512_srli_epi16(codes, 4);
+        codes = _mm512_ternarylogic_epi32(codes, low_four, turn, 0x6a); /* (codes & low_four) ^ turn */
+        weights[j] = _mm512_add_epi8(_mm512_mullo_epi16(codes, size), offset);
     }
 }
+PHI_INLINE void unpack_q4(const uint8_t *strip, uint8_t *to, size_t step, const bool is_signed) {
+    __m512i factors = load_factors(strip);
+    for (int g = 0; g < 4; g++) {
+        vw weights[4];
+        unpack_group(strip, factors, g, weights, is_signed);
+        for (int j = 0; j < 4; j++, to += step) vw_store(to, weights[j]);
+    }
+}
+
+#ifdef MATMUL_UNPACK_TOKENS
+PHI_INLINE vw vw_strip_factors(const uint8_t *strip) { return load_factors(strip); }
+PHI_INLINE void vw_unpack_group(const uint8_t *strip, vw factors, int g, vw weights[4]) {
+    unpack_group(strip, factors, g, weights, false);
+}
+#endif
 
 #define OPAQUE(x) __asm__ volatile("" : "+v"(x) : : "memory")
 #define PROBE_CHAINS 12

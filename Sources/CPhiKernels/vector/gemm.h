@@ -155,6 +155,38 @@ PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_
 }
 #endif
 
+#ifdef MATMUL_UNPACK_TOKENS
+/* The same for the first tokens of a token tile and a block of `tiles` packed tiles, which it unpacks on the way: the units that do so
+ * are not those of dots. */
+PHI_INLINE void accumulate_packed_block(const phi_matmul_args *a, unpacked *r, const uint8_t *w, size_t block, size_t first,
+                                        size_t n, const int tokens, const int tiles, const integer_product *p,
+                                        prefetcher *ahead) {
+    token_run run = run_at(a, first, 0, n, block);
+    vi dot[MATMUL_TOKENS][MATMUL_TILES];
+    EACH_TOKEN EACH_TILE dot[t][i] = p->dot_start(run.zero_corrections[t]);
+    const int8_t *q = run.q;
+    w += PHI_BLOCK_SCALE_BYTES;
+    for (size_t s = 0; s < phi_block_strips(a->width, block); s++, q += PHI_STRIP_COLUMNS * n, w += p->encoding->strip_bytes) {
+        prefetch_some(ahead, tiles);
+        prefetch_activations(a, q, (size_t)tokens);
+        EACH_TILE {
+            const uint8_t *strip = w + (size_t)i * a->tile_bytes;
+            vw factors = vw_strip_factors(strip);
+            _Pragma("clang loop unroll(full)") for (int g = 0; g < STRIP_GROUPS; g++) {
+                vw weights[4];
+                p->unpack_group(strip, factors, g, weights);
+                for (int j = 0; j < 4; j++) vw_store(r->weights[16 * s + 4 * (size_t)g + (size_t)j][i], weights[j]);
+                EACH_TOKEN dot[t][i] = dot_group(dot[t][i], weights, q + t * PHI_STRIP_COLUMNS + g * PHI_GROUP, p);
+            }
+        }
+    }
+    size_t at = first - r->token;
+#define ADD(KIND) EACH_TOKEN EACH_TILE add_dot(a, r, at + (size_t)t, (size_t)i, dot[t][i], vf_set(run.scales[t]), KIND)
+    EACH_KIND_OF_BLOCK(ADD)
+#undef ADD
+}
+#endif
+
 #ifdef MATMUL_BY_PAIRS
 /* The same by pairs of tokens; the last of an odd number of tokens is its own second. */
 PHI_INLINE void accumulate_pairs(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t from, size_t n,
@@ -183,10 +215,9 @@ PHI_INLINE void accumulate_pairs(const phi_matmul_args *a, unpacked *r, size_t b
 #define ACCUMULATE accumulate_block
 #endif
 
-/* The same for all n tokens of the token tile. */
-PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t n, const int tiles,
-                                const integer_product *p, prefetcher *ahead) {
-    size_t t = 0;
+/* The same for the n tokens of the token tile from number t on. */
+PHI_INLINE void accumulate_tile(const phi_matmul_args *a, unpacked *r, size_t block, size_t first, size_t t, size_t n,
+                                const int tiles, const integer_product *p, prefetcher *ahead) {
 #ifdef MATMUL_BY_GROUPS
     if (p->load_group) return accumulate_tile_by_groups(a, r, block, first, n, tiles, ahead);
 #endif
@@ -249,11 +280,15 @@ PHI_INLINE void accumulate_block_by_unit(const phi_matmul_args *a, unpacked *r, 
 }
 #endif
 
+PHI_INLINE void load_scales(unpacked *r, const uint8_t *w, size_t tile_bytes, const int tiles) {
+    for (size_t i = 0; i < (size_t)tiles; i++) vf_store(r->scales[i], vf_load_half((const void *)(w + i * tile_bytes)));
+}
+
 /* Unpacks a block of `tiles` tiles, the scales of which are at w. */
 PHI_INLINE void unpack_block(unpacked *r, const uint8_t *w, size_t tile_bytes, size_t strips, const int tiles,
                              const integer_product *p, const bool by_unit) {
+    load_scales(r, w, tile_bytes, tiles);
     for (size_t i = 0; i < (size_t)tiles; i++, w += tile_bytes) {
-        vf_store(r->scales[i], vf_load_half((const void *)w));
 #ifdef MATMUL_BY_GROUPS
         if (p->load_group) {
             EACH_PART r->starts[i][part] = vp_set(0);
@@ -291,7 +326,15 @@ PHI_INLINE void gemm(const phi_matmul_args *a, size_t tile, size_t token, size_t
         size_t strips = phi_block_strips(a->width, block), passes = (end - token + at_once - 1) / at_once;
         const uint8_t *next = block + 1 < blocks ? w + block_bytes : first_tile + (size_t)tiles * a->tile_bytes;
         prefetcher ahead = begin_prefetch(next, a->tile_bytes, block_bytes, strips * passes);
-        unpack_block(&r, w, a->tile_bytes, strips, tiles, p, by_unit);
+        size_t done = 0; /* of the first token tile */
+#ifdef MATMUL_UNPACK_TOKENS
+        if (p->unpack_group && phi_tile_tokens(a->tokens, token) >= MATMUL_TOKENS) {
+            done = MATMUL_TOKENS;
+            load_scales(&r, w, a->tile_bytes, tiles);
+            accumulate_packed_block(a, &r, w, block, token, phi_tile_tokens(a->tokens, token), MATMUL_TOKENS, tiles, p, &ahead);
+        } else
+#endif
+            unpack_block(&r, w, a->tile_bytes, strips, tiles, p, by_unit);
 #ifdef MATMUL_DOT_UNIT
         if (by_unit) {
 #define ADD(KIND) accumulate_block_by_unit(a, &r, block, end, tiles, &ahead, KIND)
@@ -303,7 +346,7 @@ PHI_INLINE void gemm(const phi_matmul_args *a, size_t tile, size_t token, size_t
         for (size_t first = token; first < end; first += PHI_TOKEN_TILE) {
             size_t n = phi_tile_tokens(a->tokens, first);
             if (block + 2 == blocks) prefetch_output(a, tile, first, first + n, tiles);
-            accumulate_tile(a, &r, block, first, n, tiles, p, &ahead);
+            accumulate_tile(a, &r, block, first, first == token ? done : 0, n, tiles, p, &ahead);
         }
     }
 }

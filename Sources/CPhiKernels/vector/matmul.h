@@ -32,6 +32,11 @@ PHI_INLINE void prefetch(const uint8_t *weights, size_t bytes) {
     }
 }
 
+/* A quarter of what the GEMV of a strip with groups prefetches. */
+PHI_INLINE void prefetch_group(const uint8_t *strip, const int g, const phi_encoding *e) {
+    prefetch(strip + 128 * g, g < 3 ? 128 : e->strip_bytes - 3 * 128);
+}
+
 /* ---- Encodings of floats ---- */
 
 /* `tokens` is a constant; the compiler makes a copy for each. */
@@ -98,6 +103,10 @@ typedef struct {
      * bytes apart, in the form that dot takes or, for a dot unit, signed. */
     vp_group (*load_group)(const uint8_t *strip, int part, int g, int tokens); /* null if there are no groups */
     void (*unpack_strip)(const uint8_t *strip, uint8_t *to, bool by_unit);
+#ifdef MATMUL_UNPACK_TOKENS
+    /* Where it is faster for several tokens, a group of a strip with the strip's factors is unpacked in registers; null if it is not. */
+    void (*unpack_group)(const uint8_t *strip, vw factors, int g, vw weights[4]);
+#endif
     vi (*dot_start)(int32_t zero_correction);
     vi (*dot)(vi dot, vw weights, vq four);
 } integer_product;
@@ -113,9 +122,52 @@ PHI_INLINE void add_group(vp *dots, const vp_group *w, const int8_t *q, const ui
     }
 }
 
+/* The dots of `tokens` tokens with a block of one tile, the strips of which begin at w. */
+PHI_INLINE void gemv_block(int32_t (*dots)[PHI_TILE_ROWS], const uint8_t *w, const int8_t *q, const int32_t *zero_corrections,
+                           const uint32_t *group_zero_corrections, size_t strips, const int tokens, const integer_product *p) {
+    vp dot[PARTS][PHI_GEMV_TOKENS];
+    EACH_PART EACH_TOKEN dot[part][t] = p->gemv_start(zero_corrections[t]);
+#define ADD_STRIP(S) \
+    p->gemv_strip(dot[part], w + (S) * p->encoding->strip_bytes, part, q + (S) * (size_t)tokens * PHI_STRIP_COLUMNS, \
+                  group_zero_corrections + (S) * (size_t)tokens * STRIP_GROUPS, tokens)
+    if (tokens == 1) /* registers have room for all parts, so that weights are read once */
+        for (size_t s = 0; s < strips; s++) EACH_PART ADD_STRIP(s);
+    else EACH_PART for (size_t s = 0; s < strips; s++) ADD_STRIP(s);
+#undef ADD_STRIP
+    EACH_PART EACH_TOKEN vp_store(dots[t], part, dot[part][t]);
+}
+
+#ifdef MATMUL_UNPACK_TOKENS
+/* Unpacked weights of a group times 16 activations. */
+PHI_INLINE vi dot_group(vi dot, const vw weights[4], const int8_t *q, const integer_product *p) {
+    for (int j = 0; j < 4; j++) dot = p->dot(dot, weights[j], vq_load(q + 4 * j));
+    return dot;
+}
+
+/* The same as gemv_block: for many tokens factors multiply the codes, once for all of them, instead of each one's sums. */
+PHI_INLINE void gemv_block_unpacking(int32_t (*dots)[PHI_TILE_ROWS], const uint8_t *strip, const int8_t *q,
+                                     const int32_t *zero_corrections, size_t strips, const int tokens,
+                                     const integer_product *p) {
+    vi dot[PHI_GEMV_TOKENS];
+    EACH_TOKEN dot[t] = p->dot_start(zero_corrections[t]);
+    for (size_t s = 0; s < strips; s++, strip += p->encoding->strip_bytes, q += (size_t)tokens * PHI_STRIP_COLUMNS) {
+        vw factors = vw_strip_factors(strip);
+        _Pragma("clang loop unroll(full)") for (int g = 0; g < STRIP_GROUPS; g++) {
+            prefetch_group(strip, g, p->encoding);
+            vw weights[4];
+            p->unpack_group(strip, factors, g, weights);
+            EACH_TOKEN {
+                dot[t] = dot_group(dot[t], weights, q + t * PHI_STRIP_COLUMNS + g * PHI_GROUP, p);
+                OPAQUE(dot[t]);
+            }
+        }
+    }
+    EACH_TOKEN vp_store(dots[t], 0, dot[t]);
+}
+#endif
+
 /* The product of one tile with all tokens, up to PHI_GEMV_TOKENS. */
 PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, const integer_product *p) {
-    const size_t strip_bytes = p->encoding->strip_bytes;
     const uint8_t *w = (const uint8_t *)a->weights + tile * a->tile_bytes;
     const int8_t *q = a->q;
     const uint32_t *group_zero_corrections = a->group_zero_corrections;
@@ -128,17 +180,13 @@ PHI_INLINE void gemv(const phi_matmul_args *a, size_t tile, const int tokens, co
         vf scale = vf_load_half((const void *)w);
         _Alignas(64) int32_t dots[PHI_GEMV_TOKENS][PHI_TILE_ROWS];
         w += PHI_BLOCK_SCALE_BYTES;
-        vp dot[PARTS][PHI_GEMV_TOKENS];
-        EACH_PART EACH_TOKEN dot[part][t] = p->gemv_start(zero_corrections[t]);
-#define ADD_STRIP(S) \
-    p->gemv_strip(dot[part], w + (S) * strip_bytes, part, q + (S) * (size_t)tokens * PHI_STRIP_COLUMNS, \
-                  group_zero_corrections + (S) * (size_t)tokens * STRIP_GROUPS, tokens)
-        if (tokens == 1) /* registers have room for all parts, so that weights are read once */
-            for (size_t s = 0; s < strips; s++) EACH_PART ADD_STRIP(s);
-        else EACH_PART for (size_t s = 0; s < strips; s++) ADD_STRIP(s);
-#undef ADD_STRIP
-        EACH_PART EACH_TOKEN vp_store(dots[t], part, dot[part][t]);
-        w += strips * strip_bytes;
+#ifdef MATMUL_UNPACK_TOKENS
+        if (p->unpack_group && tokens >= MATMUL_UNPACK_TOKENS)
+            gemv_block_unpacking(dots, w, q, zero_corrections, strips, tokens, p);
+        else
+#endif
+            gemv_block(dots, w, q, zero_corrections, group_zero_corrections, strips, tokens, p);
+        w += strips * p->encoding->strip_bytes;
         q += strips * (size_t)tokens * PHI_STRIP_COLUMNS;
         group_zero_corrections += strips * (size_t)tokens * STRIP_GROUPS;
         EACH_TOKEN sum[t] = vf_fma(vf_of(vi_load(dots[t])), vf_mul(scale, vf_set(scales[t])), sum[t]);

@@ -156,8 +156,8 @@ PHI_INLINE void unpack_groups(unpacked *r, size_t i, const uint8_t *strip, size_
 #endif
 
 #ifdef MATMUL_UNPACK_TOKENS
-/* The same for the first tokens of a token tile and a block of `tiles` packed tiles, which it unpacks on the way: the units that do so
- * are not those of dots. */
+/* Unpacks a block, which begins at w, and accumulates it in the sums of the token tile's first tokens on the way: most of what unpacking
+ * takes runs beside the dots. */
 PHI_INLINE void accumulate_packed_block(const phi_matmul_args *a, unpacked *r, const uint8_t *w, size_t block, size_t first,
                                         size_t n, const int tokens, const int tiles, const integer_product *p,
                                         prefetcher *ahead) {
@@ -280,6 +280,7 @@ PHI_INLINE void accumulate_block_by_unit(const phi_matmul_args *a, unpacked *r, 
 }
 #endif
 
+/* The scales of a block of `tiles` tiles, which begins at w. */
 PHI_INLINE void load_scales(unpacked *r, const uint8_t *w, size_t tile_bytes, const int tiles) {
     for (size_t i = 0; i < (size_t)tiles; i++) vf_store(r->scales[i], vf_load_half((const void *)(w + i * tile_bytes)));
 }

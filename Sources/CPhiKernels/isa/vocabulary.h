@@ -158,8 +158,8 @@ PHI_INLINE vw vw_signed_u8(vw w);                       /* weights of vw_load_u8
 #ifndef PARTS
 #error "an instruction set must define PARTS: the registers of a vi; and PART_ROWS, 16 / PARTS"
 #endif
-#if defined(MATMUL_UNPACK_TOKENS) && PARTS > 1
-#error "an instruction set with MATMUL_UNPACK_TOKENS must have a vi in one register"
+#if defined(MATMUL_UNPACK_TOKENS) && (PARTS > 1 || defined(MATMUL_BY_GROUPS) || defined(MATMUL_BY_PAIRS))
+#error "MATMUL_UNPACK_TOKENS needs a vi in one register, and a GEMM neither by groups nor by pairs"
 #endif
 #ifndef PROBE_CHAINS
 #error "an instruction set must define PROBE_CHAINS: independent dots that keep its integer units busy"

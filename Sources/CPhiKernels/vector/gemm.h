@@ -287,7 +287,7 @@ PHI_INLINE void gemm(const phi_matmul_args *a, size_t tile, size_t token, size_t
         prefetcher ahead = begin_prefetch(next, a->tile_bytes, block_bytes, strips * passes);
         size_t done = 0; /* of the first token tile */
 #ifdef MATMUL_UNPACK_TOKENS
-        if (p->unpack_group && phi_tile_tokens(a->tokens, token) >= MATMUL_TOKENS) {
+        if (p->unpack_group && !by_unit && phi_tile_tokens(a->tokens, token) >= MATMUL_TOKENS) {
             done = MATMUL_TOKENS;
             load_scales(&r, w, a->tile_bytes, tiles);
             accumulate_packed_block(a, &r, w, block, token, phi_tile_tokens(a->tokens, token), MATMUL_TOKENS, tiles, p, &ahead);

@@ -23,3 +23,10 @@ extension FilePath {
         }
     }
 }
+
+/// Releases the lock of a descriptor and closes it. A child of this process that has not yet executed its program has the descriptor
+/// too, and would keep a lock that is only closed.
+package func closeLocked(_ descriptor: Int32) {
+    _ = flock(descriptor, LOCK_UN)
+    close(descriptor)
+}

@@ -13,10 +13,5 @@ final class FileLock {
     }
 
     // Called for an initialiser that throws, too, once all properties are set.
-    deinit {
-        guard descriptor >= 0 else { return }
-        // A child of this process that has not yet executed its program has the descriptor too, and would keep the lock.
-        _ = flock(descriptor, LOCK_UN)
-        close(descriptor)
-    }
+    deinit { if descriptor >= 0 { closeLocked(descriptor) } }
 }

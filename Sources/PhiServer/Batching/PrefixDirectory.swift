@@ -82,11 +82,7 @@ package final class PrefixDirectory: Sendable {
         try find()
     }
 
-    deinit {
-        // A child of this process that has not yet executed its program has the descriptor too, and would keep the lock.
-        _ = flock(lock, LOCK_UN)
-        close(lock)
-    }
+    deinit { closeLocked(lock) }
 
     /// The directory's own random bytes, made once.
     private static func salt(_ path: FilePath) throws(FormatError) -> [UInt8] {

@@ -46,7 +46,7 @@ final class AppendedLines {
         guard descriptor >= 0 else { return }
         // Nothing is left of a run that wrote nothing.
         if isNew, lseek(descriptor, 0, SEEK_END) == 0 { path.withCString { _ = unlink($0) } }
-        close(descriptor)
+        closeLocked(descriptor)
     }
 
     private static func isJSON(_ bytes: [UInt8]) -> Bool {

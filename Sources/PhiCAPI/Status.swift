@@ -32,7 +32,9 @@ struct Failure: Error {
 extension SessionError {
     fileprivate var status: phi_status {
         switch self {
-        case .contextOutOfRange, .threadsOutOfRange, .otherTokenizer: PHI_ERROR_ARGUMENT
+        case .contextOutOfRange, .threadsOutOfRange, .otherTokenizer, .tooManySessions, .sessionOfAnotherEngine,
+            .repeatedSession:
+            PHI_ERROR_ARGUMENT
         case .doesNotFit, .contextFull: PHI_ERROR_CONTEXT
         case .noMemory, .noThread: PHI_ERROR_MEMORY
         case .notAToken, .noTokenFits: PHI_ERROR_TOKEN

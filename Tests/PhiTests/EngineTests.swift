@@ -67,6 +67,23 @@ struct EngineTests {
     }
 
     @Test
+    func sessionsThatCannotShareAStepChangeNothing() throws {
+        let model = try TinyPhi().model(.q4)
+        let (engine, other) = (try Engine(model, context: 4, threads: 1), try Engine(model, context: 4, threads: 1))
+        let sessions = try (0...Engine.sessionsAtOnce).map { _ in try Session(engine) }
+        let foreign = try Session(other)
+        try engine.append([(sessions[0], [1])])
+        let before = bits(sessions[0])
+        #expect(throws: SessionError.tooManySessions(sessions.count)) { try engine.append(sessions.map { ($0, [1]) }) }
+        #expect(throws: SessionError.sessionOfAnotherEngine) {
+            try engine.append([(sessions[0], [1]), (foreign, [1])])
+        }
+        #expect(throws: SessionError.repeatedSession) { try engine.append([(sessions[0], [1]), (sessions[0], [2])]) }
+        #expect(sessions.map(\.tokens.count) == [1] + sessions.dropFirst().map { _ in 0 } && foreign.tokens.isEmpty)
+        #expect(bits(sessions[0]) == before)
+    }
+
+    @Test
     func anEngineServesAsManySessionsAsItStates() throws {
         let model = try TinyPhi().model(.q8)
         let engine = try Engine(model, context: 8, threads: 2)

@@ -77,7 +77,8 @@ public final class Engine {
 
     /// Appends tokens to up to ``sessionsAtOnce`` distinct sessions of this engine. Afterwards each that got any has the logits
     /// that follow its last token, until the engine's next step; without any tokens there is no step. Throws ``SessionError``,
-    /// leaving all unchanged, when tokens do not fit or an id is not a token.
+    /// leaving all unchanged, when tokens do not fit, an id is not a token, or the sessions are too many, of another engine or not
+    /// distinct.
     public func append(_ work: [(session: Session, tokens: [TokenID])]) throws(SessionError) {
         try append(work.map { (session: $0.session, tokens: $0.tokens, drafted: 0) })
     }
@@ -85,8 +86,9 @@ public final class Engine {
     /// Appends tokens as ``append(_:)`` does, of which the last `drafted` are a draft: they have logits too and become part of
     /// their session by ``Session/accept(_:)``. Work with drafts must fit one batch.
     func append(_ work: [(session: Session, tokens: [TokenID], drafted: Int)]) throws(SessionError) {
-        precondition(work.count <= Self.sessionsAtOnce && work.allSatisfy { $0.session.engine === self })
-        precondition(Set(work.map { ObjectIdentifier($0.session) }).count == work.count)
+        guard work.count <= Self.sessionsAtOnce else { throw .tooManySessions(work.count) }
+        guard work.allSatisfy({ $0.session.engine === self }) else { throw .sessionOfAnotherEngine }
+        guard Set(work.map { ObjectIdentifier($0.session) }).count == work.count else { throw .repeatedSession }
         for (session, tokens, _) in work { try session.check(tokens[...]) }
         guard work.contains(where: { !$0.tokens.isEmpty }) else { return }
         step += 1

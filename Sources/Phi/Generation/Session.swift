@@ -233,6 +233,12 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
     case otherTokenizer
     /// No token continues the text of a ``GenerationOptions/constraint``: the tokenizer lacks bytes, or it is a stop token.
     case noTokenFits
+    /// One step of an engine was asked for this many sessions, more than ``Engine/sessionsAtOnce``.
+    case tooManySessions(Int)
+    /// A step of an engine was asked for a session of another one.
+    case sessionOfAnotherEngine
+    /// A step was asked for the same session twice.
+    case repeatedSession
 
     /// The error in one line.
     public var description: String {
@@ -245,6 +251,9 @@ public enum SessionError: Error, Equatable, CustomStringConvertible {
         case .noThread: "cannot create a thread for the session"
         case .otherTokenizer: "the draft model has another tokenizer than the model"
         case .noTokenFits: "no token continues the constraint's text without ending it"
+        case .tooManySessions(let count): "a step takes at most \(Engine.sessionsAtOnce) sessions, got \(count)"
+        case .sessionOfAnotherEngine: "a session belongs to another engine than the step"
+        case .repeatedSession: "a session is in a step twice"
         case .superseded: "the session was changed by another generation or call before this generation ended"
         case .notAToken(let id, let vocabulary): "\(id) is not a token; ids are 0 to \(vocabulary - 1)"
         }

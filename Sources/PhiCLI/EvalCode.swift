@@ -188,7 +188,7 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
                 maximumTokens: maxTokens, sampling: try sampling.options(seed: sampling.seed ?? 0),
                 samples: sampleCount,
                 stops: Problems.stops, context: context)
-            made = try generate(model, all, chosen, settings)
+            made = try generate(model, all, chosen, settings, grader)
             let shown = Problems.promptTests == nil ? "" : " with \(promptTests) checks"
             source = "prompt \(prompt.rawValue)\(shown), \(settings.description)"
         }
@@ -204,7 +204,8 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
 
     /// The samples of the chosen problems, including those already in the output.
     private func generate(
-        _ model: LanguageModel, _ all: [CodeProblem], _ chosen: [CodeProblem], _ settings: GenerationSettings
+        _ model: LanguageModel, _ all: [CodeProblem], _ chosen: [CodeProblem], _ settings: GenerationSettings,
+        _ grader: Grader?
     ) throws -> [CodeSample] {
         ThreadCounts.start(threads)
         let run = settings.fingerprint(model, all)
@@ -218,6 +219,10 @@ struct EvalCode<Problems: ProblemSet>: ParsableCommand {
         }
         var fresh: [CodeSample] = []
         let missing = chosen.count * settings.samples - done.count
+        // The server may come up while samples are generated, so this is no error.
+        if missing > 0, let fault = try grader?.endpoint.connectionFault(while: { !Interrupt.isNoted }) {
+            Console.warn("no grades if this stays so: \(fault)")
+        }
         try withProgress("samples") { progress in
             try generator.generate(except: done) { sample in
                 try file?.append(sample)

@@ -84,6 +84,20 @@ import Testing
         #expect(loss.outputText.contains("2 of 50 problems"), "\(loss.errorText)")
     }
 
+    /// The fault is said before samples are generated, and again when they are to be graded; what is made is kept.
+    @Test(.enabled(if: hasCurl, "libcurl is not installed here")) func warnsOfAnEndpointThatCannotBeReached() throws {
+        let folder = try TemporaryFolder()
+        let server = try server()
+        let outcome = try Command.run(
+            "eval", "understanding", "-m", Models.path(), "-n", "4", "--limit", "2", "--allow-unsandboxed", "-o",
+            folder.at("samples.jsonl"), "--endpoint", "https://127.0.0.1:\(server.port)", "--grader", "judge",
+            "--grades", folder.at("grades.jsonl"))
+        let fault = "127.0.0.1:\(server.port): no secure connection"
+        #expect(outcome.status == 1 && outcome.errorText.contains("warning: no grades if this stays so: \(fault)"))
+        #expect(outcome.errorText.contains("phi: \(fault)"), "\(outcome.errorText)")
+        #expect(try readFile(folder.at("samples.jsonl")).filter { $0 == UInt8(ascii: "\n") }.count == 2)
+    }
+
     @Test func refusesHalfAnEndpointAndNoAddress() throws {
         let folder = try TemporaryFolder()
         expectWrongUsage(try Command.run("eval", "understanding", "--endpoint", "http://a"), "--grader")

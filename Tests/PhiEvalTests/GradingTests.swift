@@ -111,6 +111,23 @@ import Testing
         }
     }
 
+    /// Whatever a server answers, it can be connected to.
+    @Test func saysWhatKeepsAConnectionFromBeingMade() throws {
+        func fault(_ url: String) throws -> FormatError? { try endpoint(url).connectionFault { true } }
+        for answer in [
+            ChatServer.Answer(body: "{}"), .init(status: 405), .init(status: 307, headers: ["Location": "ftp://a"]),
+        ] {
+            let server = try ChatServer { _, _ in answer }
+            #expect(try fault(server.url) == nil)
+            #expect(server.requests.map { $0.head.hasPrefix("GET /v1/chat/completions ") } == [true])
+        }
+        let server = try ChatServer { _, _ in Self.good }
+        #expect(try fault("https://127.0.0.1:\(server.port)")?.fault.hasPrefix("no secure connection") == true)
+        #expect(try fault("http://127.0.0.1:9")?.fault.hasPrefix("cannot be connected to") == true)
+        #expect(try fault("http://nowhere.invalid") != nil)
+        #expect(throws: CancellationError.self) { try endpoint(server.url).connectionFault { false } }
+    }
+
     /// Servers that ignore the schema give a grade in other words, in a fence, after thoughts or as a string.
     @Test func findsGradesInOtherWords() throws {
         let folder = try TemporaryFolder()

@@ -88,7 +88,8 @@ package final class ChatServer: Sendable {
             return count > 0
         }
         var end = bytes.firstRange(of: Array("\r\n\r\n".utf8))
-        while end == nil, read() { end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) }
+        // 0x16 begins a connection by TLS, which is refused by closing it, as servers without TLS do.
+        while end == nil, bytes.first != 0x16, read() { end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) }
         guard let end else { return }
         let head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)
         let length = head.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length:") }

@@ -50,6 +50,22 @@ package struct ChatEndpoint: Sendable {
         return "\(base)\(isVersioned || !query.isEmpty ? "" : "/v1")/chat/completions\(query)"
     }
 
+    /// The fault that keeps a connection from being made; nil if there is one, or if that cannot be told in `seconds`. What the server
+    /// answers does not matter. Throws `CancellationError` when `shouldContinue` returns false.
+    package func connectionFault(
+        seconds: Int = 10, while shouldContinue: @escaping () -> Bool
+    ) throws(CancellationError) -> FormatError? {
+        do {
+            let connection = try HTTPConnection(settings)
+            _ = try connection.get(settings.endpoint, seconds: seconds, while: shouldContinue) { _, _ in }
+        } catch let failure as HTTPConnection.Failure where failure.kind != .broken {
+            return failure.error
+        } catch let error as CancellationError {
+            throw error
+        } catch {}
+        return nil
+    }
+
     /// The text that the model answers to a request; nil if it is not whole: cut off, refused or empty.
     ///
     /// Throws ``FormatError`` when the tries are used up, or at once for a fault that another try won't mend, and `CancellationError`

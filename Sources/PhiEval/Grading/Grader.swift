@@ -3,7 +3,8 @@ import Synchronization
 
 /// Grades completions of problems from 0 to 10, as an interviewer would, by a language model.
 package struct Grader: Sendable {
-    private let endpoint: ChatEndpoint
+    /// The server of the model.
+    package let endpoint: ChatEndpoint
     private let file: GradeFile
 
     package init(_ endpoint: ChatEndpoint, _ file: GradeFile) { (self.endpoint, self.file) = (endpoint, file) }

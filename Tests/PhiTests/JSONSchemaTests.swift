@@ -52,6 +52,18 @@ struct JSONSchemaTests {
     @Test func referencesLeadWhereTheyShould() throws {
         let spaced = ##"{"$ref":"#/$defs/a%20b","$defs":{"a b":{"const":7}}}"##
         #expect(try accepts(spaced, "7"))
+        // A name with a percent sign is not the one that it would be decoded.
+        let percent = ##"""
+            {"type":"object","properties":{"a%25b":{"anyOf":[{"type":"null"},{"type":"array","items":{"$ref":"#/properties/a%2525b"}}]},
+            "a%b":{"anyOf":[{"type":"boolean"},{"type":"array","items":{"$ref":"#/properties/a%25b"}}]}},"required":["a%25b","a%b"]}
+            """##
+        #expect(try accepts(percent, #"{"a%25b":[[null]],"a%b":[[true]]}"#))
+        for text in [#"{"a%25b":[[true]],"a%b":true}"#, #"{"a%25b":null,"a%b":[[null]]}"#] {
+            #expect(try !accepts(percent, text), "\(text)")
+        }
+        // A mark that combines with the separator before it is a name of its own.
+        let mark = ##"{"$ref":"#/$defs/\##u{301}~0\##u{301}","$defs":{"\##u{301}~\##u{301}":{"const":7}}}"##
+        #expect(try accepts(mark, "7"))
         // Names and data that look like keywords.
         let named = ##"{"type":"object","properties":{"definitions":{"type":"array","items":{"$ref":"#"}}}}"##
         #expect(try accepts(named, #"{"definitions":[{"definitions":[]}]}"#))
@@ -118,6 +130,10 @@ struct JSONSchemaTests {
         (#"{"enum":[]}"#, "no text"),
         (##"{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}"##, "no text"),
         (#"{"type":"number","minimum":0.5}"#, "minimum of"),
+        (#"{"type":"number","minimum":-9223372036854775808}"#, "minimum of"),
+        (#"{"type":"number","exclusiveMaximum":-9223372036854775807}"#, "exclusiveMaximum of"),
+        (#"{"type":"number","maximum":9223372036854775808}"#, "maximum of"),
+        (#"{"type":"integer","minimum":-9223372036854775808}"#, "minimum beyond 15 digits"),
         ("3", "the value is not"), (#"{"type":"string","maxLength":100000}"#, "too large"), ("{", "is not JSON"),
         (#"{"type":"string","format":"uri"}"#, "format uri"),
         (#"{"properties":{"a":{"if":{}}}}"#, "if is not supported, in the JSON schema at #/properties/a"),
@@ -144,8 +160,13 @@ struct JSONSchemaTests {
         let chain = (0..<1000).map { ##""d\##($0)":{"items":{"$ref":"#/$defs/d\##($0 + 1)"}}"## }
         let long = ##"{"$defs":{\##(chain.joined(separator: ",")),"d1000":{}},"$ref":"#/$defs/d0"}"##
         let deep = String(repeating: #"{"items":"#, count: 60) + "{}" + String(repeating: "}", count: 60)
+        // Each of these levels leads to the references below, and is asked about for each of the others.
+        let below = #"{"anyOf":["# + Array(repeating: ##"{"$ref":"#"}"##, count: 7000).joined(separator: ",") + "]}"
+        let levels = (0..<50).reduce(below) { schema, _ in #"{"items":\#(schema)}"# }
+        let others = (0..<50).map { ##"{"$ref":"#/$defs/d\##(String(repeating: "/items", count: $0))"}"## }
+        let wide = ##"{"$defs":{"d":\##(levels)},"anyOf":[\##(others.joined(separator: ","))]}"##
         for schema in [
-            doubling, long, #"{"type":"array","items":{"type":"string"},"maxItems":1000000000000}"#,
+            doubling, long, wide, #"{"type":"array","items":{"type":"string"},"maxItems":1000000000000}"#,
             #"{"title":"\#(String(repeating: "x", count: 1 << 17))"}"#,
         ] {
             #expect(throws: OptionError.self, "\(schema.prefix(60))") { try Constraint.jsonSchema(schema) }

@@ -38,12 +38,13 @@ extension JSONSchema {
 
     /// The schema at a JSON pointer (RFC 6901).
     func target(_ pointer: String, from place: String) throws(OptionError) -> JSONValue {
-        guard pointer == "#" || pointer.hasPrefix("#/") else {
+        // By bytes: a combining mark behind a separator makes no other character of it.
+        guard pointer.utf8.elementsEqual("#".utf8) || pointer.utf8.starts(with: "#/".utf8) else {
             throw unsupported("$ref \(pointer)", place, " beyond the schema")
         }
         var value = root
-        for part in pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
-            guard let part = Self.decoded(part) else {
+        for part in pointer.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).dropFirst() {
+            guard let part = Self.decoded(Substring(part)) else {
                 throw wrong("$ref \(Self.shown(pointer))", place, "a place in the schema")
             }
             let name = Self.unescaped(part)
@@ -61,8 +62,9 @@ extension JSONSchema {
         return value
     }
 
+    /// A name as a part of a pointer that ``target(_:from:)`` reads, so that no two places have one pointer.
     static func escaped(_ name: String) -> String {
-        name.map { $0 == "~" ? "~0" : $0 == "/" ? "~1" : String($0) }.joined()
+        name.unicodeScalars.map { $0 == "~" ? "~0" : $0 == "/" ? "~1" : $0 == "%" ? "%25" : String($0) }.joined()
     }
 
     /// A part of a URI's fragment with its percent-encoding removed; nil if that is none.
@@ -87,14 +89,14 @@ extension JSONSchema {
 
     private static func unescaped(_ part: String) -> String {
         var (text, isEscape) = ("", false)
-        for character in part {
-            switch (isEscape, character) {
+        for scalar in part.unicodeScalars {
+            switch (isEscape, scalar) {
             case (true, "0"): text.append("~")
             case (true, "1"): text.append("/")
             case (false, "~"): break
-            default: text.append(character)
+            default: text.unicodeScalars.append(scalar)
             }
-            isEscape = !isEscape && character == "~"
+            isEscape = !isEscape && scalar == "~"
         }
         return text
     }
@@ -106,7 +108,8 @@ extension JSONSchema {
         while let next = pending.popLast() {
             let found =
                 if let known = references[ExactText(next)] { known } else {
-                    Self.references(in: try self.target(next, from: place))
+                    // Each once: they are looked at again for each target that leads here.
+                    Self.distinct(Self.references(in: try self.target(next, from: place)))
                 }
             references[ExactText(next)] = found
             guard references.count <= Self.referenceLimit else {
@@ -117,6 +120,11 @@ extension JSONSchema {
         let leadsBack = seen.contains(ExactText(target))
         selfReferring[ExactText(target)] = leadsBack
         return leadsBack
+    }
+
+    private static func distinct(_ targets: [String]) -> [String] {
+        var seen: Set<ExactText> = []
+        return targets.filter { seen.insert(ExactText($0)).inserted }
     }
 
     /// The references in a schema and in the schemas that it is made of; not in data such as `const`, nor in definitions.

@@ -172,7 +172,7 @@ extension JSONSchema {
     private func number(_ members: JSONMembers, _ place: String) throws(OptionError) -> TextExpression {
         func whole(_ keyword: String, isExclusive: Bool) throws(OptionError) -> JSONExpressions.Bound? {
             guard let value = try bound(members, keyword, place) else { return nil }
-            guard let whole = Int(exactly: value), abs(whole) <= JSONExpressions.boundLimit else {
+            guard let whole = Int(exactly: value), whole.magnitude <= JSONExpressions.boundLimit else {
                 throw unsupported(keyword, place, " of a number, unless whole and up to \(JSONExpressions.boundLimit),")
             }
             return JSONExpressions.Bound(value: whole, isExclusive: isExclusive)

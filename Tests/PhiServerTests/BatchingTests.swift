@@ -102,6 +102,17 @@ struct BatchingTests {
         }
     }
 
+    /// Counted is what was computed or reused, and a text that ends at once needs no prompt.
+    @Test func promptsThatNeedNotBeComputedAreNotCounted() async throws {
+        try await TestServer.run { server in
+            _ = try await server.complete(#""prompt":"def f(x):","max_tokens":0"#)
+            _ = try await server.complete(#""prompt":"def f(x):","max_tokens":5,"guided_choice":[""]"#)
+            #expect(server.metric("phi_prompt_tokens_total") == 0)
+            let answer = try await server.complete(#""prompt":"def f(x):","max_tokens":1"#)
+            #expect(answer.usage?.prompt_tokens == Int(server.metric("phi_prompt_tokens_total")))
+        }
+    }
+
     /// Over a socket: the server learns of the client's end without writing to it.
     @Test func aClosedConnectionCancelsItsRequest() async throws {
         try await TestServer.run({

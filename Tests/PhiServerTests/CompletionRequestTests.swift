@@ -39,6 +39,8 @@ struct CompletionRequestTests {
         (#"{"prompt":"x","logit_bias":{"2048":1}}"#, "logit_bias", "0 to 2047"),
         (#"{"prompt":"x","logit_bias":{"5":101}}"#, "logit_bias", "-100 to 100"),
         (#"{"prompt":"x","best_of":1,"n":2}"#, "best_of", "2 to 8"),
+        (#"{"prompt":"x","n_cmpl":500}"#, "n_cmpl", "n_cmpl is 500, not"),
+        (#"{"prompt":["a","b","c"],"n_cmpl":3}"#, "prompt", "3 prompts times n_cmpl = 3"),
         (#"{"prompt":"x","best_of":2,"stream":true}"#, "best_of", "streams"),
         (#"{"prompt":["x","y","z"],"best_of":3}"#, "prompt", "best_of = 3"),
         (#"{"prompt":"x","suffix":"}"}"#, "suffix", "not supported"),

@@ -110,7 +110,7 @@ struct ConstraintFieldTests {
         (#""guided_choice":[]"#, "guided_choice", "no text"),
         (#""guided_choice":"a""#, "guided_choice", "list of strings"),
         (#""structured_outputs":{"grammar":"root ::= x"}"#, "structured_outputs", "grammar"),
-        (#""structured_outputs":{"regex":"a","choice":["a"]}"#, "structured_outputs", "several"),
+        (#""structured_outputs":{"regex":"(?=a)","choice":["a"]}"#, "structured_outputs", "several"),
         (#""structured_outputs":5"#, "structured_outputs", "wrong type"),
         (#""response_format":{"type":"structural_tag"}"#, "response_format", "json_schema"),
         (#""response_format":{"type":"json_schema","json_schema":{"name":"x"}}"#, "response_format", "no schema"),

@@ -219,6 +219,33 @@ struct PrefixDirectoryTests {
         #expect(found == nil)
     }
 
+    /// It has the name of this version's, which takes its place.
+    @Test func anotherVersionsSnapshotIsReplaced() throws {
+        try save([ids], of: scope)
+        var bytes = try readFile(prefixes[0])
+        bytes[64] ^= 1  // the version's first character
+        try Data(bytes).write(to: URL(fileURLWithPath: prefixes[0]))
+        #expect(try found(ids + [7], of: scope) == nil)
+        let directory = try open()
+        #expect(directory.count == 1)
+        var cache = PrefixCache(limit: 1 << 30, directory: directory)
+        let session = try new()
+        try session.append(ids)
+        cache.insert(session, of: scope)
+        cache.saveAll()
+        #expect(directory.count == 1 && directory.bytes == bytes.count && prefixes.count == 1)
+        #expect(try found(ids + [7], of: scope) == ids)
+        #expect(lines.text == [])
+    }
+
+    /// A clock that was wrong once does not keep a server from starting.
+    @Test func filesMayBeOfAnyTime() throws {
+        try save([ids], of: scope)
+        var times = [timespec(tv_sec: 1 << 33, tv_nsec: 0), timespec(tv_sec: 1 << 33, tv_nsec: 0)]
+        try #require(utimensat(AT_FDCWD, prefixes[0], &times, 0) == 0)
+        #expect(try found(ids + [7], of: scope) == ids)
+    }
+
     @Test func whatAKilledServerLeavesIsDeleted() throws {
         try save([ids], of: scope)
         let part = prefixes[0] + ".12345.part"

@@ -72,9 +72,10 @@ package struct CompletionRequest: Sendable {
             try fields.value(name, "a string") ?? ""
         }
         let sequences = "a number from 1 to \(limits.sequences)"
-        returned = try fields.value(["n", "n_cmpl"], sequences, as: Int.self)?.value ?? 1
+        let number = try fields.value(["n", "n_cmpl"], sequences, as: Int.self) ?? ("n", 1)
+        returned = number.value
         guard (1...limits.sequences).contains(returned) else {
-            throw .invalid("n", "n is \(returned), not \(sequences)")
+            throw .invalid(number.name, "\(number.name) is \(returned), not \(sequences)")
         }
         choices = try fields.number("best_of", in: returned...limits.sequences) ?? returned
         guard choices == returned || !streams else {
@@ -92,7 +93,7 @@ package struct CompletionRequest: Sendable {
         }
         guard field.count > 0 else { throw .invalid("prompt", "prompt is an empty list") }
         guard field.count <= limits.sequences / choices else {
-            let name = choices == returned ? "n" : "best_of"
+            let name = choices == returned ? number.name : "best_of"
             throw .invalid(
                 "prompt",
                 "\(field.count) prompts times \(name) = \(choices) are more than the \(limits.sequences) sequences allowed"
@@ -119,6 +120,9 @@ package struct CompletionRequest: Sendable {
         options.constraint = try Self.constraint(fields)
         uncompiled = nil
     }
+
+    /// Whether encoding the response may take milliseconds.
+    var hasLargeResponse: Bool { logProbabilityCount > 4096 }
 
     /// The most log-probabilities that the response can hold.
     private var logProbabilityCount: Int {

@@ -14,14 +14,15 @@ extension Endpoints {
         let parsed = try await parser.parse(httpRequest) { [model, limits] body throws(APIError) in
             try CompletionRequest(body, model, limits, dialect)
         }
-        let request = parsed.isUncompiled ? try await parser.compile(parsed) : parsed
+        let connection = await context.channel.connection()
+        let request =
+            parsed.isUncompiled ? try await parser.compile(parsed) { connection?.isOpen ?? true } : parsed
         if logsPrompts {
             context.notes.add("prompt", .array(request.prompts.map { .string(model.tokenizer.decode($0)) }))
         }
         context.notes.add(request.warnings)
         let submitted = SubmittedRequest(request, timeLimit: limits.time, key: context.apiKey)
         try queue.submit(submitted)
-        let connection = await context.channel.connection()
         let watch = connection?.whenClosed { submitted.cancel() }
         @Sendable func finish() {
             submitted.cancel()
@@ -31,7 +32,13 @@ extension Endpoints {
         if request.streams { return stream(response, submitted.events, context.notes, finally: finish) }
         defer { finish() }
         for try await event in submitted.events { _ = response.state.add(event) }
-        return .json(body: response.whole(try response.state.usage(context.notes)))
+        let usage = try response.state.usage(context.notes)
+        guard request.hasLargeResponse else { return .json(body: response.whole(usage)) }
+        let body = try await parser.encode { [response] in
+            var response = response
+            return response.whole(usage)
+        }
+        return .json(body: body)
     }
 
     /// Sends an event for each piece of text.

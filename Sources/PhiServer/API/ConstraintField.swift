@@ -55,21 +55,29 @@ extension CompletionRequest {
 
     /// vLLM's `structured_outputs`, of which one member is the constraint.
     private static func structured(_ members: JSONMembers) throws(OptionError) -> Constraint? {
-        var all: [Constraint] = []
-        for (key, value) in members where value != .null {
+        let given = members.filter { key, value in
             switch (key, value) {
-            case ("json", _): all.append(try schema(value))
-            case ("regex", .string(let pattern)): all.append(try .regex(pattern))
-            case ("choice", _): all.append(try choice(value))
-            case ("json_object", .bool(let flag)): if flag { all.append(try .jsonSchema(anyObject)) }
-            case ("disable_fallback", _), ("disable_any_whitespace", .bool(false)),
+            case (_, .null), ("json_object", .bool(false)), ("disable_fallback", _),
+                ("disable_any_whitespace", .bool(false)),
                 ("disable_additional_properties", .bool(false)):
-                break
-            default: throw OptionError(fault: "the member \(key.prefix(64)) is not supported")
+                false
+            default: true
             }
         }
-        guard all.count <= 1 else { throw OptionError(fault: "has several constraints; give one of them") }
-        return all.first
+        let known: Set = ["json", "regex", "choice", "json_object"]
+        if let (key, _) = given.first(where: { !known.contains($0.key) }) {
+            throw OptionError(fault: "the member \(key.prefix(64)) is not supported")
+        }
+        // Before one is compiled, which takes time.
+        guard given.count <= 1 else { throw OptionError(fault: "has several constraints; give one of them") }
+        guard let (key, value) = given.first else { return nil }
+        switch (key, value) {
+        case ("json", _): return try schema(value)
+        case ("regex", .string(let pattern)): return try .regex(pattern)
+        case ("choice", _): return try choice(value)
+        case ("json_object", .bool): return try .jsonSchema(anyObject)
+        default: throw OptionError(fault: "the member \(key) is of the wrong type")
+        }
     }
 
     /// OpenAI's `response_format`, and llama-server's, in which the schema stands beside the type.

@@ -24,12 +24,21 @@ extension Endpoints {
                 let piece: any Encodable & Sendable = if let text { text } else { bytes.map(Int.init) }
                 return ["id": token, "piece": piece]
             }
-            let listed: any Encodable & Sendable = if hasPieces { tokens.map(piece) } else { tokens }
-            return ByteBuffer.json(
+            var response = ByteBuffer(string: #"{"tokens":"#)
+            if hasPieces {
+                response.writeJSONArray(tokens.count, atOnce: 1000) { piece(tokens[$0]) }
+            } else {
+                response.writeJSONArray(tokens.count, atOnce: 1000) { tokens[$0] }
+            }
+            var rest = ByteBuffer.json(
                 [
-                    "tokens": listed, "count": tokens.count, "max_model_len": model.context,
+                    "count": tokens.count, "max_model_len": model.context,
                     "warnings": fields.warnings.isEmpty ? nil : fields.warnings,
                 ] as JSONObject)
+            response.writeString(",")
+            rest.moveReaderIndex(forwardBy: 1)
+            response.writeBuffer(&rest)
+            return response
         }
         return .json(body: response)
     }

@@ -228,7 +228,7 @@ final class ContinuousBatcher {
 
     /// Counts the prompt of a sequence that leaves, as far as it was computed.
     private func countPrompt(of sequence: RunningSequence) {
-        metrics.promptTokens.increment(by: sequence.prompt.count - sequence.remainingPrefill)
+        metrics.promptTokens.increment(by: min(sequence.prompt.count, sequence.session.tokens.count))
         metrics.reusedTokens.increment(by: sequence.reusedTokens)
     }
 

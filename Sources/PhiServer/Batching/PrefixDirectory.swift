@@ -203,6 +203,8 @@ package final class PrefixDirectory: Sendable {
             let contained = state.entries.filter {
                 $0.name.scope == name.scope && !$0.tokens.isEmpty && tokens.starts(with: $0.tokens)
             }
+            // A file of this name that this server could not use, such as another version's, has been replaced.
+            state.entries.removeAll { $0.name == name }
             state.entries.append(Entry(name: name, tokens: tokens, bytes: size, lastUse: state.clock))
             return contained.map(\.name)
         }
@@ -234,7 +236,7 @@ package final class PrefixDirectory: Sendable {
 
     /// Finds what earlier processes have left.
     private func find() throws(FormatError) {
-        var found: [(entry: Entry, time: Int)] = []
+        var found: [(entry: Entry, time: timespec)] = []
         for file in try PathKind.contents(of: path) {
             // Nobody else writes here, so what is not complete never will be.
             if FileName.isPart(file.name) { _ = file.withCString { unlink($0) } }
@@ -254,7 +256,7 @@ package final class PrefixDirectory: Sendable {
                 _ = file.withCString { unlink($0) }
             }
         }
-        found.sort { $0.time < $1.time }
+        found.sort { ($0.time.tv_sec, $0.time.tv_nsec) < ($1.time.tv_sec, $1.time.tv_nsec) }
         state.withLock { state in
             for (number, (entry, _)) in found.enumerated() {
                 state.entries.append(entry)
@@ -311,13 +313,12 @@ private struct FileName: Equatable {
 }
 
 extension stat {
-    /// When the file was changed, in nanoseconds.
-    fileprivate var modified: Int {
+    /// When the file was changed.
+    fileprivate var modified: timespec {
         #if canImport(Darwin)
-            let time = st_mtimespec
+            return st_mtimespec
         #else
-            let time = st_mtim
+            return st_mtim
         #endif
-        return time.tv_sec * 1_000_000_000 &+ time.tv_nsec
     }
 }

@@ -2,14 +2,15 @@ import Dispatch
 import Hummingbird
 import NIOCore
 
-/// Serial queues that parse and tokenize bodies, and compile constraints, so that large ones neither occupy the threads that serve all
-/// requests nor make small ones wait.
+/// Serial queues that parse and tokenize bodies, compile constraints and encode large responses, so that these neither occupy the
+/// threads that serve all requests nor make small bodies wait.
 struct BodyParser: Sendable {
     /// Bytes that a body may have.
     let limit: Int
     private let small = DispatchQueue(label: "parser")
     private let large = DispatchQueue(label: "parser of large bodies")
     private let constraints = DispatchQueue(label: "compiler of constraints")
+    private let responses = DispatchQueue(label: "encoder of large responses")
     /// Bytes of a small body: the text of a full context and more.
     private static let smallBytes = 16 << 10
 
@@ -22,13 +23,21 @@ struct BodyParser: Sendable {
         return try await run(on: queue) { () throws(APIError) in try parse(body) }
     }
 
-    /// Compiles the constraint of a request.
-    func compile(_ request: CompletionRequest) async throws -> CompletionRequest {
+    /// Compiles the constraint of a request. Throws ``APIError/clientHasGone`` when `isWanted` returns false before that.
+    func compile(
+        _ request: CompletionRequest, while isWanted: @escaping @Sendable () -> Bool
+    ) async throws -> CompletionRequest {
         try await run(on: constraints) { () throws(APIError) in
+            guard isWanted() else { throw .clientHasGone }
             var request = request
             try request.compileConstraint()
             return request
         }
+    }
+
+    /// Encodes a large response by `make`.
+    func encode(_ make: @escaping @Sendable () -> ByteBuffer) async throws -> ByteBuffer {
+        try await run(on: responses) { () throws(APIError) in make() }
     }
 
     private func run<Value: Sendable>(

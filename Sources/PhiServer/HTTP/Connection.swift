@@ -14,6 +14,8 @@ final class Connection: Sendable {
     }
     private let state = Mutex(State())
 
+    var isOpen: Bool { state.withLock(\.isOpen) }
+
     /// Runs `body` when the connection closes, at once if it has closed already; returns the number for
     /// ``removeHandler(_:)``.
     func whenClosed(_ body: @escaping @Sendable () -> Void) -> Int {

@@ -44,13 +44,14 @@ extension ByteBuffer {
     /// JSON on one line.
     static func json(_ value: some Encodable) -> ByteBuffer { ByteBuffer(bytes: JSONLine.bytes(of: value)) }
 
-    /// Appends a JSON array of `count` elements. Each is encoded by itself, since an encoder takes many times the memory of what it
-    /// makes.
-    mutating func writeJSONArray(_ count: Int, _ element: (Int) -> some Encodable) {
+    /// Appends a JSON array of `count` elements. `atOnce` of them are encoded at a time, since an encoder takes many times the memory of
+    /// what it makes.
+    mutating func writeJSONArray(_ count: Int, atOnce: Int = 1, _ element: (Int) -> some Encodable) {
         writeString("[")
-        for number in 0..<count {
-            if number > 0 { writeString(",") }
-            writeBytes(JSONLine.bytes(of: element(number)))
+        for first in stride(from: 0, to: count, by: atOnce) {
+            if first > 0 { writeString(",") }
+            let elements = JSONLine.bytes(of: (first..<min(first + atOnce, count)).map(element))
+            writeBytes(elements.dropFirst().dropLast())
         }
         writeString("]")
     }

@@ -95,7 +95,7 @@ struct Convert: ParsableCommand {
         let start = ContinuousClock.now
         let base = try CheckpointModel(
             place, endsOfText: endsOfText.map(\.text), tokenizers: adapters.map(\.directory))
-        let checkpoint = try base.merging(adapters.map { try $0.open(base.config) })
+        let checkpoint = try base.merging(adapters.map { try $0.open(of: base) })
         for warning in checkpoint.warnings { Console.warn(warning) }
         for adapter in checkpoint.adapters {
             guard let id, let other = adapter.baseModel.flatMap(ModelID.init), !other.isSameRepository(as: id) else {
@@ -182,9 +182,9 @@ struct AdapterArgument: ExpressibleByArgument {
         return argument
     }
 
-    func open(_ config: ModelConfig) throws(FormatError) -> Adapter {
+    func open(of base: CheckpointModel) throws(FormatError) -> Adapter {
         guard factor.isFinite else { throw FormatError(directory, "has a factor that is not finite") }
-        return try Adapter(directory: directory, config, weight: factor)
+        return try Adapter(directory: directory, of: base, weight: factor)
     }
 }
 

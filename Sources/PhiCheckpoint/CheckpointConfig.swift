@@ -102,18 +102,20 @@ extension ConfigKeys {
         headSize: Int, of file: ReadableFile
     ) throws(FormatError) -> (dimensions: Int, base: Double) {
         func refused(_ fault: String) -> FormatError { FormatError(file.path, fault) }
-        for (name, scaling) in [("rope_scaling", rope_scaling), ("rope_parameters", rope_parameters)] {
+        let scaling = rope_scaling.flatMap { $0.isEmpty ? nil : $0 }
+        for (name, scaling) in [("rope_scaling", scaling), ("rope_parameters", rope_parameters)] {
             guard let scaling else { continue }
             let type = scaling.rope_type ?? scaling.type ?? (name == "rope_scaling" ? "" : "default")
             if type != "default" { throw refused("\(name) of type \(type.shown) is not supported") }
         }
-        // transformers takes rope_parameters first, and then the keys at top level.
-        let base = rope_parameters?.rope_theta ?? rope_theta ?? 10_000
+        // transformers 5 takes rope_scaling, or else rope_parameters, and then the keys at top level.
+        let rope = scaling ?? rope_parameters
+        let base = rope?.rope_theta ?? rope_theta ?? 10_000
         if isFirst {
             guard let rotary_dim else { throw refused("has no 'rotary_dim'") }
             return (min(rotary_dim, headSize), base)
         }
-        let factor = rope_parameters?.partial_rotary_factor ?? partial_rotary_factor ?? 0.5
+        let factor = rope?.partial_rotary_factor ?? partial_rotary_factor ?? 0.5
         let product = Double(headSize) * factor
         guard product >= 0, product <= Double(headSize), let dimensions = Int(exactly: product.rounded(.down)) else {
             throw refused("partial_rotary_factor is \(factor), not 0 to 1, or head_dim \(headSize) cannot be true")
@@ -164,5 +166,18 @@ private struct ConfigKeys: Decodable {
         let type: String?
         let rope_theta: Double?
         let partial_rotary_factor: Double?
+        /// Whether the object has no keys, which is as if it were left out.
+        let isEmpty: Bool
+
+        private enum Key: String, CodingKey { case rope_type, type, rope_theta, partial_rotary_factor }
+
+        init(from decoder: any Decoder) throws {
+            let keys = try decoder.container(keyedBy: Key.self)
+            rope_type = try keys.decodeIfPresent(String.self, forKey: .rope_type)
+            type = try keys.decodeIfPresent(String.self, forKey: .type)
+            rope_theta = try keys.decodeIfPresent(Double.self, forKey: .rope_theta)
+            partial_rotary_factor = try keys.decodeIfPresent(Double.self, forKey: .partial_rotary_factor)
+            isEmpty = try [String: JSONText.Anything](from: decoder).isEmpty
+        }
     }
 }

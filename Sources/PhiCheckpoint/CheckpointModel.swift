@@ -83,19 +83,13 @@ package struct CheckpointModel: Sendable {
             throw FormatError(
                 directory, "has tensors of \(table.scheme.rawValue) names, but model_type \(config.modelType.shown)")
         }
-        if case .fourByThree = table.attention, config.model.heads % 4 != 0 {
-            throw FormatError(config.file.path, "\(config.model.heads) heads are not a multiple of 4, as CodeGen's are")
-        }
+        if let fault = table.fault(config.model) { throw FormatError(config.file.path, fault) }
         self.config = config.model
         vocabulary = tokenizer.vocabulary
         self.endsOfText = ends
         naming = table.scheme
         self.table = table
         ownFiles = [config.file] + ends.files + tokenizer.files + checkpoint.files
-        if !table.attention.isSplit, config.model.kvHeads != config.model.heads {
-            let fault = "grouped-query attention is not known with \(table.scheme.rawValue) names"
-            throw FormatError(config.file.path, fault)
-        }
 
         var faults: [FormatError] = []
         var tensors: [Parameter: StoredTensor] = [:]
@@ -142,6 +136,12 @@ package struct CheckpointModel: Sendable {
         let others = leftOver.values.map(\.name).sorted()
         let shown = others.prefix(4).map(\.shown).joined(separator: ", ") + (others.count > 4 ? ", ..." : "")
         let count = others.count == 1 ? "a tensor" : "\(others.count) tensors"
+        if let method = config.quantization {
+            let path = "\(config.file.path)"
+            warnings.append(
+                "\(path): the weights are floats and taken as such, though it says that they are quantised by \(method.shown)"
+            )
+        }
         if !others.isEmpty { warnings.append("\(directory): \(count) that phi does not have, left out: \(shown)") }
         self.warnings = warnings
         hasTiedHead = config.isTied
@@ -175,16 +175,20 @@ package struct CheckpointModel: Sendable {
         for adapter in adapters { try adapter.update(parameter, rows, config, in: floats) }
     }
 
-    /// The `fault` of some rows of a parameter, such as that they are not finite: the tensor's, or that of an adapter that
-    /// has changed it.
-    package func fault(of parameter: Parameter, _ rows: Range<Int>, _ fault: String) -> FormatError {
+    /// The `fault` of some rows of a parameter, that they are not finite or larger than `limit`: the tensor's, or that of an
+    /// adapter that has changed it.
+    package func fault(
+        of parameter: Parameter, _ rows: Range<Int>, beyond limit: Float = .greatestFiniteMagnitude, _ fault: String
+    ) -> FormatError {
         var bare = self
         bare.adapters = adapters.filter { $0.replaced[parameter] != nil }
         let count = rows.count * config.shape(of: parameter).columns
         let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
         defer { floats.deallocate() }
         floats.initialize(repeating: 0)
-        let isOfBase = (try? bare.readRows(parameter, rows, into: floats)) == nil || !floats.allSatisfy(\.isFinite)
+        let isOfBase =
+            (try? bare.readRows(parameter, rows, into: floats)) == nil
+            || !floats.allSatisfy { $0.magnitude <= limit }
         let name = table.name(of: parameter, layers: config.layers, Prefixes(body: table.body, outside: ""))
         if !isOfBase, let adapter = adapters.last(where: { $0.changes(parameter) }) {
             return FormatError(adapter.directory, "its update of \((tensors[parameter]?.name ?? name).shown) \(fault)")

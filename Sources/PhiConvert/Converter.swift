@@ -131,9 +131,13 @@ package struct Converter {
         _ take: (MatrixRows.Encoded) throws -> Void
     ) throws {
         let matrix = rows.matrix, encoding = matrix.encoding
-        // Of integers, the product of the largest and the largest scale, a 16-bit float.
+        // Of integers, the product of the largest and the largest scale, a 16-bit float; from 65520 on those round to infinity.
         let largest =
-            encoding.isQuantised ? Float(encoding.largestInteger) * 65_504 : .greatestFiniteMagnitude
+            switch encoding {
+            case .f32, .vector: Float.greatestFiniteMagnitude
+            case .f16: Float(65_520).nextDown
+            case .q8, .q4, .q3: Float(encoding.largestInteger) * 65_504
+            }
         if let norm = matrix.norm, let vectors = try rows.norm() {
             try writer.write(norm.weightSection, vector: vectors.weight)
             try writer.write(norm.biasSection, vector: vectors.bias)
@@ -145,10 +149,9 @@ package struct Converter {
                 encoded.error.squaredWeights.squareRoot() <= Double(largest)
                     || encoded.weights.allSatisfy({ $0.magnitude <= largest })
             else {
-                let tensors = matrix.modules.compactMap { checkpoint.tensors[.weight($0)] }
-                let names = tensors.map(\.name.shown).joined(separator: ", ")
-                throw FormatError(
-                    weightsPath, "weights of \(names) are too large for \(encoding.name); --type f32 keeps them")
+                throw checkpoint.fault(
+                    of: matrix, encoded.rows, beyond: largest,
+                    "has weights that are too large for \(encoding.name); --type f32 keeps them")
             }
             try writer.append(encoded.tiles)
             try take(encoded)

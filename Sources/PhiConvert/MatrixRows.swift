@@ -75,21 +75,46 @@ final class MatrixRows {
 }
 
 extension CheckpointModel {
+    /// The modules of which a planned matrix's rows `range` are, and which of theirs.
+    private func pieces(_ range: Range<Int>, of matrix: PlannedMatrix) -> [(module: Module, rows: Range<Int>)] {
+        guard matrix.joint == .byRows else { return matrix.modules.map { ($0, range) } }
+        var first = 0
+        return matrix.modules.compactMap { module in
+            let own = first..<first + config.shape(of: .weight(module)).rows
+            let wanted = range.clamped(to: own)
+            defer { first = own.upperBound }
+            return wanted.isEmpty ? nil : (module, wanted.lowerBound - first..<wanted.upperBound - first)
+        }
+    }
+
+    /// The `fault` of rows `range` of a planned matrix, that weights of them are larger than `limit`. It is that of the first
+    /// module with such a weight; where conversion made them so large, of the first one.
+    func fault(
+        of matrix: PlannedMatrix, _ range: Range<Int>, beyond limit: Float, _ fault: String
+    ) -> FormatError {
+        let pieces = pieces(range, of: matrix)
+        let found = pieces.first { module, rows in
+            let count = rows.count * config.shape(of: .weight(module)).columns
+            var floats = [Float](repeating: 0, count: count)
+            return floats.withUnsafeMutableBufferPointer { floats in
+                (try? readRows(.weight(module), rows, into: floats)) == nil
+                    || !floats.allSatisfy { $0.magnitude <= limit }
+            }
+        }
+        let (module, rows) = found ?? pieces[0]
+        return self.fault(of: .weight(module), rows, beyond: limit, fault)
+    }
+
     /// Reads `range` of a planned matrix's rows into `out`, [range.count][columns]. Throws ``FormatError`` when
     /// the checkpoint cannot be read or a weight is not finite.
     func read(_ range: Range<Int>, of matrix: PlannedMatrix, into out: FloatBuffer) throws(FormatError) {
         switch matrix.joint {
         case .byRows:
-            var first = 0
-            for module in matrix.modules {
-                let own = first..<first + config.shape(of: .weight(module)).rows
-                let wanted = range.clamped(to: own)
-                if !wanted.isEmpty {
-                    let place = (wanted.lowerBound - range.lowerBound) * matrix.columns
-                    let rows = wanted.lowerBound - first..<wanted.upperBound - first
-                    try readFinite(.weight(module), rows, into: out.elements(place, wanted.count * matrix.columns))
-                }
-                first = own.upperBound
+            var place = 0
+            for (module, rows) in pieces(range, of: matrix) {
+                let count = rows.count * matrix.columns
+                try readFinite(.weight(module), rows, into: out.elements(place, count))
+                place += count
             }
         case .byColumns:
             let scratch = FloatBuffer(range.count * matrix.columns)

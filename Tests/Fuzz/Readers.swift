@@ -244,7 +244,7 @@ struct AdapterReader: DirectoryReader {
     var examples: [[String: [UInt8]]] { Seeds.adapters }
     func open() throws {
         let model = Seeds.model
-        let adapter = try Adapter(directory: Scratch.path, model.config, weight: 0.5)
+        let adapter = try Adapter(directory: Scratch.path, of: model, weight: 0.5)
         try Scratch.readCheckpoint(model.merging([adapter]), nil)
     }
 }

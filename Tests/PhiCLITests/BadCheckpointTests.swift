@@ -43,7 +43,8 @@ import Testing
         Fault("NaN in a vector", in: "model.safetensors", "'model.final_layernorm.bias'") { _, checkpoint in
             checkpoint.edit("model.final_layernorm.bias") { $0[63] = .nan }
         },
-        Fault("a weight that no scale holds", in: "model.safetensors", "'lm_head.weight' are too l") { _, checkpoint in
+        Fault("a weight that no scale holds", in: "model.safetensors", "'lm_head.weight' has weights that are too l") {
+            _, checkpoint in
             checkpoint.edit("lm_head.weight") { $0[5] = 3e38 }
         },
         Fault("qk_layernorm", in: "config.json", "qk_layernorm") { _, checkpoint in

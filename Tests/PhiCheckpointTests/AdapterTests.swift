@@ -59,7 +59,7 @@ struct AdapterTests {
 
     @Test(arguments: names, bases) func mergesAsPeftDoes(_ name: String, _ folder: String) throws {
         let base = try CheckpointModel(path: fixture(folder))
-        let adapter = try Adapter(directory: Self.folder(name), base.config)
+        let adapter = try Adapter(directory: Self.folder(name), of: base)
         let model = try base.merging([adapter])
         #expect(model.files.count == base.files.count + 2)
         try compare(model, base, merged: Self.folder(name) + "/merged.safetensors")
@@ -68,11 +68,11 @@ struct AdapterTests {
     @Test func severalAdaptersHaveWeights() throws {
         let base = try CheckpointModel(path: fixture(Self.bases[0]))
         let adapters = [
-            try Adapter(directory: Self.folder("attention"), base.config, weight: 0.5),
-            try Adapter(directory: Self.folder("rank-stabilised"), base.config, weight: -2),
+            try Adapter(directory: Self.folder("attention"), of: base, weight: 0.5),
+            try Adapter(directory: Self.folder("rank-stabilised"), of: base, weight: -2),
         ]
         try compare(base.merging(adapters), base, merged: Self.folder("weighted.safetensors"))
-        let saved = try Adapter(directory: Self.folder("saved-modules"), base.config)
+        let saved = try Adapter(directory: Self.folder("saved-modules"), of: base)
         #expect(fault { _ = try base.merging([saved, saved]) }.contains("as another adapter does"))
     }
 
@@ -90,7 +90,7 @@ struct AdapterTests {
                 module + "lora_B.bias": TestTensor(shape: [hidden], floats: [Float](repeating: 1, count: hidden)),
             ]))
         try folder.write("adapter_config.json", #"{"peft_type": "LORA", "r": 1, "lora_alpha": 3, "lora_bias": true}"#)
-        let model = try base.merging([Adapter(directory: folder.path, base.config)])
+        let model = try base.merging([Adapter(directory: folder.path, of: base)])
         #expect(try values(model, .bias(.value(1))) == [Float](repeating: 3, count: hidden))
         #expect(try values(model, .bias(.value(0))) == [Float](repeating: 0, count: hidden))
         #expect(try values(model, .bias(.query(1))) == [Float](repeating: 0, count: hidden))
@@ -99,7 +99,7 @@ struct AdapterTests {
     /// What is not finite is the fault of the file that it is in.
     @Test func faultsOfUpdatesAreTheAdapters() throws {
         let base = try CheckpointModel(path: fixture(Self.bases[0]))
-        let model = try base.merging([Adapter(directory: Self.folder("attention"), base.config, weight: 3e38)])
+        let model = try base.merging([Adapter(directory: Self.folder("attention"), of: base, weight: 3e38)])
         let parameter = Parameter.weight(.query(0))
         #expect(try values(model, parameter).contains { !$0.isFinite })
         let own = "\(model.fault(of: parameter, 0..<4, "holds NaN"))"
@@ -108,7 +108,7 @@ struct AdapterTests {
     }
 
     @Test func faultsAreNamed() throws {
-        let config = try CheckpointModel(path: fixture(Self.bases[0])).config
+        let base = try CheckpointModel(path: fixture(Self.bases[0]))
         let attention = Self.folder("attention")
         func refusal(_ change: (TemporaryFolder) throws -> Void) throws -> String {
             let folder = try TemporaryFolder()
@@ -116,7 +116,7 @@ struct AdapterTests {
                 try folder.write(name, readFile(attention + "/" + name))
             }
             try change(folder)
-            return fault { _ = try Adapter(directory: folder.path, config) }
+            return fault { _ = try Adapter(directory: folder.path, of: base) }
         }
         #expect(try refusal { _ in } == "")
         for (old, new, text) in [
@@ -157,8 +157,8 @@ struct AdapterTests {
             }
             #expect(message == "", "\(start): \(message)")
         }
-        #expect(fault { _ = try Adapter(directory: attention + "/none", config) } == "no such file or directory")
-        let file = fault { _ = try Adapter(directory: attention + "/adapter_model.safetensors", config) }
+        #expect(fault { _ = try Adapter(directory: attention + "/none", of: base) } == "no such file or directory")
+        let file = fault { _ = try Adapter(directory: attention + "/adapter_model.safetensors", of: base) }
         #expect(file == "is not a directory; give the one that holds the adapter's files")
         for (name, text) in [
             ("adapter_config.json", "holds no adapter: no adapter_config.json"),

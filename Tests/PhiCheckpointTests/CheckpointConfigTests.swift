@@ -80,6 +80,17 @@ import Testing
         (#""rope_parameters": {"partial_rotary_factor": 1}, "partial_rotary_factor": 0.25, "#, 64, 10_000, 32),
         (#""rope_parameters": null, "rope_scaling": null, "num_key_value_heads": null, "#, 32, 10_000, 32),
         (#""rope_scaling": {"type": "default"}, "num_key_value_heads": 8, "#, 32, 10_000, 8),
+        // What is in rope_scaling takes the place of rope_parameters, and an empty one is as none.
+        (#""rope_scaling": {"type": "default", "rope_theta": 100, "partial_rotary_factor": 0.25}, "#, 16, 100, 32),
+        (
+            #""rope_scaling": {"rope_type": "default", "rope_theta": 100}, "rope_parameters": {"rope_theta": 500.0}, "#,
+            32, 100, 32
+        ),
+        (
+            #""rope_scaling": {"rope_type": "default"}, "rope_theta": 100, "rope_parameters": {"rope_theta": 500.0}, "#,
+            32, 100, 32
+        ),
+        (#""rope_scaling": {}, "rope_parameters": {"rope_theta": 500.0}, "#, 32, 500, 32),
         (#""qk_layernorm": false, "tie_word_embeddings": false, "head_dim": 64, "#, 32, 10_000, 32),
         // 64 x 0.3 = 19.2 is cut; an even number is asked of the cut one.
         (#""partial_rotary_factor": 0.32, "#, 20, 10_000, 32),

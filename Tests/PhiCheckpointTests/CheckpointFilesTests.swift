@@ -40,8 +40,8 @@ import Testing
 
     @Test func areThoseThatAnAdapterReads() throws {
         let folder = fixture("adapters/attention")
-        let config = try CheckpointModel(path: fixture("current-safetensors-f32")).config
-        let read = try Adapter(directory: FilePath(folder), config).files.map(\.name)
+        let base = try CheckpointModel(path: fixture("current-safetensors-f32"))
+        let read = try Adapter(directory: FilePath(folder), of: base).files.map(\.name)
         let needed = try NeededFiles(of: .adapter, in: "x", among: names(folder).union(Self.others))
         #expect(needed.names == read && needed.index == nil)
         #expect(

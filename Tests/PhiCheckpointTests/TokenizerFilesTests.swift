@@ -262,14 +262,24 @@ import Testing
         #expect(try fault { try $0.write("merges.txt", "i n d\n") } == "merges.txt: line 1 is not a pair")
         #expect(try fault { try $0.write("vocab.json", "[]") } == "vocab.json: is not a JSON object")
         #expect(try fault { try $0.write("vocab.json", #"{"a":0,"a":1}"#) } == "vocab.json: holds the key 'a' twice")
-        #expect(try fault { try $0.write("added_tokens.json", #"{"x y": 999}"#) }.contains("has no token of id 281"))
+        #expect(
+            try fault { try $0.write("added_tokens.json", #"{"x y": 999}"#) }.hasPrefix(
+                "added_tokens.json: has no token of id 281"))
         let prefix = #"{"add_prefix_space": true}"#
         #expect(try fault { try $0.write("tokenizer_config.json", prefix) }.contains("add_prefix_space is set"))
         let begin = #"{"add_bos_token": true}"#
         #expect(try fault { try $0.write("tokenizer_config.json", begin) }.contains("add_bos_token is set"))
         let pad = #"{"pad_token": {"content": "<pad>", "lstrip": true}}"#
+        // The fault is that of the file with the token.
+        let flag = "lstrip of added token '<pad>' is set; phi's tokenizer does not know it"
+        for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+            #expect(try fault { try $0.write(name, pad) } == "\(name): \(flag)")
+        }
+        let listed = #"{"added_tokens_decoder": {"281": {"content": "<pad>", "lstrip": true}}}"#
+        #expect(try fault { try $0.write("tokenizer_config.json", listed) } == "tokenizer_config.json: \(flag)")
         #expect(
-            try fault { try $0.write("special_tokens_map.json", pad) }.contains("lstrip of added token '<pad>' is set"))
+            try fault { try $0.write("tokenizer_config.json", #"{"tokenizer_class": "LlamaTokenizer"}"#) }
+                .hasPrefix("tokenizer_config.json: tokenizer_class 'LlamaTokenizer' is not supported"))
     }
 
     /// Files from which a reader without limits makes many times their bytes.

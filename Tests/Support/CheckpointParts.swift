@@ -26,7 +26,7 @@ extension TokenizerFiles {
 }
 
 extension Adapter {
-    package init(directory: String, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
-        try self.init(directory: FilePath(directory), config, weight: weight)
+    package init(directory: String, of base: CheckpointModel, weight: Float = 1) throws(FormatError) {
+        try self.init(directory: FilePath(directory), of: base, weight: weight)
     }
 }

@@ -19,9 +19,10 @@ package struct Adapter: Sendable {
     private var biasUpdates: [Parameter: (tensor: StoredTensor, scaling: Float, table: NameTable)] = [:]
     private(set) var replaced: [Parameter: (tensor: StoredTensor, table: NameTable)] = [:]
 
-    /// Opens the adapter in `directory` for a model of `config`, scaled by `weight`. Throws ``FormatError`` with the first
-    /// fault, also when the adapter has a tensor that merging would have to leave out.
-    package init(directory: FilePath, _ config: ModelConfig, weight: Float = 1) throws(FormatError) {
+    /// Opens the adapter in `directory` for `base`, scaled by `weight`. Throws ``FormatError`` with the first fault, also when
+    /// the adapter has a tensor that merging would have to leave out.
+    package init(directory: FilePath, of base: CheckpointModel, weight: Float = 1) throws(FormatError) {
+        let config = base.config
         var settings = try AdapterConfig(directory: directory)
         let stored = try Self.tensors(in: directory)
         (self.directory, self.weight, baseModel) = (directory, weight, settings.baseModel)
@@ -33,13 +34,14 @@ package struct Adapter: Sendable {
                     stored.file.path, "has \(tensor.name.shown) and \(other.name.shown) for one parameter")
             }
         }
-        guard let (table, prefixes) = Self.table(of: tensors.keys, layers: config.layers) else {
+        guard let naming = try Self.naming(of: tensors.keys, base, in: stored.file) else {
             let example = stored.tensors.map(\.name).min() ?? ""
             throw FormatError(stored.file.path, "is not of a phi model: it has \(example.shown)")
         }
+        let table = naming.table
 
         for parameter in Parameter.all(layers: config.layers) {
-            let name = table.name(of: parameter, layers: config.layers, prefixes)
+            let name = table.name(of: parameter, layers: config.layers, naming.prefixes)
             let module = String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)])
             let rows = table.storedShape(of: parameter, config, paddedVocabulary: config.vocabulary)[0]
             let columns = config.shape(of: parameter).columns
@@ -50,7 +52,7 @@ package struct Adapter: Sendable {
             let pair: (a: StoredTensor, b: StoredTensor, isTransposed: Bool)?
             if case .bias = parameter {
                 if let bias = tensors[module + ".lora_B.bias"], let a = tensors[module + ".lora_A.weight"] {
-                    try Self.check(bias, rows, nil)
+                    try Self.check(bias, rows, nil, isPadded: parameter.isOfVocabulary)
                     let scaling = weight * (try settings.scaling(of: module, rank: a.shape.first ?? 0))
                     biasUpdates[parameter] = (bias, scaling, table)
                 }
@@ -84,6 +86,12 @@ package struct Adapter: Sendable {
             throw FormatError(
                 stored.file.path,
                 "has tensor \(name.shown), which cannot be merged (\(leftOver.count) in all); \(AdapterConfig.advice)")
+        }
+        // peft then makes the head anew, without a bias, and so forgets the base model's.
+        if base.hasTiedHead, settings.tiesWeights, replaced[.weight(.head)] != nil, replaced[.bias(.head)] == nil {
+            throw FormatError(
+                settings.file.path,
+                "ensure_weight_tying is set, which takes the head's bias away; \(AdapterConfig.advice)")
         }
     }
 
@@ -122,23 +130,49 @@ package struct Adapter: Sendable {
             .replacing(".lora_A.default.", with: ".lora_A.").replacing(".lora_B.default.", with: ".lora_B.")
     }
 
-    /// The naming scheme that most of the adapter's modules are in, with or without the body's prefix.
-    private static func table(of names: some Collection<String>, layers: Int) -> (NameTable, Prefixes)? {
+    /// A naming scheme, with or without the body's prefix, and the parameters by those of its names that an adapter has.
+    private struct Naming {
+        let table: NameTable
+        let prefixes: Prefixes
+        var parameters: [String: [Parameter]] = [:]
+    }
+
+    /// The scheme that most of the adapter's modules are in, of several the base model's; nil if none are in any. Throws
+    /// ``FormatError`` when `base` cannot have such modules, or when they are different parameters by different schemes.
+    private static func naming(
+        of names: some Collection<String>, _ base: CheckpointModel, in file: ReadableFile
+    ) throws(FormatError) -> Naming? {
         let modules = Set(
             names.map { name in
                 [".lora_A.weight", ".lora_B.weight", ".lora_embedding_A", ".lora_embedding_B"].reduce(name) {
                     $0.hasSuffix($1) ? String($0.dropLast($1.count)) + ".weight" : $0
                 }
             })
-        let candidates = NameTable.all.flatMap { table in
-            [table.body, ""].map { (table, Prefixes(body: $0, outside: "")) }
+        let layers = base.config.layers
+        let all = NameTable.all.flatMap { table in
+            [table.body, ""].map { body in
+                var naming = Naming(table: table, prefixes: Prefixes(body: body, outside: ""))
+                for parameter in Parameter.all(layers: layers) {
+                    let name = table.name(of: parameter, layers: layers, naming.prefixes)
+                    if modules.contains(name) { naming.parameters[name, default: []].append(parameter) }
+                }
+                return naming
+            }
         }
-        let hits = candidates.map { table, prefixes in
-            Set(Parameter.all(layers: layers).map { table.name(of: $0, layers: layers, prefixes) })
-                .count(where: modules.contains)
+        guard let most = all.map(\.parameters.count).max(), most > 0 else { return nil }
+        let best = all.filter { $0.parameters.count == most }
+        let possible = best.filter { $0.table.fault(base.config) == nil }
+        guard let first = possible.first else {
+            throw FormatError(file.path, "is of another model: \(best[0].table.fault(base.config) ?? "")")
         }
-        guard let most = hits.max(), most > 0 else { return nil }
-        return zip(candidates, hits).first { $0.1 == most }?.0
+        if let own = possible.first(where: { $0.table.scheme == base.naming }) { return own }
+        if let other = possible.first(where: { $0.parameters != first.parameters }) {
+            let schemes = "\(first.table.scheme.rawValue) and \(other.table.scheme.rawValue)"
+            throw FormatError(
+                file.path,
+                "has tensors that are of different blocks by \(schemes) names; give the base model that it is of")
+        }
+        return first
     }
 
     private static func check(

@@ -65,6 +65,9 @@ struct AdapterConfig {
     /// The name of the model that the adapter was made of, as its trainer was given it.
     var baseModel: String? { keys.base_model_name_or_path }
 
+    /// Whether peft keeps head and embedding one tensor.
+    var tiesWeights: Bool { keys.ensure_weight_tying == true }
+
     /// The factor of the update of `module`, whose matrices have rank `rank`.
     mutating func scaling(of module: String, rank: Int) throws(FormatError) -> Float {
         // peft takes the first pattern that matches; more than one with different values would depend on their order.
@@ -92,6 +95,7 @@ struct AdapterConfig {
         let use_rslora: Bool?
         let use_dora: Bool?
         let use_qalora: Bool?
+        let ensure_weight_tying: Bool?
         let use_bdlora: Anything?
         let init_lora_weights: Start?
         let base_model_name_or_path: String?

@@ -22,6 +22,17 @@ extension ModelConfig {
 }
 
 extension NameTable {
+    /// What keeps a model of `config` from having modules of these names; nil if nothing does.
+    func fault(_ config: ModelConfig) -> String? {
+        if case .fourByThree = attention, config.heads % 4 != 0 {
+            return "\(config.heads) heads are not a multiple of 4, as CodeGen's are"
+        }
+        if !attention.isSplit, config.kvHeads != config.heads {
+            return "grouped-query attention is not known with \(scheme.rawValue) names"
+        }
+        return nil
+    }
+
     /// The shape that the tensor of a parameter must have in the checkpoint.
     func storedShape(of parameter: Parameter, _ config: ModelConfig, paddedVocabulary: Int) -> [Int] {
         var (rows, columns) = config.shape(of: parameter)

@@ -12,6 +12,8 @@ struct TokenText: Decodable, Hashable {
     let isString: Bool
     /// The flags set that phi's tokenizer does not know.
     let unsupported: [String]
+    /// The file that it is from, for faults; nil for that of ``AddedTokens``.
+    private(set) var file: String?
 
     private enum CodingKeys: String, CodingKey { case content, id, special, normalized, lstrip, rstrip, single_word }
 
@@ -52,6 +54,13 @@ struct TokenText: Decodable, Hashable {
         for byte in content.utf8 { hasher.combine(byte) }
     }
 
+    /// The token with the file that it is from.
+    func from(_ file: String) -> TokenText {
+        var token = self
+        token.file = file
+        return token
+    }
+
     /// The token as it is in a file whose tokens are all special.
     func readAsSpecial() -> TokenText {
         var token = self
@@ -78,7 +87,7 @@ struct AddedTokens {
         let isListed: Bool
     }
 
-    /// The file that faults are about.
+    /// The file that faults are about, unless they are a token's that is from another.
     let file: String
     /// Tokens of the BPE, in the byte-level alphabet.
     let base: [String: Int]
@@ -117,10 +126,10 @@ struct AddedTokens {
     mutating func add(_ token: TokenText, listed: Int?, isListed: Bool? = nil) throws(FormatError) {
         if token.content.isEmpty { return }
         if let listed, listed < 0 || TokenID(exactly: listed) == nil {
-            throw FormatError(file, "token \(token.content.shown) has id \(listed)")
+            throw FormatError(token.file ?? file, "token \(token.content.shown) has id \(listed)")
         }
         if let position = positions[Array(token.content.utf8)] {
-            try check(listed, tokens[position])
+            try check(listed, tokens[position], token)
             let wasSpecial = tokens[position].text.isSpecial
             tokens[position].text = token
             tokens[position].text.isSpecial = token.isSpecial || wasSpecial
@@ -129,24 +138,27 @@ struct AddedTokens {
         let added = Token(id: baseID(of: token.content) ?? next, text: token, isListed: isListed ?? (listed != nil))
         if let listed, added.id == next, listed != next {
             throw FormatError(
-                file,
+                token.file ?? file,
                 listed > next
                     ? "has no token of id \(next), though there are higher ones"
                     : "two tokens have id \(listed), one of them is \(token.content.shown)")
         }
-        try check(listed, added)
+        try check(listed, added, token)
         bytes += token.content.utf8.count
         guard tokens.count < Self.countLimit, bytes <= Self.byteLimit else {
-            throw FormatError(file, "has more added tokens than any tokenizer, the last is \(token.content.shown)")
+            throw FormatError(
+                token.file ?? file, "has more added tokens than any tokenizer, the last is \(token.content.shown)")
         }
         positions[Array(token.content.utf8)] = tokens.count
         tokens.append(added)
         next = max(next, added.id + 1)
     }
 
-    private func check(_ listed: Int?, _ token: Token) throws(FormatError) {
+    /// Throws ``FormatError`` when `listed` is not the id of `token`, as which `new` is added.
+    private func check(_ listed: Int?, _ token: Token, _ new: TokenText) throws(FormatError) {
         guard let listed, listed != token.id else { return }
-        throw FormatError(file, "token \(token.text.content.shown) has the two ids \(token.id) and \(listed)")
+        throw FormatError(
+            new.file ?? file, "token \(token.text.content.shown) has the two ids \(token.id) and \(listed)")
     }
 
     /// Strings that are canonically equivalent are equal keys, but different tokens.
@@ -169,7 +181,8 @@ struct AddedTokens {
         for token in tokens {
             guard let flag = token.text.unsupported.first else { continue }
             throw FormatError(
-                file, "\(flag) of added token \(token.text.content.shown) is set; phi's tokenizer does not know it")
+                token.text.file ?? file,
+                "\(flag) of added token \(token.text.content.shown) is set; phi's tokenizer does not know it")
         }
         let secondMatters = passesDiffer
         return tokens.sorted { $0.id < $1.id }.map {

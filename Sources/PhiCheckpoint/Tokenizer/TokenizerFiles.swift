@@ -38,8 +38,9 @@ package struct TokenizerFiles: Sendable {
         let model = try openIfPresent(directory, "config.json").map { file throws(FormatError) in
             try JSONText.decode(ModelKeys.self, from: file)
         }
-        let config = try read("tokenizer_config.json", TokenizerSettings.self)
-        let map = try read("special_tokens_map.json", TokenizerSettings.self)
+        func path(_ name: String) -> String { directory.appending(name).description }
+        let config = try read("tokenizer_config.json", TokenizerSettings.self)?.from(path("tokenizer_config.json"))
+        let map = try read("special_tokens_map.json", TokenizerSettings.self)?.from(path("special_tokens_map.json"))
         let slow = config?.listed == nil ? try read("added_tokens.json", [String: Int].self) : nil
 
         for (settings, name) in [(config, "tokenizer_config.json"), (map, "special_tokens_map.json")] {
@@ -50,10 +51,16 @@ package struct TokenizerFiles: Sendable {
                 throw FormatError(directory.appending(name), "\(option) is set; phi's tokenizer does not know it")
             }
         }
-        let isGPT2 = try Self.isGPT2(config?.tokenizerClass ?? model?.tokenizer_class, directory) || fast == nil
+        let ownClass = config?.tokenizerClass
+        let isGPT2 =
+            try Self.isGPT2(
+                ownClass ?? model?.tokenizer_class, path(ownClass == nil ? "config.json" : "tokenizer_config.json"))
+            || fast == nil
         try fast?.check(main, isGPT2: isGPT2)
         var added = try AddedTokens(file: main, base: base)
-        try added.merge(config, map, fast: fast?.added_tokens ?? [], slow: slow ?? [:], isGPT2: isGPT2)
+        try added.merge(
+            config, map, fast: fast?.added_tokens ?? [], slow: slow.map { ($0, path("added_tokens.json")) },
+            isGPT2: isGPT2)
         if let rows = model?.vocab_size { added.removeUnlisted(beyond: rows) }
         // GPT-2's has no unknown token, whatever the file says.
         let list = TokenList(added: added, merges: merges, unknown: isGPT2 ? nil : fast?.model.unknown)
@@ -66,15 +73,16 @@ package struct TokenizerFiles: Sendable {
         let vocab_size: Int?
     }
 
-    /// Whether Hugging Face makes a tokenizer of this class anew from vocabulary and merges, rather than as tokenizer.json says.
-    private static func isGPT2(_ name: String?, _ directory: FilePath) throws(FormatError) -> Bool {
+    /// Whether Hugging Face makes a tokenizer of this class, which `file` names, anew from vocabulary and merges, rather than as
+    /// tokenizer.json says.
+    private static func isGPT2(_ name: String?, _ file: String) throws(FormatError) -> Bool {
         guard let name else { return true }
         switch name.hasSuffix("Fast") ? String(name.dropLast(4)) : name {
         case "GPT2Tokenizer", "CodeGenTokenizer": return true
         case "PreTrainedTokenizer", "TokenizersBackend", "PythonBackend": return false
         default:
             throw FormatError(
-                directory,
+                file,
                 "tokenizer_class \(name.shown) is not supported; GPT2Tokenizer, CodeGenTokenizer and"
                     + " PreTrainedTokenizerFast are")
         }

@@ -14,11 +14,23 @@ struct TokenizerSettings: Decodable {
     /// The tokens of other keys that end in `_token`.
     var others: [String: TokenText] = [:]
     /// `extra_special_tokens`, a list or an object by role.
-    let extra: [TokenText]?
-    let extraRoles: [String: TokenText]?
-    let additional: [TokenText]?
+    private(set) var extra: [TokenText]?
+    private(set) var extraRoles: [String: TokenText]?
+    private(set) var additional: [TokenText]?
     /// `added_tokens_decoder` by id.
-    let listed: [Int: TokenText]?
+    private(set) var listed: [Int: TokenText]?
+
+    /// The settings with the file that their tokens are from.
+    func from(_ file: String) -> TokenizerSettings {
+        var settings = self
+        settings.standard = standard.mapValues { $0?.from(file) }
+        settings.others = others.mapValues { $0.from(file) }
+        settings.extra = extra?.map { $0.from(file) }
+        settings.extraRoles = extraRoles?.mapValues { $0.from(file) }
+        settings.additional = additional?.map { $0.from(file) }
+        settings.listed = listed?.mapValues { $0.from(file) }
+        return settings
+    }
 
     private struct Key: CodingKey {
         let stringValue: String
@@ -112,19 +124,21 @@ extension AddedTokens {
     ///
     /// - Parameters:
     ///   - fast: `added_tokens` of tokenizer.json.
-    ///   - slow: The contents of added_tokens.json.
+    ///   - slow: The contents of added_tokens.json, and its path.
     ///   - isGPT2: Whether the tokenizer is made anew as GPT-2's, with its default roles, rather than taken from tokenizer.json.
     mutating func merge(
-        _ config: TokenizerSettings?, _ map: TokenizerSettings?, fast: [TokenText], slow: [String: Int], isGPT2: Bool
+        _ config: TokenizerSettings?, _ map: TokenizerSettings?, fast: [TokenText],
+        slow: (ids: [String: Int], file: String)?, isGPT2: Bool
     ) throws(FormatError) {
         if !isGPT2 { for token in fast { try add(token, listed: nil, isListed: token.id != nil) } }
         let hasDecoder = config?.listed != nil
         var named = SpecialTokens(config, hasDecoder ? nil : map)
         var listed = config?.listed ?? [:]
         if !hasDecoder {
-            for (content, id) in slow.sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) }) {
-                let token = TokenText(content, isSpecial: named.inAddedTokens.contains(Array(content.utf8)))
-                guard listed.updateValue(token, forKey: id) == nil else {
+            for (content, id) in (slow?.ids ?? [:]).sorted(by: { ($0.value, $0.key) < ($1.value, $1.key) }) {
+                let file = slow?.file ?? file
+                let isSpecial = named.inAddedTokens.contains(Array(content.utf8))
+                guard listed.updateValue(TokenText(content, isSpecial: isSpecial).from(file), forKey: id) == nil else {
                     throw FormatError(file, "two tokens have id \(id), one of them is \(content.shown)")
                 }
             }
@@ -158,7 +172,8 @@ extension AddedTokens {
         let new = Set(others.map { Array($0.content.utf8) }).subtracting(standard.map { Array($0.content.utf8) })
             .map { String(decoding: $0, as: UTF8.self) }.filter { !contains($0) && !isInBase($0) }
         if new.count > 1, let first = new.min() {
-            throw FormatError(file, "no file gives an id to \(first.shown) and to another token of a role of its own")
+            let place = others.first { $0.content.utf8.elementsEqual(first.utf8) }?.file ?? file
+            throw FormatError(place, "no file gives an id to \(first.shown) and to another token of a role of its own")
         }
         for token in unlisted {
             try add(special.contains(Array(token.content.utf8)) ? token.madeSpecial() : token, listed: nil)

@@ -8,7 +8,8 @@
  * thread enters meanwhile. A thread of the team that comes when a region is closed, because the system had suspended it, does not
  * take part, and nothing waits for it: the region's work is done, see work().
  *
- * A caller with less of its stack left than operations need, PHI_STACK_BYTES, only waits: one more thread of the team takes its place. */
+ * A caller with less of its stack left than operations need, PHI_STACK_BYTES, only waits: one more thread of the team takes its place, or
+ * it waits for a team that has one. */
 #ifndef PHI_OPENMP_RUNTIME_H
 #define PHI_OPENMP_RUNTIME_H
 
@@ -58,6 +59,7 @@ typedef struct {
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static team *pool;            /* idle teams */
 static uint64_t next_attempt; /* to start threads */
+static int started;           /* threads of all teams */
 
 static _Thread_local int thread_number;    /* in the region that this thread is in; 0 outside */
 static _Thread_local int requested_threads; /* of the next region */
@@ -132,6 +134,7 @@ static void grow(team *t, int threads) {
             break;
         }
         t->threads++;
+        started++;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
@@ -145,6 +148,7 @@ static void forget_pool(void) {
     pool_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     pool = NULL;
     next_attempt = 0;
+    started = 0;
 }
 
 static void watch_forks(void) { pthread_atfork(lock_pool, unlock_pool, forget_pool); }
@@ -177,6 +181,20 @@ static void return_team(team *t) {
     unlock_pool();
 }
 
+/* Takes a team as take_team(), one that has threads unless no team has. Not for regions within regions, which hold their team. */
+static team *take_team_with_threads(int threads) {
+    for (;;) {
+        team *t = take_team(threads);
+        if (!t || t->threads) return t;
+        return_team(t);
+        lock_pool();
+        bool exists = started > 0;
+        unlock_pool();
+        if (!exists) return take_team(threads);
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+}
+
 /* Does a region's work on this thread and up to `threads` others; on one more instead of this one, if its stack is too small for
  * operations and there is another thread. */
 static void enter(int threads, microtask task, void *argument) {
@@ -184,7 +202,7 @@ static void enter(int threads, microtask task, void *argument) {
     bool outer_waits = only_waits, is_small = phi_stack_left() < PHI_STACK_BYTES;
     thread_number = 0;
     threads += is_small;
-    team *t = threads > 0 ? take_team(threads) : NULL;
+    team *t = threads <= 0 ? NULL : is_small ? take_team_with_threads(threads) : take_team(threads);
     only_waits = is_small && t && t->threads > 0;
     if (t) {
         t->task = task;

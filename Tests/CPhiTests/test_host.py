@@ -148,15 +148,44 @@ class InAHost(APITest):
             assert made == [expected] * 6, made
             """)
 
+    def test_sessions_of_small_stacks_share_a_thread(self) -> None:
+        """Two threads with small stacks, where the system allows one thread more to compute for them."""
+        self.runs("""
+            import threading
+
+            both, opening, made = threading.Barrier(2), threading.Lock(), []
+            model = phi.Model({model!r})
+
+            def work():
+                with opening:
+                    session = phi.Session(model, threads=1)
+                both.wait()
+                made.append(session.complete("def f(x):", maximum_tokens=8))
+
+            threading.stack_size(128 << 10)
+            threads = [threading.Thread(target=work) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert made == [expected] * 2, made
+            """.replace("{model!r}", repr(str(MODEL))), self.limited(4), PYTHONDONTWRITEBYTECODE="1")
+
     def test_variables_do_not_matter(self) -> None:
         self.runs("assert complete(8) == expected", OMP_NUM_THREADS="", KMP_AFFINITY="x", OMP_THREAD_LIMIT="0")
 
     def test_fewer_threads_do(self) -> None:
-        """A limit of the number of threads, which does not bind root."""
-        command = (tool("prlimit"), "--nproc=1:1", shutil.which("python3", path="/usr/bin") or tool("python3"))
+        self.runs("assert complete(8) == expected", self.limited(1), PYTHONDONTWRITEBYTECODE="1")
+
+    def limited(self, threads: int) -> tuple[str, ...]:
+        """The command of a Python with at most `threads` threads; as a user of its own, since the limit does not bind root."""
+        command = (tool("prlimit"), f"--nproc={threads}:{threads}", shutil.which("python3", path="/usr/bin") or tool("python3"))
+        if os.geteuid() != 0 and threads > 1:
+            print("\nSKIPPED: other processes of this user count", file=sys.stderr, flush=True)
+            self.skipTest("other processes of this user count")
         if os.geteuid() == 0:
-            command = (tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", *command)
+            command = (tool("setpriv"), "--reuid=65432", "--regid=65432", "--clear-groups", *command)
         if run(*command, "-c", f"open({str(LIBRARY)!r})").returncode:
             print("\nSKIPPED: another user cannot read these files", file=sys.stderr, flush=True)
             self.skipTest("another user cannot read these files")
-        self.runs("assert complete(8) == expected", command, PYTHONDONTWRITEBYTECODE="1")
+        return command

@@ -42,6 +42,9 @@ static float power_of_two(float x) {
 
 /* ---- Activations ---- */
 
+/* The nearest integer to an activation times its factor; 0 for NaN. */
+static int8_t round_to_byte(float x) { return x == x ? (int8_t)rintf(x) : 0; }
+
 static void quantise(const void *raw, size_t begin, size_t end) {
     const phi_quantise_args *a = raw;
     size_t blocks = phi_blocks(a->width);
@@ -57,7 +60,7 @@ static void quantise(const void *raw, size_t begin, size_t end) {
                 float scale, inverse = phi_quantise_by(largest, &scale);
                 int sum = 0, group_sum = 0;
                 for (size_t i = 0; i < columns; i++) {
-                    int8_t q = (int8_t)(int)rintf(x[i] * inverse);
+                    int8_t q = round_to_byte(x[i] * inverse);
                     size_t strip = b * PHI_BLOCK_STRIPS + i / PHI_STRIP_COLUMNS;
                     a->q[first * a->width + (strip * n + t) * PHI_STRIP_COLUMNS + i % PHI_STRIP_COLUMNS] = q;
                     sum += q;
@@ -252,7 +255,7 @@ static float score_q8(const phi_attention_args *a, const float *q, size_t kv, si
         int dot = 0;
         for (size_t i = 0; i < count; i++) {
             size_t d = g * PHI_CACHE_GROUP + i;
-            dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_CACHE_ZERO_POINT) * (int)rintf(q[d] * inverse);
+            dot += (keys[d / 4 * 64 + at % 16 * 4 + d % 4] - PHI_CACHE_ZERO_POINT) * round_to_byte(q[d] * inverse);
         }
         uint16_t half = a->key_scales[kv * a->scale_stride + phi_cache_scale_at(at, groups) + 16 * g];
         sum = fused((float)dot, phi_half_to_float(half) * scale, sum);

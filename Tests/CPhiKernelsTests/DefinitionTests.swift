@@ -14,6 +14,12 @@ struct DefinitionTests {
     @Test(arguments: cases("attention"))
     func attention(item: KernelCase) throws {
         let run = ReferenceRun(item), a = try run.arguments(phi_attention_args.self)
+        // NaN has no definition.
+        if UnsafeBufferPointer(start: a.q, count: (a.tokens - 1) * a.q_stride + a.heads * a.head_size).contains(
+            where: \.isNaN)
+        {
+            return
+        }
         run.execute()
         let keys = try run.buffer("k", Float.self), values = try run.buffer("v", Float.self)
         func at(_ position: Int, _ kv: Int, _ d: Int) -> Int { (position * a.kv_heads + kv) * a.head_size + d }

@@ -77,7 +77,8 @@ static void quantise(const void *raw, size_t begin, size_t end) {
 /* Quantises a group of a query for the 8-bit cache; returns the integers' sum. */
 PHI_INLINE int32_t quantise_group(const float *x, int8_t bytes[PHI_CACHE_GROUP], float *scale) {
     vf x0 = vf_load(x), x1 = vf_load(x + 16);
-    vf inverse = vf_set(phi_quantise_by(vf_lane_max(vf_max(vf_abs(x0), vf_abs(x1))), scale));
+    vf largest = vf_max(vf_abs(x0), vf_max(vf_abs(x1), vf_set(0.0f))); /* of those that are numbers */
+    vf inverse = vf_set(phi_quantise_by(vf_lane_max(largest), scale));
     vi q0 = vf_round(vf_mul(x0, inverse)), q1 = vf_round(vf_mul(x1, inverse));
     vi_store_bytes(bytes, q0);
     vi_store_bytes(bytes + 16, q1);

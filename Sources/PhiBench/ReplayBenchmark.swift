@@ -94,8 +94,8 @@ package struct ReplayResult: Sendable {
     package fileprivate(set) var seconds: [Double] = []
     /// Drafted and accepted tokens of all repetitions.
     package fileprivate(set) var drafts = DraftCounts()
-    /// What steps of 1, 2, ... rows took at the end, over a step of one row.
-    package fileprivate(set) var stepCosts: [Double] = []
+    /// What steps of 1, 2, ... rows took at the end, over a step of one row; nil for numbers of rows that were not timed.
+    package fileprivate(set) var stepCosts: [Double?] = []
 
     /// Tokens a second of each repetition.
     package var plainRates: [Double] { plainSeconds.map { Double(tokens) / $0 } }

@@ -137,10 +137,8 @@ struct ReplayReport {
         (
             "cost of 2, 4, 8 rows",
             { record in
-                [2, 4, 8].compactMap {
-                    $0 <= record.result.stepCosts.count ? record.result.stepCosts[$0 - 1].fixed(2) : nil
-                }
-                .joined(separator: ", ")
+                let costs = record.result.stepCosts
+                return costs.isEmpty ? "" : [2, 4, 8].map { costs[$0 - 1]?.fixed(2) ?? "-" }.joined(separator: ", ")
             }
         ),
     ]

@@ -4,8 +4,8 @@ extension Engine {
     /// The tokens that its sessions drafted so far, and how many of them were accepted.
     public var draftCounts: DraftCounts { planner.counts }
 
-    /// What steps of 1, 2, ... rows take by its measurements and, before those, assumptions, over a step of one row.
-    package var stepCosts: [Double] { (1...StepCosts.mostRows).map(planner.costs.ratio) }
+    /// What steps of 1, 2, ... rows take by its measurements, over a step of one row; nil for numbers of rows that were not timed.
+    package var stepCosts: [Double?] { (1...StepCosts.mostRows).map(planner.costs.measuredRatio) }
 
     /// Appends in one step tokens of prompts, `work`, and to the sessions of `decoders`, which must be others, the token that each
     /// chose last, with a draft if that pays: a step with tokens of prompts has none. Afterwards each session has logits.

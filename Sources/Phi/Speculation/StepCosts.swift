@@ -27,6 +27,12 @@ package struct StepCosts {
     /// Returns the duration of a step of `rows` rows over that of one row.
     package func ratio(_ rows: Int) -> Double { ratios[min(max(1, rows), Self.mostRows) - 1] }
 
+    /// ``ratio(_:)`` where it is more measured than assumed, else nil.
+    package func measuredRatio(_ rows: Int) -> Double? {
+        guard (1...Self.mostRows).contains(rows) else { return nil }
+        return rows == 1 || weights[rows - 1] > Self.assumptionWeight ? ratio(rows) : nil
+    }
+
     package init() {}
 
     /// The most rows of the next step: twice as many as were ever timed, so that an assumption that is wrong costs little.

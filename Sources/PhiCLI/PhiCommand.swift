@@ -23,7 +23,7 @@ struct PhiCommand: ParsableCommand {
         CommandProcess.prepare()
         do {
             var command = try parsed()
-            try command.run()
+            try runParsed(&command)
         } catch {
             exit(reporting: error is CancellationError ? ExitCode(Interrupt.exitStatus) : error)
         }

@@ -1,16 +1,58 @@
 import ArgumentParser
 import PhiJSON
 
+/// Wrong usage of a command that is found after its arguments have been parsed.
+struct WrongUsage: Error {
+    private let command: any ParsableCommand.Type
+    private let error: ValidationError
+
+    init(of command: any ParsableCommand.Type, _ error: ValidationError) {
+        (self.command, self.error) = (command, error)
+    }
+
+    /// What is printed of it by `root`.
+    func message(_ root: any ParsableCommand.Type) -> String {
+        "Error: \(error.message)\nSee '\(root.path(to: command) ?? command._commandName) --help' for more information."
+    }
+}
+
 /// Parsing of the command line: ArgumentParser's, with what it leaves open.
 extension ParsableCommand {
-    /// The command that the arguments of this process ask for. Throws what ArgumentParser does, and a `ValidationError` for a
-    /// subcommand that there is not, and for an option that is given twice and is no list.
+    /// The command that the arguments of this process ask for. Throws what ArgumentParser does, and ``WrongUsage`` for a subcommand
+    /// that there is not, and for an option that is given twice and is no list.
     package static func parsed() throws -> any ParsableCommand {
         let arguments = joiningNegativeNumbers(CommandArguments.strings)
         try checkSubcommand(arguments)
-        let command = try parseAsRoot(arguments)
-        try type(of: command).checkRepetitions(arguments)
+        let command: any ParsableCommand
+        do {
+            command = try parseAsRoot(arguments)
+        } catch {
+            // The number follows a flag, and so is an argument, or meant to be one.
+            guard message(for: error).contains("does not take any value") else { throw error }
+            command = try parseAsRoot(CommandArguments.strings)
+        }
+        do {
+            try type(of: command).checkRepetitions(arguments)
+        } catch let error as ValidationError {
+            throw WrongUsage(of: type(of: command), error)
+        }
         return command
+    }
+
+    /// Runs a command that was parsed. Throws ``WrongUsage`` instead of a `ValidationError`.
+    package static func runParsed(_ command: inout any ParsableCommand) throws {
+        do {
+            try command.run()
+        } catch let error as ValidationError {
+            throw WrongUsage(of: type(of: command), error)
+        }
+    }
+
+    /// The command that `wanted` is, as it is typed.
+    fileprivate static func path(to wanted: any ParsableCommand.Type) -> String? {
+        if self == wanted { return _commandName }
+        let paths = configuration.subcommands.lazy.compactMap { $0.path(to: wanted) }
+        return paths.first.map { "\(_commandName) \($0)" }
     }
 
     /// Attaches numbers below zero to the options before them, so that they are values, out of range or not, and no options.
@@ -48,7 +90,8 @@ extension ParsableCommand {
                 {
                     advice = "; did you mean '\(near)'?"
                 }
-                throw ValidationError("'\(command._commandName)' has no subcommand '\(name)'" + advice)
+                let fault = "'\(command._commandName)' has no subcommand '\(name)'" + advice
+                throw WrongUsage(of: command, ValidationError(fault))
             }
             command = next.type
         }

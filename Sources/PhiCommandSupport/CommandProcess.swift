@@ -30,13 +30,14 @@ extension ParsableCommand {
     /// else with one line on standard error and status 1.
     package static func exit(reporting error: any Error) -> Never {
         if error is BrokenPipe { exit(withError: ExitCode(128 + SIGPIPE)) }
-        let code = exitCode(for: error)
+        let misuse = error as? WrongUsage
+        let code = misuse == nil ? exitCode(for: error) : .validationFailure
         if error is ExitCode { exit(withError: error) }
         if code == .failure {
             // One line, whatever a file or its name contains.
             Console.error("\(configuration.commandName ?? "phi"): \("\(error)".printable)\n")
         } else {
-            let text = fullMessage(for: error)
+            let text = misuse?.message(self) ?? fullMessage(for: error)
             let message = CommandArguments.bytes(of: text + "\n")
             if code != .success {
                 // What an argument contains is in the message.

@@ -111,6 +111,24 @@ import Testing
         expectWrongUsage(try Command.run(arguments), message)
     }
 
+    /// A number behind a flag is not the flag's value.
+    @Test(arguments: [["complete", "--json", "-1"], ["complete", "--no-echo", "-5"], ["complete", "-n", "3", "-1"]])
+    func saysHowANumberBelowZeroIsAPrompt(_ arguments: [String]) throws {
+        expectWrongUsage(try Command.run(arguments), "behind -- if it begins with a dash")
+    }
+
+    /// Also where the fault is found only when the command runs.
+    @Test(arguments: [
+        (["complete", "-n", "5", "-n", "6", "x"], "complete"), (["complete", "--regex", "(", "x"], "complete"),
+        (["bench", "foo"], "bench"), (["eval", "kl", "-f", "a", "-f", "b", "--base", "c"], "eval kl"),
+    ])
+    func leadsToTheCommandsHelp(_ arguments: [String], _ command: String) throws {
+        let outcome = try Command.run(arguments)
+        #expect(outcome.status == 64)
+        #expect(
+            outcome.errorText.hasSuffix("See 'phi \(command) --help' for more information.\n"), "\(outcome.errorText)")
+    }
+
     @Test func completesAPromptThatBeginsWithADash() throws {
         let outcome = try Command.run("complete", "-m", Models.path(), "-n", "1", "-t", "1", "--", "-1")
         #expect(outcome.status == 0 && outcome.outputText.hasPrefix("-1"))

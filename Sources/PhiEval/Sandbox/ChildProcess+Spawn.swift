@@ -50,9 +50,13 @@ extension ChildProcess {
 
     /// A duplicate above the descriptors that a child gets, closed on exec.
     private static func raised(_ descriptor: Int32, _ path: String) throws(FormatError) -> Int32 {
+        defer { close(descriptor) }
         let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 16)
-        close(descriptor)
-        guard copy >= 0 else { throw systemFault(path) }
+        guard copy >= 0 else {
+            // The limit may be lower than the number asked for.
+            if errno == EINVAL { errno = EMFILE }
+            throw systemFault(path)
+        }
         return copy
     }
 
@@ -62,8 +66,8 @@ extension ChildProcess {
         var template = Array("\(folder)/phi-eval-XXXXXX".utf8CString)
         let file = mkstemp(&template)
         guard file >= 0 else { throw systemFault(folder) }
-        let descriptor = try raised(file, folder)
         unlink(template)
+        let descriptor = try raised(file, folder)
         guard writeAll(bytes, to: descriptor) else {
             close(descriptor)
             throw systemFault(folder)
@@ -72,7 +76,7 @@ extension ChildProcess {
         return descriptor
     }
 
-    private static func systemFault(_ path: String) -> FormatError {
+    static func systemFault(_ path: String) -> FormatError {
         if errno == EMFILE { return FormatError("open files", "are too many; lower --workers, or raise ulimit -n") }
         return FormatError(path, String(cString: strerror(errno)))
     }

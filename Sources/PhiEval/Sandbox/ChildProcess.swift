@@ -96,7 +96,7 @@ final class ChildProcess {
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             return true
         }
-        guard isOpen else { throw FormatError("channel", String(cString: strerror(errno))) }
+        guard isOpen else { throw systemFault("channel") }
         return (ends[0], ends[1])
     }
 

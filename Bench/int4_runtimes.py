@@ -12,34 +12,62 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-
-def export_onnxruntime(checkpoint: str, out: str) -> None:
-    subprocess.run([
-        sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", checkpoint, "-o", out, "-c", f"{out}/cache",
-        "-p", "int4", "-e", "cpu", "--extra_options", "int4_block_size=32", "int4_accuracy_level=4"], check=True)
+from inputs import Parser, at_least, checkpoint, file, new_folder, one_line, output, read_text, said
+from llama_files import run
+from phitools.durable import write_folder
 
 
-def export_openvino(checkpoint: str, out: str, method: str = "", text: str = "") -> None:
+def export_onnxruntime(source: str, out: str) -> None:
+    target = free(out)
+    checkpoint(source)
+    if not find_spec("onnxruntime_genai"):
+        raise ModuleNotFoundError(name="onnxruntime_genai")
+
+    def fill(folder: Path) -> None:
+        run(sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", source, "-o", folder, "-c",
+            folder / "cache", "-p", "int4", "-e", "cpu", "--extra_options", "int4_block_size=32",
+            "int4_accuracy_level=4")
+    write_folder(target, fill)
+
+
+def export_openvino(source: str, out: str, method: str = "", text: str = "") -> None:
+    target, tokenizer_file = free(out), checkpoint(source) / "tokenizer.json"
+    characters, part = read_text(file("a text")(text)) if text else "", 2000
+    if text and not characters.strip():
+        raise ValueError(f"{text}: is empty; give a text by which {method} corrects")
+    if text and not tokenizer_file.is_file():
+        raise FileNotFoundError(f"{tokenizer_file}: no such file; {method} needs the tokenizer for its text")
     from optimum.intel import OVModelForCausalLM, OVWeightQuantizationConfig
     from transformers import PreTrainedTokenizerFast
 
-    options: dict[str, Any] = {}
-    if text:
-        tokenizer = f"{out}/tokenizer"  # whose class this transformers knows
-        PreTrainedTokenizerFast(tokenizer_file=f"{checkpoint}/tokenizer.json").save_pretrained(tokenizer)
-        characters, part = Path(text).read_text(encoding="utf-8"), 2000
-        parts = [characters[k : k + part] for k in range(0, len(characters), part)][:32]
-        options = {"dataset": parts, "tokenizer": tokenizer, method: True}
-    config = OVWeightQuantizationConfig(bits=4, group_size=32, ratio=1.0, sym=True, **options)
-    OVModelForCausalLM.from_pretrained(checkpoint, export=True, quantization_config=config).save_pretrained(out)
+    def fill(folder: Path) -> None:
+        options: dict[str, Any] = {}
+        if text:
+            tokenizer = str(folder / "tokenizer")  # whose class this transformers knows
+            PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_file)).save_pretrained(tokenizer)
+            parts = [characters[k : k + part] for k in range(0, len(characters), part)][:32]
+            options = {"dataset": parts, "tokenizer": tokenizer, method: True}
+        config = OVWeightQuantizationConfig(bits=4, group_size=32, ratio=1.0, sym=True, **options)
+        OVModelForCausalLM.from_pretrained(source, export=True, quantization_config=config).save_pretrained(folder)
+    write_folder(target, fill)
+
+
+def free(out: str) -> Path:
+    """Return the folder for a model, which is not to hold anything yet."""
+    target = new_folder(out).resolve()
+    if target.exists() and any(target.iterdir()):
+        raise FileExistsError(f"{out}: holds files already; choose another OUT, or remove it")
+    return target
 
 
 Forward = Callable[[np.ndarray], np.ndarray]
@@ -85,13 +113,42 @@ def inputs(ids: np.ndarray) -> dict[str, np.ndarray]:
 
 def write_logits(ids: str, judged: int, out: str, model: str) -> None:
     """Write the logits of the `judged` positions before the last of each window, [windows][judged][vocabulary]."""
-    folder = Path(model)
-    forward = (onnxruntime_forward if (folder / "model.onnx").exists() else openvino_forward)(folder)
-    np.save(out, np.stack([forward(window)[-1 - judged : -1] for window in np.load(ids)]).astype(np.float32))
+    folder, target, windows = Path(model), output(out), read_windows(ids, judged)
+    kinds = {"model.onnx": onnxruntime_forward, "openvino_model.xml": openvino_forward}
+    load = next((load for name, load in kinds.items() if (folder / name).is_file()), None)
+    if not load:
+        raise FileNotFoundError(f"{model}: has no {' or '.join(kinds)}; give the OUT of an export")
+    try:
+        forward = load(folder)
+        found = np.stack([forward(window)[-1 - judged : -1] for window in windows]).astype(np.float32)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:  # the runtimes' own exceptions
+        raise ValueError(f"{model}: cannot be run on {ids} ({said(error)[:300]}); export it again") from None
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        with fresh.open("wb") as opened:
+            np.save(opened, found)
+        os.replace(fresh, target)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def read_windows(ids: str, judged: int) -> np.ndarray:
+    """Return a file's windows of token ids; ValueError that names the file for anything else."""
+    try:
+        windows = np.load(file("IDS.npy of whole numbers, [windows][tokens]")(ids))
+    except (ValueError, EOFError, BadZipFile):
+        raise ValueError(f"{ids}: is no file of NumPy; give IDS.npy") from None
+    if not isinstance(windows, np.ndarray) or windows.ndim != 2 or windows.dtype.kind not in "iu" or not len(windows):
+        raise ValueError(f"{ids}: is to hold whole numbers, [windows][tokens]; give another file")
+    if judged >= windows.shape[1]:
+        raise ValueError(f"JUDGED {judged} is to be below {windows.shape[1]}, the tokens of a window of {ids}")
+    return windows
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="int4_runtimes", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     onnxruntime = commands.add_parser("export-onnxruntime", help="write onnxruntime-genai's files")
     openvino = commands.add_parser("export-openvino", help="write OpenVINO's files")
@@ -103,18 +160,19 @@ def main(arguments: list[str]) -> None:
     openvino.add_argument("text", metavar="TEXT", nargs="?", help="the file by which METHOD corrects")
     logits = commands.add_parser("logits", help="write the logits of a model's files")
     logits.add_argument("ids", metavar="IDS.npy")
-    logits.add_argument("judged", metavar="JUDGED", type=int)
+    logits.add_argument("judged", metavar="JUDGED", type=at_least(1))
     logits.add_argument("logits", metavar="LOGITS.npy")
     logits.add_argument("model", metavar="OUT")
-    given = parser.parse_args(arguments)
-    if given.command == "export-onnxruntime":
-        export_onnxruntime(given.checkpoint, given.out)
-    elif given.command == "export-openvino":
-        if given.method and not given.text:
-            openvino.error("METHOD requires TEXT")
-        export_openvino(given.checkpoint, given.out, given.method or "", given.text or "")
-    else:
-        write_logits(given.ids, given.judged, given.logits, given.model)
+    with one_line("int4_runtimes"):
+        given = parser.parse_args(arguments)
+        if given.command == "export-onnxruntime":
+            export_onnxruntime(given.checkpoint, given.out)
+        elif given.command == "export-openvino":
+            if given.method and not given.text:
+                openvino.error("METHOD requires TEXT")
+            export_openvino(given.checkpoint, given.out, given.method or "", given.text or "")
+        else:
+            write_logits(given.ids, given.judged, given.logits, given.model)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,16 +11,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inputs import said, tool
+
 if TYPE_CHECKING:
     import torch
 
 
 def run(*command: object, stdin: bytes = b"", folder: Path | None = None) -> bytes:
-    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True, cwd=folder)
+    """Return what a command prints; end the program with a line that has the command and the last line of its output
+    if it fails."""
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(words, input=stdin, capture_output=True, cwd=folder)
+    except OSError as error:
+        sys.exit(f"{words[0]}: cannot be run ({said(error)})")
     if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout[-2000:].decode(errors='replace')}"
-                 f"{done.stderr[-2000:].decode(errors='replace')}")
+        last = next((text for text in (done.stderr.strip(), done.stdout.strip()) if text), b"no output")
+        line = last.decode(errors="replace").splitlines()[-1].strip()[:300]
+        sys.exit(f"{shlex.join(words)}: ended with {done.returncode}: {line}")
     return done.stdout
+
+
+def built_from(build: Path) -> tuple[str, str]:
+    """Return the source's folder and the compiler of a build folder; OSError that says what one that is none lacks."""
+    wanted = "give the folder in which llama.cpp, or ik_llama.cpp, was built by CMake"
+    cache = build / "CMakeCache.txt"
+    if not cache.is_file():
+        raise FileNotFoundError(f"{build}: has no CMakeCache.txt; {wanted}")
+    text = cache.read_text(encoding="utf-8", errors="replace")
+    source, compiler = (match[1] if match else "" for match in (
+        re.search(rf"^{key}:\w+=(.*)$", text, re.M) for key in ("CMAKE_HOME_DIRECTORY", "CMAKE_C_COMPILER")))
+    if not source or not Path(source, "include/llama.h").is_file():
+        raise FileNotFoundError(f"{build}: has no source with include/llama.h; {wanted}")
+    for name in ("llama-quantize", "llama-imatrix"):
+        tool(str(build / "bin" / name), f"build its target {name}")
+    return source, tool(compiler, f"{cache} names the compiler of the build")
 
 
 class Llama:
@@ -27,10 +53,10 @@ class Llama:
     logits."""
 
     def __init__(self, build: Path, scratch: Path) -> None:
-        cache = (build / "CMakeCache.txt").read_text(encoding="utf-8")
-        found = {key: re.search(rf"^{key}:\w+=(.*)$", cache, re.M)
-                 for key in ("CMAKE_HOME_DIRECTORY", "CMAKE_C_COMPILER")}
-        source, compiler = (match[1] if match else "" for match in found.values())
+        try:
+            source, compiler = built_from(build)
+        except OSError as error:
+            sys.exit(said(error))
         scratch.mkdir(exist_ok=True)
         self.scratch, self.binaries, self.logits_tool = scratch, build / "bin", scratch / "llama_logits"
         is_ik = "llama_kv_cache_clear" in Path(source, "include/llama.h").read_text(encoding="utf-8")

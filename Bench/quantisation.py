@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -32,13 +33,12 @@ import numpy as np
 import torch
 from transformers import PhiForCausalLM, PreTrainedTokenizerFast
 
-from llama_files import Llama, run
+from inputs import Parser, at_least, checkpoint, file, folder, new_folder, one_line, read_text, runnable, said
+from llama_files import Llama, built_from, run
+from phitools.phi_error import PhiFileError
+from phitools.phi_file import PhiFile
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "Tools"))
-from phitools.phi_file import PhiFile  # noqa: E402
-from phitools.program import program  # noqa: E402
-
 WINDOW, CALIBRATION_TOKENS = 512, 8192
 JUDGED = WINDOW // 2 - 1
 # With an importance matrix and, as most published files of phi are, without.
@@ -139,32 +139,74 @@ def put_weights(path: Path, model: PhiForCausalLM, parts: set[str]) -> PhiForCau
     return changed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--scratch", type=Path, required=True)
-    parser.add_argument("--phi", type=program, default=Path(".build/release/phi"))
-    parser.add_argument("--calibrate", type=Path, default=ROOT / "Sources/CPhiCalibration/text.txt",
+def build_folder(text: str) -> Path:
+    """The type of an option that is a build folder of llama.cpp."""
+    path = folder(text)
+    built_from(path)
+    return path
+
+
+def windows_of(text: Path, source: Path, most: int) -> torch.Tensor:
+    """Return a text's windows of token ids, not more than `most`."""
+    try:
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(source, local_files_only=True)
+    except Exception as error:  # those of the tokenizer's library are of no other kind
+        raise ValueError(f"{source}: its tokenizer cannot be read ({said(error)[:300]})") from None
+    ids = torch.tensor(tokenizer(read_text(text))["input_ids"])
+    if len(ids) < WINDOW:
+        raise ValueError(f"{text}: has {len(ids)} tokens, and a window {WINDOW}; give a longer text")
+    count = min(len(ids) // WINDOW, most)
+    return ids[: count * WINDOW].view(count, WINDOW)
+
+
+def load(source: Path) -> PhiForCausalLM:
+    """Return the checkpoint's model in fp32; ValueError that names the folder if it is not one."""
+    try:
+        return PhiForCausalLM.from_pretrained(source, dtype=torch.float32, local_files_only=True).eval()
+    except Exception as error:  # those of the weights' libraries are of many kinds
+        raise ValueError(f"{source}: its weights cannot be read ({said(error)[:300]})") from None
+
+
+def main(arguments: list[str]) -> None:
+    parser = Parser(prog="quantisation", description=__doc__.split("\n")[0])
+    parser.add_argument("--checkpoint", type=checkpoint, required=True)
+    parser.add_argument("--text", type=file("the text to judge by"), required=True)
+    parser.add_argument("--scratch", type=new_folder, required=True)
+    parser.add_argument("--phi", type=runnable("make build makes phi"), default=".build/release/phi")
+    parser.add_argument("--calibrate", type=file("a text"), default=ROOT / "Sources/CPhiCalibration/text.txt",
                         help="the text that calibrated files are made with, by default the built-in one")
-    parser.add_argument("--llama", type=Path, help="the folder in which llama.cpp was built")
-    parser.add_argument("--ik-llama", type=Path, help="the folder in which ik_llama.cpp was built")
-    parser.add_argument("--onnxruntime", type=program, help="the Python of an environment with onnxruntime-genai")
-    parser.add_argument("--openvino", type=program, help="the Python of an environment with optimum-intel")
-    parser.add_argument("--windows", type=int, default=10**9, help="use no more windows of 512 tokens")
-    parser.add_argument("--humaneval", type=Path, help="HumanEval's problems")
-    parser.add_argument("--mbpp", type=Path, help="MBPP's problems")
-    parser.add_argument("--problems", type=int, default=10**9, help="use no more problems of each benchmark")
-    parser.add_argument("--tokens", type=int, default=512, help="most tokens of a completion")
-    args = parser.parse_args()
+    parser.add_argument("--llama", type=build_folder, help="the folder in which llama.cpp was built")
+    parser.add_argument("--ik-llama", type=build_folder, help="the folder in which ik_llama.cpp was built")
+    environment = runnable("give the Python of an environment, see int4_runtimes.py")
+    parser.add_argument("--onnxruntime", type=environment, help="the Python of an environment with onnxruntime-genai")
+    parser.add_argument("--openvino", type=environment, help="the Python of an environment with optimum-intel")
+    parser.add_argument("--windows", type=at_least(1), default=10**9, help="use no more windows of 512 tokens")
+    parser.add_argument("--humaneval", type=file("HumanEval.jsonl.gz"), help="HumanEval's problems")
+    parser.add_argument("--mbpp", type=file("mbpp.jsonl"), help="MBPP's problems")
+    parser.add_argument("--problems", type=at_least(1), default=10**9, help="use no more problems of each benchmark")
+    parser.add_argument("--tokens", type=at_least(1), default=512, help="most tokens of a completion")
+    with one_line("quantisation", PhiFileError):
+        measure(parser.parse_args(arguments))
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Prints all tables; first whatever may be missing later is tried."""
+    read_text(args.calibrate)
+    windows = windows_of(args.text, args.checkpoint, args.windows)
+    count = len(windows)
+    for python, packages in ((args.onnxruntime, "numpy, onnxruntime, onnxruntime_genai"),
+                             (args.openvino, "numpy, openvino, optimum.intel")):
+        if python:
+            run(python, "-c", f"import {packages}")
+    model = load(args.checkpoint)
     args.scratch.mkdir(parents=True, exist_ok=True)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(args.checkpoint)
-    ids = torch.tensor(tokenizer(args.text.read_text(encoding="utf-8"))["input_ids"])
-    count = min(len(ids) // WINDOW, args.windows)
-    windows = ids[: count * WINDOW].view(count, WINDOW)
-    model = PhiForCausalLM.from_pretrained(args.checkpoint, dtype=torch.float32).eval()
+    builds = {"llama.cpp": args.llama, "ik_llama.cpp": args.ik_llama}
+    engines = {engine: Llama(build, args.scratch / engine) for engine, build in builds.items() if build}
     phi = Phi(args.phi, args.checkpoint, args.scratch)
     exact = phi.convert("f32", "--type", "f32")
+    benchmarks = {name: path for name, path in (("humaneval", args.humaneval), ("mbpp", args.mbpp)) if path}
+    for problems, path in benchmarks.items():
+        phi.samples(exact, problems, path, ["--limit", 1, "-n", 1])
     vocabulary = PhiFile(exact).config.vocabulary
     right = list(hugging_face(model, windows, vocabulary))
 
@@ -179,18 +221,15 @@ def main() -> None:
             files[name] = phi.convert(name.replace(",", ""), "--type", kind, "--calibrate", text)
             row(f"swift-phi {name}", files[name], phi.logits(files[name], windows, vocabulary))
     whole = args.scratch / "f32.gguf"
-    if args.llama or args.ik_llama:
+    if engines:
         run(args.phi, "export", "-m", exact, "-o", whole, "--type", "f32", "--force")
-    for engine, build in (("llama.cpp", args.llama), ("ik_llama.cpp", args.ik_llama)):
-        if not build:
-            continue
-        llama = Llama(build, args.scratch / engine)
+    for engine, llama in engines.items():
         importance = llama.importance(whole, args.calibrate, WINDOW, CALIBRATION_TOKENS)
         for kind in GGUF_TYPES[engine]:
             for chosen in (None, importance) if kind != "Q8_0" else (None,):
-                file = llama.quantise(whole, kind, chosen)
-                found = (judged(logits, vocabulary) for logits in llama.logits(file, windows, JUDGED))
-                row(f"{engine} {kind}{', imatrix' if chosen else ''}", file, found)
+                quantised = llama.quantise(whole, kind, chosen)
+                found = (judged(logits, vocabulary) for logits in llama.logits(quantised, windows, JUDGED))
+                row(f"{engine} {kind}{', imatrix' if chosen else ''}", quantised, found)
 
     runtime = Path(__file__).with_name("int4_runtimes.py")
     others: list[tuple[str, Path, str, list[object]]] = []
@@ -200,11 +239,12 @@ def main() -> None:
         others += [(f"OpenVINO int4{', ' * bool(m)}{m.replace('_', ' ')}", args.openvino, "export-openvino",
                     [m, args.calibrate] if m else []) for m in ("", "scale_estimation", "gptq")]
     for name, python, export, options in others:
-        folder, ids, out = (args.scratch / n for n in (name.replace(" ", "-"), "ids.npy", "other-logits.npy"))
-        run(python, runtime, export, args.checkpoint, folder, *options)
+        made, ids, out = (args.scratch / n for n in (name.replace(" ", "-"), "ids.npy", "other-logits.npy"))
+        shutil.rmtree(made, ignore_errors=True)  # of an earlier run
+        run(python, runtime, export, args.checkpoint, made, *options)
         np.save(ids, windows.numpy())
-        run(python, runtime, "logits", ids, JUDGED, out, folder)
-        largest = max((f for f in folder.iterdir() if f.is_file()), key=lambda f: f.stat().st_size)
+        run(python, runtime, "logits", ids, JUDGED, out, made)
+        largest = max((f for f in made.iterdir() if f.is_file()), key=lambda f: f.stat().st_size)
         row(name, largest, (judged(torch.from_numpy(x.copy()), vocabulary) for x in np.load(out, mmap_mode="r")))
 
     print(f"\n| part of the loss | {HEADER}\n|---|---|---|---|---|---|")
@@ -220,17 +260,16 @@ def main() -> None:
         found = phi.logits(exact, windows, vocabulary, "--kv-cache", cache)
         print(f"| {kind}, KV cache ({cache}) | {compare(windows, right, found)}", flush=True)
 
-    for problems, path in (("humaneval", args.humaneval), ("mbpp", args.mbpp)):
-        if path:
-            options = ["--limit", args.problems, "-n", args.tokens]
-            wanted, rate = phi.samples(exact, problems, path, options)
-            print(f"\n| {problems}, {len(wanted)} problems | samples equal to f32's | pass@1 |\n|---|---|---|\n"
-                  f"| f32 | | {rate:.4f} |")
-            for name, file in files.items():
-                found, rate = phi.samples(file, problems, path, options)
-                same = sum(a == b for a, b in zip(wanted, found))
-                print(f"| {name} | {same} | {rate:.4f} |", flush=True)
+    for problems, path in benchmarks.items():
+        options = ["--limit", args.problems, "-n", args.tokens]
+        wanted, rate = phi.samples(exact, problems, path, options)
+        print(f"\n| {problems}, {len(wanted)} problems | samples equal to f32's | pass@1 |\n|---|---|---|\n"
+              f"| f32 | | {rate:.4f} |")
+        for name, converted in files.items():
+            found, rate = phi.samples(converted, problems, path, options)
+            same = sum(a == b for a, b in zip(wanted, found))
+            print(f"| {name} | {same} | {rate:.4f} |", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

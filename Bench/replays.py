@@ -14,23 +14,53 @@ The last two need no data. The texts are every n-th of a file, so that a few of 
 """
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import random
 import re
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from inputs import Parser, at_least, file, new_folder, one_line, write_text
 
 Text = dict[str, str]
 Problem = dict
 
 
-def lines(path: Path) -> list[Problem]:
-    """The problems of a file, plain or gzip."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
+HUMAN_EVAL = {"prompt": str, "canonical_solution": str, "entry_point": str, "test": str}
+MBPP = {"text": str, "code": str, "test_list": list}
+
+
+def lines(path: Path, fields: dict[str, type]) -> list[Problem]:
+    """The problems of a file, plain or gzip, each with the fields; ValueError that names the file for any other."""
+    try:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as opened:
+            found = [(number, line) for number, line in enumerate(opened, 1) if line.strip()]
+    except (gzip.BadGzipFile, zlib.error, EOFError):
+        raise ValueError(f"{path}: is no complete gzip file; fetch it again, or give a plain one") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is not a text in UTF-8; give a file of JSON lines, plain or named .gz") from None
+    if not found:
+        raise ValueError(f"{path}: is empty; give a file of JSON lines")
+    return [problem(f"{path}: line {number}", line, fields) for number, line in found]
+
+
+def problem(place: str, line: str, fields: dict[str, type]) -> Problem:
+    """The problem of a line of JSON; ValueError that names its place if it has not the fields."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{place} is not an object in JSON; give a file with one on each line")
+    for name, kind in fields.items():
+        value = found.get(name)
+        if not isinstance(value, kind) or isinstance(value, list) and not all(isinstance(v, str) for v in value):
+            wanted = "a text" if kind is str else "a list of texts"
+            raise ValueError(f"{place} has no {name!r} that is {wanted}; give a file with {', '.join(fields)}")
+    return found
 
 
 def human_eval(problem: Problem) -> Text:
@@ -91,31 +121,41 @@ def every(texts: Iterable[Text | None], limit: int) -> Iterator[Text]:
     return (known[place * len(known) // count] for place in range(count))
 
 
-def write(folder: Path, name: str, texts: Iterable[Text | None], limit: int) -> None:
-    path = folder / f"{name}.jsonl"
-    path.write_text("".join(json.dumps(text) + "\n" for text in every(texts, limit)))
-    print(path)
-
-
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--human-eval", type=Path, help="HumanEval.jsonl or HumanEval.jsonl.gz")
-    parser.add_argument("--mbpp", type=Path, help="mbpp.jsonl")
-    parser.add_argument("--out", type=Path, required=True, help="the folder for the files")
-    parser.add_argument("--limit", type=int, default=164, help="texts of a file (%(default)s)")
-    options = parser.parse_args(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
-    sources: dict[str, tuple[Path | None, Callable[[Problem], Text]]] = {
-        "humaneval": (options.human_eval, human_eval), "tests": (options.human_eval, tests),
-        "mbpp": (options.mbpp, mbpp)}
-    for name, (path, text) in sources.items():
-        if path:
-            write(options.out, name, map(text, lines(path)), options.limit)
-    if options.mbpp:
-        edits = (edit(code(problem), number) for number, problem in enumerate(lines(options.mbpp)))
-        write(options.out, "edit", edits, options.limit)
-    for name, made in {"random": random_text, "misleading": misleading}.items():
-        write(options.out, name, map(made, range(options.limit)), options.limit)
+    parser = Parser(prog="replays", description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument(
+        "--human-eval", type=file("HumanEval.jsonl.gz"), help="HumanEval.jsonl or HumanEval.jsonl.gz")
+    parser.add_argument("--mbpp", type=file("mbpp.jsonl"), help="mbpp.jsonl")
+    parser.add_argument("--out", type=new_folder, required=True, help="the folder for the files")
+    parser.add_argument("--limit", type=at_least(1), default=164, help="texts of a file (%(default)s)")
+    with one_line("replays"):
+        options = parser.parse_args(arguments)
+        write(options.out, made(options.human_eval, options.mbpp, options.limit))
+
+
+def made(human_eval_file: Path | None, mbpp_file: Path | None, limit: int) -> dict[str, list[Text]]:
+    """The texts of every file that is to be written."""
+    texts: dict[str, Iterable[Text | None]] = {}
+    if human_eval_file:
+        problems = lines(human_eval_file, HUMAN_EVAL)
+        texts |= {"humaneval": map(human_eval, problems), "tests": map(tests, problems)}
+    if mbpp_file:
+        problems = lines(mbpp_file, MBPP)
+        edits = [edit(code(problem), number) for number, problem in enumerate(problems)]
+        if not any(edits):
+            raise ValueError(f"{mbpp_file}: no 'code' has a function with an argument to edit; give mbpp.jsonl")
+        texts |= {"mbpp": map(mbpp, problems), "edit": edits}
+    generators: dict[str, Callable[[int], Text]] = {"random": random_text, "misleading": misleading}
+    texts |= {name: map(generator, range(limit)) for name, generator in generators.items()}
+    return {name: list(every(some, limit)) for name, some in texts.items()}
+
+
+def write(folder: Path, files: dict[str, list[Text]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, texts in files.items():
+        path = folder / f"{name}.jsonl"
+        write_text(path, "".join(json.dumps(text) + "\n" for text in texts))
+        print(path)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,13 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from statistics import median
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Tools"))
-from phitools.program import program  # noqa: E402
+from inputs import Parser, at_least, folder, gguf_file, one_line, output, phi_file, runnable, said, write_text
 
 
 @dataclass
@@ -53,18 +54,32 @@ class Server:
     def __init__(self, name: str, command: list[str], port: int, log: Path) -> None:
         self.name, self.port = name, port
         self.log = log.open("wb")
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        try:
+            self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        except OSError:
+            self.log.close()
+            raise
+        try:
+            self._await(log)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _await(self, log: Path) -> None:
+        """Returns when the server answers; RuntimeError if it ends or takes two minutes."""
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                sys.exit(f"serving: {name} ended with {self.process.returncode}; see {log}")
+                last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2][:300]
+                status = self.process.returncode
+                raise RuntimeError(f"{self.name} ended with {status}: {last or 'no output'}; see {log}")
             try:
                 if self.health() == 200:
                     return
-            except OSError:
+            except (OSError, HTTPException):
                 pass
             time.sleep(0.1)
-        sys.exit(f"serving: {name} does not answer; see {log}")
+        raise RuntimeError(f"{self.name} does not answer; see {log}")
 
     def __enter__(self) -> Server:
         return self
@@ -128,21 +143,33 @@ def beside(server: Server, streams: int, long: int, prompt: int, tokens: int, se
     server.complete(ids(long), 2, alone)
     seen = [Client() for _ in range(streams)]
     is_over = threading.Event()
+    faults: list[Exception] = []
 
     def work(client: Client) -> None:
-        while not is_over.is_set():
-            server.complete(ids(prompt), tokens, client)
+        try:
+            while not is_over.is_set():
+                server.complete(ids(prompt), tokens, client)
+        except Exception as fault:
+            faults.append(fault)
+            is_over.set()
 
     workers = [threading.Thread(target=work, args=(client,)) for client in seen]
     begin = time.perf_counter()
     for thread in workers:
         thread.start()
-    time.sleep(seconds)
-    middle = time.perf_counter()
-    server.complete(ids(long), 2, together)
-    is_over.set()
-    for thread in workers:
-        thread.join()
+    try:
+        is_over.wait(seconds)
+        middle = time.perf_counter()
+        if not faults:
+            server.complete(ids(long), 2, together)
+    finally:
+        is_over.set()
+        for thread in workers:
+            thread.join()
+    if faults:
+        raise RuntimeError(f"{len(faults)} of {streams} streams failed, one of them: {said(faults[0])}")
+    if not alone.first or not together.first:
+        raise RuntimeError("the long prompt got no text; choose another --long")
     return ratios(seen, begin, middle, alone.first[0], together.first[0])
 
 
@@ -152,6 +179,8 @@ def ratios(seen: list[Client], begin: float, middle: float, alone: float, togeth
         return [gap for client in seen for gap, at in zip(client.between, client.times) if start <= at < end]
 
     before, beside = gaps(begin, middle), gaps(middle, middle + together)
+    if not before or not beside:
+        raise RuntimeError("the streams got no tokens before or beside the long prompt; raise --tokens or --seconds")
     return {
         "first_alone": alone, "first_beside": together, "first_ratio": together / alone,
         "between_p99_before": percentile(before, 0.99), "between_p99_beside": percentile(beside, 0.99),
@@ -166,6 +195,7 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     is_over = threading.Event()
 
     faults: list[Exception] = []
+    unhealthy: list[Exception] = []
 
     def work(number: int) -> None:
         numbers = random.Random(f"{seed}/{clients}/{number}")
@@ -176,10 +206,13 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
             faults.append(fault)
 
     def watch() -> None:
-        while not is_over.wait(0.02):
-            start = time.perf_counter()
-            server.health()
-            healths.append(time.perf_counter() - start)
+        try:
+            while not healths or not is_over.wait(0.02):
+                start = time.perf_counter()
+                server.health()
+                healths.append(time.perf_counter() - start)
+        except Exception as fault:
+            unhealthy.append(fault)
 
     watcher = threading.Thread(target=watch)
     workers = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
@@ -192,17 +225,21 @@ def load(server: Server, clients: int, requests: int, prompt: int, tokens: int, 
     is_over.set()
     watcher.join()
     if faults:
-        raise RuntimeError(f"{len(faults)} of {clients} clients failed, one of them: {faults[0]}")
+        raise RuntimeError(f"{len(faults)} of {clients} clients failed, one of them: {said(faults[0])}")
+    if unhealthy:
+        raise RuntimeError(f"{server.name}: /health failed: {said(unhealthy[0])}")
     between = [gap for client in seen for gap in client.between]
     first = [gap for client in seen for gap in client.first]
+    if not between:
+        raise RuntimeError("no completion came in two pieces; raise --tokens")
     return {
         "tokens": sum(client.tokens for client in seen), "seconds": seconds,
         "tokens_per_second": sum(client.tokens for client in seen) / seconds,
         "client_tokens": [client.tokens for client in seen],
         "first_median": median(first), "first_worst": max(first),
         "between_median": median(between), "between_p99": percentile(between, 0.99), "between_worst": max(between),
-        "health_p99": percentile(healths, 0.99) if healths else None,
-        "health_worst": max(healths, default=None),
+        "health_p99": percentile(healths, 0.99),
+        "health_worst": max(healths),
     }
 
 
@@ -212,41 +249,58 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def add_servers(parser: argparse.ArgumentParser) -> None:
+def add_servers(parser: Parser) -> None:
     """Add the options of every program that times both servers in turn."""
-    parser.add_argument("--phi-server", type=program, default=Path(".build/release/phi-server"))
-    parser.add_argument("--phi", type=Path, required=True, help="a .phi file")
-    parser.add_argument("--llama-server", type=program)
-    parser.add_argument("--gguf", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--log", type=Path, default=Path(tempfile.gettempdir()), help="a folder for the servers' logs")
-    parser.add_argument("-o", "--output", type=Path, help="a file for all figures, as JSON")
+    parser.add_argument(
+        "--phi-server", type=runnable("make build makes phi-server"), default=".build/release/phi-server")
+    parser.add_argument("--phi", type=phi_file, required=True, help="a .phi file")
+    parser.add_argument("--llama-server", type=runnable("give llama.cpp's llama-server"))
+    parser.add_argument("--gguf", type=gguf_file)
+    parser.add_argument("--threads", type=at_least(1), default=2)
+    parser.add_argument("--rounds", type=at_least(1), default=3)
+    parser.add_argument("--log", type=folder, default=tempfile.gettempdir(), help="a folder for the servers' logs")
+    parser.add_argument("-o", "--output", type=output, help="a file for all figures, as JSON")
+
+
+def check_servers(parser: Parser, options: argparse.Namespace) -> None:
+    """End the program if one of two options that need each other is missing."""
+    if bool(options.llama_server) != bool(options.gguf):
+        given, other = ("--gguf", "--llama-server") if options.gguf else ("--llama-server", "--gguf")
+        parser.error(f"{given} needs {other}")
 
 
 def save(options: argparse.Namespace, rows: list[dict]) -> None:
     """Write options and samples to the file of `--output`, if there is one."""
     if options.output:
         setting = {key: str(value) for key, value in vars(options).items()}
-        options.output.write_text(json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
+        write_text(options.output, json.dumps({"setting": setting, "samples": rows}, indent=1) + "\n")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str]) -> None:
+    parser = Parser(prog="serving", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_servers(parser)
-    parser.add_argument("--clients", type=int, default=8)
-    parser.add_argument("--requests", type=int, default=2, help="of each client, one after the other")
-    parser.add_argument("--prompt", type=int, default=64, help="tokens of a prompt")
-    parser.add_argument("--tokens", type=int, default=64, help="tokens to make")
-    parser.add_argument("--long", type=int, help="tokens of a long prompt beside streams")
-    parser.add_argument("--seconds", type=float, default=20, help="how long streams run before the long prompt")
-    options = parser.parse_args()
+    parser.add_argument("--clients", type=at_least(1), default=8)
+    parser.add_argument("--requests", type=at_least(1), default=2, help="of each client, one after the other")
+    parser.add_argument("--prompt", type=at_least(1), default=64, help="tokens of a prompt")
+    parser.add_argument("--tokens", type=at_least(2), default=64, help="tokens to make")
+    parser.add_argument("--long", type=at_least(1), help="tokens of a long prompt beside streams")
+    parser.add_argument(
+        "--seconds", type=at_least(1, float), default=20, help="how long streams run before the long prompt")
+    with one_line("serving", RuntimeError, HTTPException):
+        options = parser.parse_args(arguments)
+        check_servers(parser, options)
+        if options.long and options.clients < 2:
+            parser.error("--long needs --clients of 2 or more: one sends it, the others stream")
+        if options.long:
+            check_beside(options)
+        else:
+            in_turn(options)
 
-    if options.long:
-        check_beside(options)
-        return
+
+def in_turn(options: argparse.Namespace) -> None:
+    """Measures the servers in turn, with one client and with all."""
     context = options.prompt + options.tokens + 8
-    commands = {
+    commands: dict[str, Callable[[int], list[str]]] = {
         "phi-server": lambda port: [
             str(options.phi_server), "-m", str(options.phi), "--port", str(port), "--parallel", str(options.clients),
             "--threads", str(options.threads), "--context", str(context)]}
@@ -271,8 +325,8 @@ def main() -> None:
                         f"{row['tokens_per_second']:7.1f} tok/s  first {row['first_median']:.2f} s  "
                         f"between {row['between_median'] * 1e3:.0f} ms, p99 {row['between_p99'] * 1e3:.0f} ms  "
                         f"health p99 {row['health_p99'] * 1e3:.1f} ms", file=sys.stderr, flush=True)
-    save(options, rows)
     print(table(rows))
+    save(options, rows)
 
 
 def check_beside(options: argparse.Namespace) -> None:
@@ -308,4 +362,4 @@ def table(rows: list[dict]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

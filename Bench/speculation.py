@@ -15,11 +15,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from http.client import HTTPException
 from pathlib import Path
 from statistics import median
 
+from inputs import Parser, at_least, file, one_line
 from replays import every, lines
-from serving import Client, Server, add_servers, free_port, save
+from serving import Client, Server, add_servers, check_servers, free_port, save
 
 PLAIN = "none"
 LLAMA_KINDS = {
@@ -37,7 +39,7 @@ PHI_KINDS = {PLAIN: ["--no-speculate"], "default": []}
 
 def prompts(path: Path, limit: int) -> list[str]:
     """Every n-th prompt of a file, at most `limit`."""
-    return [text["prompt"] for text in every(lines(path), limit)]
+    return [text["prompt"] for text in every(lines(path, {"prompt": str}), limit)]
 
 
 def rate(server: Server, texts: list[str], tokens: int) -> tuple[float, int]:
@@ -48,6 +50,8 @@ def rate(server: Server, texts: list[str], tokens: int) -> tuple[float, int]:
         server.complete(text, tokens, client)
         made += max(0, client.tokens - 1)
         seconds += sum(client.between)
+    if not seconds:
+        raise RuntimeError("no completion has a second token; choose other --prompts or raise --tokens")
     return made / seconds, made
 
 
@@ -79,15 +83,27 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: list[str]) -> None:
+    parser = Parser(prog="speculation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_servers(parser)
     parser.add_argument("--kinds", nargs="+", choices=LLAMA_KINDS, default=list(LLAMA_KINDS), help="of llama-server")
-    parser.add_argument("--prompts", type=Path, nargs="+", required=True, help="files of replays.py")
-    parser.add_argument("--limit", type=int, default=6, help="prompts of a file (%(default)s)")
-    parser.add_argument("--tokens", type=int, default=96, help="tokens to make at most (%(default)s)")
-    options = parser.parse_args()
-    texts = {path.stem: prompts(path, options.limit) for path in options.prompts}
+    parser.add_argument(
+        "--prompts", type=file("a file of replays.py"), nargs="+", required=True, help="files of replays.py")
+    parser.add_argument("--limit", type=at_least(1), default=6, help="prompts of a file (%(default)s)")
+    parser.add_argument("--tokens", type=at_least(2), default=96, help="tokens to make at most (%(default)s)")
+    with one_line("speculation", RuntimeError, HTTPException):
+        options = parser.parse_args(arguments)
+        check_servers(parser, options)
+        if PLAIN not in options.kinds:
+            parser.error(f"--kinds needs {PLAIN}, with which the others are compared")
+        texts = {path.stem: prompts(path, options.limit) for path in options.prompts}
+        if len(texts) < len(options.prompts):
+            parser.error("--prompts has two files of one name, by which the table tells them apart; rename one")
+        in_turn(options, texts)
+
+
+def in_turn(options: argparse.Namespace, texts: dict[str, list[str]]) -> None:
+    """Measures all kinds of speculation in turn, round after round."""
     rows = []
     for number in range(options.rounds):
         for (name, kind), command in commands(options).items():
@@ -101,9 +117,9 @@ def main() -> None:
                         "tokens": made})
                     print(f"round {number + 1}/{options.rounds}  {name} {kind:22} {name_of_texts:12} {made} tokens  "
                           f"{found:.1f} tok/s", file=sys.stderr, flush=True)
-    save(options, rows)
     print(table(rows))
+    save(options, rows)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,11 +1,13 @@
 """The README's bar chart as SVG, deterministic for the same numbers."""
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 from compare.cases import BY_NAME, DECODE
 from compare.table import contenders, medians
+from inputs import write_text
 
 OURS, THEIRS, INK = "#e8590c", "#adb5bd", "#212529"
 SHOWN = ["pp512", DECODE]
@@ -38,5 +40,7 @@ def draw(data: dict[str, Any], path: Path) -> None:
     axes[0].invert_yaxis()
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
     pyplot.close(figure)
+    write_text(path, drawn.getvalue())

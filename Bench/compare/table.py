@@ -171,7 +171,7 @@ def insert_results(document: str, text: str) -> str:
     before, found, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not found or not end:
-        raise ValueError("the page has no marks for the results")
+        raise ValueError(f"the page has no marks for the results, {BEGIN} and {END}")
     return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
 
 

@@ -7,6 +7,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from refusals import RefusalTests, files, put
+
 import replays
 
 HUMAN_EVAL = {
@@ -63,6 +65,40 @@ class ReplaysTests(unittest.TestCase):
             self.assertIn("humaneval.jsonl", printed.getvalue())
             self.assertEqual(json.loads((out / "humaneval.jsonl").read_text()), replays.human_eval(HUMAN_EVAL))
             self.assertEqual(len((out / "random.jsonl").read_text().splitlines()), 2)
+
+
+class ReplaysRefusalTests(RefusalTests):
+    def test_faults_leave_all_files_as_they_are(self) -> None:
+        put("he.jsonl", json.dumps(HUMAN_EVAL))
+        put("mbpp.jsonl", json.dumps(MBPP))
+        put("text.jsonl", "no json\n")
+        put("array.jsonl", "[1]\n")
+        put("binary.jsonl", b"\xff\xfe\x00")
+        put("empty.jsonl")
+        put("cut.jsonl.gz", gzip.compress(json.dumps(HUMAN_EVAL).encode())[:-12])
+        put("no.jsonl.gz", "plain")
+        put("numbers.jsonl", json.dumps(MBPP | {"test_list": [1]}))
+        put("statement.jsonl", json.dumps(MBPP | {"code": "x = 1"}))
+        put("out/random.jsonl", "old\n")
+        before = files()
+        for arguments, words in (
+                ("--limit 0", ["--limit", "'0'", "1 or more"]), ("--limit many", ["--limit", "'many'"]),
+                ("--human-eval nofile", ["nofile: no such file"]), ("--mbpp out", ["out: is not a file"]),
+                ("--mbpp he.jsonl", ["he.jsonl: line 1 has no 'text'", "test_list"]),
+                ("--human-eval he.jsonl --mbpp he.jsonl", ["he.jsonl: line 1 has no 'text'"]),
+                ("--human-eval mbpp.jsonl", ["mbpp.jsonl: line 1 has no 'prompt'"]),
+                ("--mbpp numbers.jsonl", ["numbers.jsonl: line 1 has no 'test_list'"]),
+                ("--mbpp statement.jsonl", ["statement.jsonl: no 'code'"]),
+                ("--mbpp text.jsonl", ["text.jsonl: line 1 is not an object"]),
+                ("--mbpp array.jsonl", ["array.jsonl: line 1 is not an object"]),
+                ("--mbpp binary.jsonl", ["binary.jsonl: is not a text"]),
+                ("--mbpp empty.jsonl", ["empty.jsonl: is empty"]),
+                ("--human-eval cut.jsonl.gz", ["cut.jsonl.gz: is no complete gzip file"]),
+                ("--human-eval no.jsonl.gz", ["no.jsonl.gz: is no complete gzip file"]),
+                ("--out he.jsonl", ["he.jsonl", "not a folder"])):
+            with self.subTest(arguments):
+                self.refused(replays.main, f"--out out {arguments}", "replays: ", *words)
+                self.assertEqual(files(), before)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from refusals import PHI_MAGIC, RefusalTests, files, put
+
+import speculation
 from serving import Client
 from speculation import prompts, rate, table
 
@@ -35,6 +38,31 @@ class SpeculationTests(unittest.TestCase):
         lines = table(rows(0, 10, 30) + rows(1, 20, 30) + rows(2, 10, 20)).splitlines()
         self.assertEqual(lines[0], "| | p, tok/s | times without |")
         self.assertEqual(lines[2:], ["| a, none | 10.0 | 1.00 |", "| a, x | 30.0 | 2.00 |"])
+
+    def test_no_second_token_is_no_rate(self) -> None:
+        with self.assertRaisesRegex(RuntimeError, "--tokens"):
+            rate(FakeServer(), [""], 9)
+
+
+class SpeculationRefusalTests(RefusalTests):
+    def test_inputs_are_checked_before_a_server_starts(self) -> None:
+        put("a.phi", PHI_MAGIC)
+        put("server", "#!/bin/sh\ntouch started\n", executable=True)
+        put("a/x.jsonl", '{"prompt": "def"}\n')
+        put("b/x.jsonl", '{"prompt": "def"}\n')
+        put("other.jsonl", '{"text": "def"}\n')
+        before = files()
+        for arguments, words in (
+                ("--prompts nofile", ["nofile: no such file"]),
+                ("--prompts other.jsonl", ["other.jsonl: line 1 has no 'prompt'"]),
+                ("--prompts a.phi", ["a.phi: is not a text"]),
+                ("--prompts a/x.jsonl b/x.jsonl", ["two files of one name"]),
+                ("--limit 0", ["--limit", "'0'"]), ("--tokens 1", ["--tokens", "'1'"]),
+                ("--rounds 0", ["--rounds", "'0'"]), ("--kinds ngram-mod", ["--kinds needs none"])):
+            with self.subTest(arguments):
+                given = f"--phi-server ./server --phi a.phi --log . --prompts a/x.jsonl {arguments}"
+                self.refused(speculation.main, given, "speculation: ", *words)
+                self.assertEqual(files(), before)
 
 
 if __name__ == "__main__":

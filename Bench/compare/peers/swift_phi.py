@@ -30,6 +30,8 @@ class SwiftPhi:
                 [
                     str(workspace.phi), "convert", str(workspace.checkpoint), "-o", str(self._model(workspace)),
                     "--type", self.weights, *calibrate])
+            if not self._model(workspace).exists():
+                raise Failed(f"{workspace.phi} converted nothing; --phi names the command phi")
         return commit(REPOSITORY)
 
     def can(self, case: Case) -> bool:

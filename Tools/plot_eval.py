@@ -21,6 +21,9 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+from phitools.durable import write_file
+from phitools.output import command
+
 CURVES = {
     "perplexity": ("perplexity_by_window", "perplexity_by_window_error"),
     "kl": ("kl_quantile_fractions", "kl_quantiles")}
@@ -85,9 +88,12 @@ def draw(reports: list[dict], output: Path) -> None:
                 windows, [v - e for v, e in zip(values, errors)], [v + e for v, e in zip(values, errors)], alpha=0.2)
             axes.set(xlabel=f"windows of {report['context']} tokens", ylabel="perplexity")
     axes.legend()
-    figure.savefig(output, bbox_inches="tight")
+    if not output.suffix:
+        output = output.with_name(f"{output.name}.{pyplot.rcParams['savefig.format']}")
+    write_file(output, lambda fresh: figure.savefig(fresh, bbox_inches="tight"))
 
 
+@command
 def main(arguments: list[str]) -> str | None:
     """Draw; return the line that tells a fault."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

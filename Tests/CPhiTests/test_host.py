@@ -178,8 +178,9 @@ class InAHost(APITest):
         self.runs("assert complete(8) == expected", self.limited(1), PYTHONDONTWRITEBYTECODE="1")
 
     def limited(self, threads: int) -> tuple[str, ...]:
-        """The command of a Python with at most `threads` threads; as a user of its own, since the limit does not bind root."""
-        command = (tool("prlimit"), f"--nproc={threads}:{threads}", shutil.which("python3", path="/usr/bin") or tool("python3"))
+        """The command of a Python with at most `threads` threads; as another user than root, whom no limit binds."""
+        python = shutil.which("python3", path="/usr/bin") or tool("python3")
+        command = (tool("prlimit"), f"--nproc={threads}:{threads}", python)
         if os.geteuid() != 0 and threads > 1:
             print("\nSKIPPED: other processes of this user count", file=sys.stderr, flush=True)
             self.skipTest("other processes of this user count")

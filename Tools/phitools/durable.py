@@ -1,6 +1,8 @@
 """Files and folders that appear only when complete: written beside their final place, synced, then renamed."""
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -9,6 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""The numbers of errors that say that there is no room: a full disk, a quota, a limit of a file's size."""
 
 
 def sync(path: Path) -> None:
@@ -34,6 +39,27 @@ def write_text(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def write_file(path: Path, fill: Callable[[Path], None]) -> None:
+    """Replace a file by what `fill` writes to another of the same ending beside it. Of a symbolic link the file to
+    which it leads is meant; what is no file, such as a pipe, is written as it is."""
+    if path.is_symlink():
+        path = path.resolve()
+    if path.exists() and not path.is_file():
+        fill(path)
+        return
+    fresh = path.with_name(f".{path.stem}.{os.getpid()}.new{path.suffix}")
+    try:
+        fill(fresh)
+        sync(fresh)
+        os.replace(fresh, path)
+    except OSError as error:
+        raise OSError(error.errno or errno.EIO, error.strerror or str(error), str(path)) from None
+    finally:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+    sync(path.parent)
+
+
 def fresh_name(target: Path) -> Path:
     """Return the folder in which `write_folder` makes another."""
     return target.with_name(f".{target.name}.new")
@@ -54,7 +80,7 @@ def check_free(target: Path, step: str) -> None:
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
     """Create a folder with everything that `fill` writes into it; one of the same name is replaced. Of a symbolic link
     the folder to which it leads is meant."""
-    if target.is_symlink():
+    if target.is_symlink() or not target.name:
         target = target.resolve()
     fresh, old = fresh_name(target), target.with_name(f".{target.name}.old")
     for leftover in (fresh, old):
@@ -101,7 +127,7 @@ def lock(path: Path) -> IO[str]:
     """Hold a lock file until the returned file is closed or the process ends; ValueError if another process holds
     it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    f = open(path, "w", encoding="utf-8")
+    f = open(path, "a", encoding="utf-8")  # a file of that name that is something else's stays as it is
     try:
         fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

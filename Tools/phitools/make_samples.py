@@ -18,6 +18,7 @@ from phitools import phi_encodings as enc
 from phitools.fault_making import Fault
 from phitools.faults_of_contents import content_faults
 from phitools.faults_of_header import header_faults
+from phitools.output import say
 from phitools.phi_file import PhiFile
 from phitools.phi_file_write import NewSection, file_bytes, tokenizer_bytes
 from phitools.sample_model import (
@@ -112,7 +113,7 @@ def main() -> int:
     write(folder)
     for name in ("good", "refused"):
         sizes = [path.stat().st_size for path in (folder / name).glob("*.phi")]
-        print(f"{folder / name}: {len(sizes)} files, {sum(sizes):,} bytes", file=sys.stderr)
+        say(f"{folder / name}: {len(sizes)} files, {sum(sizes):,} bytes")
     return 0
 
 

@@ -23,6 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from phitools import phi_encodings as enc
+from phitools.durable import write_file
+from phitools.output import command, say, show
 from phitools.phi_contents import (
     Config,
     Generation,
@@ -282,6 +284,7 @@ def describe(phi: PhiFile) -> Iterator[str]:
         yield f"{s.offset:>12} {s.length:>12} {s.name}: {kind}{shape}{'' if s.required else ', optional'}"
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(prog="phitools.phi_file", description="Read and check a .phi file.")
     parser.add_argument("path", type=Path)
@@ -297,18 +300,20 @@ def main() -> int:
         if arguments.verify:
             phi.verify()
         if arguments.tensor:
-            np.save(arguments.out, phi.tensor(arguments.tensor))
+            out = arguments.out if arguments.out.suffix == ".npy" else Path(f"{arguments.out}.npy")
+            tensor = phi.tensor(arguments.tensor)
+            write_file(out, lambda fresh: np.save(fresh, tensor))
         elif arguments.sha256_of_tensors:
             for line in phi.tensor_hashes():
-                print(line)
+                show(line)
         else:
             for line in describe(phi):
-                print(line)
+                show(line)
     except OSError as error:
-        print(f"{error.filename or arguments.path}: {error.strerror}", file=sys.stderr)
+        say(f"{error.filename or arguments.path}: {error.strerror}")
         return 1
     except PhiFileError as error:
-        print(f"{arguments.path}: {error}", file=sys.stderr)
+        say(f"{arguments.path}: {error}")
         return 1
     return 0
 

@@ -41,6 +41,9 @@ from pathlib import Path
 import numpy as np
 
 from phitools.byte_tokenizer import END_OF_TEXT_ID, generated_tokenizer
+from phitools.durable import check_free, write_folder
+from phitools.output import command, say
+from phitools.program import number
 from phitools.shapes import SHAPES, Exponents, Shape
 
 GAMMA = 0x9E3779B97F4A7C15
@@ -127,7 +130,9 @@ def write_safetensors(path: Path, shape: Shape, dtype: str, base_seed: int) -> N
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy the files of a tokenizer that there are."""
+    """Copy the files of a tokenizer that there are; ValueError if they are none."""
+    if not (source / "tokenizer.json").exists() and not (source / "vocab.json").exists():
+        raise ValueError(f"{source}: no tokenizer here; give a folder with tokenizer.json")
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "added_tokens.json"):
         if (source / name).exists():
             shutil.copyfile(source / name, folder / name)
@@ -136,15 +141,20 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
 def write_checkpoint(
     folder: Path, shape: Shape, *, dtype: str = "float32", base_seed: int = 1, tokenizer: Path | None = None
 ) -> None:
-    """Write a complete checkpoint folder, with the tokenizer of a given folder or a generated one."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if tokenizer is None:
-        text = json.dumps(generated_tokenizer(shape.tokens), ensure_ascii=False, separators=(",", ":"))
-        (folder / "tokenizer.json").write_text(text, encoding="utf-8")
-    else:
-        copy_tokenizer(tokenizer, folder)
-    (folder / "config.json").write_text(json.dumps(shape.config(dtype), indent=2) + "\n", encoding="utf-8")
-    write_safetensors(folder / "model.safetensors", shape, dtype, base_seed)
+    """Write a complete checkpoint folder, with the tokenizer of a given folder or a generated one; one of the same name
+    is replaced. ValueError for a shape that no phi has."""
+    shape.check()
+    made = generated_tokenizer(shape.tokens) if tokenizer is None else None
+
+    def fill(fresh: Path) -> None:
+        if tokenizer is None:
+            text = json.dumps(made, ensure_ascii=False, separators=(",", ":"))
+            (fresh / "tokenizer.json").write_text(text, encoding="utf-8")
+        else:
+            copy_tokenizer(tokenizer, fresh)
+        (fresh / "config.json").write_text(json.dumps(shape.config(dtype), indent=2) + "\n", encoding="utf-8")
+        write_safetensors(fresh / "model.safetensors", shape, dtype, base_seed)
+    write_folder(folder, fill)
 
 
 def chosen_shape(arguments: argparse.Namespace) -> Shape:
@@ -153,18 +163,17 @@ def chosen_shape(arguments: argparse.Namespace) -> Shape:
     if arguments.tokenizer is None:
         shape = replace(shape, end_of_text=END_OF_TEXT_ID)
     given = {f.name: getattr(arguments, f.name, None) for f in fields(Shape)}
-    shape = replace(shape, **{name: value for name, value in given.items() if value is not None})
-    if shape.hidden % shape.heads or shape.heads % (shape.kv_heads or shape.heads) or shape.tokens > shape.rows:
-        raise ValueError("heads must divide hidden, kv heads must divide heads, and tokens must not exceed rows")
-    return shape
+    return replace(shape, **{name: value for name, value in given.items() if value is not None})
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(prog="phitools.seeded", description="Write a seeded random phi checkpoint.")
     parser.add_argument("--shape", choices=SHAPES, default="phi-1", help="the base shape")
-    for number in ("hidden", "intermediate", "layers", "heads", "kv-heads", "rows", "tokens", "context", "end-of-text"):
-        parser.add_argument(f"--{number}", type=int, help="override the base shape's value")
-    parser.add_argument("--rotary-factor", type=float)
+    for name in ("hidden", "intermediate", "layers", "heads", "kv-heads", "rows", "tokens", "context"):
+        parser.add_argument(f"--{name}", type=number(int, 1), help="override the base shape's value")
+    parser.add_argument("--end-of-text", type=number(int, 0), help="override the base shape's value")
+    parser.add_argument("--rotary-factor", type=number(float, 0, 1))
     parser.add_argument("--tokenizer", type=Path, help="a folder with tokenizer.json (default: generate one)")
     parser.add_argument("--dtype", choices=DTYPES, default="float32")
     parser.add_argument("--seed", type=lambda text: int(text, 0) & MASK, default=1)
@@ -173,13 +182,14 @@ def main() -> int:
     began = time.monotonic()
     try:
         shape = chosen_shape(arguments)
+        check_free(arguments.folder, "seeded")
         write_checkpoint(
             arguments.folder, shape, dtype=arguments.dtype, base_seed=arguments.seed, tokenizer=arguments.tokenizer)
     except (OSError, ValueError) as error:
-        print(f"{arguments.folder}: {error}", file=sys.stderr)
+        say(f"phitools.seeded: {error}")
         return 1
     size = (arguments.folder / "model.safetensors").stat().st_size
-    print(f"{arguments.folder}: {size / 1e9:.2f} GB in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    say(f"{arguments.folder}: {size / 1e9:.2f} GB in {time.monotonic() - began:.0f} s")
     return 0
 
 

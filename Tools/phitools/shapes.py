@@ -44,6 +44,27 @@ class Shape:
     def key_size(self) -> int:
         return (self.kv_heads or self.heads) * self.head_size
 
+    def check(self) -> None:
+        """Raise ValueError for a shape that no phi has; the limits are those of `Formats/phi-file.md`."""
+        for name, value, least, most in (
+                ("hidden", self.hidden, 1, 1 << 16), ("intermediate", self.intermediate, 1, 1 << 18),
+                ("layers", self.layers, 1, 1024), ("heads", self.heads, 1, 1024),
+                ("kv heads", self.heads if self.kv_heads is None else self.kv_heads, 1, 1024),
+                ("rotary factor", self.rotary_factor, 0, 1), ("tokens", self.tokens, 1, 1 << 20),
+                ("rows", self.rows, self.tokens, float("inf")), ("context", self.context, 1, 1 << 20),
+                ("end of text", self.end_of_text, 0, self.tokens - 1)):
+            if not least <= value <= most:
+                limit = f", at most {most}" if most < float("inf") else ""
+                raise ValueError(f"{name} {value} is to be {least} or more{limit}")
+        if self.hidden % self.heads or self.heads % (self.kv_heads or self.heads):
+            raise ValueError(
+                f"{self.heads} heads must divide hidden {self.hidden}, and kv heads {self.kv_heads} must divide heads")
+        rotated = int(self.head_size * self.rotary_factor)
+        if self.head_size > 1024 or rotated % 2:
+            raise ValueError(
+                f"a head has {self.head_size} dimensions, {rotated} of them rotated; it can have 1024, and rotate an "
+                "even number of them; choose other heads or another rotary factor")
+
     def config(self, dtype: str = "float32") -> dict[str, Any]:
         """Return `config.json`, with the rotary keys at top level as in Microsoft's checkpoints."""
         return {

@@ -22,6 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from phitools.durable import check_free, write_folder
+from phitools.output import command, say
+from phitools.program import number
 from phitools.seeded import DTYPES, as_bytes, copy_tokenizer, header
 from phitools.shapes import SHAPES, Shape
 from phitools.train import base
@@ -84,37 +87,42 @@ def write(checkpoint: Path, wide: Shape, folder: Path, dtype: str) -> None:
     wide = replace(
         wide, end_of_text=base.read_config(checkpoint)["eos_token_id"], context=narrow.positions,
         rotary_factor=narrow.rotary)
+    wide.check()
     config = wide.config(dtype)
     if (narrow.theta, narrow.epsilon) != (config["rope_theta"], config["layer_norm_eps"]):
         raise ValueError(f"rope_theta {narrow.theta} and layer_norm_eps {narrow.epsilon} are not those of a wide model")
     widening = Widening(narrow, wide)
     weights = to_hugging_face(narrow, base.load_weights(checkpoint, narrow))
     small = {name: tensor.numpy() for name, tensor in weights.items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    copy_tokenizer(checkpoint, folder)
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    with (folder / "model.safetensors").open("wb") as file:
-        file.write(header(wide, dtype))
-        for name, dimensions, _ in wide.tensors():
-            file.write(as_bytes(widening(name, dimensions, small), dtype))
+
+    def fill(fresh: Path) -> None:
+        copy_tokenizer(checkpoint, fresh)
+        (fresh / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        with (fresh / "model.safetensors").open("wb") as file:
+            file.write(header(wide, dtype))
+            for name, dimensions, _ in wide.tensors():
+                file.write(as_bytes(widening(name, dimensions, small), dtype))
+    write_folder(folder, fill)
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="phitools.widened", description="Write a small phi in a larger shape, with the same function.")
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--shape", choices=SHAPES, default="phi-1", help="the larger shape")
-    for number in ("hidden", "intermediate", "layers", "heads", "rows"):
-        parser.add_argument(f"--{number}", type=int, help="override the shape's value")
+    for name in ("hidden", "intermediate", "layers", "heads", "rows"):
+        parser.add_argument(f"--{name}", type=number(int, 1), help="override the shape's value")
     parser.add_argument("--dtype", choices=DTYPES, default="bfloat16")
     parser.add_argument("-o", dest="folder", type=Path, required=True)
     arguments = parser.parse_args()
     given = {f.name: getattr(arguments, f.name, None) for f in fields(Shape)}
     wide = replace(SHAPES[arguments.shape], **{name: value for name, value in given.items() if value is not None})
     try:
+        check_free(arguments.folder, "widened")
         write(arguments.checkpoint, wide, arguments.folder, arguments.dtype)
     except (OSError, ValueError, KeyError) as error:
-        print(f"{arguments.checkpoint}: {error}", file=sys.stderr)
+        say(f"phitools.widened: {error}")
         return 1
     return 0
 

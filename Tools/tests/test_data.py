@@ -473,6 +473,84 @@ class Steps(unittest.TestCase):
             write_folder(self.folder / "packed", fill)
         self.assertFalse((self.folder / "packed").exists())
 
+    def printed_to(self, *options: str | Path, **outputs: str) -> int:
+        """Run a step with standard output or error in a file; return its exit status."""
+        with contextlib.ExitStack() as opened:
+            files = {name: opened.enter_context(open(path, "w")) for name, path in outputs.items()}
+            return subprocess.run(
+                [sys.executable, "-m", "phitools.data", *map(str, options)], env=environment(),
+                **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL} | files).returncode
+
+    @unittest.skipUnless(Path("/dev/full").exists(), "/dev/full is missing")
+    def test_a_message_that_cannot_be_written_costs_no_document(self) -> None:
+        out = self.folder / "e"
+        options = ("exercises", "--count", "3", "--out", out)
+        self.assertEqual(self.printed_to(*options, stdout="/dev/full"), 1)
+        self.assertEqual(len(self.texts("e")), 3)
+        self.printed_to(*options, stderr="/dev/full")
+        self.assertEqual(len(self.texts("e")), 3)
+        steps.verify(out)
+
+    def test_a_full_disk_empties_an_unfinished_step_only(self) -> None:
+        out = self.folder / "e"
+        options = ("exercises", "--count", "3", "--out", out)
+        with unittest.mock.patch.object(main, "finish", side_effect=OSError(28, "No space left on device")):
+            self.assertIn("e: cannot be written (No space left on device)", self.told(*options))
+        self.assertFalse((out / "documents").exists())
+        self.told(*options, code=0)
+        steps.clear(out)
+        steps.fail(out)
+        steps.verify(out)
+        self.assertEqual(len(self.texts("e")), 3)
+        with unittest.mock.patch.object(main, "show", side_effect=OSError(28, "No space left on device")):
+            self.told("exercises", "--count", "4", "--out", self.folder / "f")
+        self.assertEqual(len(self.texts("f")), 4)
+
+    def test_a_step_that_failed_at_its_report_may_be_started_again(self) -> None:
+        step("textbooks", "--count", "3", "--out", self.folder / "t")
+        options = ("decontaminate", "--input", self.folder / "t", "--benchmark", "everyday", "--out", self.folder / "c")
+        write = Path.write_text
+
+        def refuse(path: Path, *given: Any, **more: Any) -> int:
+            if path.name == "problems.jsonl":
+                raise OSError("cannot")
+            return write(path, *given, **more)
+        with unittest.mock.patch.object(Path, "write_text", refuse):
+            self.told(*options)
+        self.told(*options, code=0)
+        self.assertEqual(len(self.texts("c")), 3)
+
+    def test_a_tokenizer_that_cannot_be_written_leaves_nothing(self) -> None:
+        import resource
+        step("textbooks", "--count", "60", "--out", self.folder / "t")
+        out = self.folder / "tokenizer"
+        line = ("tokenizer", "--input", self.folder / "t", "--vocabulary", "400", "--out", out)
+        done = subprocess.run(
+            [sys.executable, "-m", "phitools.data", *map(str, line)], env=environment(), capture_output=True, text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)))
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"^phitools.data tokenizer: .*/tokenizer: cannot be written \(File too .*\n$")
+        self.assertEqual([p.name for p in out.iterdir()], ["logs"])
+        step(*line)
+        self.assertEqual(
+            sorted(p.name for p in out.iterdir()),
+            ["manifest.json", "merges.txt", "tokenizer.json", "tokenizer_config.json", "vocab.json"])
+
+    def test_paths_that_are_no_text_are_taken(self) -> None:
+        source = self.folder / os.fsdecode(b"\xfesource")
+        (source / os.fsdecode(b"in\xff")).mkdir(parents=True)
+        (source / os.fsdecode(b"in\xff") / "a.py").write_text(GOOD)
+        self.told("collect", "--folder", f"{source}:MIT", "--out", self.folder / "code", code=0)
+        self.assertEqual(
+            [d.metadata for d in read(self.folder / "code")],
+            [{"licence": "MIT", "origin": "?source", "path": "in?/a.py#0"}])
+        self.told("collect", "--folder", f"{source}:MIT", "--out", self.folder / "code", code=0)  # which is complete
+        shutil.move(self.folder / "code", self.folder / os.fsdecode(b"code\xff"))
+        self.told(
+            "annotate", "--input", self.folder / os.fsdecode(b"code\xff"), "--out", self.folder / "annotated", code=0)
+        for path in (self.folder / "annotated" / "manifest.json", self.folder / "annotated/documents/00000.jsonl"):
+            self.assertNotIn("\\ud", path.read_text())
+
     def test_numbers_out_of_range_are_refused(self) -> None:
         for options in (
                 ("textbooks", "--count", "-5"), ("exercises", "--count", "0"),

@@ -165,7 +165,8 @@ class Asked(unittest.TestCase):
         for url in (f"http://127.0.0.1:{silent.getsockname()[1]}", "http://127.0.0.1:9"):
             process = subprocess.Popen(
                 [sys.executable, "-m", "phitools.data", "exercises", "--count", "3", "--out", str(self.folder / "e"),
-                 "--endpoint", url, "--model", "m"], env=environment(), stderr=subprocess.PIPE, text=True)
+                 "--endpoint", url, "--model", "m"], env=environment(), stderr=subprocess.PIPE, text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's background jobs ignore it
             while process.poll() is None and not list(self.folder.glob("e/logs/answers/*")):
                 time.sleep(0.05)
             time.sleep(0.5)

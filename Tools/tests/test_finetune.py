@@ -174,9 +174,12 @@ class Examples(unittest.TestCase):
         found = [Example(e.prompt, e.solution) for e in training(2, 40)] + [
             Example("", "some words " * 40), Example("x" * 900, "y")]
         tokens = {e: packing.encode(e, tokenizer, end) for e in found}
-        totals = packing.pack(tokens, self.folder / "t" / "tokenizer.json", end, 160, self.folder / "p")
+        packed = packing.pack(tokens, end, 160)
+        packed.write(self.folder / "t" / "tokenizer.json", self.folder / "p")
+        totals = packed.totals
         stream = open_stream([self.folder / "p"], sha256(self.folder / "t" / "tokenizer.json"), True)
         self.assertEqual((len(stream), stream.rows, totals["rows"] * 160), (len(stream), 160, len(stream)))
+        self.assertEqual((packed.stream.digest, packed.stream.rows), (stream.digest, stream.rows))
         ids, marks = stream.span(0, len(stream)), stream.targets_of(0, len(stream))
         rows = ids.reshape(-1, 160).tolist()
         whole = list(tokens.values())
@@ -198,7 +201,7 @@ class Examples(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "rows of 160 tokens"):
             Sampler(stream, 64, 4, 1)
         with self.assertRaisesRegex(ValueError, "all 1 examples are longer"):
-            packing.pack(dict([*tokens.items()][-1:]), self.folder / "t" / "tokenizer.json", end, 64, self.folder / "q")
+            packing.pack(dict([*tokens.items()][-1:]), end, 64)
 
 
 class Model(unittest.TestCase):
@@ -386,6 +389,41 @@ class Command(unittest.TestCase):
         for options in ((), ("--plan",)):
             self.assertIn("train: is there already and would be replaced", self.failure("--out", "mine", *options))
         self.assertTrue(mine.exists())
+
+    def contents(self, out: str) -> dict[str, tuple[int, bytes]]:
+        return {
+            str(p): (p.stat().st_mtime_ns, p.read_bytes()) for p in sorted((self.folder / out).rglob("*"))
+            if p.is_file() and p.name != "lock"}
+
+    def test_a_refused_run_has_changed_nothing(self) -> None:
+        settings = ("--out", "twice", "--lora", "2", "--epochs", "1", "--sequences", "8", "--context", "192")
+        self.tune(*settings)
+        before = self.contents("twice")
+        for other in (
+                ("--epochs", "2"), ("--context", "256"), ("--set", "batch.micro=3"), ("--set", "batch.context=64"),
+                ("--prompt", "")):
+            told = self.failure(*settings, *other)
+            self.assertRegex(told, "another configuration|does not divide|rows of 192 tokens|has no tokens")
+            self.assertEqual(self.contents("twice"), before, other)
+        (self.folder / "foreign" / "final").mkdir(parents=True)
+        (self.folder / "foreign" / "final" / "precious.txt").write_text("mine")
+        self.assertRegex(self.failure("--out", "foreign"), "foreign/final: would be replaced, but holds what this run")
+        self.assertEqual([p[-12:] for p in self.contents("foreign")], ["precious.txt"])
+        # Both parts are tried before one is written.
+        mine = self.folder / "half" / "data" / "train" / "mine.txt"
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine")
+        self.assertRegex(self.failure("--out", "half"), "train: is there already")
+        self.assertEqual([p[-8:] for p in self.contents("half")], ["mine.txt"])
+
+    def test_the_base_is_not_replaced(self) -> None:
+        for name in ("best", "final"):
+            shutil.copytree(self.folder / "base", self.folder / "own" / name)
+            before = self.contents("own")
+            told = self.failure("--base", f"own/{name}", "--lora", "2", "--out", "own")
+            self.assertRegex(told, f"own/{name}: is in own/{name}, which the run writes; choose another run.out")
+            self.assertEqual(self.contents("own"), before)
+            shutil.rmtree(self.folder / "own")
 
     def test_a_plan_writes_no_checkpoint(self) -> None:
         self.assertIn("time: about", self.tune("--out", "plan", "--plan"))

@@ -1,5 +1,6 @@
 """Tests of plot_eval.py: it draws reports of perplexity and of kl, and refuses anything else in one line."""
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,16 @@ class PlotEvalTests(unittest.TestCase):
 
     def test_an_output_that_cannot_be_written(self) -> None:
         self.assertEqual(self.plot({"a.json": KL}, "no/out.svg"), (1, "no/out.svg: No such file or directory\n"))
+        self.assertEqual(self.plot({"a.json": KL}, "out.png")[0], 0)
+        before = (self.folder / "out.png").read_bytes()
+        done = subprocess.run(
+            [sys.executable, PROGRAM, "a.json", "-o", "out.png"], cwd=self.folder, capture_output=True, text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)))
+        self.assertEqual((done.returncode, done.stderr.splitlines()[-1]), (1, "out.png: File too large"))
+        self.assertEqual((self.folder / "out.png").read_bytes(), before)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["a.json", "out.png"])
+        self.assertEqual(self.plot({"a.json": KL}, "out")[0], 0)
+        self.assertEqual(sorted(p.name for p in self.folder.iterdir()), ["a.json", "out.png"])
         status, line = self.plot({"a.json": KL}, "out.text")
         self.assertEqual((status, line.count("\n")), (1, 1))
         self.assertIn("out.text: Format 'text' is not supported", line)

@@ -1,10 +1,13 @@
 """Tests of seeded checkpoints: the rule in plain integers, the file's layout, and the generated tokenizer."""
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import struct
 import tempfile
 import unittest
+import unittest.mock
 from dataclasses import replace
 from fractions import Fraction
 from math import prod
@@ -79,6 +82,57 @@ class Checkpoint(unittest.TestCase):
     def test_parameters_of_the_published_shapes(self) -> None:
         for name, count in (("phi-1", 1_418_270_720), ("phi-2", 2_779_683_840)):
             self.assertEqual(sum(prod(shape) for _, shape, _ in SHAPES[name].tensors()), count)
+
+
+class Command(unittest.TestCase):
+    def setUp(self) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.out = Path(scratch.name) / "out"
+
+    def told(self, *options: str | Path) -> tuple[int, str]:
+        """Run the command in this process; return its exit status and the last line that it tells."""
+        small = "--hidden 24 --intermediate 20 --layers 1 --heads 3 --rows 300 --tokens 290".split()
+        with (contextlib.redirect_stderr(io.StringIO()) as told, contextlib.redirect_stdout(io.StringIO()),
+              unittest.mock.patch("sys.argv", ["seeded", *small, *map(str, options), "-o", str(self.out)])):
+            try:
+                status = seeded.main()
+            except SystemExit as error:  # argparse's
+                status = int(error.code)
+        return status, told.getvalue().strip().splitlines()[-1]
+
+    def test_what_is_no_phi_is_refused(self) -> None:
+        for options, why in (
+                ("--heads 0", "argument --heads: 0 is to be 1 or more"), ("--hidden 0", "--hidden: 0 is"),
+                ("--layers -1", "--layers: -1 is"), ("--kv-heads 0", "--kv-heads: 0 is"),
+                ("--rotary-factor nan", "--rotary-factor: nan is to be 0 or more, at most 1"),
+                ("--rotary-factor 1.5", "--rotary-factor: 1.5 is"), ("--end-of-text -1", "--end-of-text: -1 is"),
+                ("--end-of-text 290", "end of text 290 is to be 0 or more, at most 289"),
+                ("--heads 5", "5 heads must divide hidden 24"), ("--kv-heads 2", "kv heads 2 must divide heads"),
+                ("--rows 280", "rows 280 is to be 290 or more"), ("--layers 2000", "layers 2000 is to be 1 or more, "),
+                ("--rotary-factor 0.9", "7 of them rotated"), ("--tokens 100 --end-of-text 9", "257 to 65793 tokens"),
+                (f"--end-of-text 9 --tokenizer {self.out.parent}", "no tokenizer here")):
+            status, line = self.told(*options.split())
+            self.assertNotEqual(status, 0, options)
+            self.assertIn(why, line)
+            self.assertEqual(list(self.out.parent.iterdir()), [], options)
+        self.assertEqual(self.told()[0], 0)
+        self.assertEqual(
+            sorted(p.name for p in self.out.iterdir()), ["config.json", "model.safetensors", "tokenizer.json"])
+
+    def test_a_folder_with_files_is_left_alone(self) -> None:
+        self.out.mkdir()
+        (self.out / "thesis.txt").write_text("mine")
+        status, line = self.told()
+        self.assertEqual((status, line), (
+            1, f"phitools.seeded: {self.out}: is there already and would be replaced; choose another folder"))
+        self.assertEqual([p.name for p in self.out.iterdir()], ["thesis.txt"])
+
+    def test_a_full_disk_leaves_nothing(self) -> None:
+        with unittest.mock.patch.object(seeded, "pieces", side_effect=OSError(28, "No space left on device")):
+            self.assertEqual(self.told(), (
+                1, f"phitools.seeded: {self.out}: cannot be written (No space left on device)"))
+        self.assertEqual(list(self.out.parent.iterdir()), [])
 
 
 class GeneratedTokenizer(unittest.TestCase):

@@ -683,6 +683,59 @@ class Runs(unittest.TestCase):
         told = self.failure("run.out=f3", "run.mode=finetune", "run.init=whole/final", "model.hidden=64")
         self.assertRegex(told, "has 32 hidden, not 64")
 
+    def test_what_a_run_starts_from_is_not_replaced(self) -> None:
+        out = self.folder / "mine"
+        out.mkdir()
+        for name in ("best", "final"):
+            shutil.copytree(self.folder / "whole" / "final", out / name)
+        (self.folder / "link").symlink_to(out / "final")
+        (self.folder / "other").mkdir()
+        (self.folder / "other" / "final").symlink_to(out / "final")
+        for init, folder in (
+                ("mine/best", "mine"), ("mine/final", "mine"), ("link", "mine"), ("mine/final", "other"),
+                ("whole/checkpoints/step-00000024", "whole")):
+            told = self.failure(f"run.out={folder}", "run.mode=finetune", f"run.init={init}")
+            self.assertRegex(told, f"{init}: is in {folder}/(best|final|checkpoints), which the run writes; choose")
+        for name in ("best", "final"):
+            self.assertEqual(
+                (out / name / "model.safetensors").read_bytes(),
+                (self.folder / "whole" / "final" / "model.safetensors").read_bytes())
+
+    def test_what_no_run_has_made_is_left_alone(self) -> None:
+        for place in (
+                "best/precious.txt", "final/precious.txt", "final", "log.jsonl", "samples.jsonl", "loss.png",
+                "checkpoints/step-00000005/model.safetensors"):
+            out = self.folder / "foreign"
+            (out / place).parent.mkdir(parents=True)
+            (out / place).write_text("mine\n")
+            (out / "lock").write_text("mine\n")
+            told = self.failure("run.out=foreign", "schedule.steps=5")
+            self.assertRegex(told, f"foreign/{place.split('/')[0]}: would be replaced, but holds .*; move that, or")
+            self.assertEqual([(out / n).read_text() for n in (place, "lock")], ["mine\n"] * 2)
+            self.assertFalse((out / "checkpoints" / "step-00000005" / "training.pt").exists())
+            shutil.rmtree(out)
+        self.train("run.out=foreign", "schedule.steps=5")
+        (out / "final" / "model.phi").write_text("mine\n")
+        told = self.failure("run.out=foreign", "schedule.steps=5")
+        self.assertRegex(told, "foreign/final: would be replaced, but holds what this run has not made .model.phi.;")
+        (out / "final" / "model.phi").unlink()
+        self.train("run.out=foreign", "schedule.steps=5")
+
+    def test_a_run_killed_before_its_first_line_leaves_the_log_that_tells_whose_folder_it_is(self) -> None:
+        settings = ("run.out=first", "run.best=same", "run.validate_every=2", "schedule.steps=4", "schedule.warmup=1")
+        whole, out = self.train(*settings), self.folder / "first"
+        shutil.rmtree(out / "checkpoints")  # as if killed after the first validation
+        before = (out / "log.jsonl").read_bytes()
+        here = os.getcwd()
+        os.chdir(self.folder)
+        try:
+            training = Training(config.load(self.folder / "config.toml", list(settings)), processes.start("cpu"))
+            training.lock.close()
+        finally:
+            os.chdir(here)
+        self.assertEqual((out / "log.jsonl").read_bytes(), before)
+        self.assertEqual(self.train(*settings), whole)
+
     def test_a_full_disk_is_told_and_the_checkpoint_before_stays(self) -> None:
         self.train("run.out=full", "schedule.steps=24", "run.checkpoint_every=24")
         before = (self.folder / "full" / "final" / "model.safetensors").read_bytes()

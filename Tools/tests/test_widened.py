@@ -1,8 +1,11 @@
 """Tests of small models in a larger shape: Hugging Face's logits stay the same."""
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
 import unittest
+import unittest.mock
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,6 +56,29 @@ class Widened(unittest.TestCase):
             seeded.write_checkpoint(small, replace(SMALL, kv_heads=1))
             with self.assertRaises(ValueError):
                 widened.write(small, WIDE, wide, "float32")
+
+    def test_faults_are_one_line_and_leave_nothing(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            small, wide = Path(name, "small"), Path(name, "wide")
+            seeded.write_checkpoint(small, SMALL)
+
+            def told(*options: str, out: Path = wide) -> str:
+                with (contextlib.redirect_stderr(io.StringIO()) as told, unittest.mock.patch(
+                        "sys.argv", ["widened", str(small), "--shape", "phi-1-small", *options, "-o", str(out)])):
+                    try:
+                        self.assertEqual(widened.main(), 1)
+                    except SystemExit as error:
+                        self.assertEqual(error.code, 2)
+                return told.getvalue().strip().splitlines()[-1]
+            for number in ("heads", "hidden", "layers", "rows"):
+                self.assertIn(f"argument --{number}: 0 is to be 1 or more", told(f"--{number}", "0"))
+            self.assertIn("heads must divide hidden", told("--heads", "5"))
+            self.assertIn("small: is there already and would be replaced", told(out=small))
+            fits = ("--hidden", "192", "--heads", "6", "--intermediate", "100", "--layers", "3", "--rows", "60000")
+            with unittest.mock.patch.object(widened, "as_bytes", side_effect=OSError(28, "No space left on device")):
+                self.assertEqual(
+                    told(*fits), f"phitools.widened: {wide}: cannot be written (No space left on device)")
+            self.assertEqual([p.name for p in Path(name).iterdir()], ["small"])
 
     def test_a_missing_tensor_is_not_zero(self) -> None:
         with tempfile.TemporaryDirectory() as name:

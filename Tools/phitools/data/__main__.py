@@ -5,7 +5,6 @@ A step that is complete with the same options is not run again; a killed step co
 from __future__ import annotations
 
 import argparse
-import errno
 import hashlib
 import json
 import logging
@@ -18,9 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from ..durable import check_free, locked
+from ..durable import FULL, check_free, locked
 from ..exercises import heldout
+from ..output import command, say, show
 from ..packed import sha256
+from ..program import number
 from . import annotate, bpe, collect, decontaminate, dedup, endpoint, pack, prompts, steps, synthetic
 from .steps import Documents, Where, finish, finished, read, verify, writer
 
@@ -204,7 +205,7 @@ def options_of(a: argparse.Namespace) -> dict[str, Any]:
     found = {k: more[k] if k in more else _identity(v) for k, v in given.items()}
     if "tokenizer" in given and (file := given["tokenizer"] / "tokenizer.json").is_file():
         found["tokenizer"] = f"{given['tokenizer'].name}: {sha256(file)}"  # whatever weights lie beside it
-    return found
+    return steps.written(found)
 
 
 def check(a: argparse.Namespace) -> None:
@@ -236,18 +237,6 @@ def check(a: argparse.Namespace) -> None:
         need(
             a.data_set or a.folder or a.standard_library or a.packages or a.packages_in,
             "nothing to collect: name a --folder, --standard-library, --packages, --packages-in or a --data-set")
-
-
-def number(kind: type, least: float, most: float = float("inf")) -> Any:
-    """Return argparse's type of a number within limits."""
-    def read_number(text: str) -> Any:
-        value = kind(text)
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(
-                f"{text} is to be {least} or more" + (f", at most {most}" if most < float("inf") else ""))
-        return value
-    read_number.__name__ = kind.__name__
-    return read_number
 
 
 SINGLE = {"filter", "decontaminate", "tokenizer", "pack"}
@@ -343,15 +332,20 @@ def made(a: argparse.Namespace, options: dict[str, Any], inputs: list[Path]) -> 
     steps.begin(a.out, options, inputs)
     try:
         counts = a.do(a)
+        counts = counts if a.step == "tokenizer" else steps.count(a.out) | counts
+        finish(a.out, a.step, options, inputs, counts)
     except BaseException as error:
         if isinstance(error, Exception) or a.executor == "local":  # a job of Slurm's goes on
             steps.fail(a.out)
+        if isinstance(error, OSError) and error.errno in FULL:
+            steps.clear(a.out)
+            if not error.filename:
+                raise OSError(f"{a.out}: cannot be written ({error.strerror or error})") from None
         raise
-    counts = counts if a.step == "tokenizer" else steps.count(a.out) | counts
-    finish(a.out, a.step, options, inputs, counts)
     return counts
 
 
+@command
 def main() -> int:
     a = parser().parse_args()
     if not a.verbose:
@@ -364,7 +358,7 @@ def main() -> int:
         inputs = getattr(a, "input", [])
         options = options_of(a)
         if finished(a.out, options, inputs):
-            print(f"{a.out}: complete", file=sys.stderr)
+            say(f"{a.out}: complete")
             return 0
         for folder in inputs:
             verify(folder)
@@ -373,21 +367,17 @@ def main() -> int:
         else:
             with locked(a.out):
                 counts = made(a, options, inputs)
-        print(json.dumps({"step": a.step, **counts}))
+        show(json.dumps({"step": a.step, **counts}))
         return 0
     except (OSError, ValueError) as error:
-        where = ""
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            steps.clear(a.out)
-            where = "" if error.filename else f"{a.out}: "
-        print(f"phitools.data {a.step}: {where}{error}", file=sys.stderr)
+        say(f"phitools.data {a.step}: {error}")
         return 1
     except ModuleNotFoundError as error:
         wanted = f"needs the package {error.name}: pip install './Tools[data,train]'"
-        print(f"phitools.data {a.step}: {wanted}", file=sys.stderr)
+        say(f"phitools.data {a.step}: {wanted}")
         return 1
     except KeyboardInterrupt:
-        print(f"phitools.data {a.step}: interrupted; start it again to go on", file=sys.stderr)
+        say(f"phitools.data {a.step}: interrupted; start it again to go on")
         return 130
 
 

@@ -11,12 +11,16 @@ there in training text. With runs as added tokens the line break is a token of i
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from ..durable import sync
 
 END_OF_TEXT = "<|endoftext|>"
 RUNS = [" " * n for n in range(31, 1, -1)]
@@ -44,15 +48,28 @@ def train(texts: Iterable[str], vocabulary: int) -> Tokenizer:
 
 
 def save(tokenizer: Tokenizer, folder: Path, positions: int) -> None:
-    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the model's context."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
-    tokenizer.model.save(str(folder))
+    """Write tokenizer.json, tokenizer_config.json, vocab.json and merges.txt; `positions` is the model's context.
+    OSError, and none of them, if they cannot be written."""
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": positions,
         "clean_up_tokenization_spaces": False,
         "bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "unk_token": END_OF_TEXT}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    fresh = folder / ".tokenizer.new"
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        tokenizer.save(str(fresh / "tokenizer.json"))
+        tokenizer.model.save(str(fresh))
+        (fresh / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+        for path in sorted(fresh.iterdir()):
+            sync(path)
+        for path in sorted(fresh.iterdir()):
+            os.replace(path, folder / path.name)
+    except Exception as error:  # the library's have no type
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+        raise OSError(f"{folder}: cannot be written ({reason})") from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def load(folder: Path) -> Tokenizer:

@@ -12,7 +12,6 @@ import os
 import queue
 import random
 import re
-import sys
 import threading
 import time
 import urllib.error
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple
 
 from datatrove.pipeline.base import PipelineStep
 
+from ..output import say
 from .steps import name
 
 
@@ -171,7 +171,7 @@ def _say(text: str) -> None:
     """Tell a fault, at most one a second: many requests meet the same."""
     if time.monotonic() - _said[0] >= 1:
         _said[0] = time.monotonic()
-        print(f"phitools.data: {text}", file=sys.stderr, flush=True)
+        say(f"phitools.data: {text}")
 
 
 class _Threads:

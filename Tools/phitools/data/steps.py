@@ -14,7 +14,6 @@ import platform
 import shutil
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,12 +27,15 @@ from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 
 from ..durable import write_text
+from ..output import say
 from ..packed import sha256
 
 MANIFEST, DOCUMENTS = "manifest.json", "documents"
 LOGS, ANSWERS, BEGUN, FAILED = "logs", "answers", "begun.json", "failed.json"
 """Of an unfinished step: the executors' notes, an endpoint's answers, what the step was begun with, and the same of one
 that failed with nothing done."""
+BESIDE = ("licences.json", "report.json", "problems.jsonl", "roc.png")
+"""What steps write beside their documents."""
 CHEAP = 1 << 28
 """Bytes of a folder that are read to identify it."""
 Item = TypeVar("Item")
@@ -47,7 +49,7 @@ def told(items: Iterable[Item], what: str, rank: int = 0, total: int = 0, every:
             last = time.monotonic()
             of = f" of {total:,}" if total else ""
             task = f", task {rank}" if rank else ""
-            print(f"phitools.data: {what}: {number:,}{of}, {last - begun:.0f} s{task}", file=sys.stderr, flush=True)
+            say(f"phitools.data: {what}: {number:,}{of}, {last - begun:.0f} s{task}")
         yield item
 
 
@@ -109,11 +111,21 @@ def left_out(logs: Path) -> dict[str, int]:
     return dict(sorted(found.items()))
 
 
+def written(value: Any) -> Any:
+    """Return a value of JSON with question marks for what is no text in UTF-8: some bytes of a path, or half of a
+    surrogate pair."""
+    if isinstance(value, dict):
+        return {written(k): written(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [written(v) for v in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
 def writer(out: Path) -> JsonlWriter:
     """Return a writer of uncompressed JSONL shards with sorted metadata keys."""
     return JsonlWriter(str(out / DOCUMENTS), output_filename="${rank}.jsonl", compression=None,
                        adapter=lambda self,
-                       d: {"text": d.text, "id": d.id, "metadata": dict(sorted(d.metadata.items()))})
+                       d: {"text": d.text, "id": d.id, "metadata": written(dict(sorted(d.metadata.items())))})
 
 
 def write_documents(out: Path, documents: Iterable[Document]) -> None:
@@ -121,7 +133,7 @@ def write_documents(out: Path, documents: Iterable[Document]) -> None:
     (out / DOCUMENTS).mkdir(parents=True, exist_ok=True)
     with open(out / DOCUMENTS / "00000.jsonl", "w", encoding="utf-8") as f:
         for d in documents:
-            f.write(json.dumps({"text": d.text, "id": d.id, "metadata": d.metadata}) + "\n")
+            f.write(json.dumps({"text": d.text, "id": d.id, "metadata": written(d.metadata)}) + "\n")
 
 
 def folder_digest(folder: Path) -> str:
@@ -143,7 +155,7 @@ def tree_digest(files: Iterable[tuple[str, Path]]) -> str:
 
 def digests(inputs: list[Path]) -> list[list[str]]:
     """Return each input's name and the hash of its manifest, for the manifest of what is made of them."""
-    return [[p.name, folder_digest(p)] for p in inputs]
+    return [[written(p.name), folder_digest(p)] for p in inputs]
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -187,8 +199,8 @@ def begin(out: Path, options: dict[str, Any], inputs: list[Path]) -> None:
     finished tasks would be of the others."""
     path = out / LOGS / BEGUN
     if (out / LOGS / FAILED).exists():
-        for folder in (out / DOCUMENTS, out / LOGS):
-            shutil.rmtree(folder, ignore_errors=True)
+        _remove_made(out)
+        shutil.rmtree(out / LOGS, ignore_errors=True)
     wanted = {"options": json.loads(json.dumps(options)), "inputs": digests(inputs)}
     if path.exists():
         try:
@@ -205,9 +217,18 @@ def begin(out: Path, options: dict[str, Any], inputs: list[Path]) -> None:
     write_text(path, json.dumps(wanted, sort_keys=True) + "\n")
 
 
-def clear(out: Path) -> None:
-    """Remove what an unfinished step has made, for its place on the disk, but not an endpoint's answers."""
+def _remove_made(out: Path) -> None:
     shutil.rmtree(out / DOCUMENTS, ignore_errors=True)
+    for name in BESIDE:
+        (out / name).unlink(missing_ok=True)
+
+
+def clear(out: Path) -> None:
+    """Remove what an unfinished step has made, for its place on the disk, but not an endpoint's answers. A finished one
+    is left alone."""
+    if (out / MANIFEST).exists():
+        return
+    _remove_made(out)
     for path in (out / LOGS).glob("*"):
         if path.name not in (ANSWERS, BEGUN):
             shutil.rmtree(path, ignore_errors=True)
@@ -215,7 +236,9 @@ def clear(out: Path) -> None:
 
 def fail(out: Path) -> None:
     """Let a step that failed before it had done a task, or had an answer, be begun with other options: its own may have
-    been wrong."""
+    been wrong. A finished step is left alone."""
+    if (out / MANIFEST).exists():
+        return
     done = any((out / LOGS).glob("*/completions/*")) or any(
         p.read_text(encoding="utf-8").strip() for p in (out / LOGS / ANSWERS).glob("*"))
     if not done and (out / LOGS / BEGUN).exists():

@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from ..durable import write_file
 from .exercise import Exercise
 from .generate import draw, held_out
 from .tasks import stream
@@ -84,7 +85,7 @@ def main() -> None:
     with gzip.GzipFile(fileobj=data, mode="wb", mtime=0, filename="") as f:
         f.write(("\n".join(lines(chosen, kind)) + "\n").encode())
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data.getvalue())
+    write_file(target, lambda fresh: fresh.write_bytes(data.getvalue()))
 
 
 if __name__ == "__main__":

@@ -12,17 +12,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..output import command, say, show
 from . import efficiency, measures, plan, queue, report
 
 
 def _report(found: dict[str, Any], figure: Path | None) -> int:
     analysis = report.Analysis(found)
-    print(report.text(analysis))
+    show(report.text(analysis))
     if figure:
         report.picture(analysis, figure)
     return 0
 
 
+@command
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment", description=__doc__.split("\n\n")[0])
     top.add_argument("do", choices=["run", "plan", "report", "efficiency"])
@@ -60,21 +62,21 @@ def main() -> int:
         if a.do == "efficiency":
             plan.keep(o.folder / "efficiency" / "options.json", {"limit": a.limit, "set": a.set}, True)
             done = efficiency.run(o, a.workers, a.nice, a.least, tuple(a.set), a.limit)
-            print(efficiency.report(o))
+            show(efficiency.report(o))
             return done
         if a.do == "plan":
             for job in plan.jobs(o):
-                print(f"{'done' if job.product.exists() else '    '}  {job.name}")
+                show(f"{'done' if job.product.exists() else '    '}  {job.name}")
             return 0
         found = measures.gather(o)
         if a.measures:
             measures.save(found, a.measures)
         return _report(found, a.figure)
     except (OSError, ValueError) as error:
-        print(f"phitools.experiment: {error}", file=sys.stderr)
+        say(f"phitools.experiment: {error}")
         return 1
     except KeyboardInterrupt:
-        print("phitools.experiment: interrupted; start it again to go on", file=sys.stderr)
+        say("phitools.experiment: interrupted; start it again to go on")
         return 130
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..durable import write_text
+from ..output import command, say, show
 from ..program import program
 from . import scores
 from .beyond_tasks import TASKS
@@ -66,6 +67,7 @@ def report(out: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+@command
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.beyond", description=__doc__.split("\n\n")[0])
     top.add_argument("--base", type=Path, required=True, help="the .phi file before fine-tuning")
@@ -80,10 +82,10 @@ def main() -> int:
         for name in ("base", "tuned"):
             measure(a.phi, getattr(a, name), a.out / "problems.jsonl", a.out / name, a.eval)
         write_text(a.out / "report.md", report(a.out))
-        print((a.out / "report.md").read_text(encoding="utf-8").split("\n## ")[0].strip())
+        show((a.out / "report.md").read_text(encoding="utf-8").split("\n## ")[0].strip())
         return 0
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        print(f"phitools.experiment.beyond: {error}", file=sys.stderr)
+        say(f"phitools.experiment.beyond: {error}")
         return 1
 
 

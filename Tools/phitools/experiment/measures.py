@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from ..durable import write_file
 from ..train.shape import Shape
 from .plan import ARMS, SIZES, Options, Scale, runs
 
@@ -55,7 +56,7 @@ def save(measures: dict[str, Any], path: Path) -> None:
     with gzip.GzipFile(fileobj=out, mode="wb", mtime=0, filename="") as f:
         f.write(json.dumps(measures, separators=(",", ":")).encode())
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(out.getvalue())
+    write_file(path, lambda fresh: fresh.write_bytes(out.getvalue()))
 
 
 def load(path: Path) -> dict[str, Any]:

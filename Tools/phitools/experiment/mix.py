@@ -20,6 +20,7 @@ from ..data import bpe, pack
 from ..data.decontaminate import grams, problems
 from ..data.steps import read
 from ..durable import check_free
+from ..output import command, say, show
 
 
 def drawn(texts: Iterable[str], tokenizer: Tokenizer, tokens: int) -> Iterator[str]:
@@ -52,6 +53,7 @@ def draw(
     return [out[i] for i in np.random.default_rng(seed).permutation(len(out))]
 
 
+@command
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.mix", description=__doc__.split("\n")[0])
     top.add_argument("--pool", nargs="+", required=True, metavar="FOLDER:SHARE")
@@ -69,10 +71,10 @@ def main() -> int:
             pools.append((Path(folder).name, [d.text for d in read(Path(folder))], float(share)))
         check_free(a.out, "pack")
         texts = draw(pools, bpe.load(a.tokenizer), a.tokens + 1, a.seed, forbidden)
-        print(json.dumps(pack.pack(texts, a.tokenizer, a.out)))
+        show(json.dumps(pack.pack(texts, a.tokenizer, a.out)))
         return 0
     except (OSError, ValueError) as error:
-        print(f"phitools.experiment.mix: {error}", file=sys.stderr)
+        say(f"phitools.experiment.mix: {error}")
         return 1
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..durable import write_text
+from ..output import command, say, show
 from ..program import program
 
 OPERATORS = {
@@ -105,6 +106,7 @@ def make(kind: str, problems: Path, phi: Path, candidates: int) -> list[dict[str
     return pairs
 
 
+@command
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.pairs", description=__doc__.split("\n\n")[0])
     top.add_argument("--set", choices=["humaneval", "mbpp"], required=True)
@@ -116,10 +118,10 @@ def main() -> int:
     try:
         pairs = make(a.set, a.problems, a.phi, a.candidates)
         write_text(a.out, "".join(json.dumps(p) + "\n" for p in pairs))
-        print(f"{len(pairs)} pairs of {len({p['task_id'] for p in pairs})} problems")
+        show(f"{len(pairs)} pairs of {len({p['task_id'] for p in pairs})} problems")
         return 0
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        print(f"phitools.experiment.pairs: {error}", file=sys.stderr)
+        say(f"phitools.experiment.pairs: {error}")
         return 1
 
 

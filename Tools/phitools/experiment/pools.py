@@ -26,6 +26,7 @@ from datatrove.data import Document
 from ..data.annotate import VALUABLE, rule_score
 from ..data.steps import count, finish, finished, name, read, write_documents
 from ..durable import check_free, write_folder
+from ..output import command, say
 from ..packed import sha256
 
 PINNED = Path(__file__).with_name("corpus.txt")
@@ -116,6 +117,7 @@ def shuffled(pages: list[str], seed: int) -> list[str]:
     return [EXPLANATION.sub(lambda _: next(left), p) for p in pages]
 
 
+@command
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.pools", description=__doc__.split("\n")[0])
     top.add_argument("step", choices=["corpus", "select", "reshape", "shuffle"])
@@ -150,7 +152,7 @@ def main() -> int:
         finish(a.out, a.step, options, [a.input], count(a.out) | report)
         return 0
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        print(f"phitools.experiment.pools {a.step}: {error}", file=sys.stderr)
+        say(f"phitools.experiment.pools {a.step}: {error}")
         return 1
 
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from ..data.decontaminate import TAUS
+from ..output import command, say, show
 from . import scores
 from .report import Estimate
 
@@ -55,6 +56,7 @@ def table(near: dict[str, float], models: dict[str, dict[str, float]]) -> str:
     return "\n".join(rows)
 
 
+@command
 def main() -> int:
     top = argparse.ArgumentParser(prog="phitools.experiment.pruned", description=__doc__.split("\n\n")[0])
     top.add_argument("--near", type=Path, required=True, help="problems.jsonl of phitools.data decontaminate")
@@ -68,10 +70,10 @@ def main() -> int:
             if not sign:
                 raise ValueError(f"--scores {item} is to be NAME=FILE")
             models[name] = scores.pass_rates(Path(path))
-        print(table(read_near(a.near, a.distance), models))
+        show(table(read_near(a.near, a.distance), models))
         return 0
     except (OSError, ValueError) as error:
-        print(f"phitools.experiment.pruned: {error}", file=sys.stderr)
+        say(f"phitools.experiment.pruned: {error}")
         return 1
 
 

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ..durable import lock
+from ..output import say
 from .plan import Job
 
 
@@ -73,4 +74,4 @@ def _keep(job: Job, logs: Path) -> bool:
 
 
 def _say(text: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+    say(f"{time.strftime('%H:%M:%S')} {text}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..durable import write_file
 from .plan import ARMS
 
 REPLICATES = 10_000
@@ -212,7 +213,7 @@ def picture(a: Analysis, path: Path) -> None:
     axes.title.set_fontsize(9)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
-    figure.savefig(path, metadata={UNSTABLE_METADATA[suffix]: None})
+    write_file(path, lambda fresh: figure.savefig(fresh, metadata={UNSTABLE_METADATA[suffix]: None}))
     pyplot.close(figure)
 
 

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ..data import bpe
-from ..durable import lock
+from ..durable import check_free, lock
+from ..output import command, say, show
+from ..packed import sha256
 from ..train import base, config, processes
+from ..train.check import check_options, check_run
 from ..train.loop import Training
 from ..train.shape import Shape
 from . import estimate, examples, packing
@@ -122,10 +125,21 @@ def encoded(found: list[examples.Example], tokenizer: Any, end: int, say: Callab
     return coded
 
 
+def write(
+        a: argparse.Namespace, c: config.Config, tokenizer: Any, file: Path, made: dict[str, packing.Packed]) -> None:
+    """Write the packed examples, if the run may be made so: a refused one changes nothing."""
+    with lock(a.out / "lock"):  # not while another run reads them
+        for name in made:
+            check_free(a.out / "data" / name, packing.STEP)
+        check_run(c, tokenizer, sha256(file), made["train"].stream, {"held out": made["validation"].stream})
+        for name, part in made.items():
+            part.write(file, a.out / "data" / name)
+
+
 def run(a: argparse.Namespace, p: processes.Processes) -> None:
-    def say(text: str) -> None:
+    def tell(text: str) -> None:
         if p.first:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
     check(a)
     given, folder = a.base, find(a.base)
     a.base, a.name = str(folder), given
@@ -134,27 +148,25 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     end = bpe.end_of_text(tokenizer)
     found, left = examples.read(a.data, a.out)
     train, held = examples.split(found, a.validation, a.seed)
-    coded = encoded(found, tokenizer, end, say) if p.first else {}
+    coded = encoded(found, tokenizer, end, tell) if p.first else {}
     longest = p.share(max(map(len, coded.values()), default=0))
     context = a.context or min(shape.positions, 2048, max(64, -(-longest // 64) * 64))
     if context > shape.positions:
         raise ValueError(f"--context {context}: {a.base} has {shape.positions} positions")
-    packed = {}
+    made: dict[str, packing.Packed] = {}
     if p.first:
-        with lock(a.out / "lock"):  # not while another run reads them
-            for name, part in (("validation", held), ("train", train)):
-                packed = packing.pack(
-                    {e: coded[e] for e in part}, folder / "tokenizer.json", end, context, a.out / "data" / name)
-                if packed["too long"]:
-                    reason = f"longer than {context} tokens"
-                    left[reason] = left.get(reason, 0) + packed["too long"]
+        for name, part in (("validation", held), ("train", train)):
+            made[name] = packing.pack({e: coded[e] for e in part}, end, context)
+            if made[name].totals["too long"]:
+                reason = f"longer than {context} tokens"
+                left[reason] = left.get(reason, 0) + made[name].totals["too long"]
     del coded  # large
-    packed = p.share(packed)
-    say(f"{given}: phi of {shape.parameters / 1e6:,.1f} M parameters; {len(train):,} examples to train, "
+    packed = p.share(made["train"].totals if p.first else {})
+    tell(f"{given}: phi of {shape.parameters / 1e6:,.1f} M parameters; {len(train):,} examples to train, "
         f"{len(held):,} to validate, {packed['rows']:,} sequences of {context} tokens, "
         f"{100 * packed['tokens'] / packed['rows'] / context:.0f} % filled")
     if left:
-        say("left out: " + ", ".join(f"{n} {reason}" for reason, n in sorted(left.items())))
+        tell("left out: " + ", ".join(f"{n} {reason}" for reason, n in sorted(left.items())))
     prompts = a.prompt or [e.prompt for e in held if e.prompt][:2]
     c = config.build(table(a, shape, packed, context, prompts, p.device.type == "cuda"), a.set)
     if c.run.device not in ("auto", p.device.type):
@@ -167,17 +179,27 @@ def run(a: argparse.Namespace, p: processes.Processes) -> None:
     need, there = sum(bytes_.values()), estimate.free(p.device, p.local)
     parts = ", ".join(f"{k} {estimate.size(v)}" for k, v in bytes_.items())
     each = " in each process" if p.world > 1 else ""
-    say(f"memory: about {estimate.size(need)}{each} besides PyTorch's own ({parts})"
+    tell(f"memory: about {estimate.size(need)}{each} besides PyTorch's own ({parts})"
         + (f"; {estimate.size(there)} are free" + (" for it" if each else "") if there else ""))
     if there and need > there:
-        say("that is more than is free: use --lora, --context, --sequences, or --set batch.micro=1")
+        tell("that is more than is free: use --lora, --context, --sequences, or --set batch.micro=1")
+    check_options(c, p)
+    fault = ""
+    if p.first:
+        try:
+            write(a, c, tokenizer, folder / "tokenizer.json", made)
+        except (OSError, ValueError) as error:
+            fault = str(error)
+    del made
+    if fault := p.share(fault):
+        raise ValueError(fault)
     training = Training(c, p)
     seconds = training.rehearse() * (c.schedule.steps - training.done)
-    say(f"time: about {estimate.duration(seconds)} for {c.schedule.steps - training.done} steps of "
+    tell(f"time: about {estimate.duration(seconds)} for {c.schedule.steps - training.done} steps of "
         f"{c.batch.sequences} x {context} tokens, without validations, sample completions and checkpoints")
     if a.plan:
         return
-    say(f"validation, step {training.done}: " + told(training.validate()))
+    tell(f"validation, step {training.done}: " + told(training.validate()))
     training.run()
     if p.first:
         finish(c, given)
@@ -192,16 +214,17 @@ def finish(c: config.Config, given: str) -> None:
     out = Path(c.run.out)
     lines = [json.loads(text) for text in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     best = min((r for r in lines if "validation" in r), key=lambda r: r["validation"]["held out"])
-    print(f"best: step {best['step']}, {told(best)}; kept in {out / 'best'}")
+    show(f"best: step {best['step']}, {told(best)}; kept in {out / 'best'}")
     samples = [json.loads(text) for text in (out / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     for s in samples:
         if s["step"] == samples[-1]["step"]:
-            print(f"--- {s['prompt']}\n{s['completion']}")
+            show(f"--- {s['prompt']}\n{s['completion']}")
     best_folder, model = shlex.quote(str(out / "best")), shlex.quote(str(out / "model.phi"))
     source = f"{shlex.quote(given)} --adapter {best_folder}" if c.lora.rank else best_folder
-    print(f"next:\nphi convert {source} -o {model} --type q8\nphi complete -m {model} 'a prompt'")
+    show(f"next:\nphi convert {source} -o {model} --type q8\nphi complete -m {model} 'a prompt'")
 
 
+@command
 def main() -> int:
     a = parser().parse_args()
     p = None
@@ -210,16 +233,15 @@ def main() -> int:
         run(a, p)
         return 0
     except (OSError, ValueError) as error:
-        print(f"phitools.finetune: {error}", file=sys.stderr)
+        say(f"phitools.finetune: {error}")
         return 1
     except (MemoryError, RuntimeError) as error:
         if not processes.out_of_memory(error):
             raise
-        print("phitools.finetune: out of memory; use --lora, --context, --sequences, or --set batch.micro=1",
-              file=sys.stderr)
+        say("phitools.finetune: out of memory; use --lora, --context, --sequences, or --set batch.micro=1")
         return 1
     except KeyboardInterrupt:
-        print("phitools.finetune: interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
+        say("phitools.finetune: interrupted; start it again to go on from the last checkpoint")
         return 130
     finally:
         if p:

@@ -8,11 +8,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from ..output import command, say, show
 from . import processes
 from .config import load
 from .loop import Training
 
 
+@command
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="phitools.train", description="Train phi; resume from the last checkpoint in the folder run.out.")
@@ -27,18 +29,18 @@ def main() -> int:
         p = processes.start(config.run.device)
         final = Training(config, p).run()
         if p.first:
-            print(final)
+            show(final)
         return 0
     except (OSError, ValueError) as error:
-        print(f"phitools.train: {error}", file=sys.stderr)
+        say(f"phitools.train: {error}")
         return 1
     except (MemoryError, RuntimeError) as error:
         if not processes.out_of_memory(error):
             raise
-        print("phitools.train: out of memory; lower batch.micro or batch.context", file=sys.stderr)
+        say("phitools.train: out of memory; lower batch.micro or batch.context")
         return 1
     except KeyboardInterrupt:
-        print("phitools.train: interrupted; start it again to go on from the last checkpoint", file=sys.stderr)
+        say("phitools.train: interrupted; start it again to go on from the last checkpoint")
         return 130
     finally:
         if p:

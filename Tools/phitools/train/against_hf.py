@@ -22,6 +22,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PhiConfig, PhiForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
+from ..output import command, show
 from . import checkpoint, processes
 from .config import load
 from .loop import Training
@@ -102,6 +103,7 @@ def theirs(training: Training, begun: dict[str, Any], steps: int, folder: str) -
     return clock.losses, clock.times
 
 
+@command
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", type=Path, required=True)
@@ -131,9 +133,9 @@ def main() -> None:
         rates = {name: tokens * (len(t) - 3) / (t[-1] - t[2]) for name, (_, t) in done.items()}
         ratios.append(rates["phitools"] / rates["Trainer"])
         apart = max(abs(x - y) for x, y in zip(done["phitools"][0], done["Trainer"][0]))
-        print(f"round {i + 1}: phitools {rates['phitools']:,.0f} tokens/s, Trainer {rates['Trainer']:,.0f}, "
-              f"{ratios[-1]:.2f} times; largest difference of the losses {apart:.4f}", flush=True)
-    print(f"median of the rounds' ratios {statistics.median(ratios):.2f}")
+        show(f"round {i + 1}: phitools {rates['phitools']:,.0f} tokens/s, Trainer {rates['Trainer']:,.0f}, "
+              f"{ratios[-1]:.2f} times; largest difference of the losses {apart:.4f}")
+    show(f"median of the rounds' ratios {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,8 @@ TRAINING = "training.pt"
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json",
     "added_tokens.json")
+KNOWN = {*TOKENIZER_FILES, "config.json", "model.safetensors", "adapter_config.json", "adapter_model.safetensors"}
+"""The files of a checkpoint that is not for resuming."""
 OURS = ("torch_dtype", "attention_dropout", "resid_pdrop", "embd_pdrop")
 """The keys of config.json that a run sets; it takes the others from the checkpoint that it starts from."""
 
@@ -78,9 +80,18 @@ def save(folder: Path, shape: Shape, weights: dict[str, Tensor], tokenizer: Path
 
 def read_training(folder: Path) -> dict[str, Any]:
     """Return the state for resuming; ValueError if it is damaged."""
+    return _read(folder)
+
+
+def read_identity(folder: Path) -> str:
+    """Return whose checkpoint it is; ValueError if it is damaged. The optimizer's state is not read."""
+    return _read(folder, mmap=True)["identity"]
+
+
+def _read(folder: Path, mmap: bool = False) -> dict[str, Any]:
     path = folder / TRAINING
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
         return {key: state[key] for key in ("step", "identity", "best")} | {"optimizer": state.get("optimizer", {})}
     except Exception as error:
         raise ValueError(

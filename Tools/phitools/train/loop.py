@@ -1,10 +1,7 @@
 """The training loop. What a step computes depends on the configuration and the step's number alone."""
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -19,19 +16,19 @@ from torch import Tensor, nn
 
 from ..data import bpe
 from ..durable import fresh_name, lock
-from ..packed import Sampler, Stream, open_stream, sha256
+from ..output import say
+from ..packed import Stream, open_stream, sha256
 from . import base, checkpoint, lora, processes, sharded
+from .check import BEST, FINAL, check_options, check_run, identity
 from .config import Config
 from .loss import targets_of
 from .model import Phi, deepened
 from .optimizers import learning_rate, make_optimizers
-from .record import Record, draw
-from .report import check as check_report
+from .record import LOG, SAMPLES, Record, draw
 from .report import reporter
 from .shape import Shape
 
 DIVERGED = "{} is not finite; begin again in another run.out, with a lower schedule.peak"
-OTHER_RUN = "{}: belongs to a run of another configuration or other data; choose another run.out or remove it"
 
 
 def matmul_rate(device: torch.device, precision: str) -> float:
@@ -55,11 +52,7 @@ class Training:
     def __init__(self, c: Config, p: processes.Processes) -> None:
         if c.run.threads:
             torch.set_num_threads(c.run.threads)
-        if c.batch.sequences % p.world:
-            raise ValueError(f"batch.sequences = {c.batch.sequences} can't be divided among {p.world} processes")
-        if c.optimizer.muon and p.world > 1 and c.run.strategy == "fsdp":
-            raise ValueError("optimizer.muon needs whole matrices: use run.strategy = ddp, or optimizer.muon = 0")
-        check_report(c.run.report)
+        check_options(c, p)
         self.c, self.p, self.out = c, p, Path(c.run.out)
         self.lock = lock(self.out / "lock") if p.first else None
         try:
@@ -78,25 +71,9 @@ class Training:
         stream = open_stream([Path(f) for f in c.data.train], digest, c.data.verify)
         self.validation: dict[str, Stream] = {
             n: open_stream([Path(f)], digest, c.data.verify) for n, f in sorted(c.data.validation.items())}
-        for name, held in self.validation.items():
-            if held.rows and held.rows != c.batch.context:
-                raise ValueError(
-                    f"{c.data.validation[name]}: packed in rows of {held.rows} tokens, which batch.context = "
-                    f"{c.batch.context} must be")
-            if len(held) < 2:
-                raise ValueError(f"{c.data.validation[name]}: {len(held)} tokens, too few to predict one")
-        self.sampler = Sampler(stream, c.batch.context, c.batch.sequences, c.run.seed)
+        self.sampler, existing = check_run(c, self.tokenizer, digest, stream, self.validation)
         self.share = c.batch.sequences // p.world
         self.micro = c.batch.micro or self.share
-        if self.share % self.micro:
-            raise ValueError(f"batch.micro = {self.micro} does not divide the {self.share} sequences of a process")
-
-        for prompt in c.run.prompts:
-            if not self.tokenizer.encode(prompt).ids:
-                raise ValueError(f"a prompt, {prompt!r}, has no tokens to complete")
-        existing = checkpoint.checkpoints(self.out)
-        if existing and lora.is_adapter(existing[-1]) != bool(c.lora.rank):
-            raise ValueError(OTHER_RUN.format(existing[-1]))
         start = Path(c.run.init) if c.run.init and (c.lora.rank or not existing) else existing[-1] if existing else None
         self.shape = self._shape(start)
         torch.manual_seed(c.run.seed)
@@ -117,7 +94,7 @@ class Training:
             lora.adapt(model, c.lora)
             if existing:
                 lora.load(existing[-1], model)
-        self.identity = self._identity(digest)
+        self.identity = identity(c, digest, stream.digest)
         self.widths = torch.from_numpy(bpe.widths(self.tokenizer, self.shape.rows))
         self.model: Any = processes.spread(model.to(p.device), p, c.run.strategy)
         self.optimizers = make_optimizers(self._plain(), c, p.device)
@@ -126,8 +103,6 @@ class Training:
                 group["peak"] = group["lr"]
         if existing:
             state = checkpoint.read_training(existing[-1])
-            if state["identity"] != self.identity:
-                raise ValueError(OTHER_RUN.format(existing[-1]))
             if (existing[-1] / sharded.FOLDER).exists():
                 state["optimizer"] = sharded.load(existing[-1], self._plain())
             self._restore(state)
@@ -137,8 +112,6 @@ class Training:
                 f"{self.out}: has step {self.done} here and step {first} in the first process; it is to be one folder "
                 "for all processes, on a file system that they share")
         self.call: Callable[..., Tensor] = torch.compile(self.model) if c.run.compile else self.model
-        if p.first:
-            self.log, self.samples = (Record(self.out / n, self.done) for n in ("log.jsonl", "samples.jsonl"))
 
     def _shape(self, start: Path | None) -> Shape:
         """Return the configured shape, or that of the checkpoint to start from; ValueError if they differ. A run that
@@ -160,20 +133,6 @@ class Training:
         if self.c.batch.context > found.positions:
             raise ValueError(f"batch.context = {self.c.batch.context} exceeds the model's {found.positions} positions")
         return found
-
-    def _identity(self, tokenizer: str) -> str:
-        """The settings that must be the same for a checkpoint to continue: all that affect the curve. The number of
-        processes and the strategy may change; with dropout, the masks then do."""
-        c = self.c.as_dict()
-        for key in (
-                "out", "threads", "checkpoint_every", "keep", "validate_every", "prompts", "device", "strategy",
-                "report", "sharded"):
-            c["run"].pop(key)
-        c["data"] = {"tokenizer": tokenizer, "tokens": self.sampler.stream.digest}
-        if self.c.lora.rank:  # which goes on from the base, too
-            c["run"]["init"] = [sha256(path) for path in base.weight_files(Path(self.c.run.init))]
-        c["batch"].pop("micro")
-        return hashlib.sha256(json.dumps(c, sort_keys=True).encode()).hexdigest()
 
     def _plain(self) -> Phi:
         return self.model.module if isinstance(self.model, nn.parallel.DistributedDataParallel) else self.model
@@ -225,7 +184,7 @@ class Training:
         if value < self.best:
             self.best, weights = value, self._weights()
             if self.p.first:
-                self._write(self.out / "best", weights)
+                self._write(self.out / BEST, weights)
             self.p.wait()
 
     def _autocast(self) -> Any:
@@ -328,14 +287,15 @@ class Training:
     def run(self) -> Path:
         """Train to the last step and return the folder of the final checkpoint."""
         c, p = self.c, self.p
-        final = self.out / "final"
+        final = self.out / FINAL
         tokens, peak = c.batch.sequences * c.batch.context, matmul_rate(p.device, c.run.precision) * p.world
-        if p.first and self.done == 0:
-            self.log.add(
-                step=0, parameters=sum(w.numel() for w in self.model.parameters()), tokens_per_step=tokens,
-                data_tokens=len(self.sampler.stream),
-                flops_per_token=self.shape.flops_per_token(c.batch.context), torch=torch.__version__,
-                config=c.as_dict())
+        if p.first:  # and not before: a log that holds nothing does not tell that the folder is a run's
+            self.samples = Record(self.out / SAMPLES, self.done)
+            self.log = Record(self.out / LOG, self.done, {
+                "step": 0, "parameters": sum(w.numel() for w in self.model.parameters()), "tokens_per_step": tokens,
+                "data_tokens": len(self.sampler.stream),
+                "flops_per_token": self.shape.flops_per_token(c.batch.context), "torch": torch.__version__,
+                "config": c.as_dict()})
         report = reporter(c.run.report if p.first else "", self.out, self.done, c.as_dict())
         mark, shown = time.monotonic(), self.done
         while self.done < c.schedule.steps:
@@ -347,8 +307,8 @@ class Training:
                 line |= {
                     "tokens_per_second": round(speed),
                     "flops_share": round(speed * self.shape.flops_per_token(c.batch.context) / peak, 3)}
-                print(f"step {self.done} of {c.schedule.steps}  loss {line['loss']:.4f}  {speed:,.0f} tokens/s  "
-                      f"{100 * line['flops_share']:.0f} % of the matrix rate", file=sys.stderr, flush=True)
+                say(f"step {self.done} of {c.schedule.steps}  loss {line['loss']:.4f}  {speed:,.0f} tokens/s  "
+                      f"{100 * line['flops_share']:.0f} % of the matrix rate")
                 mark, shown = time.monotonic(), self.done
             if self.done % c.run.validate_every == 0 or last:
                 line |= self.validate()

@@ -6,13 +6,19 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..durable import write_file
+
+LOG, SAMPLES, CURVE = "log.jsonl", "samples.jsonl", "loss.png"
+HEAD = b'{"step": 0, "parameters": '
+
 
 class Record:
     """Appends lines; on resuming, lines after the checkpoint are dropped, so that the curve has no step twice, and all
-    of a start that made none, which may have had another configuration."""
+    of a start that made none, which may have had another configuration: then `first` is the only one."""
 
-    def __init__(self, path: Path, after: int) -> None:
-        kept = [line for line in _lines(path) if line.get("step", 0) <= after] if after else []
+    def __init__(self, path: Path, after: int, first: dict[str, Any] | None = None) -> None:
+        begun = [first] if first else []
+        kept = [line for line in _lines(path) if line.get("step", 0) <= after] if after else begun
         fresh = path.with_name(f".{path.name}.new")  # a kill or a full disk leaves the old lines
         self._file = open(fresh, "w", encoding="utf-8")
         try:
@@ -34,6 +40,15 @@ class Record:
         os.fsync(self._file.fileno())
 
 
+def begun(out: Path) -> bool:
+    """Whether a folder's log is a run's, by how its first line begins."""
+    try:
+        with open(out / LOG, "rb") as f:
+            return f.read(len(HEAD)) == HEAD
+    except OSError:
+        return False
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     if path.exists():
@@ -50,7 +65,7 @@ def draw(out: Path) -> None:
     import matplotlib
     matplotlib.use("Agg")
     from matplotlib import pyplot
-    lines = _lines(out / "log.jsonl")
+    lines = _lines(out / LOG)
     steps, losses = [r["step"] for r in lines if "loss" in r], [r["loss"] for r in lines if "loss" in r]
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
     axes.plot(steps, losses, color="0.8", linewidth=0.7)
@@ -66,5 +81,5 @@ def draw(out: Path) -> None:
     axes.set_ylim(top=min(max(losses, default=1), 8))
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(out / "loss.png", dpi=120)
+    write_file(out / CURVE, lambda fresh: figure.savefig(fresh, dpi=120))
     pyplot.close(figure)

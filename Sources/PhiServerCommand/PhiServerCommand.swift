@@ -202,7 +202,7 @@ struct PhiServerCommand: AsyncParsableCommand {
             var command = try parsed()
             if let server = command as? PhiServerCommand {
                 // Those of NIO, its file reader and Swift's pool, one for each core, and a few single ones. Those that compute may be fewer.
-                try ThreadSupply.check(3 * System.coreCount + 7)
+                try ThreadSupply.check(3 * System.coreCount + 8)
                 try await server.run()
             } else {
                 try command.run()

@@ -75,10 +75,22 @@ struct BenchModel: ParsableCommand {
             throw ValidationError("--no-speculate, --draft-corpus and --draft-model go with --replay.")
         }
         try ThreadCounts.validate(threads.flatMap(\.numbers), of: "-t")
-        if replay.isEmpty, cases(threads: [1]).isEmpty {
+        let tests =
+            (Self.numbers(nPrompt, or: 512) + Self.numbers(nGen, or: 128)).count { $0 > 0 } + pairs.count
+        if replay.isEmpty, tests == 0 {
             throw ValidationError("There is nothing to time: -p and -n are 0, and there is no -pg.")
         }
+        let others = [Self.numbers(nDepth, or: 0).count, Self.numbers(threads, or: 0).count]
+        let (count, isTooLarge) = others.reduce((tests, false)) { product, number in
+            let (next, overflow) = product.0.multipliedReportingOverflow(by: number)
+            return (next, product.1 || overflow)
+        }
+        guard !isTooLarge, count <= Self.mostCases else {
+            throw ValidationError("-p, -n, -pg, -d and -t have more than \(Self.mostCases) combinations.")
+        }
     }
+
+    private static let mostCases = 10_000
 
     private func cases(threads: [Int]) -> [BenchmarkCase] {
         BenchmarkCase.all(

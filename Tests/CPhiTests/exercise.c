@@ -197,6 +197,7 @@ static void sessions(phi_model *model) {
     REFUSED(PHI_ERROR_ROOM, phi_session_logits(session, logits, vocabulary - 1, &size));
     REFUSED(PHI_ERROR_TOKEN, phi_session_append(session, &huge, 1));
     REFUSED(PHI_ERROR_CONTEXT, phi_session_append(session, list, 3));
+    REFUSED(PHI_ERROR_CONTEXT, phi_session_append(session, list, SIZE_MAX / 2));
     REFUSED(PHI_ERROR_ARGUMENT, phi_session_append(session, NULL, 3));
     REFUSED(PHI_ERROR_ARGUMENT, phi_session_append(NULL, list, 1));
     CHECK(phi_session_append(session, NULL, 0) == PHI_OK);

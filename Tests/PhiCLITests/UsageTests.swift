@@ -85,6 +85,7 @@ import Testing
         expectWrongUsage(try Command.run("info", "x", "y"), "y")
         expectWrongUsage(try Command.run("info", "--cpu", "x"), "--cpu")
         expectWrongUsage(try Command.run("bench", "-p", "0", "-n", "0"), "nothing to time")
+        expectWrongUsage(try Command.run("bench", "-p", "1-10000", "-d", "0-9999"), "have more than 10000 combinations")
         expectWrongUsage(try Command.run("complete", "--json-schema", "-", "-"), "Standard input is one text")
         expectWrongUsage(try Command.run("complete", "--no-echo", "-1 + 2"), "behind --")
     }

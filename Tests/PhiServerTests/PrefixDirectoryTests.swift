@@ -246,6 +246,33 @@ struct PrefixDirectoryTests {
         #expect(try found(ids + [7], of: scope) == ids)
     }
 
+    /// Sparse files, whose sizes together are beyond any number; a file system in memory takes them.
+    @Test(.enabled(if: FileManager.default.isWritableFile(atPath: "/dev/shm"), "needs /dev/shm"))
+    func filesMayBeOfAnySize() throws {
+        try save([ids], of: scope)
+        let header = Array(try readFile(prefixes[0]).prefix(96))
+        let there = FilePath("/dev/shm/swift-phi-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(atPath: there.description) }
+        try FileManager.default.createDirectory(
+            atPath: there.description, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+        let size = Int.max - 4096
+        for digit in 0..<3 {
+            var header = header
+            withUnsafeBytes(of: UInt64(size).littleEndian) { header.replaceSubrange(16..<24, with: $0) }
+            withUnsafeBytes(of: UInt64(1).littleEndian) { header.replaceSubrange(24..<32, with: $0) }
+            let part = String(repeating: "\(digit)", count: 32)
+            let path = "\(there)/\(part)-\(part)-\(part).prefix"
+            try Data(header).write(to: URL(fileURLWithPath: path))
+            chmod(path, 0o600)
+            try #require(truncate(path, off_t(size)) == 0)
+        }
+        let model = engine.model
+        let directory = try PrefixDirectory(there, limit: 1 << 30, model, model.cacheEncoding, context: 1024) {
+            [lines] in lines.add($0)
+        }
+        #expect(directory.count == 0 && directory.bytes == 0)
+    }
+
     @Test func whatAKilledServerLeavesIsDeleted() throws {
         try save([ids], of: scope)
         let part = prefixes[0] + ".12345.part"

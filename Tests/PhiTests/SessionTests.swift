@@ -53,6 +53,9 @@ struct SessionTests {
         #expect(session.remainingContext == 0)
         let before = bits(session)
         #expect(throws: SessionError.contextFull(20)) { try session.append(5) }
+        #expect(throws: SessionError.doesNotFit(.max, limit: 20)) {
+            try session.check(repeatElement(TokenID(5), count: .max))
+        }
         #expect(throws: SessionError.doesNotFit(21, limit: 20)) { try session.append([5]) }
         #expect(session.tokens.count == 20)
         #expect(bits(session) == before)

@@ -34,6 +34,20 @@ struct SnapshotFileTests {
         #expect(other.save() == session.save(first: count))
     }
 
+    /// A sparse file of a terabyte: nobody waits until it is read.
+    @Test func filesLargerThanAnySnapshotAreNotRead() throws {
+        let session = try session(20)
+        var header = Array(session.save().prefix(96))
+        let size = 1 << 40
+        withUnsafeBytes(of: UInt64(size).littleEndian) { header.replaceSubrange(16..<24, with: $0) }
+        try folder.write("snapshot", header)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+        try #require(truncate(path, off_t(size)) == 0)
+        #expect(throws: SnapshotError.damaged) { try session.restore(from: path) }
+        let other = try Session(TinyPhi(seed: 2).model(.q4), threads: 1)
+        #expect(throws: SnapshotError.otherModel) { try other.restore(from: path) }
+    }
+
     @Test func filesThatDoNotFitChangeNothing() throws {
         let session = try session(20)
         #expect(try session.restore(from: folder.at("none")) == false)

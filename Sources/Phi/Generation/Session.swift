@@ -200,7 +200,10 @@ public final class Session {
 
     /// Throws ``SessionError`` when `new` does not fit or an id is not a token.
     package func check(_ new: some Collection<TokenID>) throws(SessionError) {
-        guard new.count <= remainingContext else { throw .doesNotFit(tokens.count + new.count, limit: context) }
+        guard new.count <= remainingContext else {
+            let (sum, isTooLarge) = tokens.count.addingReportingOverflow(new.count)
+            throw .doesNotFit(isTooLarge ? .max : sum, limit: context)
+        }
         for token in new { try check(token) }
     }
 

@@ -78,8 +78,10 @@ extension Session {
 
     private func restore(_ snapshot: Snapshot) throws(SnapshotError) {
         let header = try snapshot.header()
-        // Before fields that select an error, so that damage is not reported as a mismatch.
-        try snapshot.checkDigest()
+        // Before fields that select an error, so that damage is not reported as a mismatch. What is larger than any snapshot that fits
+        // is refused by these below, and not read to its end.
+        let most = SnapshotLayout.size(tokens: context, cache.regions(of: context))
+        if snapshot.size <= most { try snapshot.checkDigest() }
         try header.check(model, cacheEncoding)
         guard header.count <= context else { throw .doesNotFit(header.count, limit: context) }
         let regions = cache.regions(of: header.count)

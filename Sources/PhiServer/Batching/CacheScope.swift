@@ -22,14 +22,22 @@ protocol CachedPrefix {
 }
 
 extension Array where Element: CachedPrefix {
-    /// Bytes of all.
-    var bytes: Int { reduce(0) { $0 + $1.bytes } }
+    /// Bytes of all; at most the largest number.
+    var bytes: Int { reduce(0) { $0.added($1.bytes) } }
 
     /// The least recently used prefix of the owner with the most bytes, which leaves a full cache next: what lies below an equal
     /// share, others cannot push out.
     var nextToLeave: Int? {
-        let totals = reduce(into: [:]) { $0[$1.owner, default: 0] += $1.bytes }
+        let totals = reduce(into: [:]) { $0[$1.owner] = ($0[$1.owner] ?? 0).added($1.bytes) }
         let most = totals.values.max()
         return indices.filter { totals[self[$0].owner] == most }.min { self[$0].lastUse < self[$1].lastUse }
+    }
+}
+
+extension Int {
+    /// The sum, or the largest number if it is beyond: sparse files may have any size.
+    fileprivate func added(_ other: Int) -> Int {
+        let (sum, isTooLarge) = addingReportingOverflow(other)
+        return isTooLarge ? .max : sum
     }
 }

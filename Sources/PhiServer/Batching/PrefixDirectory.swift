@@ -211,9 +211,10 @@ package final class PrefixDirectory: Sendable {
         for name in redundant { delete(name) }
     }
 
+    /// Deletes snapshots until `size` bytes more, at most the limit, keep it.
     private func makeRoom(for size: Int) {
         while let name = state.withLock({ state -> FileName? in
-            guard state.entries.bytes + size > limit, let next = state.entries.nextToLeave else { return nil }
+            guard state.entries.bytes > limit - size, let next = state.entries.nextToLeave else { return nil }
             return state.entries[next].name
         }) {
             delete(name)

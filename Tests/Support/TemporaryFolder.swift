@@ -49,6 +49,16 @@ package final class TemporaryFolder: Sendable {
     }
 }
 
+/// Whether the file system of a folder takes a sparse file of `size` bytes.
+package func takesSparseFiles(_ folder: String, size: Int) -> Bool {
+    var template = Array("\(folder)/swift-phi-XXXXXX".utf8CString)
+    let file = mkstemp(&template)
+    guard file >= 0 else { return false }
+    unlink(template)
+    defer { close(file) }
+    return ftruncate(file, off_t(size)) == 0
+}
+
 /// The bytes of the file at `path`.
 package func readFile(_ path: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) }
 

@@ -80,12 +80,8 @@ struct BenchModel: ParsableCommand {
         if replay.isEmpty, tests == 0 {
             throw ValidationError("There is nothing to time: -p and -n are 0, and there is no -pg.")
         }
-        let others = [Self.numbers(nDepth, or: 0).count, Self.numbers(threads, or: 0).count]
-        let (count, isTooLarge) = others.reduce((tests, false)) { product, number in
-            let (next, overflow) = product.0.multipliedReportingOverflow(by: number)
-            return (next, product.1 || overflow)
-        }
-        guard !isTooLarge, count <= Self.mostCases else {
+        let (depths, teams) = (Self.numbers(nDepth, or: 0).count, Self.numbers(threads, or: 0).count)
+        guard tests <= Self.mostCases / depths / teams else {
             throw ValidationError("-p, -n, -pg, -d and -t have more than \(Self.mostCases) combinations.")
         }
     }

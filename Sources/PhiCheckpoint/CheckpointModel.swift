@@ -137,10 +137,9 @@ package struct CheckpointModel: Sendable {
         let shown = others.prefix(4).map(\.shown).joined(separator: ", ") + (others.count > 4 ? ", ..." : "")
         let count = others.count == 1 ? "a tensor" : "\(others.count) tensors"
         if let method = config.quantization {
-            let path = "\(config.file.path)"
             warnings.append(
-                "\(path): the weights are floats and taken as such, though it says that they are quantised by \(method.shown)"
-            )
+                "\(config.file.path): the weights are floats and taken as such, though it says that they are quantised by "
+                    + method.shown)
         }
         if !others.isEmpty { warnings.append("\(directory): \(count) that phi does not have, left out: \(shown)") }
         self.warnings = warnings

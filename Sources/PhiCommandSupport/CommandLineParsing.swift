@@ -10,6 +10,15 @@ struct WrongUsage: Error {
         (self.command, self.error) = (command, error)
     }
 
+    /// Does a command's `work`, whose `ValidationError` becomes one of these.
+    static func of(_ command: any ParsableCommand.Type, _ work: () throws -> Void) throws {
+        do {
+            try work()
+        } catch let error as ValidationError {
+            throw WrongUsage(of: command, error)
+        }
+    }
+
     /// What is printed of it by `root`.
     func message(_ root: any ParsableCommand.Type) -> String {
         "Error: \(error.message)\nSee '\(root.path(to: command) ?? command._commandName) --help' for more information."
@@ -31,21 +40,13 @@ extension ParsableCommand {
             guard message(for: error).contains("does not take any value") else { throw error }
             command = try parseAsRoot(CommandArguments.strings)
         }
-        do {
-            try type(of: command).checkRepetitions(arguments)
-        } catch let error as ValidationError {
-            throw WrongUsage(of: type(of: command), error)
-        }
+        try WrongUsage.of(type(of: command)) { try type(of: command).checkRepetitions(arguments) }
         return command
     }
 
     /// Runs a command that was parsed. Throws ``WrongUsage`` instead of a `ValidationError`.
     package static func runParsed(_ command: inout any ParsableCommand) throws {
-        do {
-            try command.run()
-        } catch let error as ValidationError {
-            throw WrongUsage(of: type(of: command), error)
-        }
+        try WrongUsage.of(type(of: command)) { try command.run() }
     }
 
     /// The command that `wanted` is, as it is typed.

@@ -96,14 +96,14 @@ struct AdapterConfig {
         let use_dora: Bool?
         let use_qalora: Bool?
         let ensure_weight_tying: Bool?
-        let use_bdlora: Anything?
+        let use_bdlora: JSONText.Anything?
         let init_lora_weights: Start?
         let base_model_name_or_path: String?
-        let layer_replication: Anything?
-        let alora_invocation_tokens: Anything?
-        let kasa_config: Anything?
-        let monteclora_config: Anything?
-        let arrow_config: Anything?
+        let layer_replication: JSONText.Anything?
+        let alora_invocation_tokens: JSONText.Anything?
+        let kasa_config: JSONText.Anything?
+        let monteclora_config: JSONText.Anything?
+        let arrow_config: JSONText.Anything?
     }
 
     /// A way to choose the first matrices: true and false leave the choice to the module.
@@ -114,10 +114,5 @@ struct AdapterConfig {
             let value = try decoder.singleValueContainer()
             self = if let name = try? value.decode(String.self) { .named(name) } else { .standard }
         }
-    }
-
-    /// Any value but null.
-    private struct Anything: Decodable {
-        init(from decoder: any Decoder) {}
     }
 }

@@ -39,8 +39,11 @@ package struct TokenizerFiles: Sendable {
             try JSONText.decode(ModelKeys.self, from: file)
         }
         func path(_ name: String) -> String { directory.appending(name).description }
-        let config = try read("tokenizer_config.json", TokenizerSettings.self)?.from(path("tokenizer_config.json"))
-        let map = try read("special_tokens_map.json", TokenizerSettings.self)?.from(path("special_tokens_map.json"))
+        func settings(_ name: String) throws(FormatError) -> TokenizerSettings? {
+            try read(name, TokenizerSettings.self)?.from(path(name))
+        }
+        let config = try settings("tokenizer_config.json")
+        let map = try settings("special_tokens_map.json")
         let slow = config?.listed == nil ? try read("added_tokens.json", [String: Int].self) : nil
 
         for (settings, name) in [(config, "tokenizer_config.json"), (map, "special_tokens_map.json")] {

@@ -94,7 +94,6 @@ class Training:
             lora.adapt(model, c.lora)
             if existing:
                 lora.load(existing[-1], model)
-        self.identity = identity(c, digest, stream.digest)
         self.widths = torch.from_numpy(bpe.widths(self.tokenizer, self.shape.rows))
         self.model: Any = processes.spread(model.to(p.device), p, c.run.strategy)
         self.optimizers = make_optimizers(self._plain(), c, p.device)
@@ -107,6 +106,8 @@ class Training:
                 state["optimizer"] = sharded.load(existing[-1], self._plain())
             self._restore(state)
             self.done, self.best = int(state["step"]), float(state["best"])
+        # That of a checkpoint has been compared; of LoRA it takes the hash of all weights of the base.
+        self.identity = state["identity"] if existing else identity(c, digest, stream.digest)
         if (first := p.share(self.done)) != self.done:
             raise ValueError(
                 f"{self.out}: has step {self.done} here and step {first} in the first process; it is to be one folder "
